@@ -1,0 +1,1 @@
+"""Register Mailroom with Airflow."""
