@@ -1,0 +1,1 @@
+"""Snapshots in, plans out: what to fetch, what changed, what may be deleted. No socket, clock or disk."""

@@ -1,0 +1,1 @@
+"""Fetch, mirror, retention, attachments: plan, apply, report. No Airflow here."""
