@@ -1,0 +1,172 @@
+"""What may be typed after ``mailroom``: words, options and their help."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import date
+
+from mailroom import __version__
+from mailroom.cli import commands
+from mailroom.cli.account import duration, octets
+from mailroom.model import AuthMethod
+
+__all__ = ["build_parser"]
+
+_EPILOG = """\
+The password comes from MAILROOM_PASSWORD or is asked for. Account URLs are
+scheme://user@host:port with pop3s, pop3+starttls, pop3, imaps, imap+starttls or imap;
+write an @ in the user name as %40.
+
+exit status: 0 done, 1 failed, 2 wrong usage, 130/143 interrupted (what was committed stays)
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line; ``options.run`` is the chosen command."""
+    parser = argparse.ArgumentParser(
+        prog="mailroom",
+        description="Fetch, mirror, archive and clean up mailboxes.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"mailroom {__version__}")
+    words = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_fetch(words)
+    _add_mirror(words)
+    _add_retention(words)
+    _add_attachments(words)
+    _add_verify(words)
+    return parser
+
+
+_Words = argparse._SubParsersAction  # the only name argparse has for it
+
+
+def _command(
+    words: _Words[argparse.ArgumentParser], name: str, run: object, text: str
+) -> argparse.ArgumentParser:
+    parser = words.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    parser.set_defaults(run=run)
+    parser.add_argument(
+        "--archive", required=True, metavar="ROOT", help="the archive: a folder or s3://bucket/prefix"
+    )
+    parser.add_argument("--json", action="store_true", help="end with one JSON object on standard output")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    return parser
+
+
+def _add_account(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("url", metavar="URL", help="the account, as imaps://user@host")
+    parser.add_argument("--account", metavar="NAME", help="its name in the archive (default: user@host)")
+    parser.add_argument("--ca-file", metavar="FILE", help="trust the authorities in this PEM file")
+    parser.add_argument(
+        "--timeout", type=float, default=60.0, metavar="SECONDS", help="wait this long for an answer"
+    )
+    parser.add_argument(
+        "--allow-plaintext", action="store_true", help="let pop3:// and imap:// leave this machine"
+    )
+    parser.add_argument(
+        "--auth",
+        choices=[method.value for method in AuthMethod],
+        default=AuthMethod.PASSWORD.value,
+        help="sign in with a password (default) or an OAuth 2 access token",
+    )
+
+
+def _add_folders(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--folder", action="append", default=[], metavar="PATTERN", help="only these folders; may be repeated"
+    )
+    parser.add_argument(
+        "--exclude", action="append", default=[], metavar="PATTERN", help="not these folders; may be repeated"
+    )
+
+
+def _add_fetch(words: _Words[argparse.ArgumentParser]) -> None:
+    parser = _command(words, "fetch", commands.fetch, "download a POP3 inbox into the archive")
+    _add_account(parser)
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--leave-on-server", action="store_true", help="leave a copy on the server (default)")
+    mode.add_argument("--delete", action="store_true", help="leave none: delete what is safely archived")
+    mode.add_argument(
+        "--delete-after", type=duration, metavar="7d", help="delete this long after it was first archived"
+    )
+
+
+def _add_mirror(words: _Words[argparse.ArgumentParser]) -> None:
+    parser = _command(words, "mirror", commands.mirror, "mirror an IMAP account into the archive")
+    _add_account(parser)
+    _add_folders(parser)
+    parser.add_argument(
+        "--since", type=date.fromisoformat, metavar="2024-01-31", help="only mail received since"
+    )
+    parser.add_argument(
+        "--until", type=date.fromisoformat, metavar="2024-12-31", help="only mail received before"
+    )
+    parser.add_argument("--larger-than", type=octets, metavar="10M", help="only messages larger than this")
+    parser.add_argument(
+        "--order", choices=["oldest", "newest"], default="oldest", help="which mail comes first"
+    )
+    parser.add_argument(
+        "--other-namespaces", action="store_true", help="shared and other users' folders as well"
+    )
+    parser.add_argument(
+        "--max-gone",
+        type=float,
+        default=0.25,
+        metavar="SHARE",
+        help="stop where more than this share of the account would be recorded as gone (1 allows it)",
+    )
+
+
+def _add_retention(words: _Words[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        words, "retention", commands.retention, "delete from the server what is old, archived and verified"
+    )
+    _add_account(parser)
+    _add_folders(parser)
+    parser.add_argument(
+        "--older-than", type=duration, required=True, metavar="30d", help="keep what is younger"
+    )
+    parser.add_argument(
+        "--basis",
+        choices=["internal", "archived", "saved"],
+        help="count from when the server received it, when it was first archived, or when it came into "
+        "its folder (default: internal; saved for Trash and Junk; archived for POP3)",
+    )
+    parser.add_argument("--include-flagged", action="store_true", help="delete flagged messages too")
+    parser.add_argument(
+        "--max-fraction",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="at most this share of a folder a run",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would go, change nothing")
+
+
+def _add_attachments(words: _Words[argparse.ArgumentParser]) -> None:
+    parser = _command(words, "attachments", commands.attachments, "deliver attachments to an object store")
+    parser.add_argument(
+        "--to", required=True, metavar="ROOT", help="where they go: a folder or s3://bucket/prefix"
+    )
+    parser.add_argument("--account", metavar="NAME", help="only mail of this account")
+    parser.add_argument("--name", metavar="GLOB", help="file name, as *.pdf")
+    parser.add_argument("--name-regex", metavar="REGEX", help="file name, as a regular expression")
+    parser.add_argument("--type", metavar="GLOB", help="content type, as application/pdf or image/*")
+    parser.add_argument("--from", dest="sender", metavar="GLOB", help="sender's address, as *@supplier.com")
+    parser.add_argument("--subject", metavar="GLOB", help="subject, as *invoice*")
+    parser.add_argument("--folder", metavar="GLOB", help="only from this folder")
+    parser.add_argument("--since", type=date.fromisoformat, metavar="2024-01-31", help="mail dated since")
+    parser.add_argument("--until", type=date.fromisoformat, metavar="2024-12-31", help="mail dated before")
+    parser.add_argument("--min-size", type=octets, metavar="1k", help="at least this large")
+    parser.add_argument("--max-size", type=octets, metavar="20M", help="at most this large")
+    parser.add_argument("--inline", action="store_true", help="inline images as well")
+    parser.add_argument(
+        "--template", metavar="TEMPLATE", help="name at the destination, as {date:%%Y/%%m}/{filename}"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be delivered, deliver nothing")
+
+
+def _add_verify(words: _Words[argparse.ArgumentParser]) -> None:
+    _command(words, "verify", commands.verify, "check every object and every row of the archive")
