@@ -1,0 +1,230 @@
+"""One TCP or TLS connection to a mail server, with a single receive buffer of ours.
+
+Both clients read and write through it, so that switching to TLS can prove that nothing
+was left in a buffer (RFC 2595 section 2.2: command injection before STARTTLS), and so
+that large answers arrive in large pieces. Every error of the network becomes one
+sentence that names host and port. Knows no mail protocol; TLS itself is in
+:mod:`mailroom.client.tls`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from typing import Self
+
+from mailroom.client.tls import wrap_socket
+from mailroom.exceptions import (
+    MAX_QUOTED_OCTETS,
+    ConfigurationError,
+    ConnectionLost,
+    LimitExceeded,
+    MailroomError,
+    RemoteProtocolError,
+)
+from mailroom.model import Endpoint, Security
+
+__all__ = ["MAX_LINE_OCTETS", "RECEIVE_OCTETS", "Transport"]
+
+RECEIVE_OCTETS = 256 * 1024
+"""How much is asked of the kernel at once: large enough that Python's share of the work vanishes."""
+
+MAX_LINE_OCTETS = 64 * 1024 * 1024
+"""Longest line ``readline`` returns. A SEARCH answer over a million UIDs is one line of 8 MB."""
+
+_TLS_RECORD_STARTS = (b"\x15\x03", b"\x16\x03")
+"""First octets of a TLS alert and of a TLS handshake: what a TLS port may say to a plain client."""
+
+
+class Transport:
+    """A connection to one endpoint; make it with :meth:`connect`.
+
+    Not for use from two threads at once, except :meth:`close`, which wakes a waiting reader.
+    """
+
+    __slots__ = ("_buffer", "_endpoint", "_heard", "_scratch", "_socket", "is_tls")
+
+    def __init__(self, endpoint: Endpoint, connected: socket.socket, *, is_tls: bool) -> None:
+        self._endpoint = endpoint
+        self._socket: socket.socket | None = connected
+        self._buffer = bytearray()
+        self._scratch = bytearray(RECEIVE_OCTETS)
+        self._heard = False
+        self.is_tls = is_tls
+        """Whether everything from here on is encrypted."""
+
+    @classmethod
+    def connect(cls, endpoint: Endpoint) -> Self:
+        """Connect by IPv6 or IPv4, and do the TLS handshake where the endpoint's security is SSL.
+
+        :raises ConnectionLost: with reason ``dns``, ``refused``, ``timeout`` or ``tls``.
+        :raises CertificateRejected: if the certificate is not valid for the host.
+        :raises ConfigurationError: if host, port, timeout or ``ca_file`` make no sense.
+        """
+        plain = _open_socket(endpoint)
+        if endpoint.security is not Security.SSL:
+            return cls(endpoint, plain, is_tls=False)
+        try:
+            return cls(endpoint, wrap_socket(plain, endpoint), is_tls=True)
+        except MailroomError:
+            plain.close()
+            raise
+
+    @property
+    def where(self) -> str:
+        """``host:port``, for error messages."""
+        return f"{self._endpoint.host}:{self._endpoint.port}"
+
+    @property
+    def sock(self) -> socket.socket:
+        """The socket itself, for ``select`` and the like; do not read from it.
+
+        :raises ConnectionLost: if the connection was closed.
+        """
+        if self._socket is None:
+            raise ConnectionLost(f"The connection to {self.where} is closed.", reason="closed")
+        return self._socket
+
+    def start_tls(self) -> None:
+        """Do the TLS handshake on the plain connection, after the server agreed to it.
+
+        :raises RemoteProtocolError: if the server sent more than its agreement: it might be injected.
+        :raises CertificateRejected: if the certificate is not valid for the host.
+        :raises ConnectionLost: with reason ``tls``, ``timeout`` or ``closed``.
+        """
+        if self._buffer:
+            raise RemoteProtocolError(
+                f"{self.where} sent data between agreeing to TLS and starting it, which may be injected by "
+                "someone in between: the connection was closed.",
+                received=bytes(self._buffer[:MAX_QUOTED_OCTETS]),
+            )
+        self._socket = wrap_socket(self.sock, self._endpoint)
+        self.is_tls = True
+
+    def send(self, data: bytes) -> None:
+        """Send all of ``data``.
+
+        :raises ConnectionLost: if the server went away or takes nothing for ``timeout`` seconds.
+        """
+        try:
+            self.sock.sendall(data)
+        except OSError as error:
+            raise self._lost(error) from error
+
+    def receive(self, limit: int = RECEIVE_OCTETS) -> bytes:
+        """Return what is buffered, else what one read from the network gives; never nothing.
+
+        :raises ConnectionLost: at the end of the stream, or after ``timeout`` seconds of silence.
+        """
+        if not self._buffer:
+            return self._receive_once(limit)
+        data = bytes(self._buffer[:limit])
+        del self._buffer[:limit]
+        return data
+
+    def read(self, n: int) -> bytes:
+        """Return exactly ``n`` octets.
+
+        :raises ConnectionLost: if the stream ends or falls silent before.
+        """
+        while len(self._buffer) < n:
+            self._buffer += self._receive_once(RECEIVE_OCTETS)
+        data = bytes(self._buffer[:n])
+        del self._buffer[:n]
+        return data
+
+    def readline(self) -> bytes:
+        """Return one line with its line end.
+
+        :raises LimitExceeded: if it is longer than ``MAX_LINE_OCTETS``.
+        :raises ConnectionLost: if the stream ends or falls silent before.
+        """
+        searched = 0
+        while (end := self._buffer.find(b"\n", searched)) < 0:
+            searched = len(self._buffer)
+            if searched > MAX_LINE_OCTETS:
+                raise LimitExceeded(
+                    f"{self.where} sent a line longer than {MAX_LINE_OCTETS} octets.",
+                    limit=MAX_LINE_OCTETS,
+                    found=searched,
+                )
+            self._buffer += self._receive_once(RECEIVE_OCTETS)
+        return self.read(end + 1)
+
+    def pushback(self, data: bytes) -> None:
+        """Put octets back in front of what is still to be read."""
+        self._buffer[:0] = data
+
+    def close(self) -> None:
+        """Close the connection at once, without a farewell; safe to call twice and from another thread."""
+        connected, self._socket = self._socket, None
+        if connected is None:
+            return
+        with contextlib.suppress(OSError):
+            # Past SSLSocket's own shutdown, which would let a concurrent reader see ciphertext.
+            socket.socket.shutdown(connected, socket.SHUT_RDWR)
+        connected.close()
+
+    def _receive_once(self, limit: int) -> bytes:
+        view = memoryview(self._scratch)[:limit]
+        try:
+            count = self.sock.recv_into(view)
+        except OSError as error:
+            raise self._lost(error) from error
+        if not count:
+            raise self._lost(None)
+        data = bytes(view[:count])
+        if not self._heard:
+            self._hear(data)
+        return data
+
+    def _hear(self, data: bytes) -> None:
+        self._heard = True
+        if not self.is_tls and data.startswith(_TLS_RECORD_STARTS):
+            raise ConnectionLost(f"{self.where} speaks TLS: set security to ssl.", reason="tls")
+
+    def _lost(self, error: OSError | None) -> ConnectionLost:
+        """Translate the end of a connection; before the first octet it may be the wrong port."""
+        hint = "" if self._heard or self.is_tls else ": if this is a TLS port, set security to ssl"
+        if isinstance(error, TimeoutError):
+            what = "sent no greeting" if not self._heard else "fell silent"
+            text = f"{self.where} {what} within {self._endpoint.timeout:g} s{hint}."
+            return ConnectionLost(text, reason="timeout")
+        if isinstance(error, ssl.SSLError):
+            text = f"The TLS connection to {self.where} broke: {error.reason or 'unknown reason'}."
+            return ConnectionLost(text, reason="tls")
+        detail = f" ({error.strerror})" if error is not None and error.strerror else ""
+        return ConnectionLost(f"{self.where} closed the connection{detail}{hint}.", reason="closed")
+
+
+def _open_socket(endpoint: Endpoint) -> socket.socket:
+    host, port, where = endpoint.host, endpoint.port, f"{endpoint.host}:{endpoint.port}"
+    if not host or not 0 < port < 65536 or endpoint.timeout <= 0:
+        raise ConfigurationError(
+            f"{where} with a timeout of {endpoint.timeout:g} s cannot be connected to: "
+            "give a host, a port from 1 to 65535 and a timeout above 0."
+        )
+    try:
+        connected = socket.create_connection((host, port), timeout=endpoint.timeout)
+    except (socket.gaierror, UnicodeError) as error:
+        raise ConnectionLost(
+            f"Host {host} of {where} is unknown: check its spelling and this machine's DNS.", reason="dns"
+        ) from error
+    except ConnectionRefusedError as error:
+        raise ConnectionLost(
+            f"{where} refused the connection: check the port, and that the server runs.", reason="refused"
+        ) from error
+    except TimeoutError as error:
+        raise ConnectionLost(
+            f"{where} did not answer within {endpoint.timeout:g} s: check host, port and firewalls.",
+            reason="timeout",
+        ) from error
+    except OSError as error:
+        raise ConnectionLost(
+            f"{where} cannot be reached: {error.strerror or error}.", reason="refused"
+        ) from error
+    with contextlib.suppress(OSError):
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return connected

@@ -1,0 +1,5 @@
+"""Pure protocol parsers and serialisers: bytes in, events out.
+
+No socket, no clock, no disk: each can be tested, fuzzed and reasoned about alone. Bytes
+that a protocol does not allow raise only ``RemoteProtocolError`` (or ``LimitExceeded``).
+"""
