@@ -55,6 +55,7 @@ class LogProgress:
     def __init__(self, logger: logging.Logger, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._logger = logger
         self._clock = clock
+        self._started = self._logged = clock()
         self._begin("", None, None)
 
     def start(self, what: str, messages: int | None, octets: int | None) -> None:

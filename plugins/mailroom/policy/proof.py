@@ -1,0 +1,88 @@
+"""Whether a message on a server is provably the one that was archived.
+
+Here: the comparison of what the archive holds with what the server answers when it is
+asked again, in the session that deletes. Not here: asking (``services``, ``client``),
+and what follows from the answer (``deletion``).
+
+A number proves nothing: UIDs and UIDLs come back for other messages after a restore or
+on a broken server (RFC 3501 section 2.3.1.1, RFC 1939 section 7). What a server states
+about a message (size, internal date, object id) may be wrong, so it is only ever compared
+with what the same server stated before; the header fields are compared with the archived
+bytes themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from mailroom.model import Fingerprint, LocationRow
+
+__all__ = ["ArchivedCopy", "ServerAnswer", "find_difference", "is_telling"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchivedCopy:
+    """What reading a raw object back gave.
+
+    :param is_intact: whether it was there and its octets have the SHA-256 it is named by.
+    :param fingerprint: the header fields of those octets.
+    """
+
+    is_intact: bool
+    fingerprint: Fingerprint = field(default_factory=Fingerprint)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerAnswer:
+    """What the server says of a message in the session that may delete it.
+
+    :param fingerprint: size, dates and header fields, as far as the protocol gives them.
+    :param sha256: digest of the whole message, where it was retrieved in this very session; it
+        settles the question alone.
+    :param save_date: SAVEDATE (RFC 8514), where offered.
+    """
+
+    fingerprint: Fingerprint = field(default_factory=Fingerprint)
+    sha256: str | None = None
+    flags: tuple[str, ...] = ()
+    save_date: datetime | None = None
+
+
+def find_difference(row: LocationRow, copy: ArchivedCopy, answer: ServerAnswer) -> str | None:
+    """Return the name of the first thing in which the server's message is not the archived one, or None.
+
+    The order is the order of certainty: whole octets, then what the server itself
+    stated at the time of the fetch, then the header fields.
+    """
+    if answer.sha256 is not None:
+        return None if answer.sha256 == row.sha256 else "octets"
+    asked, held = answer.fingerprint, copy.fingerprint
+    stated = (
+        ("size", row.size, asked.octets),
+        ("internal date", row.internal_date, asked.internal_date),
+        ("object id", row.object_id, asked.object_id),
+    )
+    for name, before, now in stated:
+        if before is not None and now is not None and before != now:
+            return name
+    fields = (
+        ("Message-ID", held.message_id, asked.message_id),
+        ("Date", held.date, asked.date),
+        ("From", held.sender, asked.sender),
+        ("Subject", held.subject, asked.subject),
+    )
+    return next((name for name, before, now in fields if before != now), None)
+
+
+def is_telling(fingerprint: Fingerprint) -> bool:
+    """Return whether header fields alone tell this message from others.
+
+    >>> is_telling(Fingerprint(message_id="<1@example.org>"))
+    True
+    >>> is_telling(Fingerprint(subject="Hello"))
+    False
+    """
+    if fingerprint.message_id:
+        return True
+    return bool(fingerprint.date and (fingerprint.sender or fingerprint.subject))

@@ -1,0 +1,144 @@
+"""N-day deletion: what the days count from, and how much may go at once.
+
+Here: the rule a user states and the snapshot questions it answers. Not here: the proof
+and the plan itself (``deletion``), the conversation (``services``).
+
+The basis matters: a message keeps its INTERNALDATE when it is moved (RFC 3501 section
+2.3.3), so by that basis an old message that was thrown away a minute ago would be gone
+at once. In trash and junk folders the days count from when it came there (SAVEDATE, RFC
+8514, where offered, else our first row there).
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from mailroom.exceptions import ConfigurationError
+from mailroom.model import Folder, LocationRow, MailProtocol
+
+__all__ = ["Basis", "RetentionRule", "allowance_of", "basis_of", "counts_from", "discarding_folders"]
+
+DISCARDING_NAMES = frozenset(
+    {
+        *("trash", "deleted items", "deleted messages", "bin", "junk", "spam", "junk e-mail", "junk email"),
+        *("bulk mail", "papelera", "papelera de reciclaje", "elementos eliminados", "correo no deseado"),
+        *("corbeille", "éléments supprimés", "courrier indésirable", "papierkorb", "gelöschte elemente"),
+        *("gelöschte objekte", "junk-e-mail", "cestino", "posta indesiderata", "lixeira", "lixo eletrônico"),
+    }
+)
+"""Names of trash and junk folders on servers that mark none with \\Trash or \\Junk, in small letters."""
+
+
+class Basis(enum.Enum):
+    """What the days of a message count from; a closed list."""
+
+    INTERNAL = "internal"
+    """INTERNALDATE: when it was delivered to the account."""
+
+    ARCHIVED = "archived"
+    """When this archive first stored it, wherever it was then."""
+
+    SAVED = "saved"
+    """When it came into the folder it is in now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionRule:
+    """What to delete: older than so many days, in these folders.
+
+    :param basis: what the days count from; None takes INTERNALDATE, and in trash and junk
+        folders the time a message came there. POP3 knows ``archived`` only.
+    :param include_flagged: whether messages marked \\Flagged may go as well.
+    :param max_fraction: how much of a folder may go in one run, oldest first; above 0, at most 1.
+    :raises ConfigurationError: if a value makes no sense.
+    """
+
+    older_than: timedelta
+    basis: Basis | None = None
+    folders: tuple[str, ...] = ("*",)
+    exclude: tuple[str, ...] = ()
+    include_flagged: bool = False
+    max_fraction: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        if not isinstance(self.older_than, timedelta) or self.older_than < timedelta(0):
+            raise ConfigurationError(
+                f"older_than must be a timedelta of zero or more, such as timedelta(days=30), not "
+                f"{self.older_than!r}."
+            )
+        if not 0 < self.max_fraction <= 1:
+            raise ConfigurationError(
+                f"max_fraction must be above 0 and at most 1 (the whole folder), not {self.max_fraction!r}."
+            )
+        if self.basis is not None and not isinstance(self.basis, Basis):
+            allowed = ", ".join(b.value for b in Basis)
+            raise ConfigurationError(f"basis must be one of {allowed}, not {self.basis!r}.")
+
+
+def basis_of(rule: RetentionRule, protocol: MailProtocol, *, is_discarding: bool) -> Basis:
+    """Return what the days count from in one folder.
+
+    :param is_discarding: whether it is a trash or junk folder, see `discarding_folders`.
+    :raises ConfigurationError: if a POP3 account is given a basis or folder it does not know.
+    """
+    if protocol is MailProtocol.IMAP:
+        return rule.basis or (Basis.SAVED if is_discarding else Basis.INTERNAL)
+    if rule.basis not in (None, Basis.ARCHIVED):
+        raise ConfigurationError(
+            f"POP3 servers state no dates, so basis={rule.basis.value!r} cannot be had there: use "
+            "basis='archived', or an imap connection to the same account."
+        )
+    if rule.exclude or any(folder.upper() not in ("*", "INBOX") for folder in rule.folders):
+        raise ConfigurationError(
+            "POP3 knows one folder only, INBOX: leave folders and exclude as they are, or use an imap "
+            "connection to the same account."
+        )
+    return Basis.ARCHIVED
+
+
+def counts_from(
+    basis: Basis, row: LocationRow, *, first_seen: datetime | None, save_date: datetime | None
+) -> datetime | None:
+    """Return the instant the days of one message count from, or None where nobody knows.
+
+    :param first_seen: when the archive first recorded the message at this very place.
+    :param save_date: what the server says of when it came there, or None.
+    """
+    if basis is Basis.INTERNAL:
+        return row.internal_date
+    if basis is Basis.ARCHIVED:
+        return row.archived_at
+    return save_date if save_date is not None else first_seen
+
+
+def discarding_folders(folders: Iterable[Folder]) -> frozenset[str]:
+    """Return the names of trash and junk folders and of all folders below them.
+
+    A folder is one by its special-use attribute (RFC 6154), or by a usual name.
+
+    >>> sorted(discarding_folders([Folder(name=n, delimiter="/") for n in ("INBOX", "Spam", "Trash/2019")]))
+    ['Spam', 'Trash/2019']
+    """
+    known = list(folders)
+    marked = {f.name for f in known if (f.special_use or "").lower() in ("\\trash", "\\junk")}
+    found = set()
+    for folder in known:
+        levels = folder.name.split(folder.delimiter) if folder.delimiter else [folder.name]
+        above = {(folder.delimiter or "").join(levels[: n + 1]) for n in range(len(levels))}
+        if above & marked or DISCARDING_NAMES & {level.casefold() for level in levels}:
+            found.add(folder.name)
+    return frozenset(found)
+
+
+def allowance_of(live: int, max_fraction: float) -> int:
+    """Return how many of ``live`` messages may go in one run; rounded down.
+
+    >>> allowance_of(10, 0.1), allowance_of(9, 0.1), allowance_of(7, 1.0)
+    (1, 0, 7)
+    """
+    return math.floor(live * max_fraction + 1e-9)

@@ -1,0 +1,140 @@
+"""What the days of a message count from, and how much may go at once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from mailroom.exceptions import ConfigurationError
+from mailroom.model import Folder, MailProtocol
+from mailroom.policy.retention import (
+    Basis,
+    RetentionRule,
+    allowance_of,
+    basis_of,
+    counts_from,
+    discarding_folders,
+)
+from tests.unit.policy.rows import days_ago, mailbox_row
+
+MONTH = timedelta(days=30)
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ({"older_than": timedelta(days=-1)}, "older_than"),
+        ({"older_than": 30}, "older_than"),
+        ({"older_than": MONTH, "max_fraction": 0}, "max_fraction"),
+        ({"older_than": MONTH, "max_fraction": 1.1}, "max_fraction"),
+        ({"older_than": MONTH, "max_fraction": float("nan")}, "max_fraction"),
+        ({"older_than": MONTH, "basis": "internal"}, "basis"),
+    ],
+)
+def test_senseless_rule_is_refused_with_one_sentence(values: dict[str, Any], word: str) -> None:
+    """The sentence names the option."""
+    with pytest.raises(ConfigurationError, match=word):
+        RetentionRule(**values)
+
+
+@pytest.mark.parametrize(
+    ("asked", "discarding", "basis"),
+    [
+        (None, False, Basis.INTERNAL),
+        (None, True, Basis.SAVED),
+        (Basis.INTERNAL, True, Basis.INTERNAL),
+        (Basis.ARCHIVED, False, Basis.ARCHIVED),
+    ],
+)
+def test_imap_counts_from_delivery_and_in_trash_from_its_arrival_there(
+    asked: Basis | None, discarding: bool, basis: Basis
+) -> None:
+    """A stated basis counts everywhere; without one, trash and junk have their own."""
+    rule = RetentionRule(older_than=MONTH, basis=asked)
+    assert basis_of(rule, MailProtocol.IMAP, is_discarding=discarding) is basis
+
+
+@pytest.mark.parametrize("asked", [None, Basis.ARCHIVED])
+@pytest.mark.parametrize("folders", [("*",), ("INBOX",), ("inbox",)])
+def test_pop3_counts_from_archiving(asked: Basis | None, folders: tuple[str, ...]) -> None:
+    """POP3 has no dates and one folder."""
+    rule = RetentionRule(older_than=MONTH, basis=asked, folders=folders)
+    assert basis_of(rule, MailProtocol.POP3, is_discarding=False) is Basis.ARCHIVED
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"basis": Basis.INTERNAL}, {"basis": Basis.SAVED}, {"folders": ("Trash",)}, {"exclude": ("INBOX",)}],
+)
+def test_pop3_refuses_what_needs_imap(values: dict[str, Any]) -> None:
+    """The sentence says to use an imap connection."""
+    with pytest.raises(ConfigurationError, match="imap connection"):
+        basis_of(RetentionRule(older_than=MONTH, **values), MailProtocol.POP3, is_discarding=False)
+
+
+def test_each_basis_takes_its_own_date() -> None:
+    """Delivered 40, archived 10, seen here first 5, saved here 20 days ago."""
+    row, dates = mailbox_row(), {"first_seen": days_ago(5), "save_date": days_ago(20)}
+    assert counts_from(Basis.INTERNAL, row, **dates) == days_ago(40)
+    assert counts_from(Basis.ARCHIVED, row, **dates) == days_ago(10)
+    assert counts_from(Basis.SAVED, row, **dates) == days_ago(20)
+
+
+def test_saved_falls_back_on_our_first_row() -> None:
+    """Where the server has no SAVEDATE, the message came at the latest when we saw it."""
+    dates = {"first_seen": days_ago(5), "save_date": None}
+    assert counts_from(Basis.SAVED, mailbox_row(), **dates) == days_ago(5)
+
+
+def test_unknown_date_stays_unknown() -> None:
+    """No other date stands in for it."""
+    row = mailbox_row(internal_date=None)
+    assert counts_from(Basis.INTERNAL, row, first_seen=days_ago(5), save_date=days_ago(5)) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "attributes"),
+    [
+        ("Cosas viejas", ("\\HasNoChildren", "\\Trash")),
+        ("Dudoso", ("\\Junk",)),
+        ("INBOX/Trash", ()),
+        ("SPAM", ()),
+        ("Papelera", ()),
+        ("[Gmail]/Bin", ()),
+        ("Trash/2019/enero", ()),
+    ],
+)
+def test_trash_and_junk_are_known_by_attribute_or_usual_name(name: str, attributes: tuple[str, ...]) -> None:
+    """Folders below them count as well: whole folders are thrown away, too."""
+    assert discarding_folders([Folder(name=name, delimiter="/", attributes=attributes)]) == {name}
+
+
+def test_folder_below_a_marked_one_is_thrown_away_too() -> None:
+    """The attribute of the parent decides where the name says nothing."""
+    folders = [
+        Folder(name="Viejo", delimiter=".", attributes=("\\Trash",)),
+        Folder(name="Viejo.2019", delimiter="."),
+        Folder(name="Viejos", delimiter="."),
+    ]
+    assert discarding_folders(folders) == {"Viejo", "Viejo.2019"}
+
+
+@pytest.mark.parametrize("name", ["INBOX", "Trash talk", "Not Spam", "Archive/binary"])
+def test_other_folders_are_no_trash(name: str) -> None:
+    """A word within a name proves nothing."""
+    assert discarding_folders([Folder(name=name, delimiter="/", attributes=("\\Sent",))]) == frozenset()
+
+
+def test_folder_without_delimiter_is_one_level() -> None:
+    """A flat server has names, not paths."""
+    assert discarding_folders([Folder(name="Trash", delimiter=None)]) == {"Trash"}
+
+
+@pytest.mark.parametrize(
+    ("live", "fraction", "allowed"), [(100, 0.29, 29), (3, 0.5, 1), (1, 0.5, 0), (0, 1.0, 0), (7, 1.0, 7)]
+)
+def test_fraction_is_rounded_down(live: int, fraction: float, allowed: int) -> None:
+    """A floating point error takes nobody's message, nor leaves one."""
+    assert allowance_of(live, fraction) == allowed
