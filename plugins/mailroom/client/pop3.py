@@ -1,0 +1,267 @@
+"""The POP3 client: a maildrop's listing, its messages, their deletion (RFC 1939, RFC 2449).
+
+Message numbers count within one session only; whoever remembers a message goes by its
+unique id. Nothing is decided here about what to fetch or delete. The octets of a message
+are exactly what the server sent, with stuffed dots removed: CRLF as they were, the last
+one included.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+from mailroom.client.pop3_session import Pop3Session
+from mailroom.client.pop3_sign_in import open_session
+from mailroom.client.spool import BodySink
+from mailroom.client.transport import Transport
+from mailroom.exceptions import ConnectionLost, LocalProtocolError
+from mailroom.model import Body, Endpoint, SpoolFactory
+from mailroom.protocol.pop3 import Answer, Content, Status
+from mailroom.protocol.pop3_listing import parse_drop_listing, parse_scan_listing, parse_unique_ids
+
+__all__ = [
+    "MAX_HEADER_OCTETS",
+    "MAX_LISTING_OCTETS",
+    "Headed",
+    "MaildropListing",
+    "MaildropMessage",
+    "Pop3Client",
+    "Retrieved",
+]
+
+MAX_LISTING_OCTETS = 256 * 1024 * 1024
+"""Longest answer to LIST or UIDL accepted: over three million messages with ids of 70 octets."""
+
+MAX_HEADER_OCTETS = 4 * 1024 * 1024
+"""Longest answer to TOP kept; beyond it that message gets an error instead."""
+
+_HEADER_ESTIMATE = 4096
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaildropMessage:
+    """One message of a maildrop as LIST and UIDL show it.
+
+    :param number: its number in this session only.
+    :param octets: size as the server states it, which may be wrong; 0 where it is not stated.
+    :param uidl: unique id, or None where the server gives none. Two messages may have the same.
+    """
+
+    number: int
+    octets: int
+    uidl: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaildropListing:
+    """All messages of a maildrop by ascending number; some servers show a window only."""
+
+    messages: tuple[MaildropMessage, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrieved:
+    """The answer to RETR: the message, or the server's words why there is none."""
+
+    number: int
+    body: Body | None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headed:
+    """The answer to TOP: the header (and the lines asked for), or why there is none."""
+
+    number: int
+    header: bytes | None = field(repr=False)
+    error: str | None = None
+
+
+class Pop3Client:
+    """A signed-in POP3 session; make it with :meth:`connect`.
+
+    As a context manager it closes *without* QUIT, so that leaving it by an error deletes
+    nothing: the server deletes only what was marked before a QUIT it answered with +OK.
+    """
+
+    def __init__(self, session: Pop3Session) -> None:
+        self._session = session
+        self._sizes: dict[int, int] = {}
+
+    @classmethod
+    def connect(cls, endpoint: Endpoint) -> Self:
+        """Connect, switch to TLS as the endpoint says, and sign in.
+
+        :raises ConnectionLost: if the server cannot be reached, or is busy (reason ``busy``).
+        :raises CertificateRejected: if its certificate is not valid for the host.
+        :raises CapabilityMissing: if it offers no TLS or no such way of signing in.
+        :raises AuthenticationFailed: if it refuses user, password or token.
+        :raises RemoteProtocolError: if it is no POP3 server.
+        """
+        transport = Transport.connect(endpoint)
+        session = Pop3Session(endpoint, transport)
+        try:
+            open_session(session)
+        except BaseException:
+            transport.close()
+            raise
+        _log.debug("signed in to %s, capabilities: %s", session.where, " ".join(session.capabilities))
+        return cls(session)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def host(self) -> str:
+        """The host this client is connected to."""
+        return self._session.endpoint.host
+
+    @property
+    def capabilities(self) -> Mapping[str, tuple[str, ...]]:
+        """Names in upper case with their arguments; empty where the server knows no CAPA."""
+        return self._session.capabilities
+
+    def stat(self) -> tuple[int, int]:
+        """Return how many messages there are and their octets, as the server states them.
+
+        :raises CommandRejected: if the server answers -ERR.
+        """
+        return parse_drop_listing(self._session.demand("STAT").text, self._session.where)
+
+    def list_messages(self) -> MaildropListing:
+        """Return all messages with size and unique id; the id is None where UIDL is not supported.
+
+        :raises CommandRejected: if the server answers LIST with -ERR and is not empty.
+        :raises ConnectionLost: if the maildrop is locked by another session.
+        """
+        peer = self._session.where
+        scan, unique = self._session.ask_blocks(MAX_LISTING_OCTETS, "LIST", "UIDL")
+        sizes = self._without_list(scan) if isinstance(scan, Status) else parse_scan_listing(scan, peer)
+        ids = self._without_uidl(unique) if isinstance(unique, Status) else parse_unique_ids(unique, peer)
+        self._sizes = sizes
+        return MaildropListing(
+            messages=tuple(
+                MaildropMessage(number=number, octets=sizes.get(number, 0), uidl=ids.get(number))
+                for number in sorted(sizes.keys() | ids.keys())
+            )
+        )
+
+    def retrieve(self, numbers: Sequence[int], spool: SpoolFactory) -> Iterator[Retrieved]:
+        """Yield the messages of these numbers in their order, by RETR, pipelined where the server can.
+
+        A message that the server refuses, because it vanished for example, yields an error and
+        the rest goes on. May be left before its end. RETR marks a message as read on servers
+        that share their mail with IMAP.
+
+        :raises ConnectionLost: if the server goes away; what was not yielded did not arrive.
+        :raises StoreUnavailable: if a large message cannot be spooled.
+        """
+        sink: BodySink | None = None
+        try:
+            for number, event in self._session.exchange("RETR %d", numbers, self._sizes, Answer.BLOCK):
+                if not isinstance(event, Content):
+                    yield Retrieved(number=number, body=None, error=self._refused(event))
+                    continue
+                sink = sink or BodySink(spool)
+                sink.write(event.octets)
+                if event.is_last:
+                    body, sink = sink.finish(), None
+                    yield Retrieved(number=number, body=body)
+        finally:
+            if sink is not None:
+                sink.discard()
+
+    def top(self, numbers: Sequence[int], lines: int = 0) -> Iterator[Headed]:
+        """Yield the headers of these numbers in their order, by TOP, with that many lines of the text.
+
+        Does not mark anything as read. A refused or overlong one yields an error.
+
+        :raises ConnectionLost: if the server goes away.
+        """
+        sizes = dict.fromkeys(numbers, _HEADER_ESTIMATE + 80 * lines)
+        header = bytearray()
+        for number, event in self._session.exchange(f"TOP %d {lines:d}", numbers, sizes, Answer.BLOCK):
+            if not isinstance(event, Content):
+                yield Headed(number=number, header=None, error=self._refused(event))
+                continue
+            if len(header) <= MAX_HEADER_OCTETS:
+                header += event.octets
+            if not event.is_last:
+                continue
+            if len(header) > MAX_HEADER_OCTETS:
+                yield Headed(
+                    number=number, header=None, error=f"header longer than {MAX_HEADER_OCTETS} octets"
+                )
+            else:
+                yield Headed(number=number, header=bytes(header))
+            header.clear()
+
+    def delete(self, numbers: Sequence[int]) -> dict[int, str | None]:
+        """Mark these messages for deletion; return for each None, or the server's words why not.
+
+        They are deleted only when :meth:`quit` succeeds.
+
+        :raises ConnectionLost: if the server goes away: then nothing was deleted.
+        """
+        outcome: dict[int, str | None] = {}
+        sizes = dict.fromkeys(numbers, 0)
+        for number, event in self._session.exchange("DELE %d", numbers, sizes, Answer.LINE):
+            is_ok = isinstance(event, Status) and event.is_ok
+            outcome[number] = None if is_ok else self._refused(event)
+        return outcome
+
+    def reset(self) -> None:
+        """Unmark all messages marked for deletion.
+
+        :raises CommandRejected: if the server answers -ERR.
+        """
+        self._session.demand("RSET")
+
+    def quit(self) -> None:
+        """End the session; this is when the server deletes what was marked.
+
+        :raises CommandRejected: if the server answers -ERR: some marked messages may still be there.
+        :raises ConnectionLost: if no answer comes: whether anything was deleted is not known.
+        """
+        try:
+            self._session.demand("QUIT")
+        except ConnectionLost as error:
+            raise ConnectionLost(
+                f"{self._session.where} did not confirm QUIT, so deletions may not have been done: {error}",
+                reason=error.reason,
+            ) from error
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close the connection without QUIT: nothing is deleted. Safe to call twice, from any thread."""
+        self._session.close()
+
+    def _refused(self, event: object) -> str:
+        if not isinstance(event, Status):
+            raise LocalProtocolError("The parser gave a challenge where none was awaited.")
+        return self._session.words(event)
+
+    def _without_list(self, status: Status) -> dict[int, int]:
+        """Some servers answer LIST of an empty maildrop with -ERR."""
+        count, _ = self.stat()
+        if count:
+            raise self._session.rejected("LIST", status)
+        return {}
+
+    def _without_uidl(self, status: Status) -> dict[int, str | None]:
+        if status.code in ("IN-USE", "SYS/TEMP"):
+            raise ConnectionLost(
+                f"{self._session.where} cannot list unique ids now: {self._session.words(status)}.",
+                reason="busy",
+            )
+        _log.info("%s has no unique ids (UIDL): %s", self._session.where, self._session.words(status))
+        return {}

@@ -1,0 +1,76 @@
+"""The octets a client sends to sign in by SASL: PLAIN, XOAUTH2, OAUTHBEARER.
+
+Pure: values in, octets out, not yet encoded in base64. How each protocol carries them,
+and what its server answers, is the clients' work. No error here quotes a secret.
+"""
+
+from __future__ import annotations
+
+import json
+from binascii import Error as Base64Error
+from binascii import a2b_base64
+
+from mailroom.exceptions import ConfigurationError
+from mailroom.model import AuthMethod, Endpoint
+
+__all__ = ["MECHANISMS", "error_status", "initial_response"]
+
+MECHANISMS = {
+    AuthMethod.PASSWORD: "PLAIN",
+    AuthMethod.XOAUTH2: "XOAUTH2",
+    AuthMethod.OAUTHBEARER: "OAUTHBEARER",
+}
+"""The SASL mechanism each way of signing in uses."""
+
+
+def initial_response(endpoint: Endpoint) -> bytes:
+    """Return the one message that signs in by the endpoint's mechanism.
+
+    :raises ConfigurationError: if user or secret hold an octet the mechanism uses as separator.
+    """
+    if endpoint.auth is AuthMethod.PASSWORD:
+        return _plain(endpoint)
+    if endpoint.auth is AuthMethod.XOAUTH2:
+        return _xoauth2(endpoint)
+    return _oauthbearer(endpoint)
+
+
+def error_status(challenge: bytes) -> str | None:
+    """Return the status from the error challenge of XOAUTH2 or OAUTHBEARER, or None.
+
+    RFC 7628 section 3.2.2: base64 of JSON such as ``{"status":"invalid_token"}``.
+    """
+    try:
+        answer = json.loads(a2b_base64(challenge))
+    except (Base64Error, ValueError):
+        return None
+    status = answer.get("status") if isinstance(answer, dict) else None
+    return str(status)[:100] if status is not None else None
+
+
+def _plain(endpoint: Endpoint) -> bytes:
+    """``message = [authzid] NUL authcid NUL passwd`` (RFC 4616 section 2)."""
+    _refuse(endpoint, "\0")
+    return f"\0{endpoint.user}\0{endpoint.secret}".encode()
+
+
+def _xoauth2(endpoint: Endpoint) -> bytes:
+    """Google's forerunner of RFC 7628: ``user=... ^A auth=Bearer ... ^A ^A``."""
+    _refuse(endpoint, "\1")
+    return f"user={endpoint.user}\1auth=Bearer {endpoint.secret}\1\1".encode()
+
+
+def _oauthbearer(endpoint: Endpoint) -> bytes:
+    """``client-resp = gs2-header kvsep *kvpair kvsep`` (RFC 7628 section 3.1; names as in RFC 5801)."""
+    _refuse(endpoint, "\1")
+    name = endpoint.user.replace("=", "=3D").replace(",", "=2C")
+    where = f"host={endpoint.host}\1port={endpoint.port}"
+    return f"n,a={name},\1{where}\1auth=Bearer {endpoint.secret}\1\1".encode()
+
+
+def _refuse(endpoint: Endpoint, separator: str) -> None:
+    if separator in endpoint.user or separator in endpoint.secret:
+        raise ConfigurationError(
+            f"The user name or secret for {endpoint.host}:{endpoint.port} holds a control "
+            "character that signing in does not allow: enter it again."
+        )
