@@ -1,0 +1,124 @@
+"""Open the archive that an operator, a connection or the configuration names.
+
+A root is a path, a ``file://`` URL, or the URL of an object store with the Airflow connection
+to use before the ``@``: ``s3://aws_default@bucket/mail``. Raw objects go through Airflow's
+``ObjectStoragePath``; the table library has a storage client of its own, which is given the
+same credentials here. Nothing is created by opening.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow.sdk.configuration import conf
+
+from mailroom.exceptions import ConfigurationError
+from mailroom.hooks.connection import archive_of_connection, connection_of
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+    from mailroom.archive import Archive
+
+__all__ = ["archive_of_account", "archive_root", "object_path", "open_archive"]
+
+log = logging.getLogger(__name__)
+
+S3_SCHEMES = ("s3", "s3a", "s3n")
+LOCAL_SCHEMES = ("", "file", "local")
+
+
+def archive_root(*named: str | None) -> str:
+    """Return the first root that is named, else ``[mailroom] archive_root``, else a folder in AIRFLOW_HOME.
+
+    :param named: what the operator says, then what the mail connection says.
+    """
+    for root in (*named, conf.get("mailroom", "archive_root", fallback="")):
+        if root and root.strip():
+            return str(root).strip()
+    home = os.path.expanduser(os.environ.get("AIRFLOW_HOME") or "~/airflow")
+    log.info("No archive is named, so mail is kept in the folder mailroom of AIRFLOW_HOME on this machine")
+    return os.path.join(home, "mailroom")
+
+
+def archive_of_account(conn_id: str, named: str | None) -> Archive:
+    """Return the archive an account is kept in: the one named, its connection's, or the configured one.
+
+    :raises ConfigurationError: there is no such connection, or the root is wrong.
+    """
+    return open_archive(archive_root(named, archive_of_connection(connection_of(conn_id))))
+
+
+def open_archive(root: str) -> Archive:
+    """Return the archive below ``root``.
+
+    :raises ConfigurationError: the root is no absolute path or URL, or names a connection that is not there.
+    """
+    from mailroom.archive import Archive
+
+    path = object_path(root)
+    if isinstance(path, str):
+        return Archive(path)
+    return Archive(path, storage_options=_table_options(path))
+
+
+def object_path(root: str) -> str | ObjectStoragePath:
+    """Return where ``root`` is: a local path as it is, or a path in an object store, signed in.
+
+    :raises ConfigurationError: as for ``open_archive``.
+    """
+    parts = urlsplit(root)
+    if len(parts.scheme) <= 1 or parts.scheme in LOCAL_SCHEMES:
+        if not (os.path.isabs(root) or parts.scheme):
+            raise ConfigurationError(
+                f"'{root}' is not an absolute path; workers share no current folder, so write the whole path "
+                "or a URL such as s3://aws_default@bucket/mail."
+            )
+        return root
+    if not parts.netloc.rpartition("@")[2]:
+        raise ConfigurationError(
+            f"'{root}' names no bucket; write {parts.scheme}://connection@bucket/folder."
+        )
+    return _object_storage_path(root, conn_id=parts.netloc.rpartition("@")[0])
+
+
+def _object_storage_path(root: str, conn_id: str) -> ObjectStoragePath:
+    from airflow.sdk import ObjectStoragePath
+
+    if conn_id:
+        # Airflow takes a connection that does not exist for anonymous access, and only logs it.
+        connection_of(conn_id)
+    try:
+        return ObjectStoragePath(root)
+    except (ImportError, ValueError) as error:
+        scheme = urlsplit(root).scheme
+        raise ConfigurationError(
+            f"No storage for {scheme}:// is installed; install it with pip install 'airflow-mailroom[s3]', "
+            "[gcs] or [azure], or correct the URL."
+        ) from error
+
+
+def _table_options(path: ObjectStoragePath) -> dict[str, str] | None:
+    """Return the table library's own settings for the same store; beside S3 it reads the environment."""
+    if path.protocol not in S3_SCHEMES:
+        return None
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    hook = S3Hook(aws_conn_id=path.conn_id)
+    options = {"AWS_REGION": hook.region_name or "us-east-1"}
+    endpoint = hook.conn_config.get_service_endpoint_url(service_name="s3")
+    if endpoint:
+        options["AWS_ENDPOINT_URL"] = endpoint
+        options["AWS_ALLOW_HTTP"] = str(endpoint.startswith("http://")).lower()
+    return options | _credentials(hook)
+
+
+def _credentials(hook: Any) -> dict[str, str]:  # Any: the amazon provider is an extra, and has no stubs
+    if hook.get_session().get_credentials() is None:
+        return {"AWS_SKIP_SIGNATURE": "true"}
+    found = hook.get_credentials()
+    options = {"AWS_ACCESS_KEY_ID": found.access_key, "AWS_SECRET_ACCESS_KEY": found.secret_key}
+    return options | ({"AWS_SESSION_TOKEN": found.token} if found.token else {})

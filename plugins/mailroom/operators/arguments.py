@@ -1,0 +1,211 @@
+"""Operator arguments as templates and forms yield them, made into what the engine takes.
+
+A templated argument arrives as a text (``"30"``, ``"False"``, ``"['INBOX']"``) unless the DAG
+renders native objects; a form sends numbers and lists. Both mean the same here, and what
+cannot be meant is refused by name. Pure: no Airflow, no clock.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import os
+import re
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from mailroom.exceptions import ConfigurationError
+
+__all__ = [
+    "as_choice",
+    "as_date",
+    "as_duration",
+    "as_flag",
+    "as_fraction",
+    "as_octets",
+    "as_patterns",
+    "as_text",
+    "required_duration",
+    "required_text",
+]
+
+_NOTHING: Final = ("", "none", "null")
+"""How "not given" looks once a template has rendered it."""
+
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(d|days?|h|hours?|w|weeks?)?", re.IGNORECASE)
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)i?b?", re.IGNORECASE)
+_UNIT_DAYS: Final = {"d": 1.0, "h": 1 / 24, "w": 7.0}
+_UNIT_OCTETS: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+MAX_DAYS = 36_500
+"""A hundred years: longer is a slip, and far below what a date can hold."""
+
+
+def is_given(value: object) -> bool:
+    """Return whether an argument says anything."""
+    return value is not None and not (isinstance(value, str) and value.strip().lower() in _NOTHING)
+
+
+def as_text(name: str, value: object) -> str | None:
+    """Return a text, or None where nothing is given; a path or number becomes the text for it.
+
+    :raises ConfigurationError: it is none of these.
+    """
+    if not is_given(value):
+        return None
+    if isinstance(value, bool) or not isinstance(value, (str, int, float, os.PathLike)):
+        raise _wrong(name, "a text", value)
+    return str(value).strip()
+
+
+def required_text(name: str, value: object) -> str:
+    """Return a text.
+
+    :raises ConfigurationError: nothing is given, or no text.
+    """
+    text = as_text(name, value)
+    if text is None:
+        raise ConfigurationError(f"{name} is missing; give a text.")
+    return text
+
+
+def as_flag(name: str, value: object, *, default: bool = False) -> bool:
+    """Return a boolean; ``"false"`` is false.
+
+    :raises ConfigurationError: it is neither true nor false.
+    """
+    if isinstance(value, bool):
+        return value
+    if not is_given(value):
+        return default
+    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+        return value.strip().lower() == "true"
+    raise _wrong(name, "true or false", value)
+
+
+def as_duration(name: str, value: object) -> timedelta | None:
+    """Return a duration: a timedelta, a number of days, or a text such as ``30``, ``30d``, ``12h``, ``2w``.
+
+    :raises ConfigurationError: it is none of these, negative, or more than a hundred years.
+    """
+    if not is_given(value):
+        return None
+    found = _days(value)
+    if found is None or not 0 <= found <= MAX_DAYS:
+        raise _wrong(
+            name, f"a number of days from 0 to {MAX_DAYS}, such as 30, '30d' or timedelta(days=30)", value
+        )
+    return value if isinstance(value, timedelta) else timedelta(days=found)
+
+
+def required_duration(name: str, value: object) -> timedelta:
+    """Return a duration.
+
+    :raises ConfigurationError: nothing is given, or no duration.
+    """
+    duration = as_duration(name, value)
+    if duration is None:
+        raise ConfigurationError(f"{name} is missing; give a number of days, such as 30.")
+    return duration
+
+
+def _days(value: object) -> float | None:
+    if isinstance(value, timedelta):
+        return value / timedelta(days=1)
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, (int, float)):
+        return float(value) if math.isfinite(value) else None
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    return float(match[1]) * _UNIT_DAYS[(match[2] or "d")[0].lower()] if match else None
+
+
+def as_octets(name: str, value: object) -> int | None:
+    """Return a size in octets: a number, or a text such as ``10M``.
+
+    :raises ConfigurationError: it is neither, or negative.
+    """
+    if not is_given(value):
+        return None
+    match = None if isinstance(value, bool) else _SIZE.fullmatch(str(value).strip())
+    if match is None:
+        raise _wrong(name, "a number of octets, or a text such as 10M", value)
+    return int(float(match[1]) * _UNIT_OCTETS[match[2].lower()])
+
+
+def as_fraction(name: str, value: object, *, default: float) -> float:
+    """Return a number from 0 to 1.
+
+    :raises ConfigurationError: it is none.
+    """
+    if not is_given(value):
+        return default
+    try:
+        number = math.nan if isinstance(value, bool) else float(str(value))
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= 1:
+        raise _wrong(name, "a number from 0 to 1", value)
+    return number
+
+
+def as_date(name: str, value: object) -> date | None:
+    """Return a date: a date, a datetime, or a text such as ``2026-01-31``, also with a time after it.
+
+    :raises ConfigurationError: it is none of these.
+    """
+    if not is_given(value):
+        return None
+    if isinstance(value, datetime):
+        return value.date()
+    if isinstance(value, date):
+        return value
+    try:
+        return datetime.fromisoformat(str(value).strip()).date()
+    except ValueError:
+        raise _wrong(name, "a date such as 2026-01-31", value) from None
+
+
+def as_choice(name: str, value: object, allowed: Iterable[str]) -> str | None:
+    """Return one of the allowed words, or None where nothing is given.
+
+    :raises ConfigurationError: it is another word.
+    """
+    text = as_text(name, value)
+    if text is None or text.lower() in (words := tuple(allowed)):
+        return text.lower() if text else None
+    raise _wrong(name, f"one of {', '.join(words)}", value)
+
+
+def as_patterns(name: str, value: object, *, default: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Return a list of texts: a list, a list as text (JSON or Python), or one pattern a line.
+
+    A folder name may hold a comma, so commas do not separate.
+
+    :raises ConfigurationError: it is none of these.
+    """
+    if isinstance(value, str) and value.strip().startswith(("[", "(")):
+        value = _literal(value.strip())
+    if not is_given(value):
+        return default
+    lines = value.splitlines() if isinstance(value, str) else value
+    if isinstance(lines, (int, float)) and not isinstance(lines, bool):
+        lines = [str(lines)]
+    if not isinstance(lines, (list, tuple, set, frozenset)):
+        raise _wrong(name, "a list of texts", value)
+    texts = tuple(str(line).strip() for line in lines if is_given(line))
+    return texts or default
+
+
+def _literal(text: str) -> object:
+    """Return the list a text writes out, or the text itself where it is a pattern such as ``[A-F]*``."""
+    try:
+        found: object = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+    return found if isinstance(found, (list, tuple)) else text
+
+
+def _wrong(name: str, allowed: str, value: object) -> ConfigurationError:
+    return ConfigurationError(f"{name} must be {allowed}, not {str(value)[:60]!r}.", argument=name)

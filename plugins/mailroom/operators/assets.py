@@ -1,0 +1,71 @@
+"""Assets: how other DAGs learn that a mailbox, or a place attachments go to, has changed.
+
+A DAG that shall run after new mail came says ``schedule=[mailbox_asset("imap_default")]``.
+Events go through one alias, because which account a task works on is known only when its
+templates are rendered. Airflow wants one name to one URI, everywhere and for ever, so both
+come from here and nowhere else; they hold no host, user or credentials.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from airflow.sdk import Asset, AssetAlias
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+__all__ = ["MAILROOM_ALIAS", "announce", "delivery_asset", "mailbox_asset", "with_alias"]
+
+MAILROOM_ALIAS = AssetAlias("mailroom")
+"""The outlet of all Mailroom operators; ``schedule=[AssetAlias("mailroom")]`` runs after any change."""
+
+MAX_FOLDER_CHARACTERS = 600
+"""A longer folder name, quoted, is replaced by a digest: Airflow takes names of up to 1,500 characters."""
+
+
+def mailbox_asset(conn_id: str, folder: str | None = None) -> Asset:
+    """Return the asset of an account, or of one folder of it.
+
+    :param conn_id: id of the mail connection, which names the account in the archive.
+    :param folder: name of the folder as people see it.
+    """
+    account = quote(conn_id, safe="")
+    if folder is None:
+        return Asset(name=f"mailroom/{account}", uri=f"mailroom://{account}/")
+    place = quote(folder, safe="")
+    if len(place) > MAX_FOLDER_CHARACTERS:
+        place = "sha256-" + hashlib.sha256(folder.encode()).hexdigest()
+    return Asset(name=f"mailroom/{account}/{place}", uri=f"mailroom://{account}/{place}")
+
+
+def delivery_asset(destination: str) -> Asset:
+    """Return the asset of a place that attachments are delivered to.
+
+    :param destination: path or URL; the connection in it is left out, as it is no part of the place.
+    """
+    parts = urlsplit(destination)
+    if len(parts.scheme) > 1:
+        place = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
+    else:
+        place = "file://" + quote(destination.rstrip("/"))
+    return Asset(name=f"mailroom/attachments/{place}", uri=place)
+
+
+def with_alias(outlets: Any) -> list[Any]:  # Any: Airflow's own outlets argument is untyped
+    """Return the outlets a DAG author gave, and the alias."""
+    given = list(outlets) if isinstance(outlets, (list, tuple)) else [outlets] if outlets else []
+    return given if MAILROOM_ALIAS in given else [*given, MAILROOM_ALIAS]
+
+
+def announce(context: Context, asset: Asset, extra: Mapping[str, Any]) -> None:
+    """Record an asset event, which Airflow publishes when the task succeeds.
+
+    :param extra: counts only.
+    """
+    events = context.get("outlet_events")
+    if events is not None:
+        events[MAILROOM_ALIAS].add(asset, extra=dict(extra))

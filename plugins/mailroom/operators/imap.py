@@ -1,0 +1,139 @@
+"""Mirror the folders of an IMAP account into the archive (RFC 9051, RFC 3501)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from mailroom.hooks.archive import archive_of_account
+from mailroom.hooks.errors import airflow_errors
+from mailroom.hooks.imap import ImapHook
+from mailroom.operators.arguments import (
+    as_choice,
+    as_date,
+    as_flag,
+    as_fraction,
+    as_octets,
+    as_patterns,
+    as_text,
+    required_text,
+)
+from mailroom.operators.assets import announce, mailbox_asset, with_alias
+from mailroom.operators.run import StopSwitch, conclude, log_progress, run_context, utc_now
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context, ObjectStoragePath
+
+    from mailroom.policy.mirror import MirrorSelection
+
+__all__ = ["ImapMirrorOperator"]
+
+DEFAULT_MAX_GONE = 0.25
+"""How much of an account may be recorded as gone in one run before the run stops and asks."""
+
+
+class ImapMirrorOperator(BaseOperator):
+    """Bring the archive in step with an IMAP account: new messages, flags, moves, deletions.
+
+    Nothing changes on the server, not even the marks of what is read. What the server loses
+    stays in the archive, with the fact that it is gone.
+
+    :param imap_conn_id: connection of type ``imap``; its id names the account in the archive.
+    :param archive: root of the archive; by default the one the connection or the configuration names.
+    :param folders: patterns of folder names to read, ``*`` and ``?`` as in a shell.
+    :param exclude: patterns of folder names to leave out.
+    :param since: only messages received on this day or later; for a first run over many years.
+    :param until: only messages received before this day.
+    :param larger_than: only messages of more octets, such as ``10M``.
+    :param order: ``oldest`` or ``newest`` first.
+    :param other_namespaces: whether to read shared folders and other users' folders too.
+    :param max_gone: stop where more than this share of the account seems to have gone; 1 allows it.
+    """
+
+    template_fields: Sequence[str] = (
+        "imap_conn_id",
+        "archive",
+        "folders",
+        "exclude",
+        "since",
+        "until",
+        "larger_than",
+        "order",
+        "other_namespaces",
+        "max_gone",
+    )
+    ui_color = "#e6f4ea"
+
+    def __init__(
+        self,
+        *,
+        imap_conn_id: str = ImapHook.default_conn_name,
+        archive: str | ObjectStoragePath | None = None,
+        folders: Sequence[str] | str = ("*",),
+        exclude: Sequence[str] | str = (),
+        since: date | str | None = None,
+        until: date | str | None = None,
+        larger_than: int | str | None = None,
+        order: str = "oldest",
+        other_namespaces: bool | str = False,
+        max_gone: float | str = DEFAULT_MAX_GONE,
+        outlets: Any = None,  # Any: as Airflow takes it
+        **kwargs: Any,  # Any: the arguments every Airflow operator takes
+    ) -> None:
+        super().__init__(outlets=with_alias(outlets), **kwargs)
+        self.imap_conn_id = imap_conn_id
+        self.archive = archive
+        self.folders = folders
+        self.exclude = exclude
+        self.since = since
+        self.until = until
+        self.larger_than = larger_than
+        self.order = order
+        self.other_namespaces = other_namespaces
+        self.max_gone = max_gone
+        self._stop = StopSwitch()
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Mirror, and return counts.
+
+        :raises AirflowFailException: an argument or the connection is wrong, or sign-in was refused.
+        :raises AirflowException: the server or the store cannot be reached, or messages failed.
+        """
+        from mailroom.services.mirror import mirror_account
+
+        with airflow_errors():
+            account = required_text("imap_conn_id", self.imap_conn_id)
+            run = run_context(context, what="mirror", account=account)
+            report = mirror_account(
+                ImapHook(account).get_conn,
+                archive_of_account(account, as_text("archive", self.archive)),
+                run,
+                selection=self._selection(),
+                now=utc_now,
+                progress=log_progress(self.log),
+                stop=self._stop.arm(),
+            )
+        summary = conclude(report, run, self.log)
+        announce(context, mailbox_asset(account), summary)
+        return summary
+
+    def on_kill(self) -> None:
+        """Let the batch in hand be committed, then stop."""
+        self._stop.press()
+
+    def _selection(self) -> MirrorSelection:
+        from mailroom.policy.mirror import MirrorSelection
+
+        return MirrorSelection(
+            folders=as_patterns("folders", self.folders, default=("*",)),
+            exclude=as_patterns("exclude", self.exclude),
+            since=as_date("since", self.since),
+            until=as_date("until", self.until),
+            larger_than=as_octets("larger_than", self.larger_than),
+            order=as_choice("order", self.order, ("oldest", "newest")) or "oldest",
+            other_namespaces=as_flag("other_namespaces", self.other_namespaces),
+            max_gone=as_fraction("max_gone", self.max_gone, default=DEFAULT_MAX_GONE),
+        )

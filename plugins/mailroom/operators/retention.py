@@ -1,0 +1,145 @@
+"""Delete from the server what is old, archived and verified; by POP3 or IMAP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from mailroom.hooks.archive import archive_of_account
+from mailroom.hooks.connection import connection_of, protocol_of_connection
+from mailroom.hooks.errors import airflow_errors
+from mailroom.hooks.imap import ImapHook
+from mailroom.hooks.pop3 import Pop3Hook
+from mailroom.model import MailProtocol
+from mailroom.operators.arguments import (
+    as_choice,
+    as_flag,
+    as_fraction,
+    as_patterns,
+    as_text,
+    required_duration,
+    required_text,
+)
+from mailroom.operators.assets import announce, mailbox_asset, with_alias
+from mailroom.operators.run import StopSwitch, conclude, log_progress, run_context, utc_now
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context, ObjectStoragePath
+
+    from mailroom.policy.retention import RetentionRule
+
+__all__ = ["MailRetentionOperator"]
+
+BASES = ("internal", "archived", "saved")
+"""What days may count from; the words of ``policy.retention.Basis``, which is not imported at parse."""
+
+
+class MailRetentionOperator(BaseOperator):
+    """Delete from the server the messages that are older than some days, archived and verified.
+
+    What is not in the archive with its exact bytes stays, whatever its age, and so do flagged
+    messages unless asked. The type of the connection says whether by POP3 or IMAP.
+
+    :param conn_id: connection of type ``pop3`` or ``imap``.
+    :param archive: root of the archive; by default the one the connection or the configuration names.
+    :param older_than: days (a number, a text such as ``30d``, or a timedelta); 0 is everything.
+    :param basis: what the days count from: ``internal`` (arrival in the account), ``archived`` (first
+        archived; the only one of POP3) or ``saved`` (arrival in its folder). By default ``internal``,
+        and ``saved`` in trash and junk folders, where arrival in the account says nothing.
+    :param folders: patterns of folder names, ``*`` and ``?`` as in a shell.
+    :param exclude: patterns of folder names to leave alone.
+    :param include_flagged: whether flagged messages may go as well.
+    :param dry_run: say what would go, change nothing.
+    :param max_fraction: at most this share of a folder in one run, oldest first.
+    """
+
+    template_fields: Sequence[str] = (
+        "conn_id",
+        "archive",
+        "older_than",
+        "basis",
+        "folders",
+        "exclude",
+        "include_flagged",
+        "dry_run",
+        "max_fraction",
+    )
+    ui_color = "#fce8e6"
+
+    def __init__(
+        self,
+        *,
+        conn_id: str,
+        older_than: timedelta | float | str,
+        archive: str | ObjectStoragePath | None = None,
+        basis: str | None = None,
+        folders: Sequence[str] | str = ("*",),
+        exclude: Sequence[str] | str = (),
+        include_flagged: bool | str = False,
+        dry_run: bool | str = False,
+        max_fraction: float | str = 1.0,
+        outlets: Any = None,  # Any: as Airflow takes it
+        **kwargs: Any,  # Any: the arguments every Airflow operator takes
+    ) -> None:
+        super().__init__(outlets=with_alias(outlets), **kwargs)
+        self.conn_id = conn_id
+        self.archive = archive
+        self.older_than = older_than
+        self.basis = basis
+        self.folders = folders
+        self.exclude = exclude
+        self.include_flagged = include_flagged
+        # The public name is ours: of Airflow's method of this name nothing in Airflow makes use.
+        self.dry_run = dry_run  # type: ignore[method-assign, assignment]
+        self.max_fraction = max_fraction
+        self._stop = StopSwitch()
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Delete what the rule says, and return counts.
+
+        :raises AirflowFailException: an argument or the connection is wrong, or sign-in was refused.
+        :raises AirflowException: the server or the store cannot be reached, or messages failed.
+        """
+        from mailroom.services.retention import enforce_retention
+
+        with airflow_errors():
+            account = required_text("conn_id", self.conn_id)
+            run = run_context(context, what="retention", account=account)
+            report = enforce_retention(
+                _hook(account).get_conn,
+                archive_of_account(account, as_text("archive", self.archive)),
+                run,
+                rule=self._rule(),
+                dry_run=as_flag("dry_run", self.dry_run),
+                now=utc_now,
+                progress=log_progress(self.log),
+                stop=self._stop.arm(),
+            )
+        summary = conclude(report, run, self.log)
+        announce(context, mailbox_asset(account), summary)
+        return summary
+
+    def on_kill(self) -> None:
+        """Let the batch in hand be finished, then stop."""
+        self._stop.press()
+
+    def _rule(self) -> RetentionRule:
+        from mailroom.policy.retention import Basis, RetentionRule
+
+        basis = as_choice("basis", self.basis, BASES)
+        return RetentionRule(
+            older_than=required_duration("older_than", self.older_than),
+            basis=Basis(basis) if basis else None,
+            folders=as_patterns("folders", self.folders, default=("*",)),
+            exclude=as_patterns("exclude", self.exclude),
+            include_flagged=as_flag("include_flagged", self.include_flagged),
+            max_fraction=as_fraction("max_fraction", self.max_fraction, default=1.0),
+        )
+
+
+def _hook(conn_id: str) -> Pop3Hook | ImapHook:
+    protocol = protocol_of_connection(connection_of(conn_id))
+    return Pop3Hook(conn_id) if protocol is MailProtocol.POP3 else ImapHook(conn_id)
