@@ -1,0 +1,100 @@
+"""Conversations written down line by line, played by a real server on loopback.
+
+One step a line: ``C:`` what the client must send, ``S:`` what the server says (both with
+CRLF added), ``S~`` octets with escapes as in a bytes literal and nothing added, ``TLS``
+the server's side of a handshake, ``CLOSE`` the server hangs up, ``#`` a comment. Before it
+answers, the player makes sure that the client sent nothing more than the transcript says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+from pathlib import Path
+from typing import Self
+
+__all__ = ["TRANSCRIPTS", "TranscriptServer"]
+
+TRANSCRIPTS = Path(__file__).parent.parent / "transcripts"
+
+PATIENCE = 10.0
+
+
+class TranscriptServer:
+    """Plays one transcript to the first client that connects; a context manager.
+
+    Leaving the ``with`` block raises ``AssertionError`` where the client departed from it.
+    """
+
+    def __init__(self, transcript: str | Path, *, tls: ssl.SSLContext | None = None) -> None:
+        text = transcript.read_text() if isinstance(transcript, Path) else transcript
+        self._steps = [line.rstrip("\n") for line in text.splitlines() if line.strip() and line[0] != "#"]
+        self._tls = tls
+        self._problem: str | None = None
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(PATIENCE)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    @property
+    def port(self) -> int:
+        """Where it listens on 127.0.0.1."""
+        port: int = self._listener.getsockname()[1]
+        return port
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._thread.join(PATIENCE)
+        self._listener.close()
+        if self._problem is not None and kind is None:
+            raise AssertionError(self._problem)
+
+    def _run(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:
+            self._problem = "nobody connected"
+            return
+        connection.settimeout(PATIENCE)
+        with contextlib.ExitStack() as stack:
+            stack.callback(lambda: connection.close())
+            received = b""
+            for step in self._steps:
+                kind, _, line = step.partition(" ")
+                try:
+                    if kind == "TLS":
+                        assert self._tls is not None, "the transcript needs a certificate"
+                        connection = self._tls.wrap_socket(connection, server_side=True)
+                    elif kind == "CLOSE":
+                        return
+                    elif kind == "C:":
+                        received = _expect(connection, received, line.encode() + b"\r\n")
+                    elif received:
+                        self._problem = f"the client sent {received!r} too early, before {step!r}"
+                        return
+                    else:
+                        connection.sendall(_octets(kind, line))
+                except (AssertionError, OSError) as error:
+                    self._problem = f"at {step!r}: {error!r}"
+                    return
+
+
+def _octets(kind: str, line: str) -> bytes:
+    if kind == "S:":
+        return line.encode() + b"\r\n"
+    assert kind == "S~", f"{kind!r} is no step"
+    return line.encode("latin-1").decode("unicode_escape").encode("latin-1")
+
+
+def _expect(connection: socket.socket, received: bytes, line: bytes) -> bytes:
+    while b"\n" not in received:
+        data = connection.recv(65536)
+        assert data, f"the client hung up instead of sending {line!r}"
+        received += data
+    found, _, rest = received.partition(b"\n")
+    assert found + b"\n" == line, f"the client sent {found!r} instead of {line!r}"
+    return rest
