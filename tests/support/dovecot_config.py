@@ -78,7 +78,9 @@ ssl = {"yes" if settings.tls else "no"}
 
 
 def _namespace(settings: DovecotSettings) -> str:
-    boxes = "".join(f"  mailbox {name} {{\n    special_use = {use}\n  }}\n" for name, use in SPECIAL_USE.items())
+    boxes = "".join(
+        f"  mailbox {name} {{\n    special_use = {use}\n  }}\n" for name, use in SPECIAL_USE.items()
+    )
     prefix = f"  prefix = {settings.prefix}\n" if settings.prefix else ""
     return f"namespace inbox {{\n  inbox = yes\n  separator = {settings.separator}\n{prefix}{boxes}}}\n"
 
@@ -114,7 +116,9 @@ protocol pop3 {{
 def _body_2_4(settings: DovecotSettings) -> str:
     home = settings.home
     _, uid, gid = settings.owner
-    layout = "mailbox_list_layout = fs\nmail_inbox_path = ~/mail/INBOX\n" if settings.storage == "maildir" else ""
+    layout = (
+        "mailbox_list_layout = fs\nmail_inbox_path = ~/mail/INBOX\n" if settings.storage == "maildir" else ""
+    )
     escape = 'mailbox_list_storage_escape_char = "\\\\"\n' if settings.escape_names else ""
     tls = f"ssl_server_cert_file = {home}/server.pem\nssl_server_key_file = {home}/server.key\n"
     return f"""dovecot_config_version = 2.4.0

@@ -33,7 +33,7 @@ def write_maildir(folder: Path, messages: Iterable[Stored], *, stamp: int = 1_60
         (folder / name).mkdir(parents=True, exist_ok=True)
     already = len(os.listdir(folder / "cur"))
     count = 0
-    for count, message in enumerate(messages, 1):  # noqa: B007
+    for count, message in enumerate(messages, 1):
         content = message.content
         octets = len(content)
         # What IMAP calls the size: with every line end counted as CRLF.

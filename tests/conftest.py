@@ -1,0 +1,49 @@
+"""Servers that tests share, and folders of their own.
+
+The servers start on first use, once a test process; a test that needs one that cannot
+run is skipped with the reason, unless MAILROOM_REQUIRE_SERVERS says that they must run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.dovecot import Dovecot, DovecotMissing
+from tests.support.s3 import S3Server
+
+
+@pytest.fixture(scope="session")
+def dovecot() -> Iterator[Dovecot]:
+    """A running mail server with no accounts."""
+    server = Dovecot()
+    try:
+        server.start()
+    except DovecotMissing as missing:
+        if os.environ.get("MAILROOM_REQUIRE_SERVERS"):
+            raise
+        pytest.skip(str(missing))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def user(dovecot: Dovecot) -> str:
+    """The name of a fresh account whose password is ``secret``."""
+    return dovecot.add_user()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """A running S3 server with no buckets."""
+    with S3Server() as server:
+        yield server
+
+
+@pytest.fixture
+def archive_root(tmp_path: Path) -> Path:
+    """Where an archive may be made; nothing is there yet."""
+    return tmp_path / "archive"
