@@ -46,7 +46,7 @@ class Finished:
     """How a command ended.
 
     :param status: exit status; negative where a signal ended it.
-    :param peak_kib: the most memory it held at a time (resident set), in KiB.
+    :param peak_kib: the most memory it held at a time (resident set), in KiB; under strace, strace's own.
     """
 
     status: int
@@ -83,13 +83,18 @@ class SystemCall:
     path: str = ""
 
 
+SAMPLE_SECONDS = 0.01
+"""How often a running command's memory is looked at."""
+
+
 class Running:
     """A command that has been started; leaving the ``with`` block ends it."""
 
     def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         self._started = time.monotonic()
         # Files and not pipes: a command that says much is never held up by a reader that waits.
-        self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+        self._out = tempfile.TemporaryFile()  # noqa: SIM115  # closed when it has ended
+        self._err = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             arguments,
             stdin=subprocess.DEVNULL,
@@ -135,25 +140,25 @@ class Running:
         """
         if self._finished is not None:
             return self._finished
-        late = threading.Event()
-        timer = threading.Timer(timeout, lambda: (late.set(), self.kill()))
-        timer.start()
-        try:
-            # wait4 and not Popen.wait: only it tells how much memory this one process held.
-            _, status, usage = os.wait4(self._process.pid, 0)
-        finally:
-            timer.cancel()
-        self._process.returncode = os.waitstatus_to_exitcode(status)
+        deadline = self._started + timeout
+        peak_kib = 0
+        # Asked again and again, as getrusage counts the memory of the process that started it, too.
+        while self._process.poll() is None and time.monotonic() < deadline:
+            peak_kib = max(peak_kib, _peak_kib(self._process.pid))
+            time.sleep(SAMPLE_SECONDS)
+        late = self._process.poll() is None
+        self.kill()
+        self._process.wait()
         self._finished = Finished(
             status=self._process.returncode,
             out=_text(self._out),
             err=_text(self._err),
             seconds=time.monotonic() - self._started,
-            peak_kib=usage.ru_maxrss,
+            peak_kib=peak_kib,
         )
         self._out.close()
         self._err.close()
-        if late.is_set():
+        if late:
             raise AssertionError(
                 f"the command took over {timeout:.0f} s; it said: {self._finished.err[-2000:]}"
             )
@@ -258,3 +263,12 @@ def _text(stream: Any) -> str:
     stream.flush()
     descriptor = stream.fileno()
     return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode(errors="replace")
+
+
+def _peak_kib(pid: int) -> int:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(found[1]) if found else 0
