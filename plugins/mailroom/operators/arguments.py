@@ -194,8 +194,8 @@ def as_patterns(name: str, value: object, *, default: tuple[str, ...] = ()) -> t
         lines = [str(lines)]
     if not isinstance(lines, (list, tuple, set, frozenset)):
         raise _wrong(name, "a list of texts", value)
-    texts = tuple(str(line).strip() for line in lines if is_given(line))
-    return texts or default
+    texts = (str(line).strip() for line in lines if line is not None)
+    return tuple(text for text in texts if text) or default
 
 
 def _literal(text: str) -> object:

@@ -9,7 +9,7 @@ come from here and nowhere else; they hold no host, user or credentials.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -61,11 +61,12 @@ def with_alias(outlets: Any) -> list[Any]:  # Any: Airflow's own outlets argumen
     return given if MAILROOM_ALIAS in given else [*given, MAILROOM_ALIAS]
 
 
-def announce(context: Context, asset: Asset, extra: Mapping[str, Any]) -> None:
-    """Record an asset event, which Airflow publishes when the task succeeds.
+def announce(context: Context, asset: Asset, counts: Mapping[str, Any], changes: Sequence[str]) -> None:
+    """Record an asset event, which Airflow publishes when the task succeeds; none if nothing changed.
 
-    :param extra: counts only.
+    :param counts: the summary of the run, which becomes the event's extra.
+    :param changes: the counts that speak of a change.
     """
     events = context.get("outlet_events")
-    if events is not None:
-        events[MAILROOM_ALIAS].add(asset, extra=dict(extra))
+    if events is not None and any(counts.get(name) for name in changes):
+        events[MAILROOM_ALIAS].add(asset, extra=dict(counts))

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AttachmentsToObjectStorageOperator"]
 
+CHANGES = ("delivered",)
+"""The counts that make an asset event."""
+
 RULE_FIELDS = {
     "name": as_text,
     "name_regex": as_text,
@@ -149,7 +152,7 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
                 stop=self._stop.arm(),
             )
         summary = conclude(report, run, self.log)
-        announce(context, delivery_asset(destination), summary)
+        announce(context, delivery_asset(destination), summary, CHANGES)
         return summary
 
     def on_kill(self) -> None:

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ImapMirrorOperator"]
 
+CHANGES = ("added", "flags", "moved", "expunged", "not_listed")
+"""The counts that make an asset event."""
+
 DEFAULT_MAX_GONE = 0.25
 """How much of an account may be recorded as gone in one run before the run stops and asks."""
 
@@ -117,7 +120,7 @@ class ImapMirrorOperator(BaseOperator):
                 stop=self._stop.arm(),
             )
         summary = conclude(report, run, self.log)
-        announce(context, mailbox_asset(account), summary)
+        announce(context, mailbox_asset(account), summary, CHANGES)
         return summary
 
     def on_kill(self) -> None:

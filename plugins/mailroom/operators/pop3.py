@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Pop3FetchOperator"]
 
+CHANGES = ("added", "deleted", "differing", "not_listed")
+"""The counts that make an asset event."""
+
 
 class Pop3FetchOperator(BaseOperator):
     """Download the messages of a POP3 account that the archive does not have yet.
@@ -99,7 +102,7 @@ class Pop3FetchOperator(BaseOperator):
                 stop=self._stop.arm(),
             )
         summary = conclude(report, run, self.log)
-        announce(context, mailbox_asset(account), summary)
+        announce(context, mailbox_asset(account), summary, CHANGES)
         return summary
 
     def on_kill(self) -> None:

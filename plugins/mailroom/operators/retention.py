@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = ["MailRetentionOperator"]
 
+CHANGES = ("deleted",)
+"""The counts that make an asset event."""
+
 BASES = ("internal", "archived", "saved")
 """What days may count from; the words of ``policy.retention.Basis``, which is not imported at parse."""
 
@@ -119,7 +122,7 @@ class MailRetentionOperator(BaseOperator):
                 stop=self._stop.arm(),
             )
         summary = conclude(report, run, self.log)
-        announce(context, mailbox_asset(account), summary)
+        announce(context, mailbox_asset(account), summary, CHANGES)
         return summary
 
     def on_kill(self) -> None:

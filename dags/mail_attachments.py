@@ -1,0 +1,160 @@
+"""### Attachments to object storage
+
+Delivers the attachments you choose from the archive to a bucket or folder, each one once, however
+often it runs. Nothing is ever overwritten, names are made safe, and where each came from is kept
+beside it. It reads the archive, not the mail server: run it after a fetch or a mirror.
+
+**On a schedule:** copy this file under another `dag_id`, give `destination` a default, and set
+`schedule=[mailbox_asset("imap_default")]` (from `mailroom.operators.assets`) to run it whenever that
+account brought something new.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, Param
+
+from mailroom.operators.attachments import AttachmentsToObjectStorageOperator
+
+with DAG(
+    dag_id="mail_attachments",
+    description="Deliver attachments of archived mail to object storage, each once",
+    schedule=None,
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
+    tags=["mailroom"],
+    doc_md=__doc__,
+    params={
+        "destination": Param(
+            type="string",
+            title="Where to?",
+            description_md="A path, or a URL such as `s3://aws_default@bucket/invoices`, with the connection "
+            "to the store before the `@`.",
+            section="Where they go",
+            examples=["s3://aws_default@bucket/invoices"],
+            minLength=1,
+        ),
+        "template": Param(
+            None,
+            type=["null", "string"],
+            title="Name at the destination",
+            description_md="Such as `{date:%Y/%m}/{filename}`. Empty: the usual one.",
+            section="Where they go",
+        ),
+        "dry_run": Param(
+            False,
+            type="boolean",
+            title="Only say what would be delivered",
+            section="Where they go",
+        ),
+        "name": Param(
+            None,
+            type=["null", "string"],
+            title="File name",
+            description_md="A pattern such as `*.pdf`. Empty: any.",
+            section="Which attachments",
+        ),
+        "content_type": Param(
+            None,
+            type=["null", "string"],
+            title="MIME type",
+            description_md="A pattern such as `application/pdf` or `image/*`. Empty: any.",
+            section="Which attachments",
+        ),
+        "min_size_kb": Param(
+            None,
+            type=["null", "number"],
+            title="At least (kB)",
+            description_md="Small pictures in signatures are seldom of use. Empty: any size.",
+            section="Which attachments",
+            minimum=0,
+        ),
+        "max_size_mb": Param(
+            None,
+            type=["null", "number"],
+            title="At most (MB)",
+            description_md="Empty: any size.",
+            section="Which attachments",
+            minimum=0,
+        ),
+        "inline": Param(
+            False,
+            type="boolean",
+            title="Pictures inside the text too",
+            section="Which attachments",
+        ),
+        "sender": Param(
+            None,
+            type=["null", "string"],
+            title="From",
+            description_md="A pattern of the address, such as `*@supplier.example`. Empty: anybody.",
+            section="Of which messages",
+        ),
+        "subject": Param(
+            None,
+            type=["null", "string"],
+            title="Subject",
+            description_md="A pattern such as `*invoice*`. Empty: any.",
+            section="Of which messages",
+        ),
+        "folder": Param(
+            None,
+            type=["null", "string"],
+            title="Folder",
+            description_md="A name or pattern such as `Invoices/*`. Empty: any.",
+            section="Of which messages",
+        ),
+        "since": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Dated since",
+            description_md="On this day or later. Empty: all.",
+            section="Of which messages",
+        ),
+        "until": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Dated before",
+            description_md="Before this day. Empty: all.",
+            section="Of which messages",
+        ),
+        "account": Param(
+            None,
+            type=["null", "string"],
+            title="Account",
+            description_md="Id of the mail connection. Empty: all accounts in the archive.",
+            section="The archive",
+            examples=["imap_default", "pop3_default"],
+        ),
+        "archive": Param(
+            None,
+            type=["null", "string"],
+            title="Archive",
+            description_md="Where the mail was archived. Empty: the archive that the account's connection "
+            "names, else the one of the configuration, `[mailroom] archive_root`.",
+            section="The archive",
+        ),
+    },
+):
+    AttachmentsToObjectStorageOperator(
+        task_id="deliver",
+        destination="{{ params.destination }}",
+        archive="{{ params.archive }}",
+        account="{{ params.account }}",
+        name="{{ params.name }}",
+        content_type="{{ params.content_type }}",
+        min_size="{{ params.min_size_kb ~ 'k' if params.min_size_kb else None }}",
+        max_size="{{ params.max_size_mb ~ 'M' if params.max_size_mb else None }}",
+        sender="{{ params.sender }}",
+        subject="{{ params.subject }}",
+        folder="{{ params.folder }}",
+        since="{{ params.since }}",
+        until="{{ params.until }}",
+        inline="{{ params.inline }}",
+        template="{{ params.template }}",
+        dry_run="{{ params.dry_run }}",
+    )

@@ -1,0 +1,127 @@
+"""### Mirror an IMAP account
+
+Brings the archive in step with an IMAP account: every folder, new messages, flags, moves and
+deletions. Nothing changes on the server, not even what counts as read. What the server loses stays
+in the archive, with the fact that it is gone.
+
+**On a schedule:** copy this file under another `dag_id`, set `schedule` (such as `"@hourly"`), and
+change the defaults to your answers. A run with nothing new takes seconds and writes nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, Param
+
+from mailroom.operators.imap import ImapMirrorOperator
+
+with DAG(
+    dag_id="mail_imap_mirror",
+    description="Bring the archive in step with the folders of an IMAP account",
+    schedule=None,
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
+    tags=["mailroom"],
+    doc_md=__doc__,
+    params={
+        "connection": Param(
+            "imap_default",
+            type="string",
+            title="Account",
+            description_md="Id of a connection of type *IMAP mail account*, from Admin > Connections.",
+            section="The account",
+            examples=["imap_default"],
+            minLength=1,
+        ),
+        "folders": Param(
+            ["*"],
+            type="array",
+            items={"type": "string"},
+            title="Folders",
+            description_md="Names or patterns, one a line: `INBOX`, `Invoices/*`. `*` is every folder.",
+            section="The account",
+            minItems=1,
+        ),
+        "exclude": Param(
+            [],
+            type="array",
+            items={"type": "string"},
+            title="But not these folders",
+            description_md="Names or patterns, one a line: `Trash`, `Junk`.",
+            section="The account",
+        ),
+        "other_namespaces": Param(
+            False,
+            type="boolean",
+            title="Shared folders too",
+            description_md="Folders that others share with this account.",
+            section="The account",
+        ),
+        "order": Param(
+            "oldest",
+            type="string",
+            title="Which mail comes first?",
+            description_md="For a first run over many years, the newest first is of use sooner.",
+            section="A first run over many years",
+            enum=["oldest", "newest"],
+            values_display={"oldest": "The oldest", "newest": "The newest"},
+        ),
+        "since": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Received since",
+            description_md="Only messages the server received on this day or later. Empty: all.",
+            section="A first run over many years",
+        ),
+        "until": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Received before",
+            description_md="Only messages the server received before this day. Empty: all.",
+            section="A first run over many years",
+        ),
+        "larger_than_mb": Param(
+            None,
+            type=["null", "number"],
+            title="Larger than (MB)",
+            description_md="Only messages larger than this, to save the large ones first. Empty: all.",
+            section="A first run over many years",
+            minimum=0,
+        ),
+        "max_gone": Param(
+            0.25,
+            type="number",
+            title="Stop where more than this share is gone",
+            description_md="If so much of the account has vanished since the last run, the run stops and "
+            "asks, as the server may have lost it. `1` allows everything.",
+            section="Care",
+            minimum=0,
+            maximum=1,
+        ),
+        "archive": Param(
+            None,
+            type=["null", "string"],
+            title="Archive",
+            description_md="A path, or a URL such as `s3://aws_default@bucket/mail`. Empty: the one that the "
+            "connection names, else the one of the configuration, `[mailroom] archive_root`.",
+            section="The archive",
+        ),
+    },
+):
+    ImapMirrorOperator(
+        task_id="mirror",
+        imap_conn_id="{{ params.connection }}",
+        archive="{{ params.archive }}",
+        folders="{{ params.folders }}",
+        exclude="{{ params.exclude }}",
+        since="{{ params.since }}",
+        until="{{ params.until }}",
+        larger_than="{{ params.larger_than_mb ~ 'M' if params.larger_than_mb else None }}",
+        order="{{ params.order }}",
+        other_namespaces="{{ params.other_namespaces }}",
+        max_gone="{{ params.max_gone }}",
+    )

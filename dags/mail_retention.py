@@ -1,0 +1,127 @@
+"""### Delete old mail from the server
+
+Deletes from the server the messages that are older than some days, but only those whose exact bytes
+are in the archive and were verified there. Flagged messages stay unless you say otherwise. Run it
+after a fetch or a mirror; it works for POP3 and IMAP, as the connection says.
+
+**A run by hand is a dry run** unless you switch that off: it says what would go, and changes nothing.
+
+**On a schedule:** copy this file under another `dag_id`, set `schedule` (such as `"@daily"`), set the
+default of `dry_run` to `False`, and change the other defaults to your answers.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, Param
+
+from mailroom.operators.retention import MailRetentionOperator
+
+with DAG(
+    dag_id="mail_retention",
+    description="Delete from the server what is old, archived and verified",
+    schedule=None,
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
+    tags=["mailroom"],
+    doc_md=__doc__,
+    params={
+        "dry_run": Param(
+            True,
+            type="boolean",
+            title="Only say what would go",
+            description_md="Switch it off to really delete on the server.",
+            section="What goes",
+        ),
+        "days": Param(
+            365,
+            type="integer",
+            title="Older than how many days?",
+            description_md="`0` is everything that is archived.",
+            section="What goes",
+            minimum=0,
+            maximum=36500,
+        ),
+        "basis": Param(
+            "default",
+            type="string",
+            title="Counted from when?",
+            description_md="A message keeps its day of arrival when it is moved, so in the trash arrival "
+            "says nothing of when it was thrown away. By POP3 only *first archived* is known.",
+            section="What goes",
+            enum=["default", "internal", "archived", "saved"],
+            values_display={
+                "default": "What suits the folder: arrival, or in trash and junk when it came there",
+                "internal": "Arrival in the account",
+                "archived": "First archived",
+                "saved": "When it came into the folder it is in",
+            },
+        ),
+        "include_flagged": Param(
+            False,
+            type="boolean",
+            title="Flagged messages too",
+            description_md="Flagged (starred) messages stay on the server unless this is on.",
+            section="What goes",
+        ),
+        "max_fraction": Param(
+            1,
+            type="number",
+            title="At most this share of a folder in one run",
+            description_md="The oldest go first. `1` is all of it, `0.1` a tenth.",
+            section="What goes",
+            exclusiveMinimum=0,
+            maximum=1,
+        ),
+        "connection": Param(
+            "imap_default",
+            type="string",
+            title="Account",
+            description_md="Id of a connection of type *IMAP* or *POP3 mail account*, "
+            "from Admin > Connections.",
+            section="The account",
+            examples=["imap_default", "pop3_default"],
+            minLength=1,
+        ),
+        "folders": Param(
+            ["*"],
+            type="array",
+            items={"type": "string"},
+            title="Folders",
+            description_md="Names or patterns, one a line: `INBOX`, `Trash`. `*` is every folder. "
+            "POP3 has the inbox only: leave it as it is.",
+            section="The account",
+            minItems=1,
+        ),
+        "exclude": Param(
+            [],
+            type="array",
+            items={"type": "string"},
+            title="But not these folders",
+            description_md="Names or patterns, one a line: `Contracts/*`.",
+            section="The account",
+        ),
+        "archive": Param(
+            None,
+            type=["null", "string"],
+            title="Archive",
+            description_md="Where the mail was archived. Empty: the archive that the connection names, else "
+            "the one of the configuration, `[mailroom] archive_root`.",
+            section="The archive",
+        ),
+    },
+):
+    MailRetentionOperator(
+        task_id="delete_old",
+        conn_id="{{ params.connection }}",
+        archive="{{ params.archive }}",
+        older_than="{{ params.days }}",
+        basis="{{ None if params.basis == 'default' else params.basis }}",
+        folders="{{ params.folders }}",
+        exclude="{{ params.exclude }}",
+        include_flagged="{{ params.include_flagged }}",
+        dry_run="{{ params.dry_run }}",
+        max_fraction="{{ params.max_fraction }}",
+    )

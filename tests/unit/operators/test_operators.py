@@ -1,0 +1,214 @@
+"""All operators: they only store, everything is templated, and wrong input is one sentence."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import json
+import pickle
+import subprocess
+import sys
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+from airflow.sdk import DAG, BaseOperator, ObjectStoragePath
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from mailroom.operators.assets import MAILROOM_ALIAS
+from mailroom.operators.attachments import AttachmentsToObjectStorageOperator
+from mailroom.operators.imap import ImapMirrorOperator
+from mailroom.operators.pop3 import Pop3FetchOperator
+from mailroom.operators.retention import MailRetentionOperator
+
+OPERATORS: list[tuple[type[BaseOperator], dict[str, Any]]] = [
+    (Pop3FetchOperator, {}),
+    (ImapMirrorOperator, {}),
+    (MailRetentionOperator, {"conn_id": "office", "older_than": 30}),
+    (AttachmentsToObjectStorageOperator, {"destination": "/srv/in"}),
+]
+each_operator = pytest.mark.parametrize(("operator", "needed"), OPERATORS)
+
+
+@pytest.fixture(autouse=True)
+def office(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give every test a POP3 and an IMAP account that nobody listens for."""
+    for name, conn_type in (("OFFICE", "pop3"), ("HOME", "imap"), ("STORE", "aws")):
+        values = {
+            "conn_type": conn_type,
+            "host": "127.0.0.1",
+            "port": 9,
+            "login": "ana",
+            "password": "hunter2",
+        }
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps(values))
+
+
+def failure(operator: BaseOperator) -> AirflowException:
+    """Execute, and return what it fails with."""
+    with pytest.raises(AirflowException) as caught:
+        operator.execute(cast(Any, {}))
+    assert "hunter2" not in str(caught.value)
+    return caught.value
+
+
+def refusal(operator: BaseOperator) -> str:
+    """Execute, and return the sentence of a failure that no retry can mend."""
+    error = failure(operator)
+    assert isinstance(error, AirflowFailException)
+    return str(error)
+
+
+def own_arguments(operator: type[BaseOperator]) -> list[str]:
+    parameters = inspect.signature(operator.__init__).parameters.values()
+    return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "outlets"]
+
+
+@each_operator
+def test_every_argument_is_templated(operator: type[BaseOperator], needed: dict[str, Any]) -> None:
+    """Whatever a form asks can reach any argument."""
+    assert sorted(operator.template_fields) == sorted(own_arguments(operator))
+
+
+@each_operator
+def test_making_one_only_stores(operator: type[BaseOperator], needed: dict[str, Any]) -> None:
+    """At parse time templates are not rendered, so nothing can be checked or looked up."""
+    values = {name: f"{{{{ params.{name} }}}}" for name in own_arguments(operator)}
+    made = operator(task_id="t", **values)
+    assert {name: getattr(made, name) for name in values} == values
+
+
+@each_operator
+def test_operator_can_be_copied_and_pickled(operator: type[BaseOperator], needed: dict[str, Any]) -> None:
+    """Airflow copies a task before it runs it."""
+    made = operator(task_id="t", **needed)
+    copy.deepcopy(made)
+    pickle.loads(pickle.dumps(made))
+    made.prepare_for_execution().on_kill()
+
+
+@each_operator
+def test_operator_announces_through_the_alias(operator: type[BaseOperator], needed: dict[str, Any]) -> None:
+    """One alias, so that a DAG can wait for any mailbox."""
+    assert MAILROOM_ALIAS in operator(task_id="t", **needed).outlets
+
+
+@each_operator
+def test_arguments_are_documented(operator: type[BaseOperator], needed: dict[str, Any]) -> None:
+    """Each argument has its line in the docstring, beside the words it means."""
+    assert operator.__doc__
+    assert [a for a in own_arguments(operator) if f":param {a}:" not in operator.__doc__] == []
+
+
+def test_importing_the_operators_loads_no_engine() -> None:
+    """DAG files import operators, and are parsed every few seconds."""
+    code = (
+        "import sys; from mailroom.operators import attachments, imap, pop3, retention; "
+        "heavy = {'deltalake', 'pyarrow', 'numpy', 'imapclient', 'pandas', 's3fs', 'botocore', 'duckdb'}; "
+        "ours = {m for m in sys.modules if m.startswith(('mailroom.services', 'mailroom.archive', "
+        "'mailroom.client', 'mailroom.message'))}; "
+        "print(sorted(heavy & set(sys.modules)), sorted(ours))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines()[-1] == "[] []"
+
+
+def test_rendering_keeps_the_meaning_of_params() -> None:
+    """Numbers, flags and lists of a form mean the same, rendered as texts or natively."""
+    fields = {
+        "older_than": "{{ params.days }}",
+        "folders": "{{ params.folders }}",
+        "dry_run": "{{ params.dry_run }}",
+        "basis": "{{ params.basis }}",
+        "max_fraction": "{{ params.share }}",
+    }
+    params = {"days": 30, "folders": ["INBOX", "A, b"], "dry_run": False, "basis": None, "share": 0.5}
+    rules = []
+    for is_native in (False, True):
+        dag = DAG("d", schedule=None, render_template_as_native_obj=is_native)
+        task = MailRetentionOperator(task_id="t", conn_id="office", dag=dag, **fields)
+        task.render_template_fields(cast(Any, {"params": params}))
+        rules.append(task._rule())
+        assert task.dry_run in ("False", False)
+    assert rules[0] == rules[1]
+    assert rules[0].older_than == timedelta(days=30)
+    assert rules[0].folders == ("INBOX", "A, b")
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [{"folder": "Sent"}, {"folders": ["INBOX", "Sent"]}, {"folders": "*"}, {"folders": "['Facturas/2026']"}],
+)
+def test_pop3_refuses_folders_and_says_use_imap(folders: dict[str, Any]) -> None:
+    """POP3 has one folder only; reading INBOX instead in silence would be a lie."""
+    assert "IMAP" in refusal(Pop3FetchOperator(task_id="t", pop3_conn_id="office", **folders))
+
+
+@pytest.mark.parametrize("arguments", [{"folders": ["Sent"]}, {"exclude": ["Trash"]}, {"basis": "internal"}])
+def test_retention_by_pop3_refuses_what_pop3_does_not_know(arguments: dict[str, Any]) -> None:
+    """Nothing is deleted by a rule that cannot be kept."""
+    sentence = refusal(MailRetentionOperator(task_id="t", conn_id="office", older_than=30, **arguments))
+    assert "imap" in sentence
+
+
+@pytest.mark.parametrize(
+    ("operator", "word"),
+    [
+        (Pop3FetchOperator(task_id="t", pop3_conn_id="office", leave_on_server="perhaps"), "leave_on_server"),
+        (Pop3FetchOperator(task_id="t", pop3_conn_id="office", delete_after="soon"), "delete_after"),
+        (
+            Pop3FetchOperator(task_id="t", pop3_conn_id="office", leave_on_server=False, delete_after=3),
+            "delete_after",
+        ),
+        (Pop3FetchOperator(task_id="t", pop3_conn_id="nowhere"), "'nowhere'"),
+        (Pop3FetchOperator(task_id="t", pop3_conn_id="home"), "type imap"),
+        (Pop3FetchOperator(task_id="t", pop3_conn_id="office", archive="relative"), "absolute"),
+        (ImapMirrorOperator(task_id="t", imap_conn_id="office"), "type pop3"),
+        (ImapMirrorOperator(task_id="t", imap_conn_id="home", order="random"), "order"),
+        (ImapMirrorOperator(task_id="t", imap_conn_id="home", since="yesterday"), "since"),
+        (ImapMirrorOperator(task_id="t", imap_conn_id="home", larger_than="big"), "larger_than"),
+        (ImapMirrorOperator(task_id="t", imap_conn_id="home", max_gone=2), "max_gone"),
+        (MailRetentionOperator(task_id="t", conn_id="store", older_than=30), "pop3 or imap"),
+        (MailRetentionOperator(task_id="t", conn_id="home", older_than=""), "older_than"),
+        (MailRetentionOperator(task_id="t", conn_id="home", older_than=30, basis="sent"), "basis"),
+        (MailRetentionOperator(task_id="t", conn_id="home", older_than=30, dry_run="maybe"), "dry_run"),
+        (MailRetentionOperator(task_id="t", conn_id="home", older_than=30, max_fraction=7), "max_fraction"),
+        (AttachmentsToObjectStorageOperator(task_id="t", destination=""), "destination"),
+        (AttachmentsToObjectStorageOperator(task_id="t", destination="/x", account="nowhere"), "'nowhere'"),
+        (
+            AttachmentsToObjectStorageOperator(task_id="t", destination="/x", rules=[{"colour": "*"}]),
+            "colour",
+        ),
+        (AttachmentsToObjectStorageOperator(task_id="t", destination="/x", min_size="big"), "min_size"),
+    ],
+)
+def test_wrong_input_fails_once_with_a_sentence_that_names_it(operator: BaseOperator, word: str) -> None:
+    """No retry, no traceback: the person who wrote the DAG can act on it."""
+    sentence = refusal(operator)
+    assert word in sentence
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [
+        Pop3FetchOperator(task_id="t", pop3_conn_id="office"),
+        ImapMirrorOperator(task_id="t", imap_conn_id="home"),
+        MailRetentionOperator(task_id="t", conn_id="office", older_than=30),
+        MailRetentionOperator(task_id="t", conn_id="home", older_than=30),
+    ],
+)
+def test_server_that_is_away_is_tried_again(operator: BaseOperator, tmp_path: Any) -> None:
+    """A refused connection may be a restart of the server."""
+    cast(Any, operator).archive = str(tmp_path)
+    error = failure(operator)
+    assert not isinstance(error, AirflowFailException)
+    assert "127.0.0.1" in str(error)
+
+
+def test_archive_may_be_an_object_storage_path() -> None:
+    """DAG authors write ObjectStoragePath, and its connection stays in it."""
+    task = Pop3FetchOperator(task_id="t", archive=ObjectStoragePath("s3://store@bucket/mail"))
+    task.render_template_fields(cast(Any, {}))
+    assert str(task.archive) == "s3://store@bucket/mail"

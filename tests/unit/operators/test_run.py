@@ -1,0 +1,116 @@
+"""What all operators share: who runs, how it stops, how a report becomes a result."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import pickle
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from mailroom.model import RunContext
+from mailroom.operators.run import StopSwitch, conclude, log_progress, run_context, utc_now
+
+LOG = cast(Any, logging.getLogger("test.run"))
+RUN = RunContext(run_id="r", what="fetch", account="office", started=utc_now(), who="test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """A report as services make them."""
+
+    counts: dict[str, Any] = field(default_factory=dict)
+    failures: tuple[str, ...] = ()
+    interrupted: bool = False
+
+    def summary(self) -> dict[str, Any]:
+        return self.counts
+
+
+def ti(map_index: int = -1) -> Any:
+    return SimpleNamespace(dag_id="d", task_id="t", run_id="manual__1", map_index=map_index, try_number=2)
+
+
+def test_context_tells_dag_task_and_try() -> None:
+    """The archive's log of runs says who it was."""
+    run = run_context(cast(Any, {"ti": ti()}), what="mirror", account="office")
+    assert (run.run_id, run.who) == ("d/manual__1/t#2", "DAG d, task t, try 2")
+    assert (run.what, run.account) == ("mirror", "office")
+    assert run.started.tzinfo is not None
+
+
+def test_mapped_tasks_are_runs_of_their_own() -> None:
+    """Two accounts mapped over one task must not share a run."""
+    one, two = (run_context(cast(Any, {"ti": ti(n)}), what="fetch", account="a") for n in (0, 1))
+    assert one.run_id != two.run_id
+
+
+def test_operator_called_by_hand_has_a_run_of_its_own() -> None:
+    """In a notebook or test there is no task instance."""
+    assert run_context(cast(Any, {}), what="fetch", account="a").run_id
+
+
+def test_stop_reaches_the_event_that_is_armed() -> None:
+    """Killing the task ends the service at the next batch."""
+    stop = StopSwitch()
+    event = stop.arm()
+    assert not event.is_set()
+    stop.press()
+    assert event.is_set()
+
+
+def test_stop_before_the_work_begins_is_not_lost() -> None:
+    """A task killed while it renders its templates must not begin to delete."""
+    stop = StopSwitch()
+    stop.press()
+    assert stop.arm().is_set()
+
+
+def test_switch_is_copied_and_pickled_as_operators_are() -> None:
+    """Airflow copies operators before it runs them."""
+    for twin in (copy.deepcopy(StopSwitch()), pickle.loads(pickle.dumps(StopSwitch()))):
+        assert not twin.arm().is_set()
+
+
+def test_summary_is_the_result() -> None:
+    """XCom gets counts, and what the service says they are."""
+    assert conclude(Report(counts={"added": 3}), RUN, LOG) == {"added": 3}
+
+
+def test_failures_fail_the_task_in_one_sentence_each() -> None:
+    """What did not work is named, a long list is cut, and a retry may mend it."""
+    failures = tuple(f"Message {n} was refused." for n in range(5))
+    with pytest.raises(AirflowException) as caught:
+        conclude(Report(failures=failures), RUN, LOG)
+    assert not isinstance(caught.value, AirflowFailException)
+    assert "Message 0 was refused." in str(caught.value)
+    assert "Message 3" not in str(caught.value)
+    assert "And 2 more" in str(caught.value)
+
+
+def test_every_failure_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """The sentence is short, the log is whole."""
+    failures = tuple(f"Message {n} was refused." for n in range(5))
+    with pytest.raises(AirflowException):
+        conclude(Report(failures=failures), RUN, LOG)
+    assert [f for f in failures if f not in caplog.text] == []
+
+
+def test_interrupted_run_says_that_it_can_go_on() -> None:
+    """A stopped task is not a success: the next try goes on."""
+    with pytest.raises(AirflowException, match="stopped before its end"):
+        conclude(Report(interrupted=True), RUN, LOG)
+
+
+def test_progress_goes_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """The task's own log shows how far it is."""
+    caplog.set_level(logging.INFO)
+    progress = log_progress(LOG)
+    progress.start("INBOX", 2, None)
+    progress.advance(2, 100)
+    progress.finish()
+    assert "INBOX: 2 of 2 messages" in caplog.text
