@@ -185,8 +185,9 @@ class _Session:
         """Return the message with one octet in front, or an -ERR line."""
         if number in self._drop.refused:
             return b"-ERR " + self._drop.refused[number].encode() + b"\r\n"
-        found = dict(self._left()).get(number)
-        return b" " + found[1] if found else b"-ERR no such message\r\n"
+        if number in self._deleted or not 0 < number <= len(self._shown):
+            return b"-ERR no such message\r\n"
+        return b" " + self._shown[number - 1][1][1]
 
 
 def _block(content: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """Conversations written down line by line, played by a real server on loopback.
 
-One step a line: ``C:`` what the client must send, ``S:`` what the server says (both with
-CRLF added), ``S~`` octets with escapes as in a bytes literal and nothing added, ``TLS``
+One step a line: ``C:`` what the client must send (``*``: any line), ``S:`` what the server
+says (both with CRLF added), ``S~`` octets with escapes as in a bytes literal and nothing added, ``TLS``
 the server's side of a handshake, ``CLOSE`` the server hangs up, ``#`` a comment. Before it
 answers, the player makes sure that the client sent nothing more than the transcript says.
 """
@@ -35,13 +35,8 @@ class TranscriptServer:
         self._problem: str | None = None
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(PATIENCE)
+        self.port: int = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._run, daemon=True)
-
-    @property
-    def port(self) -> int:
-        """Where it listens on 127.0.0.1."""
-        port: int = self._listener.getsockname()[1]
-        return port
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -96,5 +91,5 @@ def _expect(connection: socket.socket, received: bytes, line: bytes) -> bytes:
         assert data, f"the client hung up instead of sending {line!r}"
         received += data
     found, _, rest = received.partition(b"\n")
-    assert found + b"\n" == line, f"the client sent {found!r} instead of {line!r}"
+    assert line == b"*\r\n" or found + b"\n" == line, f"the client sent {found!r} instead of {line!r}"
     return rest

@@ -1,0 +1,85 @@
+"""SASL responses against the examples of RFC 4616, RFC 7628 and Google's XOAUTH2 page."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+
+import pytest
+
+from mailroom.client.sasl import MECHANISMS, error_status, initial_response
+from mailroom.exceptions import ConfigurationError
+from mailroom.model import AuthMethod, Endpoint, MailProtocol
+
+
+def endpoint(user: str, secret: str, auth: AuthMethod, host: str = "server.example.com") -> Endpoint:
+    return Endpoint(protocol=MailProtocol.IMAP, host=host, port=143, user=user, secret=secret, auth=auth)
+
+
+def test_plain_of_rfc_4616() -> None:
+    """RFC 4616 section 4: NUL, name, NUL, password, all in UTF-8."""
+    assert (
+        initial_response(endpoint("tim", "tanstaaftanstaaf", AuthMethod.PASSWORD))
+        == b"\0tim\0tanstaaftanstaaf"
+    )
+    assert initial_response(endpoint("ñ", "€", AuthMethod.PASSWORD)) == "\0ñ\0€".encode()
+
+
+def test_xoauth2_of_google() -> None:
+    """The example of Google's page on the XOAUTH2 mechanism."""
+    token = "ya29.vF9dft4qmTc2Nvb3RlckBhdHRhdmlzdGEuY29tCg"
+    response = initial_response(endpoint("someuser@example.com", token, AuthMethod.XOAUTH2))
+    assert b64encode(response) == (
+        b"dXNlcj1zb21ldXNlckBleGFtcGxlLmNvbQFhdXRoPUJlYXJlciB5YTI5LnZGOWRmdDRxbVRjMk52YjNSbGNrQmhkSFJoZG1semRHRXVZMjl"
+        b"0Q2cBAQ=="
+    )
+
+
+def test_oauthbearer_of_rfc_7628() -> None:
+    """RFC 7628 section 4.1: the name in the GS2 header, host, port and token as key-value pairs."""
+    token = "vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg=="
+    response = initial_response(endpoint("user@example.com", token, AuthMethod.OAUTHBEARER))
+    assert response == (
+        b"n,a=user@example.com,\1host=server.example.com\1port=143\1auth=Bearer " + token.encode() + b"\1\1"
+    )
+
+
+def test_oauthbearer_name_is_escaped() -> None:
+    """RFC 5801 section 4: a comma or an equals sign in a name would end it."""
+    response = initial_response(endpoint("a,b=c", "t", AuthMethod.OAUTHBEARER))
+    assert response.startswith(b"n,a=a=2Cb=3Dc,\1")
+
+
+@pytest.mark.parametrize("auth", list(AuthMethod))
+@pytest.mark.parametrize("place", ["user", "secret"])
+def test_separator_in_a_value_is_refused(auth: AuthMethod, place: str) -> None:
+    """A name that holds the separator would sign in as somebody else; the error does not show the secret."""
+    bad = {"user": "user", "secret": "hunter2"} | {place: "hunter2\0\1"}
+    with pytest.raises(ConfigurationError) as caught:
+        initial_response(endpoint(bad["user"], bad["secret"], auth))
+    assert "hunter2" not in str(caught.value)
+
+
+def test_every_way_of_signing_in_has_a_mechanism() -> None:
+    """The list of mechanisms is complete."""
+    assert set(MECHANISMS) == set(AuthMethod)
+
+
+@pytest.mark.parametrize(
+    ("json", "status"),
+    [
+        (b'{"status":"invalid_token","scope":"example_scope"}', "invalid_token"),
+        (b'{"status":401}', "401"),
+        (b'{"scope":"x"}', None),
+        (b"[1]", None),
+        (b"not json", None),
+        (b"\xff\xfe", None),
+    ],
+)
+def test_reason_of_a_refused_token(json: bytes, status: str | None) -> None:
+    """RFC 7628 section 3.2.2: the status is a member of a JSON object; anything else is no reason."""
+    assert error_status(b64encode(json)) == status
+
+
+def test_challenge_that_is_no_base64_gives_no_reason() -> None:
+    """Text of any kind is passed over."""
+    assert error_status(b"a") is None
