@@ -15,6 +15,19 @@ import pytest
 from tests.support.dovecot import Dovecot, DovecotMissing
 from tests.support.s3 import S3Server
 
+FOLDER_MARKS = ("integration", "system")
+TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by their folder, and keep together what shares servers or an Airflow home."""
+    for item in items:
+        place = item.path.relative_to(TESTS) if item.path.is_relative_to(TESTS) else item.path
+        folder = place.parts[0]
+        if folder in FOLDER_MARKS:
+            item.add_marker(folder)
+        item.add_marker(pytest.mark.xdist_group("system" if folder == "system" else str(place)))
+
 
 @pytest.fixture(scope="session")
 def dovecot() -> Iterator[Dovecot]:

@@ -165,9 +165,8 @@ class Dovecot:
     def add_user(self, name: str | None = None, password: str = "secret") -> str:
         """Make an empty account and return its user name."""
         name = name or f"user{secrets.token_hex(5)}"
-        with (self.home / "passwd").open("a") as passwd:
-            passwd.write(f"{name}:{{PLAIN}}{password}\n")
         self._passwords[name] = password
+        (self.home / "passwords" / name).write_text(f"{name}:{{PLAIN}}{password}\n")
         home = self.home / "users" / name
         home.mkdir(exist_ok=True)
         self._give(home)
@@ -255,7 +254,7 @@ class Dovecot:
             **self._options,
         )
         (self.home / "dovecot.conf").write_text(render(settings))
-        (self.home / "passwd").write_text("".join(f"{u}:{{PLAIN}}{p}\n" for u, p in self._passwords.items()))
+        (self.home / "passwords").mkdir()
         authority = trustme.CA()
         certificate = authority.issue_cert("localhost", "127.0.0.1")
         authority.cert_pem.write_to_path(str(self.home / "ca.pem"))

@@ -85,6 +85,10 @@ def _namespace(settings: DovecotSettings) -> str:
     return f"namespace inbox {{\n  inbox = yes\n  separator = {settings.separator}\n{prefix}{boxes}}}\n"
 
 
+# One password file a user: Dovecot looks for changes of a file once a second only, and a new
+# user must be able to sign in at once.
+
+
 def _body_2_3(settings: DovecotSettings) -> str:
     home = settings.home
     _, uid, gid = settings.owner
@@ -98,7 +102,7 @@ mail_location = {settings.storage}:~/mail{layout}
 {plugins}{tls}{_namespace(settings)}
 passdb {{
   driver = passwd-file
-  args = scheme=plain username_format=%u {home}/passwd
+  args = scheme=plain username_format=%u {home}/passwords/%u
 }}
 userdb {{
   driver = static
@@ -130,7 +134,7 @@ mail_driver = {settings.storage}
 mail_path = ~/mail
 {layout}{escape}{tls if settings.tls else ""}{_namespace(settings)}
 passdb passwd-file {{
-  passwd_file_path = {home}/passwd
+  passwd_file_path = {home}/passwords/%{{user}}
   default_password_scheme = plain
 }}
 userdb static {{

@@ -1,0 +1,53 @@
+# One word a job. Each sets up what it needs by itself; the first time takes a minute or two.
+PYTHON := .venv/bin/python
+SET_UP := .venv/.set-up
+PYTEST := $(PYTHON) -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help setup servers demo test unit coverage lint bench airflow lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(SET_UP) servers ## packages into .venv, Dovecot through apt where missing
+	@echo "Ready: . .venv/bin/activate; mailroom --help"
+
+$(SET_UP): requirements.txt setup.cfg pyproject.toml scripts/set_up.sh
+	@bash scripts/set_up.sh packages
+
+servers:
+	@bash scripts/set_up.sh servers
+
+demo: $(SET_UP) servers ## a throwaway mail server, believable mail, the whole job, a table of what happened
+	@$(PYTHON) -m demo.run
+
+airflow: $(SET_UP) servers ## Airflow's pages on the demo mailboxes; Ctrl-C ends it
+	@$(PYTHON) -m demo.airflow
+
+# One worker a core; the tests of one file stay together, and all that run Airflow share one worker.
+test: $(SET_UP) servers ## all tests, on real servers
+	@$(PYTEST) -n 2 --dist loadgroup $(ARGS)
+
+unit: $(SET_UP) ## the tests that need no server
+	@$(PYTEST) tests/unit tests/property $(ARGS)
+
+coverage: $(SET_UP) servers ## which lines the tests of the engine reach
+	@$(PYTHON) -m coverage run -m pytest tests/unit tests/property tests/contract tests/integration $(ARGS)
+	@$(PYTHON) -m coverage report
+
+lint: $(SET_UP) ## style, format, types, layers
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy
+	@.venv/bin/lint-imports --no-logo
+
+bench: $(SET_UP) servers ## side by side with mbsync and mpop (ARGS=--small: in a minute)
+	@bash scripts/set_up.sh rivals
+	@$(PYTHON) -m benchmarks.run $(ARGS)
+
+lock: ## requirements.txt anew from setup.cfg (UPGRADE=1: newest versions)
+	@bash scripts/set_up.sh lock
+
+clean: ## remove all that the other words made, .venv included
+	rm -rf .venv .bootstrap .demo .airflow build dist .coverage* .hypothesis .*_cache plugins/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
