@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from typing import Any
 from urllib.parse import quote
 
 __all__ = ["S3Server"]
@@ -135,7 +136,7 @@ class S3Server:
         pages = self.client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         return sorted(item["Key"] for page in pages for item in page.get("Contents", ()))
 
-    def client(self):  # type: ignore[no-untyped-def]  # botocore makes its classes at run time
+    def client(self) -> Any:
         """Return a boto3 client, to look at what was stored."""
         import boto3  # heavy, and only tests of S3 need it
 
