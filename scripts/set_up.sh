@@ -83,6 +83,14 @@ find_uv() {
     echo .bootstrap/bin/uv
 }
 
+# run_uv <uv> <argument>…: behind a proxy with its own certificates only the system's list of authorities
+# helps, on a system that has none only uv's own: try one, then the other.
+run_uv() {
+    local uv=$1
+    shift
+    "$uv" "$@" 2>/dev/null || UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1 "$uv" "$@"
+}
+
 packages() {
     local python uv
     python=$(find_python)
@@ -93,8 +101,8 @@ packages() {
         "$uv" venv --quiet --clear --python "$python" .venv
     fi
     say "Installing what requirements.txt lists (the first time this takes a minute)"
-    "$uv" pip sync --quiet --python .venv/bin/python requirements.txt
-    "$uv" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+    run_uv "$uv" pip sync --quiet --python .venv/bin/python requirements.txt
+    run_uv "$uv" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
     # An editable install leaves these beside the package, and Airflow would see the plugin twice.
     rm -rf plugins/*.egg-info build
     touch .venv/.set-up
@@ -123,7 +131,7 @@ rivals() {
 lock() {
     local uv
     uv=$(find_uv "$(find_python)")
-    "$uv" pip compile --quiet setup.cfg --extra dev --universal --python-version 3.11 \
+    run_uv "$uv" pip compile --quiet setup.cfg --extra dev --universal --python-version 3.11 \
         --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
         ${UPGRADE:+--upgrade} --output-file requirements.txt
     say "requirements.txt lists $(grep -c == requirements.txt) packages"
