@@ -1,0 +1,363 @@
+"""The IMAP client: an account's folders and messages (RFC 3501, 9051).
+
+Belongs here: what the engine asks of a server, one method a question. Reading changes
+nothing: EXAMINE and BODY.PEEK only; `select`, `store_flags`, `mark_deleted` and the two
+EXPUNGEs are the named exceptions. Does not belong here: what follows from the answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from mailroom.client.imap_fetch import stream_commands
+from mailroom.client.imap_sign_in import open_connection
+from mailroom.client.imap_wire import Library, translated
+from mailroom.exceptions import CapabilityMissing, MailroomError
+from mailroom.model import Endpoint, FetchedMessage, Folder, SpoolFactory
+from mailroom.protocol.imap_listing import parse_list, parse_status
+from mailroom.protocol.modified_utf7 import encode_mailbox_name
+from mailroom.protocol.sequence_set import (
+    Uids,
+    as_uids,
+    decode_sequence_set,
+    sequence_sets,
+)
+
+__all__ = ["ImapClient", "SelectedFolder"]
+
+MESSAGES_A_COMMAND = 1000
+"""How many bodies one FETCH asks for: enough that commands cost nothing, few enough to stop between them."""
+
+HEADER_FIELDS = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)]"
+"""The header fields that tell who a message is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectedFolder:
+    """A mailbox as EXAMINE or SELECT opened it; UIDs mean something only with its UIDVALIDITY.
+
+    :param uid_validity: None where the server states none, or 0.
+    """
+
+    name: str
+    exists: int
+    uid_validity: int | None
+    uid_next: int | None
+    highest_modseq: int | None
+    read_only: bool
+
+
+class ImapClient:
+    """A signed-in connection; make it with :meth:`connect`. Not for use from two threads at once."""
+
+    def __init__(self, endpoint: Endpoint, library: Library, capabilities: frozenset[str]) -> None:
+        self._library = library
+        self._wire = library.wire
+        self.host = endpoint.host
+        self.capabilities = capabilities
+        self._selected: SelectedFolder | None = None
+
+    @classmethod
+    def connect(cls, endpoint: Endpoint) -> Self:
+        """Connect, protect the connection, sign in, and say who we are.
+
+        :raises ConnectionLost: if the server cannot be reached, is busy or goes away.
+        :raises CertificateRejected: if its certificate is not valid.
+        :raises AuthenticationFailed: if it refuses user, password or token.
+        :raises CapabilityMissing: if it offers no TLS or no such way of signing in.
+        """
+        library, capabilities = open_connection(endpoint)
+        return cls(endpoint, library, capabilities)
+
+    def __enter__(self) -> Self:
+        """Return the client itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Log out, or after an error just hang up."""
+        if kind is None:
+            self.logout()
+        self.close()
+
+    def supports(self, name: str) -> bool:
+        """Return whether the server offers a capability."""
+        return name.upper() in self.capabilities
+
+    @property
+    def states_modseq(self) -> bool:
+        """Whether the server counts changes (CONDSTORE, RFC 7162; QRESYNC includes it)."""
+        return self.supports("CONDSTORE") or self.supports("QRESYNC")
+
+    def list_folders(self, *, other_namespaces: bool = False) -> list[Folder]:
+        """Return the account's folders, with their counts where the server gives them along.
+
+        :param other_namespaces: whether shared folders and those of other users count (RFC 2342).
+        :raises ConnectionLost: if the server goes away.
+        """
+        self._wire.untagged_responses.clear()
+        arguments = ['""', '"*"']
+        if self.supports("LIST-EXTENDED"):
+            options = ["SPECIAL-USE"] if self.supports("SPECIAL-USE") else []
+            options += [f"STATUS {self._status_items()}"] if self.supports("LIST-STATUS") else []
+            if options:
+                arguments.append(f"RETURN ({' '.join(options)})")
+        self._command("LIST", *arguments)
+        listed = [parse_list(*parts[:2]) for parts in self._untagged("LIST")]
+        counts = dict(parse_status(*parts) for parts in self._untagged("STATUS"))
+        folders = {
+            folder.name: Folder(
+                name=folder.name,
+                delimiter=folder.delimiter,
+                attributes=folder.attributes,
+                status=counts.get(folder.name),
+            )
+            for folder in listed
+        }
+        foreign = () if other_namespaces else self._foreign_prefixes()
+        return [folder for name, folder in folders.items() if not foreign or not name.startswith(foreign)]
+
+    def folder_status(self, name: str) -> dict[str, int]:
+        """Return MESSAGES, UIDNEXT, UIDVALIDITY and, where offered, HIGHESTMODSEQ, without opening it.
+
+        :raises CommandRejected: if there is no such folder.
+        :raises ConnectionLost: if the server goes away.
+        """
+        self._wire.untagged_responses.pop("STATUS", None)
+        self._command("STATUS", _quoted(name), self._status_items())
+        return dict(parse_status(*parts) for parts in self._untagged("STATUS")).get(name, {})
+
+    def examine(self, name: str) -> SelectedFolder:
+        """Open a folder for reading; nothing in it changes, \\Recent included.
+
+        :raises CommandRejected: if there is no such folder, or it cannot be opened.
+        :raises ConnectionLost: if the server goes away.
+        """
+        return self._open("EXAMINE", name)
+
+    def select(self, name: str) -> SelectedFolder:
+        """Open a folder for changes; `SelectedFolder.read_only` says where the server allows none.
+
+        :raises CommandRejected: if there is no such folder, or it cannot be opened.
+        :raises ConnectionLost: if the server goes away.
+        """
+        return self._open("SELECT", name)
+
+    def search(self, *criteria: str) -> Uids:
+        """Return the UIDs that meet all criteria, such as ``"SINCE 1-Jan-2026"``; ascending.
+
+        :raises CommandRejected: if the server does not know a criterion.
+        :raises ConnectionLost: if the server goes away.
+        """
+        self._wire.untagged_responses.pop("SEARCH", None)
+        self._wire.untagged_responses.pop("ESEARCH", None)
+        asked = criteria or ("ALL",)
+        if self.supports("ESEARCH"):
+            self._uid("SEARCH", "RETURN", "(ALL)", *asked)
+            for answer, *_ in self._untagged("ESEARCH"):
+                words = answer.decode("ascii", "replace").split()
+                if "ALL" in (capitals := [word.upper() for word in words]):
+                    return decode_sequence_set(words[capitals.index("ALL") + 1])
+            return np.empty(0, dtype=np.int64)
+        self._uid("SEARCH", *asked)
+        numbers = [
+            np.array(parts[0].split(b"(")[0].split(), dtype="S20") for parts in self._untagged("SEARCH")
+        ]
+        return as_uids(np.concatenate(numbers).astype(np.int64)) if numbers else np.empty(0, dtype=np.int64)
+
+    def fetch_messages(self, uids: Iterable[int] | Uids, spool: SpoolFactory) -> Iterator[FetchedMessage]:
+        """Yield messages with body, flags, dates and sizes as they arrive; those missing are left out.
+
+        :param uids: ascending, or in the order in which they are wanted.
+        :param spool: where bodies over `SPOOL_OCTETS` go.
+        :raises ConnectionLost: if the server goes away.
+        """
+        items = self._items("FLAGS", "INTERNALDATE", "RFC822.SIZE", *self._identifiers(), "BODY.PEEK[]")
+        return self._fetch(_blocks(uids), items, spool)
+
+    def fetch_flags(
+        self, uids: Iterable[int] | Uids | str = "1:*", *, changed_since: int | None = None
+    ) -> Iterator[FetchedMessage]:
+        """Yield UIDs and flags of messages.
+
+        :param changed_since: only those changed after this MODSEQ (RFC 7162 section 3.1.4.1).
+        :raises ConnectionLost: if the server goes away.
+        """
+        if self._selected is not None and not self._selected.exists:
+            return iter(())
+        sets = iter((uids,)) if isinstance(uids, str) else sequence_sets(uids)
+        modifier = f" (CHANGEDSINCE {changed_since})" if changed_since is not None else ""
+        items = self._items("FLAGS")
+        return self._stream(f"UID FETCH {text} {items}{modifier}" for text in sets)
+
+    def fetch_fingerprints(
+        self, uids: Iterable[int] | Uids, *, with_save_date: bool = False
+    ) -> Iterator[FetchedMessage]:
+        """Yield who messages are: size, dates, flags, identifying header fields; no bodies.
+
+        :param with_save_date: ask when each came into the folder (SAVEDATE, RFC 8514), if offered.
+        :raises ConnectionLost: if the server goes away.
+        """
+        saved = ("SAVEDATE",) if with_save_date and self.supports("SAVEDATE") else ()
+        items = self._items(
+            "FLAGS", "INTERNALDATE", "RFC822.SIZE", *saved, *self._identifiers(), HEADER_FIELDS
+        )
+        return self._fetch(sequence_sets(uids), items, None)
+
+    def store_flags(
+        self, uids: Iterable[int] | Uids, *, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()
+    ) -> list[FetchedMessage]:
+        """Set and take away flags; return what the server says the flags now are.
+
+        :raises CommandRejected: if it refuses the command as such.
+        :raises ConnectionLost: if the server goes away.
+        """
+        asked = as_uids(uids)
+        answers: list[FetchedMessage] = []
+        for sign, flags in (("+", add), ("-", remove)):
+            if flags:
+                change = f"{sign}FLAGS ({' '.join(flags)})"
+                answers += self._stream(f"UID STORE {text} {change}" for text in sequence_sets(asked))
+        return answers
+
+    def mark_deleted(self, uids: Iterable[int] | Uids) -> set[int]:
+        """Set \\Deleted; return the UIDs that the server says carry it now, named or not.
+
+        :raises ConnectionLost: if the server goes away.
+        """
+        answers = self.store_flags(uids, add=("\\Deleted",))
+        return {
+            answer.uid for answer in answers if "\\deleted" in {flag.lower() for flag in answer.flags or ()}
+        }
+
+    def expunge(self, uids: Iterable[int] | Uids) -> None:
+        """Remove these messages where they are marked \\Deleted, and no others (RFC 4315 section 2.1).
+
+        :raises CapabilityMissing: if the server has no UIDPLUS: EXPUNGE would take others' as well.
+        :raises CommandRejected: if the server refuses.
+        :raises ConnectionLost: if the server goes away.
+        """
+        if not self.supports("UIDPLUS"):
+            raise CapabilityMissing(
+                f"{self.host} does not offer UIDPLUS, so messages cannot be expunged one by one.",
+                capability="UIDPLUS",
+            )
+        for text in sequence_sets(uids):
+            self._uid("EXPUNGE", text)
+
+    def expunge_all(self) -> None:
+        """Remove every message marked \\Deleted, whoever marked it (RFC 3501 section 6.4.3).
+
+        :raises CommandRejected: if the server refuses.
+        :raises ConnectionLost: if the server goes away.
+        """
+        self._command("EXPUNGE")
+
+    def logout(self) -> None:
+        """Say goodbye; errors no longer matter then."""
+        try:
+            with translated(self._wire.transport.where):
+                self._library.logout()
+        except MailroomError:
+            self.close()
+
+    def close(self) -> None:
+        """Hang up at once; safe to call twice and from another thread."""
+        self._wire.transport.close()
+
+    def _open(self, command: str, name: str) -> SelectedFolder:
+        self._selected = None
+        self._wire.untagged_responses.clear()
+        self._wire.is_readonly = True
+        extension = ("(CONDSTORE)",) if self.supports("CONDSTORE") else ()
+        self._command(command, _quoted(name), *extension)
+        told = self._wire.untagged_responses
+        self._wire.state = "SELECTED"
+        self._selected = SelectedFolder(
+            name=name,
+            exists=_number(told, "EXISTS") or 0,
+            uid_validity=_number(told, "UIDVALIDITY") or None,
+            uid_next=_number(told, "UIDNEXT"),
+            highest_modseq=_number(told, "HIGHESTMODSEQ"),
+            read_only=command == "EXAMINE" or "READ-ONLY" in told,
+        )
+        return self._selected
+
+    def _fetch(self, sets: Iterable[str], items: str, spool: SpoolFactory | None) -> Iterator[FetchedMessage]:
+        return self._stream((f"UID FETCH {text} {items}" for text in sets), spool)
+
+    def _stream(self, commands: Iterable[str], spool: SpoolFactory | None = None) -> Iterator[FetchedMessage]:
+        return stream_commands(self._wire, commands, spool)
+
+    def _items(self, *items: str) -> str:
+        modseq = ("MODSEQ",) if self.states_modseq else ()
+        body = tuple(item for item in items if item.startswith("BODY"))
+        rest = tuple(item for item in items if not item.startswith("BODY"))
+        return f"({' '.join(('UID', *rest, *modseq, *body))})"
+
+    def _identifiers(self) -> tuple[str, ...]:
+        if self.supports("X-GM-EXT-1"):
+            return ("X-GM-MSGID",)
+        return ("EMAILID",) if self.supports("OBJECTID") else ()
+
+    def _status_items(self) -> str:
+        return f"(MESSAGES UIDNEXT UIDVALIDITY{' HIGHESTMODSEQ' if self.states_modseq else ''})"
+
+    def _foreign_prefixes(self) -> tuple[str, ...]:
+        """Return how names of shared and other users' folders begin (RFC 2342)."""
+        if not self.supports("NAMESPACE"):
+            return ()
+        with translated(self._wire.transport.where):
+            found = self._library.namespace()
+        groups = (found.other or (), found.shared or ())
+        prefixes = (
+            prefix.decode("latin-1") if isinstance(prefix, bytes) else prefix
+            for g in groups
+            for prefix, _ in g
+        )
+        return tuple(prefix for prefix in prefixes if prefix)
+
+    def _command(self, name: str, *arguments: Any) -> None:  # Any: imaplib takes text and octets
+        with translated(self._wire.transport.where):
+            self._wire._simple_command(name, *arguments)
+
+    def _uid(self, name: str, *arguments: str) -> None:
+        with translated(self._wire.transport.where):
+            self._wire._simple_command("UID", name, *arguments)
+
+    def _untagged(self, name: str) -> Iterator[tuple[bytes, bytes | None, bytes]]:
+        """Yield the untagged responses of one name as text, literal, and text after it."""
+        waiting: tuple[bytes, bytes] | None = None
+        for item in self._wire.untagged_responses.pop(name, None) or ():
+            if isinstance(item, tuple):
+                waiting = (item[0], item[1])
+            elif waiting is not None:
+                yield (*waiting, item)
+                waiting = None
+            elif item:
+                yield item, None, b""
+
+
+def _blocks(uids: Iterable[int] | Uids) -> Iterator[str]:
+    """Yield sequence sets of at most ``MESSAGES_A_COMMAND`` UIDs, in the order given."""
+    array = uids if isinstance(uids, np.ndarray) else np.fromiter(uids, dtype=np.int64)
+    for start in range(0, len(array), MESSAGES_A_COMMAND):
+        yield from sequence_sets(array[start : start + MESSAGES_A_COMMAND])
+
+
+def _quoted(name: str) -> bytes:
+    """``quoted = DQUOTE *QUOTED-CHAR DQUOTE`` (RFC 3501 section 9)."""
+    return b'"' + encode_mailbox_name(name).replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+
+
+def _number(told: dict[str, list[Any]], name: str) -> int | None:  # Any: as imaplib collects them
+    for value in reversed(told.get(name) or ()):
+        if value and bytes(value).isdigit():
+            return int(value)
+    return None

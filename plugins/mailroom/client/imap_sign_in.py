@@ -1,0 +1,217 @@
+"""From the greeting to the authenticated state: STARTTLS, sign-in, ID (RFC 3501 section 6.2, 2971, 4959).
+
+A password never leaves over a connection that should have been encrypted: a server that
+refuses STARTTLS is an error. No error quotes a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+
+from mailroom import __version__
+from mailroom.client.imap_wire import Library, rejection, translated
+from mailroom.client.sasl import MECHANISMS, error_status, initial_response
+from mailroom.client.transport import Transport
+from mailroom.exceptions import (
+    AuthenticationFailed,
+    CapabilityMissing,
+    CommandRejected,
+    ConfigurationError,
+    ConnectionLost,
+    MailroomError,
+    RemoteProtocolError,
+)
+from mailroom.model import AuthMethod, Endpoint, Security
+
+__all__ = ["open_connection"]
+
+BUSY_CODES = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG"})
+"""Response codes that say "later" instead of "no" (RFC 9051 section 7.1)."""
+
+_BUSY_WORDS = re.compile(r"(?i)too many|try again|temporar|in use|maximum number of connections|unavailable")
+
+IDENTITY = {"name": "mailroom", "version": __version__}
+"""What ID says; some servers refuse SELECT to a client that says nothing (RFC 2971)."""
+
+MAX_CHALLENGES = 10
+"""How often a server may ask in one sign-in."""
+
+_OTHER_GREETINGS = {b"+OK": "POP3", b"220": "SMTP or FTP", b"HTT": "HTTP", b"SSH": "SSH"}
+
+
+def open_connection(endpoint: Endpoint) -> tuple[Library, frozenset[str]]:
+    """Connect and sign in; return the connection and the server's capabilities.
+
+    :raises ConnectionLost: if the server cannot be reached, is busy or goes away.
+    :raises AuthenticationFailed: if it refuses user, password or token.
+    :raises CapabilityMissing: if it offers no TLS or no such way of signing in.
+    :raises RemoteProtocolError: if it is no IMAP server.
+    """
+    transport = Transport.connect(endpoint)
+    try:
+        _check_greeting(transport)
+        with translated(transport.where):
+            library = Library(transport)
+            if endpoint.security is Security.STARTTLS:
+                _start_tls(library, transport)
+            if library.wire.state == "NONAUTH":
+                _sign_in(library, transport, endpoint)
+            capabilities = _capabilities(library)
+            if "ID" in capabilities:
+                _identify(library)
+    except BaseException:
+        transport.close()
+        raise
+    return library, capabilities
+
+
+def _check_greeting(transport: Transport) -> None:
+    """Look at the greeting before imaplib does, whose errors tell users nothing."""
+    greeting = transport.readline()
+    for start, name in _OTHER_GREETINGS.items():
+        if greeting.startswith(start):
+            raise RemoteProtocolError(
+                f"{transport.where} speaks {name}, not IMAP: check the port (993 with TLS, 143 without)."
+            )
+    if greeting.upper().startswith(b"* BYE"):
+        refused = rejection(transport.where, "greeting", "BYE", greeting[6:].strip())
+        raise ConnectionLost(f"{transport.where} takes no connections now: {refused.text}.", reason="busy")
+    transport.pushback(greeting)
+
+
+def _capabilities(library: Library) -> frozenset[str]:
+    """Return what the server offers now; it may have said so unasked with its last answer."""
+    wire = library.wire
+    told = wire.untagged_responses.pop("CAPABILITY", None)
+    if not told or not told[-1]:
+        wire._simple_command("CAPABILITY")
+        told = wire.untagged_responses.pop("CAPABILITY", None) or [b""]
+    text = told[-1]
+    return frozenset(text.decode("ascii", "replace").upper().split() if isinstance(text, bytes) else ())
+
+
+def _start_tls(library: Library, transport: Transport) -> None:
+    """Switch to TLS, or fail; never go on in the clear (RFC 3501 section 6.2.1)."""
+    hint = "use the TLS port with security ssl; nothing was sent in the clear"
+    if "STARTTLS" not in library.wire.capabilities:
+        raise CapabilityMissing(f"{transport.where} does not offer STARTTLS: {hint}.", capability="STARTTLS")
+    try:
+        library.wire._simple_command("STARTTLS")
+    except CommandRejected as error:
+        raise CapabilityMissing(
+            f"{transport.where} refused STARTTLS: {error.text}: {hint}.", capability="STARTTLS"
+        ) from error
+    transport.start_tls()
+    # What was said before TLS is not to be trusted.
+    library.wire.untagged_responses.clear()
+
+
+def _sign_in(library: Library, transport: Transport, endpoint: Endpoint) -> None:
+    offered = _capabilities(library)
+    mechanism = MECHANISMS[endpoint.auth]
+    try:
+        if f"AUTH={mechanism}" in offered:
+            _authenticate(library, transport, endpoint, has_initial="SASL-IR" in offered)
+        elif endpoint.auth is AuthMethod.PASSWORD and "LOGINDISABLED" not in offered:
+            _login(library, endpoint)
+        else:
+            raise _not_offered(transport, endpoint, offered, mechanism)
+    except CommandRejected as error:
+        raise _refusal(transport, endpoint, error) from error
+    library.wire.state = "AUTH"
+
+
+def _not_offered(
+    transport: Transport, endpoint: Endpoint, offered: frozenset[str], mechanism: str
+) -> CapabilityMissing:
+    ways = ", ".join(sorted(item[5:] for item in offered if item.startswith("AUTH="))) or "none"
+    if "LOGINDISABLED" in offered and not transport.is_tls:
+        advice = "it takes passwords over TLS only: set security to ssl or starttls"
+    else:
+        advice = "set auth to another way"
+    return CapabilityMissing(
+        f"{transport.where} does not offer sign-in by {mechanism} (it offers: {ways}): {advice}.",
+        capability=mechanism,
+    )
+
+
+def _login(library: Library, endpoint: Endpoint) -> None:
+    """Sign in by LOGIN (RFC 3501 section 6.2.3), whose strings are ASCII."""
+    words = (endpoint.user, endpoint.secret)
+    if not all(word.isascii() and not re.search(r"[\r\n\0]", word) for word in words):
+        raise ConfigurationError(
+            f"The user name or password for {endpoint.host}:{endpoint.port} has characters that this "
+            "server cannot take: it offers LOGIN only, which is ASCII."
+        )
+    quoted = ['"' + re.sub(r'(["\\])', r"\\\1", word) + '"' for word in words]
+    library.wire._simple_command("LOGIN", *quoted)
+
+
+def _authenticate(library: Library, transport: Transport, endpoint: Endpoint, *, has_initial: bool) -> None:
+    """Sign in by SASL, in one round trip where the server allows it (RFC 4959)."""
+    mechanism = MECHANISMS[endpoint.auth]
+    response = b64encode(initial_response(endpoint))
+    tag = library.wire._new_tag()
+    start = tag + b" AUTHENTICATE " + mechanism.encode()
+    transport.send(start + (b" " + response if has_initial else b"") + b"\r\n")
+    waiting = None if has_initial else response
+    reason = None
+    for _ in range(MAX_CHALLENGES):
+        line = _next_line(library, transport)
+        if line.startswith(b"+"):
+            if waiting is None:
+                # A failed token gets its reason as a challenge, NO after a dummy response (RFC 7628 3.2.3).
+                reason = error_status(line[1:].strip())
+            transport.send((waiting if waiting is not None else _dummy(mechanism)) + b"\r\n")
+            waiting = None
+            continue
+        words = line[len(tag) :].strip()
+        kind, _, text = words.partition(b" ")
+        library.wire.tagged_commands.pop(tag, None)
+        if kind.upper() == b"OK":
+            return
+        because = f" ({reason})".encode() if reason else b""
+        text = text.replace(response, b"***")
+        raise rejection(transport.where, "AUTHENTICATE", kind.decode("ascii", "replace"), text + because)
+    raise RemoteProtocolError(f"{transport.where} asked again and again in a sign-in by {mechanism}.")
+
+
+def _dummy(mechanism: str) -> bytes:
+    return b"AQ==" if mechanism == "OAUTHBEARER" else b""
+
+
+def _next_line(library: Library, transport: Transport) -> bytes:
+    """Return the next line that is no untagged response; capabilities among those are kept."""
+    while True:
+        line = transport.readline().rstrip(b"\r\n")
+        if not line.startswith(b"*"):
+            told = re.search(rb"\[CAPABILITY ([^\]]*)\]", line, re.IGNORECASE)
+            if told:
+                library.wire.untagged_responses["CAPABILITY"] = [told[1]]
+            return line
+        if line.upper().startswith(b"* BYE"):
+            raise ConnectionLost(f"{transport.where} ended the connection during sign-in.", reason="closed")
+        if line.upper().startswith(b"* CAPABILITY "):
+            library.wire.untagged_responses["CAPABILITY"] = [line[13:]]
+
+
+def _identify(library: Library) -> None:
+    try:
+        library.id_(IDENTITY)
+    except CommandRejected:
+        # Offered and refused: it is a courtesy, and the account may work all the same.
+        return
+
+
+def _refusal(transport: Transport, endpoint: Endpoint, error: CommandRejected) -> MailroomError:
+    """Return the error for a refused sign-in: try later, or other credentials."""
+    where = transport.where
+    if error.code in BUSY_CODES or (error.code is None and _BUSY_WORDS.search(error.text)):
+        return ConnectionLost(f"{where} is busy for {endpoint.user}: {error.text}.", reason="busy")
+    secret = "password" if endpoint.auth is AuthMethod.PASSWORD else "access token"
+    hint = "" if transport.is_tls else " Some servers take passwords only over TLS."
+    return AuthenticationFailed(
+        f"{where} refused the sign-in of {endpoint.user}: {error.text or 'no reason given'}. Check user name "
+        f"and {secret}, and that the account allows IMAP.{hint}"
+    )
