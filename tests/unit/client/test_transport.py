@@ -6,6 +6,7 @@ import contextlib
 import socket
 import ssl
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -185,6 +186,19 @@ def test_send_reaches_the_server() -> None:
         assert link.readline() == b"NOOP\r\n"
 
 
+def test_send_after_the_end() -> None:
+    """A server that left is noticed when its answer would come at the latest."""
+
+    def send_and_read(link: Transport) -> None:
+        for _ in range(3):
+            link.send(b"NOOP\r\n")
+        link.receive()
+
+    with connected(lambda connection: None) as link, pytest.raises(ConnectionLost) as caught:
+        send_and_read(link)
+    assert caught.value.reason == "closed"
+
+
 @pytest.mark.parametrize("host", ["nobody.invalid", "a..b", "x" * 64 + ".example"])
 def test_unknown_host(host: str) -> None:
     """A name without an address, or that is no name, is said as such."""
@@ -202,6 +216,29 @@ def test_refused_port() -> None:
         with pytest.raises(ConnectionLost, match=f"127.0.0.1:{port} refused") as caught:
             Transport.connect(endpoint(port))
     assert caught.value.reason == "refused"
+
+
+def test_address_that_cannot_be_reached() -> None:
+    """What the kernel says is passed on."""
+    with pytest.raises(ConnectionLost, match="cannot be reached: ") as caught:
+        Transport.connect(endpoint(995, host="255.255.255.255"))
+    assert caught.value.reason == "refused"
+
+
+def test_connection_that_nobody_accepts() -> None:
+    """A host that drops packets is a timeout, with what to check."""
+    with socket.socket() as listener, contextlib.ExitStack() as held:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port = listener.getsockname()[1]
+        for _ in range(4):
+            # Fills the queue, so that the kernel answers no further packet.
+            waiting = held.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.1", port))
+        with pytest.raises(ConnectionLost, match="did not answer within") as caught:
+            Transport.connect(endpoint(port, timeout=0.05))
+    assert caught.value.reason == "timeout"
 
 
 @pytest.mark.parametrize("overrides", [{"port": 0}, {"port": 65536}, {"host": ""}, {"timeout": 0}])
@@ -259,6 +296,36 @@ def test_end_in_the_handshake() -> None:
     error = failure(lambda connection: None, ConnectionLost, security=Security.SSL)
     assert error.reason == "tls"
     assert "during the TLS handshake" in str(error)
+
+
+def test_end_after_the_client_hello() -> None:
+    """Likewise where the server reads it first."""
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(65536)
+
+    error = failure(serve, ConnectionLost, security=Security.SSL)
+    assert error.reason == "tls"
+    assert "during the TLS handshake: is this a TLS port?" in str(error)
+
+
+def test_server_with_old_tls_only(authority: trustme.CA, ca_file: str) -> None:
+    """TLS 1.1 is refused, and the sentence says that the server is too old."""
+    context = server_context(authority, "127.0.0.1")
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    error = failure(over_tls(context), ConnectionLost, security=Security.SSL, ca_file=ca_file)
+    assert error.reason == "tls"
+    assert "speaks no TLS 1.2 or newer" in str(error)
+
+
+def test_handshake_that_fails_otherwise(authority: trustme.CA) -> None:
+    """Any other alert is passed on in its own words."""
+    error = failure(saying(b"\x15\x03\x03\x00\x02\x02\x28"), ConnectionLost, security=Security.SSL)
+    assert "failed the TLS handshake: " in str(error)
+    assert "handshake failure" in str(error)
 
 
 def test_silence_in_the_handshake() -> None:
