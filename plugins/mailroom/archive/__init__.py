@@ -1,0 +1,43 @@
+"""The archive: the only place that writes. Raw objects, Delta tables, integrity.
+
+The map:
+
+- ``archive``: the public face; ``writer``: one run's way in; ``state``: where a plan starts
+- ``store``, ``object_store``: from a root to a place; ``failures``: foreign errors to ours
+- ``raw``, ``raw_objects``: the exact bytes, named by their SHA-256; ``durability``: sync
+- ``schemas``, ``tables``, ``rows``, ``upkeep``: Delta tables
+- ``intake``, ``indexing``, ``indexed``, ``index_worker``: from bytes to rows
+- ``pipeline``, ``committer``, ``message_tables``, ``locations``: from rows to commits
+- ``known``, ``digests``, ``places``, ``descriptions``: what is held already
+- ``torn``, ``repair``, ``integrity``: after a power cut or a kill, and checking all of it
+- ``deliveries``: attachments in other stores, each once
+
+Names are imported when first asked for: pyarrow and deltalake are slow to start.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mailroom.archive.archive import Archive
+    from mailroom.archive.described import Described
+    from mailroom.archive.state import FolderState, MaildropState
+    from mailroom.archive.writer import ArchiveWriter
+
+__all__ = ["Archive", "ArchiveWriter", "Described", "FolderState", "MaildropState"]
+
+_HOMES = {
+    "Archive": "archive",
+    "ArchiveWriter": "writer",
+    "Described": "described",
+    "FolderState": "state",
+    "MaildropState": "state",
+}
+
+
+def __getattr__(name: str) -> Any:  # Any: whatever the module of that name defines
+    if name in _HOMES:
+        return getattr(import_module(f"mailroom.archive.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,266 @@
+"""The archive itself: what is held, where it is on servers, and the way to add to it.
+
+Belongs here: the public face. Does not belong here: work; it is done in the modules
+beside this one, which are imported when they are first needed, because pyarrow and
+deltalake take a third of a second and start threads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from mailroom.archive.described import Described
+from mailroom.archive.durability import Durability
+from mailroom.archive.failures import translated
+from mailroom.archive.raw import INCOMING, LocalRawStore, RawStore
+from mailroom.archive.store import LocalStore, Root, Store, open_store
+from mailroom.exceptions import ConfigurationError
+from mailroom.model import FolderRow, MailProtocol, RunContext
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from mailroom.archive.places import Places
+    from mailroom.archive.state import FolderState, MaildropState
+    from mailroom.archive.tables import Table
+    from mailroom.archive.writer import ArchiveWriter
+
+__all__ = ["Archive"]
+
+POP3_FOLDER = "INBOX"
+"""The folder that rows of a POP3 maildrop are recorded under; POP3 knows no other."""
+
+
+ROOT_MODE = 0o750
+"""Permissions of a root we create: mail is not for everyone on the machine."""
+
+
+class Archive:
+    """An archive of mail below one root; opening creates nothing and reads nothing.
+
+    :param root: a path, a URL, a ``UPath`` or Airflow's ``ObjectStoragePath``.
+    :param storage_options: for ``fsspec``, where the root is the URL of an object store;
+        for ``deltalake``, where the root is an object with a signed-in file system.
+    """
+
+    def __init__(self, root: Root, *, storage_options: Mapping[str, Any] | None = None) -> None:
+        self._root = root
+        self._options = storage_options
+        self._readers: dict[str, Table] = {}
+        self._places: dict[tuple[str, MailProtocol], Places] = {}
+        self._folders: dict[str, dict[str, FolderRow]] = {}
+        self._folders_version = -2
+        self.planned_on: dict[str, int] = {}
+
+    def __repr__(self) -> str:
+        return f"Archive({self.url!r})"
+
+    @cached_property
+    def store(self) -> Store:
+        """The store below the root.
+
+        :raises ConfigurationError: where the root cannot hold an archive.
+        """
+        return open_store(self._root, self._options)
+
+    @cached_property
+    def raw(self) -> RawStore:
+        """The raw objects."""
+        if isinstance(self.store, LocalStore):
+            return LocalRawStore(self.store.root)
+        from mailroom.archive.object_store import ObjectStore
+        from mailroom.archive.raw_objects import ObjectRawStore
+
+        if not isinstance(self.store, ObjectStore):
+            raise ConfigurationError(f"{self.url} cannot hold raw messages.")
+        return ObjectRawStore(self.store)
+
+    @property
+    def url(self) -> str:
+        """The root for people, without credentials."""
+        return self.store.url
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the archive lies on a disk of this machine."""
+        return isinstance(self.store, LocalStore)
+
+    def exists(self) -> bool:
+        """Say whether anything was ever archived here.
+
+        :raises StoreUnavailable: where the store cannot tell: no bucket, no credentials, no network.
+        """
+        return self.store.exists("tables") or self.store.exists("raw")
+
+    def new_spool(self) -> str:
+        """Return the path of a new file to spool one large message to.
+
+        :raises StoreUnavailable: where the store refuses.
+        """
+        return self.raw.new_spool()
+
+    def folder_state(self, account: str, folder: str) -> FolderState:
+        """Return what is known of one IMAP folder, as of now.
+
+        :raises StoreUnavailable: where the archive cannot be read.
+        """
+        from mailroom.archive.state import FolderState
+
+        places = self._updated_places(account, MailProtocol.IMAP)
+        return FolderState(places, account, folder, self._plan_on(account, folder))
+
+    def maildrop_state(self, account: str) -> MaildropState:
+        """Return what is known of one POP3 maildrop, as of now.
+
+        :raises StoreUnavailable: where the archive cannot be read.
+        """
+        from mailroom.archive.state import MaildropState
+
+        places = self._updated_places(account, MailProtocol.POP3)
+        return MaildropState(places, account, self._plan_on(account, POP3_FOLDER))
+
+    def last_folders(self, account: str) -> dict[str, FolderRow]:
+        """Return the newest row of each folder of an account, by folder name.
+
+        :raises StoreUnavailable: where the archive cannot be read.
+        """
+        from mailroom.archive.rows import folder_rows
+
+        table = self.reader("folders")
+        if table.version != self._folders_version:
+            self._folders, self._folders_version = {}, table.version
+        if account not in self._folders:
+            newest: dict[str, tuple[int, FolderRow]] = {}
+            for piece in table.scan(table.spec.schema.names, equal={"account": account}):
+                for seq, row in folder_rows(piece.table):
+                    if row.folder not in newest or newest[row.folder][0] <= seq:
+                        newest[row.folder] = (seq, row)
+            self._folders[account] = {folder: row for folder, (_, row) in newest.items()}
+        return self._folders[account]
+
+    def describe(self, digests: Collection[str]) -> dict[str, Described]:
+        """Return what ``messages`` says of these digests; unknown ones are left out.
+
+        :raises StoreUnavailable: where the archive cannot be read.
+        """
+        from mailroom.archive.descriptions import describe
+
+        return describe(self.reader("messages"), digests) if digests else {}
+
+    def writer(self, context: RunContext, *, keep_committed: bool = False) -> ArchiveWriter:
+        """Return the way in for one run; nothing is created before its first row."""
+        from mailroom.archive.writer import ArchiveWriter
+
+        return ArchiveWriter(self, context, keep_committed=keep_committed)
+
+    def read_table(self, name: str, columns: Sequence[str] | None = None, filter: Any = None) -> pa.Table:
+        """Return a table's rows, or none where it is not there yet.
+
+        :param filter: a ``pyarrow.compute`` expression over ``columns``.
+        :raises StoreUnavailable: where the archive cannot be read.
+        """
+        import pyarrow as pa
+
+        wanted = self.schema(name, columns)
+        parts = [p if filter is None else p.filter(filter) for p in self.scan_table(name, columns)]
+        return pa.concat_tables(parts) if parts else wanted.empty_table()
+
+    def scan_table(
+        self, name: str, columns: Sequence[str] | None = None, equal: Mapping[str, str] | None = None
+    ) -> Iterator[pa.Table]:
+        """Yield a table's rows some thousands at a time.
+
+        :param equal: text columns and the value they must have.
+        :raises StoreUnavailable: where the archive cannot be read.
+        """
+        from mailroom.archive.tables import aligned
+
+        wanted = self.schema(name, columns)
+        for piece in self.reader(name).scan(wanted.names, equal=equal):
+            yield aligned(piece.table, wanted)
+
+    def schema(self, name: str, columns: Sequence[str] | None = None) -> pa.Schema:
+        """Return the schema of a table, or of some of its columns.
+
+        :raises ConfigurationError: where there is no such table or column.
+        """
+        import pyarrow as pa
+
+        from mailroom.archive.schemas import TABLES
+
+        if name not in TABLES:
+            raise ConfigurationError(f"An archive has no table {name}; there are {', '.join(TABLES)}.")
+        whole = TABLES[name].schema
+        unknown = [column for column in columns or () if column not in whole.names]
+        if unknown:
+            raise ConfigurationError(
+                f"Table {name} has no column {unknown[0]}; there are {', '.join(whole.names)}."
+            )
+        return whole if columns is None else pa.schema([whole.field(column) for column in columns])
+
+    def table(self, name: str) -> Table:
+        """Return a table for the caller alone; what others commit is seen after ``refresh``."""
+        from mailroom.archive.schemas import TABLES
+        from mailroom.archive.tables import Table
+
+        return Table(self.store, TABLES[name], self._before_open())
+
+    def reader(self, name: str) -> Table:
+        """Return a table to read from, as of now."""
+        found = self._readers.get(name)
+        if found is None:
+            found = self._readers[name] = self.table(name)
+        found.refresh()
+        return found
+
+    def says_already(self, row: FolderRow) -> bool:
+        """Say whether a folder's newest row says the same, but for time and run."""
+        from dataclasses import replace
+
+        before = self.last_folders(row.account).get(row.folder)
+        return before is not None and replace(before, at=row.at, run_id=row.run_id) == row
+
+    def prepare(self) -> Durability:
+        """Create the root where it is new, tidy leftovers of kills, and return the store's sync.
+
+        :raises StoreUnavailable: where the store refuses.
+        """
+        if isinstance(self.store, LocalStore):
+            with translated(self.url):
+                os.makedirs(self.store.root, mode=ROOT_MODE, exist_ok=True)
+                os.makedirs(self.store.absolute(INCOMING), exist_ok=True)
+        self.raw.remove_stale()
+        return self.store.durability()
+
+    def _before_open(self) -> Callable[[str], None] | None:
+        if not isinstance(self.store, LocalStore):
+            return None
+        from mailroom.archive.torn import set_aside_torn
+
+        store = self.store
+
+        def check(name: str) -> None:
+            with translated(store.url):
+                set_aside_torn(store.absolute(f"tables/{name}"))
+
+        return check
+
+    def _updated_places(self, account: str, protocol: MailProtocol) -> Places:
+        from mailroom.archive.places import Places
+
+        table = self.reader("locations")
+        places = self._places.get((account, protocol))
+        if places is None:
+            places = self._places[account, protocol] = Places(table, account, protocol)
+        places.update()
+        return places
+
+    def _plan_on(self, account: str, folder: str) -> int:
+        from mailroom.archive.locations import transaction_name
+
+        name = transaction_name(account, folder)
+        seq = self.planned_on[name] = self._readers["locations"].transaction_version(name)
+        return seq

@@ -1,0 +1,103 @@
+"""What the tables keep of one parsed message, in a form that is cheap to send between processes.
+
+Belongs here: calling the parser, and bounding what comes back. Does not belong here:
+parsing (``message``), threads and processes (``indexing``). Imports nothing heavy,
+because the indexing process starts with it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from datetime import datetime
+from typing import NamedTuple
+
+__all__ = ["MAPPED_OCTETS", "MAX_TEXT_CHARACTERS", "Indexed", "index_content", "index_file", "not_indexed"]
+
+MAX_TEXT_CHARACTERS = 1024 * 1024
+"""How much of a message's text the tables keep, in characters; the raw object keeps all."""
+
+MAPPED_OCTETS = 1024 * 1024
+"""Messages above this size are mapped rather than read. Octets."""
+
+
+class Indexed(NamedTuple):
+    """The parsed columns of one message; ``text`` is UTF-8, ``attachments`` are rows without the message."""
+
+    identity: str | None
+    message_id: str | None
+    date: datetime | None
+    date_source: str | None
+    sender: str | None
+    sender_address: str | None
+    to: tuple[str, ...]
+    cc: tuple[str, ...]
+    subject: str | None
+    in_reply_to: str | None
+    references: tuple[str, ...]
+    defects: tuple[str, ...]
+    text: bytes
+    attachments: tuple[tuple[str, str, str, str | None, int, str], ...]
+
+
+def index_content(content: bytes | mmap.mmap) -> Indexed:
+    """Parse one message; a parser's failure becomes a defect of the message, never an error."""
+    from mailroom.message import index_message
+
+    try:
+        found = index_message(content)
+    except Exception as error:  # noqa: BLE001 (no bug of the parser may keep a message out of the archive)
+        return not_indexed(f"{type(error).__name__} in the parser")
+    text, defects = found.text, found.defects
+    if len(text) > MAX_TEXT_CHARACTERS:
+        text, defects = text[:MAX_TEXT_CHARACTERS], (*defects, "text cut")
+    return Indexed(
+        identity=found.identity,
+        message_id=found.message_id,
+        date=found.date,
+        date_source=found.date_source,
+        sender=found.sender,
+        sender_address=found.sender_address,
+        to=tuple(found.to),
+        cc=tuple(found.cc),
+        subject=found.subject,
+        in_reply_to=found.in_reply_to,
+        references=tuple(found.references),
+        defects=tuple(defects),
+        text=text.encode("utf-8", "replace"),
+        attachments=tuple(
+            (a.part, a.filename, a.content_type, a.disposition, a.size, a.sha256) for a in found.attachments
+        ),
+    )
+
+
+def index_file(path: str) -> Indexed:
+    """Parse the message in a file, without holding a large one in memory.
+
+    :raises OSError: where the file cannot be read.
+    """
+    with open(path, "rb", buffering=0) as file:
+        if os.fstat(file.fileno()).st_size <= MAPPED_OCTETS:
+            return index_content(file.read())
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return index_content(content)
+
+
+def not_indexed(reason: str) -> Indexed:
+    """Return the columns of a message that could not be parsed; its identity is its bytes alone."""
+    return Indexed(
+        identity=None,
+        message_id=None,
+        date=None,
+        date_source=None,
+        sender=None,
+        sender_address=None,
+        to=(),
+        cc=(),
+        subject=None,
+        in_reply_to=None,
+        references=(),
+        defects=(f"not indexed: {reason}",),
+        text=b"",
+        attachments=(),
+    )

@@ -1,0 +1,276 @@
+"""Take messages in: hash, recognise, store the bytes, have them parsed.
+
+Belongs here: everything between the network and a row that can be committed, on a few
+threads, with bounded memory. Does not belong here: commits (``committer``).
+
+Hashing and writing leave the interpreter's lock, so threads serve; parsing does not and
+goes to ``indexing``. A message that is held already is neither stored nor parsed again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
+
+from mailroom.archive.described import Described
+from mailroom.archive.indexed import Indexed
+from mailroom.archive.indexing import Indexer
+from mailroom.archive.raw import CHUNK_OCTETS, RawStore
+from mailroom.exceptions import ArchiveError
+from mailroom.model import Body
+
+__all__ = ["IN_FLIGHT_OCTETS", "Arrival", "Expected", "Intake", "NewMessage"]
+
+IN_FLIGHT_OCTETS = 24 * 1024 * 1024
+"""How much of message contents may wait in memory for disk or parser. Octets."""
+
+Expected = Mapping[str, Sequence[Described]]
+"""Archived messages by identity, one of which an incoming message may turn out to be."""
+
+
+class NewMessage:
+    """A message that is not in the archive's tables yet; several arrivals may share it.
+
+    :ivar indexed: set when its bytes are stored and parsed.
+    :ivar archived_at: set when its row is committed.
+    :ivar is_: the archived message it turned out to be, under other bytes.
+    """
+
+    __slots__ = ("archived_at", "digest", "expected", "indexed", "is_", "is_ready", "octets", "staged")
+
+    def __init__(self, digest: str, octets: int, expected: Expected) -> None:
+        self.digest = digest
+        self.octets = octets
+        self.expected = expected
+        self.staged: str | None = None
+        self.indexed: Indexed | None = None
+        self.archived_at: datetime | None = None
+        self.is_: Described | None = None
+        self.is_ready = False
+
+
+class Arrival:
+    """One message handed in; resolved when it is known which message of the archive it is."""
+
+    __slots__ = ("archived_at", "body", "digest", "expected", "message")
+
+    def __init__(self, body: Body, expected: Expected) -> None:
+        self.body: Body | None = body
+        self.expected = expected
+        self.digest: str | None = None
+        self.archived_at: datetime | None = None
+        self.message: NewMessage | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the message is held, or its bytes are stored and parsed."""
+        return self.archived_at is not None or (self.message is not None and self.message.is_ready)
+
+    @property
+    def held_as(self) -> tuple[str | None, datetime | None]:
+        """Digest and time of archiving of the message it is; only once it is ready and committed."""
+        if self.message is None:
+            return self.digest, self.archived_at
+        if self.message.is_ is not None:
+            return self.message.is_.sha256, self.message.is_.archived_at
+        return self.digest, self.message.archived_at
+
+
+class Intake:
+    """The threads that take messages in.
+
+    :param archived_at: says when a message was archived, or None; called under ``lock``.
+    :param failed: told the first error of any thread.
+    """
+
+    def __init__(
+        self,
+        raw: RawStore,
+        archived_at: Callable[[str], datetime | None],
+        failed: Callable[[BaseException], None],
+        *,
+        threads: int,
+        process_after: int | None = None,
+    ) -> None:
+        self.lock = threading.Lock()
+        self._room = threading.Condition(self.lock)
+        self._ready = threading.Condition(self.lock)
+        self._awaited: Arrival | None = None
+        self.pending: dict[str, NewMessage] = {}
+        self._raw = raw
+        self._archived_at = archived_at
+        self._failed = failed
+        self._in_flight = 0
+        self._stopping = False
+        self._work: queue.SimpleQueue[Arrival | NewMessage | None] = queue.SimpleQueue()
+        self._threads = threads
+        self._pool: ThreadPoolExecutor | None = None
+        options = {} if process_after is None else {"process_after": process_after}
+        self._indexer: Indexer[tuple[NewMessage, int]] = Indexer(self._indexed, **options)
+
+    def add(self, body: Body, expected: Expected) -> Arrival:
+        """Take a message; blocks while too much is in flight."""
+        self._start()
+        arrival = Arrival(body, expected)
+        octets = 0 if body.content is None else len(body.content)
+        with self.lock:
+            while self._in_flight and self._in_flight + octets > IN_FLIGHT_OCTETS and not self._stopping:
+                self._room.wait()
+            self._in_flight += octets
+        self._work.put(arrival)
+        return arrival
+
+    def wait_for(self, arrival: Arrival) -> bool:
+        """Block until an arrival is ready; False where the intake stopped before."""
+        with self.lock:
+            self._awaited = arrival
+            while not arrival.is_ready and not self._stopping:
+                self._ready.wait()
+            self._awaited = None
+            return arrival.is_ready
+
+    def settle(self, messages: Sequence[NewMessage]) -> None:
+        """Forget messages whose rows are committed; the caller holds ``lock``."""
+        for message in messages:
+            self.pending.pop(message.digest, None)
+            message.indexed = None
+
+    def stop(self) -> None:
+        """End all threads; what is not ready by now is given up."""
+        self._give_up()
+        self._indexer.close()
+        if self._pool is not None:
+            for _ in range(self._threads):
+                self._work.put(None)
+            self._pool.shutdown(wait=True)
+            self._pool = None
+
+    def _start(self) -> None:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="mailroom-intake")
+            for _ in range(self._threads):
+                self._pool.submit(self._run).add_done_callback(self._ended)
+
+    def _ended(self, future: Future[None]) -> None:
+        error = future.exception()
+        if error is not None:
+            self._failed(error)
+            self._give_up()
+
+    def _give_up(self) -> None:
+        with self.lock:
+            self._stopping = True
+            self._room.notify_all()
+            self._ready.notify_all()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            work = self._work.get()
+            if work is None:
+                return
+            if isinstance(work, Arrival):
+                self._take(work)
+            else:
+                self._store_staged(work)
+
+    def _take(self, arrival: Arrival) -> None:
+        body = arrival.body
+        if body is None:
+            return
+        arrival.body = None
+        digest = body.sha256 or _digest_of(body)
+        message = self._claim(arrival, digest, body.octets)
+        held = 0 if body.content is None else len(body.content)
+        if message is None:
+            if body.path is not None:
+                os.unlink(body.path)
+            self._release(held)
+        elif message.expected:
+            self._stage(message, body, held)
+        else:
+            self._store(message, body, held)
+
+    def _claim(self, arrival: Arrival, digest: str, octets: int) -> NewMessage | None:
+        """Return the message for this thread to store, or None where that is done or being done."""
+        with self.lock:
+            arrival.digest = digest
+            arrival.archived_at = self._archived_at(digest)
+            if arrival.archived_at is None:
+                arrival.message = self.pending.get(digest)
+                if arrival.message is None:
+                    arrival.message = self.pending[digest] = NewMessage(digest, octets, arrival.expected)
+                    return arrival.message
+            self._wake()
+            return None
+
+    def _store(self, message: NewMessage, body: Body, held: int) -> None:
+        path = self._raw.local_path(message.digest)
+        if path is None and body.content is None:
+            message.staged = body.path  # parsed from the spool file before the upload consumes it
+            self._indexer.submit((message, 0), path=body.path)
+            return
+        self._raw.write(message.digest, body)
+        if path is None:
+            self._indexer.submit((message, held), content=body.content)
+        else:
+            self._indexer.submit((message, 0), path=path, content=body.content)
+            self._release(held)
+
+    def _stage(self, message: NewMessage, body: Body, held: int) -> None:
+        """Have a message parsed before it is stored: it may be one the archive holds under other bytes."""
+        message.staged = body.path
+        if body.content is not None:
+            message.staged = self._raw.new_spool()
+            with open(message.staged, "wb") as file:
+                file.write(body.content)
+            self._release(held)
+        self._indexer.submit((message, 0), path=message.staged)
+
+    def _indexed(self, key: tuple[NewMessage, int], indexed: Indexed) -> None:
+        message, held = key
+        message.indexed = indexed
+        if message.staged is not None:
+            self._work.put(message)
+            return
+        self._release(held, message)
+
+    def _store_staged(self, message: NewMessage) -> None:
+        staged, message.staged = message.staged, None
+        if staged is None or message.indexed is None:
+            raise ArchiveError("A message was stored before it was parsed; this is a bug in Mailroom.")
+        found = message.expected.get(message.indexed.identity or "") or ()
+        if found:
+            message.is_ = found[0]
+            message.indexed = None
+            os.unlink(staged)
+        else:
+            self._raw.write(message.digest, Body(octets=message.octets, path=staged))
+        self._release(0, message)
+
+    def _release(self, octets: int, ready: NewMessage | None = None) -> None:
+        with self.lock:
+            self._in_flight -= octets
+            if octets:
+                self._room.notify_all()
+            if ready is not None:
+                ready.is_ready = True
+                self._wake()
+
+    def _wake(self) -> None:
+        if self._awaited is not None and self._awaited.is_ready:
+            self._ready.notify_all()
+
+
+def _digest_of(body: Body) -> str:
+    if body.content is not None:
+        return hashlib.sha256(body.content).hexdigest()
+    digest = hashlib.sha256()
+    with open(body.path or "", "rb", buffering=0) as file:
+        while chunk := file.read(CHUNK_OCTETS):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,97 @@
+"""Which messages the archive holds, and since when: asked once for every message that comes in.
+
+Belongs here: the digests of ``messages`` in memory, 24 octets each. Does not belong
+here: what is still on its way in (``writer``).
+"""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.compute as pc
+
+from mailroom.archive.digests import halves, halves_of
+from mailroom.archive.tables import Table
+
+__all__ = ["Known"]
+
+MERGE_ROWS = 20_000
+"""New digests are kept in a dictionary until there are this many, then sorted in."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Known:
+    """The digests in ``messages`` with the time each was archived; loaded when first asked.
+
+    Exactly the rows of the table's version in hand: whoever refreshes the table calls
+    ``update`` before relying on an answer. Any thread may ask while one writes.
+    """
+
+    def __init__(self, messages: Table) -> None:
+        self._table = messages
+        self._first = np.empty(0, np.uint64)
+        self._second = np.empty(0, np.uint64)
+        self._archived = np.empty(0, np.int64)
+        self._recent: dict[str, int] = {}
+        self._lock = threading.RLock()
+
+    def __len__(self) -> int:
+        return len(self._first) + len(self._recent)
+
+    def update(self) -> None:
+        """Take in rows that others have added.
+
+        :raises StoreUnavailable: where the table cannot be read.
+        """
+        fresh = self._table.unseen()
+        self._table.mark_seen()
+        with self._lock:
+            for piece in self._table.scan(["sha256", "archived_at"], files=fresh):
+                first, second = halves(piece.table["sha256"])
+                archived = pc.fill_null(piece.table["archived_at"].cast("int64"), 0).to_numpy()
+                self._merge(first, second, archived)
+            if fresh:
+                self._sort()
+
+    def archived_at(self, digest: str) -> datetime | None:
+        """Return when a message was archived, or None where it is not in the table."""
+        first, second = halves_of(digest)
+        with self._lock:
+            recent = self._recent.get(digest)
+            if recent is not None:
+                return _EPOCH + recent * _MICROSECOND
+            place = int(np.searchsorted(self._first, np.uint64(first)))
+            while place < len(self._first) and int(self._first[place]) == first:
+                if int(self._second[place]) == second:
+                    return _EPOCH + int(self._archived[place]) * _MICROSECOND
+                place += 1
+        return None
+
+    def add(self, digest: str, archived_at: datetime) -> None:
+        """Remember a message whose row this process has committed."""
+        with self._lock:
+            self._recent[digest] = (archived_at - _EPOCH) // _MICROSECOND
+            if len(self._recent) >= MERGE_ROWS:
+                pairs = np.array([halves_of(digest) for digest in self._recent], dtype=np.uint64)
+                self._merge(pairs[:, 0], pairs[:, 1], np.fromiter(self._recent.values(), np.int64))
+                self._recent = {}
+                self._sort()
+
+    def _merge(
+        self, first: npt.NDArray[np.uint64], second: npt.NDArray[np.uint64], archived: npt.NDArray[np.int64]
+    ) -> None:
+        self._first = np.concatenate([self._first, first])
+        self._second = np.concatenate([self._second, second])
+        self._archived = np.concatenate([self._archived, archived])
+
+    def _sort(self) -> None:
+        order = np.lexsort((self._second, self._first))
+        first, second = self._first[order], self._second[order]
+        once = np.ones(len(first), dtype=bool)  # rows are read again after another writer joined files
+        once[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
+        self._first, self._second, self._archived = first[once], second[once], self._archived[order][once]

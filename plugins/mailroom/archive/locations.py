@@ -1,0 +1,140 @@
+"""Append to the ``locations`` log, each change once, whoever else writes about the same folder.
+
+Belongs here: the numbers that make two writers meet, and what the loser leaves out.
+Does not belong here: reading the log's state (``places``, ``state``).
+
+A folder's ``seq`` is the Delta transaction version of ``account/folder``. A writer
+plans on the state it has read; if the number has moved since, someone else wrote, and
+rows that say what is written already are dropped before they are committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+
+from mailroom.archive.places import CHANGES
+from mailroom.archive.rows import locations_table
+from mailroom.archive.tables import Append, Table
+from mailroom.model import Change, LocationRow
+
+__all__ = ["LocationLog", "Placed", "key_of", "transaction_name"]
+
+_KEY = ("protocol", "uidvalidity", "uid", "uidl", "sha256", "change", "flags", "seq", "folder")
+
+Key = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """A row, and the message it is about as the archive holds it."""
+
+    row: LocationRow
+    digest: str | None
+    archived_at: datetime | None
+
+
+def transaction_name(account: str, folder: str) -> str:
+    """Return the Delta transaction identifier of a folder."""
+    return f"{account}/{folder}"
+
+
+def key_of(row: LocationRow) -> Key:
+    """Return what makes a place: two rows of one key in one commit could not be told apart."""
+    return (row.account, row.protocol, row.folder, row.uid_validity, row.uid, row.uidl)
+
+
+class LocationLog:
+    """The ``locations`` table for one writer.
+
+    :param planned_on: the number each folder had when its state was read.
+    """
+
+    def __init__(self, table: Table, planned_on: Mapping[str, int]) -> None:
+        self.table = table
+        self._planned_on = planned_on
+        self._mine: dict[str, int] = {}
+
+    def begin(self, account: str, folder: str) -> None:
+        """Note that rows of a folder are coming, planned on the state as it was read last."""
+        name = transaction_name(account, folder)
+        if name not in self._mine and name in self._planned_on:
+            self._mine[name] = self._planned_on[name]
+
+    def append(self, placed: Sequence[Placed]) -> None:
+        """Commit rows; what another writer has said already is left out.
+
+        :raises StoreUnavailable: where the store refuses.
+        """
+        folders: dict[tuple[str, str], list[Placed]] = {}
+        for place in placed:
+            folders.setdefault((place.row.account, place.row.folder), []).append(place)
+
+        def plan() -> Append | None:
+            for (account, folder), places in folders.items():
+                self._catch_up(account, folder, places)
+            numbers = {
+                transaction_name(*where): self._mine[transaction_name(*where)] + 1
+                for where, places in folders.items()
+                if places
+            }
+            rows = [place for places in folders.values() for place in places]
+            return Append(rows=[_table(rows, numbers)], transactions=numbers) if rows else None
+
+        self.table.append(plan)
+        for where, places in folders.items():
+            self._mine[transaction_name(*where)] += bool(places)
+
+    def _catch_up(self, account: str, folder: str, places: list[Placed]) -> None:
+        """Drop what others have said since the state was read, and go on from their number."""
+        name = transaction_name(account, folder)
+        now = self.table.transaction_version(name)
+        before = self._mine.get(name, now)
+        if now != before:
+            said = _said_since(self.table, account, folder, before)
+            places[:] = [place for place in places if not _is_said(place, said)]
+        self._mine[name] = now
+
+
+def _said_since(
+    table: Table, account: str, folder: str, seq: int
+) -> dict[Key, tuple[int, str, str | None, list[str]]]:
+    """Return the newest row of each key after ``seq``: its number, change, digest and flags."""
+    said: dict[Key, tuple[int, str, str | None, list[str]]] = {}
+    for piece in table.scan(_KEY, equal={"account": account, "folder": folder}):
+        for row in piece.table.to_pylist():
+            if row["seq"] <= seq:
+                continue
+            digest = row["sha256"] if row["protocol"] == "pop3" else None
+            key = (row["protocol"], row["uidvalidity"], row["uid"], row["uidl"], digest)
+            if key not in said or said[key][0] < row["seq"]:
+                said[key] = (row["seq"], row["change"], row["sha256"], row["flags"])
+    return said
+
+
+def _is_said(place: Placed, said: Mapping[Key, tuple[int, str, str | None, list[str]]]) -> bool:
+    row = place.row
+    digest = place.digest if row.protocol.value == "pop3" else None
+    found = said.get((row.protocol.value, row.uid_validity, row.uid, row.uidl, digest))
+    if found is None:
+        return False
+    _, change, theirs, flags = found
+    if row.change is Change.ADDED:
+        return change in _LIVE and theirs == place.digest
+    return change == row.change.value and sorted(row.flags) == list(flags or ()) and theirs == place.digest
+
+
+_LIVE = frozenset(word for word in CHANGES if Change(word).is_live)
+
+
+def _table(placed: Iterable[Placed], numbers: Mapping[str, int]) -> pa.Table:
+    rows = list(placed)
+    return locations_table(
+        [p.row for p in rows],
+        [p.digest for p in rows],
+        [p.archived_at for p in rows],
+        [numbers[transaction_name(p.row.account, p.row.folder)] for p in rows],
+    )

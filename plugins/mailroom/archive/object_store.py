@@ -1,0 +1,199 @@
+"""An archive under a prefix of an object store, reached through ``fsspec``.
+
+Belongs here: file operations over fsspec, and the same store's options for
+``deltalake``, which brings its own client: it gets endpoint, region and credentials
+from the file system the root came with, so that one Airflow connection serves both.
+Does not belong here: raw objects (``raw_objects``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, Any
+
+from mailroom.archive.durability import Durability, NoSync
+from mailroom.archive.failures import translated
+from mailroom.exceptions import ConfigurationError
+
+__all__ = ["WHOLE_READ_OCTETS", "ObjectStore"]
+
+WHOLE_READ_OCTETS = 4 * 1024 * 1024
+"""Files up to this size are read in one request; larger ones by ranges. Octets."""
+
+UPLOAD_BLOCK_OCTETS = 8 * 1024 * 1024
+"""Part size of streamed uploads: S3 takes at least 5 MiB a part. Octets."""
+
+_SCHEMES = {
+    "s3": "s3",
+    "s3a": "s3",
+    "s3n": "s3",
+    "gs": "gs",
+    "gcs": "gs",
+    "abfs": "abfss",
+    "abfss": "abfss",
+    "az": "az",
+}
+
+
+class ObjectStore:
+    """An archive in a bucket.
+
+    :param filesystem: any fsspec file system whose kind ``deltalake`` knows as well.
+    :param path: bucket and prefix.
+    :param delta_options: ``deltalake``'s options, where the caller knows them; else they are derived.
+    :raises ConfigurationError: where ``deltalake`` has no client for this kind of store.
+    """
+
+    def __init__(
+        self, filesystem: Any, path: str, scheme: str, delta_options: Mapping[str, str] | None = None
+    ) -> None:
+        if scheme not in _SCHEMES:
+            raise ConfigurationError(
+                f"An archive cannot lie on {scheme}://; use a local folder, s3://, gs:// or abfs://."
+            )
+        self.fs = filesystem
+        self.scheme = _SCHEMES[scheme]
+        self.prefix = path.strip("/")
+        self.url = f"{scheme}://{self.prefix}"
+        self._delta_options = dict(delta_options or {})
+
+    def absolute(self, path: str) -> str:
+        """Return the key as fsspec wants it, bucket first."""
+        return f"{self.prefix}/{path}" if path else self.prefix
+
+    def table_uri(self, name: str) -> str:
+        """Return the URI under which ``deltalake`` finds a table."""
+        return f"{self.scheme}://{self.absolute(f'tables/{name}')}"
+
+    def delta_options(self) -> dict[str, str] | None:
+        """Return ``deltalake``'s options, with credentials as they are now.
+
+        :raises StoreUnavailable: where the store's own session has none.
+        """
+        if self._delta_options:
+            conditional = {"aws_conditional_put": "etag"} if self.scheme == "s3" else {}
+            return conditional | self._delta_options
+        with translated(self.url):
+            if self.scheme == "s3":
+                return _s3_options(self.fs, self.prefix.partition("/")[0])
+            if self.scheme == "gs":
+                return _gs_options(self.fs)
+            return _azure_options(self.fs)
+
+    def exists(self, path: str) -> bool:
+        """Say whether an object, or anything under this prefix, is there.
+
+        :raises StoreUnavailable: where the store cannot tell: no bucket, no credentials, no network.
+        """
+        with translated(self.url):
+            self.fs.invalidate_cache(self.absolute(path))
+            try:
+                return bool(self.fs.ls(self.absolute(path), detail=False, refresh=True))
+            except FileNotFoundError:
+                self.fs.ls(
+                    self.prefix.partition("/")[0], detail=False
+                )  # a missing bucket is no empty archive
+                return False
+
+    def source(self, path: str, size: int) -> Any:
+        """Return a buffer for a small object, a seekable reader by ranges for a large one."""
+        with translated(self.url):
+            if size <= WHOLE_READ_OCTETS:
+                import pyarrow as pa
+
+                return pa.BufferReader(self.fs.cat_file(self.absolute(path)))
+            return self.fs.open(
+                self.absolute(path), "rb", block_size=1024 * 1024, cache_type="readahead", size=size
+            )
+
+    @contextmanager
+    def create(self, path: str) -> Iterator[IO[bytes]]:
+        """Open a new object for writing; an upload whose block raises is abandoned."""
+        file = self.fs.open(self.absolute(path), "wb", block_size=UPLOAD_BLOCK_OCTETS)
+        try:
+            yield file
+        except BaseException:
+            file.discard()
+            file.closed = True  # fsspec's close() would complete the upload
+            raise
+        file.close()
+
+    def remove(self, path: str) -> None:
+        """Delete an object; no error where it is gone."""
+        try:
+            self.fs.rm_file(self.absolute(path))
+        except FileNotFoundError:
+            return
+
+    def durability(self) -> Durability:
+        """Return a sync that does nothing: an object store answers when it is safe."""
+        return NoSync()
+
+
+def _s3_options(filesystem: Any, bucket: str) -> dict[str, str]:
+    filesystem.connect()
+    meta = filesystem.s3.meta
+    region = _bucket_region(filesystem, bucket) or meta.region_name or "us-east-1"
+    options = {"aws_conditional_put": "etag", "aws_region": region}
+    endpoint = meta.endpoint_url or ""
+    if not endpoint.rstrip("/").endswith((".amazonaws.com", ".amazonaws.com.cn")):
+        options["aws_endpoint"] = endpoint
+    if endpoint.startswith("http://"):
+        options["aws_allow_http"] = "true"
+    if filesystem.client_kwargs.get("verify") is False:
+        options["allow_invalid_certificates"] = "true"
+    if ((meta.config.s3 or {}).get("addressing_style")) == "virtual":
+        options["aws_virtual_hosted_style_request"] = "true"
+    if filesystem.anon:
+        return {**options, "aws_skip_signature": "true"}
+    return {**options, **_s3_credentials(filesystem)}
+
+
+def _bucket_region(filesystem: Any, bucket: str) -> str | None:
+    """Ask for the bucket's region: unlike botocore, ``deltalake`` does not follow redirects to it."""
+    try:
+        answer = filesystem.call_s3("head_bucket", Bucket=bucket)
+    except PermissionError:
+        return None  # a key that may use objects but not ask about the bucket
+    region = answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region")
+    return str(region) if region else None
+
+
+def _s3_credentials(filesystem: Any) -> dict[str, str]:
+    if filesystem.key and filesystem.secret:
+        key, secret, token = filesystem.key, filesystem.secret, filesystem.token
+    else:
+        from fsspec.asyn import sync
+
+        frozen = sync(filesystem.loop, _frozen_credentials, filesystem.session)
+        if frozen is None:
+            return {}
+        key, secret, token = frozen.access_key, frozen.secret_key, frozen.token
+    found = {"aws_access_key_id": key, "aws_secret_access_key": secret}
+    return {**found, "aws_session_token": token} if token else found
+
+
+async def _frozen_credentials(session: Any) -> Any:
+    credentials = await session.get_credentials()
+    return None if credentials is None else await credentials.get_frozen_credentials()
+
+
+def _gs_options(filesystem: Any) -> dict[str, str]:
+    """Point at a service account file where one was given; else the environment's default holds."""
+    token = getattr(filesystem, "token", None)
+    return {"google_service_account": token} if isinstance(token, str) and "/" in token else {}
+
+
+def _azure_options(filesystem: Any) -> dict[str, str]:
+    names = {
+        "account_name": "azure_storage_account_name",
+        "account_key": "azure_storage_account_key",
+        "sas_token": "azure_storage_sas_token",
+        "client_id": "azure_storage_client_id",
+        "client_secret": "azure_storage_client_secret",
+        "tenant_id": "azure_storage_tenant_id",
+    }
+    return {
+        theirs: str(value) for ours, theirs in names.items() if (value := getattr(filesystem, ours, None))
+    }

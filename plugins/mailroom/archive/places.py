@@ -1,0 +1,212 @@
+"""The ``locations`` log of one account, reduced to the newest row of each key.
+
+Belongs here: reading a few columns of the log into NumPy arrays, and finding rows again.
+Does not belong here: what callers see of it (``state``). A row is held as some forty
+octets; whatever else it says is read from its file when asked for. Rows are reduced
+as they come in, so a long history costs no memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mailroom.archive.digests import halves
+from mailroom.archive.tables import DataFile, Slice, Table
+from mailroom.model import Change, MailProtocol
+
+__all__ = ["CHANGES", "Places", "RowReader", "Rows", "Vocabulary"]
+
+CHANGES = [change.value for change in Change]
+"""The closed list of changes; a row holds its number in this list."""
+
+Ints = npt.NDArray[np.int64]
+
+_COLUMNS = ("folder", "uidvalidity", "uid", "uidl", "sha256", "change", "seq", "flags", "protocol")
+
+_REDUCE_ROWS = 500_000
+"""After how many new rows older ones of the same key are dropped while reading."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Aligned columns of log rows.
+
+    :param folder: number of the folder's name.
+    :param epoch: UIDVALIDITY (-1: none); for POP3 the first 64 bits of the message's digest (0: none).
+    :param number: UID (-1: none); for POP3 the number of the UIDL.
+    :param group: number of the row group the row is in, and ``row`` its place there.
+    """
+
+    folder: npt.NDArray[np.int32]
+    epoch: Ints
+    number: Ints
+    seq: Ints
+    change: npt.NDArray[np.int8]
+    flags: npt.NDArray[np.int32]
+    group: npt.NDArray[np.int32]
+    row: npt.NDArray[np.int32]
+
+    def take(self, chosen: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Rows:
+        """Return some of the rows, by number or mask."""
+        return Rows(**{name: getattr(self, name)[chosen] for name in self.__slots__})
+
+    def newest(self) -> Rows:
+        """Return the newest row of each key, ordered by folder, epoch and number."""
+        order = np.lexsort((self.seq, self.number, self.epoch, self.folder))
+        rows = self.take(order)
+        if len(order) < 2:
+            return rows
+        last = np.ones(len(order), dtype=bool)
+        last[:-1] = (
+            (rows.folder[1:] != rows.folder[:-1])
+            | (rows.epoch[1:] != rows.epoch[:-1])
+            | (rows.number[1:] != rows.number[:-1])
+        )
+        return rows if last.all() else rows.take(last)
+
+
+class Vocabulary:
+    """Texts and their numbers, in order of first sight."""
+
+    def __init__(self, *known: str) -> None:
+        self.words: list[str] = list(known)
+        self._numbers = {word: number for number, word in enumerate(known)}
+
+    def numbers(self, column: pa.ChunkedArray | pa.Array) -> Ints:
+        """Return the number of each text; a null counts as the empty text."""
+        encoded = pc.fill_null(column, "").dictionary_encode()
+        encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
+        if isinstance(encoded, pa.ChunkedArray):
+            encoded = (
+                encoded.chunk(0) if encoded.num_chunks else pa.array([], pa.string()).dictionary_encode()
+            )
+        mine = np.array([self.number(word) for word in encoded.dictionary.to_pylist()], dtype=np.int64)
+        return mine[encoded.indices.to_numpy(zero_copy_only=False)] if len(mine) else np.empty(0, np.int64)
+
+    def number(self, word: str) -> int:
+        """Return a text's number; a new one gets the next."""
+        found = self._numbers.get(word)
+        if found is None:
+            found = self._numbers[word] = len(self.words)
+            self.words.append(word)
+        return found
+
+    def find(self, word: str) -> int:
+        """Return a text's number, or -1."""
+        return self._numbers.get(word, -1)
+
+
+class RowReader:
+    """Finds whole rows again; stays valid for a snapshot after upkeep has joined the files."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self.files: dict[str, DataFile] = {}
+        self.groups: list[tuple[str, int]] = []
+
+    def read(
+        self, rows: Rows, columns: Sequence[str] | None = None
+    ) -> Iterator[tuple[npt.NDArray[np.intp], pa.Table]]:
+        """Yield, group by group, which of ``rows`` were read, and their columns.
+
+        :raises StoreUnavailable: where a file cannot be read.
+        """
+        order = np.argsort(rows.group, kind="stable")
+        cuts = np.flatnonzero(np.diff(rows.group[order])) + 1
+        for chosen in np.split(order, cuts) if len(order) else ():
+            path, group = self.groups[rows.group[chosen[0]]]
+            yield chosen, self._table.read_rows(self.files[path], group, rows.row[chosen], columns)
+
+
+class Places:
+    """The newest rows of one account and protocol, kept up to date with the table."""
+
+    def __init__(self, table: Table, account: str, protocol: MailProtocol) -> None:
+        self._table = table
+        self._account = account
+        self._protocol = protocol
+        self._forget()
+
+    def _forget(self) -> None:
+        self.reader = RowReader(self._table)
+        self.folders = Vocabulary()
+        self.flags = Vocabulary("")
+        self.uidls = Vocabulary("")
+        self.rows = _no_rows()
+
+    def update(self) -> None:
+        """Read what the table in hand has that was not read yet.
+
+        :raises StoreUnavailable: where the table cannot be read.
+        """
+        now = {file.path: file for file in self._table.files()}
+        if not self.reader.files.keys() <= now.keys():
+            self._forget()  # files were joined: every row is in a new place
+        fresh = [file for path, file in now.items() if path not in self.reader.files]
+        self.reader.files.update(now)
+        parts, unreduced = [self.rows], 0
+        for piece in self._table.scan(_COLUMNS, equal={"account": self._account}, files=fresh):
+            rows = self._rows_of(piece)
+            parts.append(rows)
+            unreduced += len(rows.seq)
+            if unreduced > _REDUCE_ROWS:
+                parts, unreduced = [_joined(parts).newest()], 0
+        if fresh:
+            self.rows = _joined(parts).newest()
+
+    def of_folder(self, folder: str) -> Rows:
+        """Return the newest rows of one folder, ordered by epoch and number."""
+        number = self.folders.find(folder)
+        start, stop = np.searchsorted(self.rows.folder, [number, number + 1])
+        return self.rows.take(np.arange(start, stop))
+
+    def _rows_of(self, piece: Slice) -> Rows:
+        table, positions = piece.table, piece.rows
+        mine = pc.equal(table["protocol"], self._protocol.value).to_numpy()
+        if not mine.all():
+            table, positions = table.filter(pa.array(mine)), positions[mine]
+        group = len(self.reader.groups)
+        self.reader.groups.append((piece.file, piece.group))
+        if self._protocol is MailProtocol.POP3:
+            epoch, number = halves(table["sha256"])[0].view(np.int64), self.uidls.numbers(table["uidl"])
+        else:
+            epoch, number = _ints(table["uidvalidity"]), _ints(table["uid"])
+        changes = pc.index_in(table["change"], pa.array(CHANGES))
+        return Rows(
+            folder=self.folders.numbers(table["folder"]).astype(np.int32),
+            epoch=epoch,
+            number=number,
+            seq=_ints(table["seq"]),
+            change=pc.fill_null(changes, -1).to_numpy().astype(np.int8),
+            flags=self.flags.numbers(pc.binary_join(table["flags"], " ")).astype(np.int32),
+            group=np.full(len(positions), group, dtype=np.int32),
+            row=positions,
+        )
+
+
+def _ints(column: pa.ChunkedArray) -> Ints:
+    return np.asarray(pc.fill_null(column, -1).to_numpy(), dtype=np.int64)
+
+
+def _no_rows() -> Rows:
+    wide, narrow = np.empty(0, np.int64), np.empty(0, np.int32)
+    return Rows(
+        folder=narrow,
+        epoch=wide,
+        number=wide,
+        seq=wide,
+        change=np.empty(0, np.int8),
+        flags=narrow,
+        group=narrow,
+        row=narrow,
+    )
+
+
+def _joined(parts: list[Rows]) -> Rows:
+    return Rows(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in Rows.__slots__})

@@ -1,0 +1,149 @@
+"""Raw objects in an object store.
+
+Belongs here: puts and gets of whole messages over ``fsspec``. How many run at once is
+the caller's number of threads: fsspec puts them side by side on one loop. A put is
+atomic, so no temporary name is needed. Does not belong here: what counts as archived
+(see ``raw``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mailroom.archive.failures import translated
+from mailroom.archive.object_store import ObjectStore
+from mailroom.archive.raw import CHUNK_OCTETS, MAPPED_OCTETS, StoredObject, is_digest, missing, object_path
+from mailroom.model import Body
+
+__all__ = ["ObjectRawStore"]
+
+HEADERS = {"ContentType": "message/rfc822"}
+"""What S3 is told about an object; other stores take no such argument from us."""
+
+
+class ObjectRawStore:
+    """Raw objects under a prefix of a bucket.
+
+    :raises StoreUnavailable: from every method, where the store refuses.
+    """
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._fs = store.fs
+        self._headers = HEADERS if store.scheme == "s3" else {}
+        self._lock = threading.Lock()
+        self._folder: str | None = None
+
+    def new_spool(self) -> str:
+        """Return the path of a new file in a temporary folder of this machine."""
+        with self._lock:
+            if self._folder is None:
+                self._folder = tempfile.mkdtemp(prefix="mailroom-")
+        descriptor, name = tempfile.mkstemp(dir=self._folder)
+        os.close(descriptor)
+        return name
+
+    def write(self, digest: str, body: Body) -> None:
+        """Put a message's bytes under their digest; a spooled file is uploaded in parts, then gone."""
+        key = self._store.absolute(object_path(digest))
+        with translated(self._store.url):
+            if body.content is not None:
+                self._fs.pipe_file(key, body.content, **self._headers)
+            elif body.path is not None:
+                self._fs.put_file(body.path, key, **self._headers)
+                os.unlink(body.path)
+
+    def local_path(self, digest: str) -> None:
+        """Return None: the object is not on this machine."""
+        return
+
+    def read(self, digest: str) -> bytes:
+        """Return an object's bytes, unchecked.
+
+        :raises IntegrityError: where the object is missing.
+        """
+        with translated(self._store.url):
+            try:
+                return bytes(self._fs.cat_file(self._store.absolute(object_path(digest))))
+            except FileNotFoundError as error:
+                raise missing(digest) from error
+
+    @contextmanager
+    def mapped(self, digest: str) -> Iterator[bytes | mmap.mmap]:
+        """Give an object's bytes for the length of a block; a large one through a temporary file.
+
+        :raises IntegrityError: where the object is missing.
+        """
+        size = self.size(digest)
+        if size is None:
+            raise missing(digest)
+        if size <= MAPPED_OCTETS:
+            yield self.read(digest)
+            return
+        name = self.new_spool()
+        try:
+            with translated(self._store.url):
+                self._fs.get_file(self._store.absolute(object_path(digest)), name)
+            with open(name, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                yield content
+        finally:
+            os.unlink(name)
+
+    def hash(self, digest: str) -> str:
+        """Read an object in chunks and return the SHA-256 of what is there.
+
+        :raises IntegrityError: where the object is missing.
+        """
+        size = self.size(digest)
+        if size is None:
+            raise missing(digest)
+        if size <= MAPPED_OCTETS:
+            return hashlib.sha256(self.read(digest)).hexdigest()
+        found = hashlib.sha256()
+        key = self._store.absolute(object_path(digest))
+        with translated(self._store.url), self._fs.open(key, "rb", block_size=CHUNK_OCTETS) as file:
+            while chunk := file.read(CHUNK_OCTETS):
+                found.update(chunk)
+        return found.hexdigest()
+
+    def size(self, digest: str) -> int | None:
+        """Return an object's size in octets, or None where it is not there."""
+        with translated(self._store.url):
+            try:
+                return int(self._fs.info(self._store.absolute(object_path(digest)), refresh=True)["size"])
+            except FileNotFoundError:
+                return None
+
+    def objects(self) -> Iterator[StoredObject]:
+        """Yield every object that is there, listed shard by shard to keep listings small."""
+        for number in range(256):
+            shard = f"{number:02x}"
+            with translated(self._store.url):
+                self._fs.invalidate_cache(self._store.absolute(f"raw/{shard}"))
+                found = self._fs.find(self._store.absolute(f"raw/{shard}"), detail=True)
+            for key, facts in found.items():
+                name = key.rpartition("/")[2]
+                if name.endswith(".eml") and is_digest(name.removesuffix(".eml")):
+                    yield name.removesuffix(".eml"), int(facts["size"])
+
+    def leftovers(self) -> list[str]:
+        """Return nothing: an object is there whole or not at all."""
+        return []
+
+    def remove_stale(self) -> int:
+        """Delete nothing, and return 0."""
+        return 0
+
+    def close(self) -> None:
+        """Remove the temporary folder, if one was made."""
+        with self._lock:
+            folder, self._folder = self._folder, None
+        if folder is not None:
+            shutil.rmtree(folder)

@@ -1,0 +1,127 @@
+"""Rows as Arrow, and Arrow as rows.
+
+Belongs here: the one place that knows which field of a value goes to which column.
+Does not belong here: column types and meanings (``schemas``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from mailroom.archive.schemas import TABLES
+from mailroom.model import Change, FolderRow, LocationRow, MailProtocol
+
+__all__ = ["build_table", "folder_rows", "folders_table", "location_rows", "locations_table"]
+
+_FOLDER_FIELDS = {
+    "account": "account",
+    "folder": "folder",
+    "delimiter": "delimiter",
+    "special_use": "special_use",
+    "uidvalidity": "uid_validity",
+    "uidnext": "uid_next",
+    "highestmodseq": "highest_modseq",
+    "messages": "messages",
+    "complete": "complete",
+    "windowed": "windowed",
+    "deleted": "deleted",
+    "at": "at",
+    "run_id": "run_id",
+}
+
+
+def build_table(name: str, columns: Sequence[Sequence[Any]]) -> pa.Table:
+    """Return rows of a table from its columns, in the schema's order.
+
+    Text that no encoder takes (a lone surrogate from a server's bytes) is stored with
+    question marks rather than refused.
+    """
+    schema = TABLES[name].schema
+    arrays = [_array(values, field.type) for values, field in zip(columns, schema, strict=True)]
+    return pa.table(arrays, schema=schema)
+
+
+def locations_table(
+    rows: Sequence[LocationRow],
+    digests: Sequence[str | None],
+    archived: Sequence[datetime | None],
+    seqs: Sequence[int],
+) -> pa.Table:
+    """Return rows of ``locations``; digest, time of archiving and seq are the archive's to fill in."""
+    return build_table(
+        "locations",
+        [
+            [r.account for r in rows],
+            [r.protocol.value for r in rows],
+            [r.folder for r in rows],
+            [r.uid_validity for r in rows],
+            [r.uid for r in rows],
+            [r.uidl for r in rows],
+            digests,
+            [r.size for r in rows],
+            [sorted(r.flags) for r in rows],
+            [r.internal_date for r in rows],
+            [r.modseq for r in rows],
+            [r.change.value for r in rows],
+            [r.at for r in rows],
+            [r.run_id for r in rows],
+            archived,
+            [r.object_id for r in rows],
+            seqs,
+        ],
+    )
+
+
+def location_rows(table: pa.Table) -> Iterator[LocationRow]:
+    """Yield rows of ``locations`` as values."""
+    for row in table.to_pylist():
+        yield LocationRow(
+            account=row["account"],
+            protocol=MailProtocol(row["protocol"]),
+            folder=row["folder"],
+            change=Change(row["change"]),
+            at=row["at"],
+            run_id=row["run_id"],
+            uid_validity=row["uidvalidity"],
+            uid=row["uid"],
+            uidl=row["uidl"],
+            sha256=row["sha256"],
+            size=row["size"],
+            flags=tuple(row["flags"] or ()),
+            internal_date=row["internal_date"],
+            modseq=row["modseq"],
+            object_id=row["object_id"],
+            archived_at=row["archived_at"],
+        )
+
+
+def folders_table(rows: Sequence[FolderRow], seqs: Sequence[int]) -> pa.Table:
+    """Return rows of ``folders``."""
+    columns: list[Sequence[Any]] = [[getattr(r, ours) for r in rows] for ours in _FOLDER_FIELDS.values()]
+    return build_table("folders", [*columns, seqs])
+
+
+def folder_rows(table: pa.Table) -> Iterator[tuple[int, FolderRow]]:
+    """Yield rows of ``folders`` as values, each after its seq."""
+    for row in table.to_pylist():
+        yield row["seq"], FolderRow(**{ours: row[theirs] for theirs, ours in _FOLDER_FIELDS.items()})
+
+
+def _array(values: Iterable[Any], kind: pa.DataType) -> pa.Array:
+    values = values if isinstance(values, list) else list(values)
+    try:
+        return pa.array(values, kind)
+    except UnicodeEncodeError:
+        return pa.array([_encodable(value) for value in values], kind)
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, (list, tuple)):
+        return [_encodable(item) for item in value]
+    return value

@@ -1,0 +1,200 @@
+"""The columns of every table: names, types, and what each one means.
+
+Belongs here: Arrow schemas; the description of a column travels in the table's own
+metadata, where DuckDB, Spark and people find it. Does not belong here: how rows are
+made (``rows``) or read. Times are UTC with microseconds; texts are UTF-8; lists are
+never null. A column is only ever added, at the end, and may be null in older files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+__all__ = ["TABLES", "TableSpec"]
+
+_TIME = pa.timestamp("us", tz="UTC")
+_TEXTS = pa.list_(pa.string())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableSpec:
+    """One table.
+
+    :param bounds: text columns whose smallest and largest value is stated per file.
+    :param repeating: Parquet columns whose values recur, which are stored as a dictionary.
+    """
+
+    name: str
+    description: str
+    schema: pa.Schema
+    bounds: tuple[str, ...] = ()
+    repeating: list[str]
+
+
+def _spec(
+    name: str,
+    description: str,
+    columns: list[tuple[str, pa.DataType, str]],
+    *,
+    bounds: tuple[str, ...] = (),
+    unique: tuple[str, ...] = (),
+) -> TableSpec:
+    fields = [pa.field(column, kind, metadata={"comment": text}) for column, kind, text in columns]
+    leaves = [f"{f.name}.list.element" if pa.types.is_list(f.type) else f.name for f in fields]
+    return TableSpec(
+        name=name,
+        description=description,
+        schema=pa.schema(fields),
+        bounds=bounds,
+        repeating=[leaf for leaf in leaves if leaf.partition(".")[0] not in unique],
+    )
+
+
+_MESSAGES = _spec(
+    "messages",
+    "One row a distinct message.",
+    [
+        ("sha256", pa.string(), "hex SHA-256 of the exact bytes; names the raw object"),
+        ("size", pa.int64(), "size of the exact bytes, in octets"),
+        ("identity", pa.string(), "hash over what survives a change of server"),
+        ("message_id", pa.string(), "Message-ID header, or null"),
+        ("date", _TIME, "when it was sent, or null where no header says so"),
+        ("date_source", pa.string(), "'header' (Date), 'received' (a Received header), or null"),
+        ("from", pa.string(), "author as people read it: Name <address>"),
+        ("from_address", pa.string(), "author's address, lower case"),
+        ("to", _TEXTS, "recipients"),
+        ("cc", _TEXTS, "recipients of copies"),
+        ("subject", pa.string(), "subject, decoded"),
+        ("in_reply_to", pa.string(), "In-Reply-To header, or null"),
+        ("references", _TEXTS, "Message-IDs of the thread, oldest first"),
+        ("attachment_count", pa.int32(), "number of rows in attachments"),
+        ("defects", _TEXTS, "what is wrong with the message; 'not indexed: …' where no parser took it"),
+        ("archived_at", _TIME, "when this archive first stored it"),
+    ],
+    unique=("sha256", "size", "identity", "message_id", "date", "subject", "in_reply_to", "references"),
+)
+
+_TEXTS_TABLE = _spec(
+    "texts",
+    "The readable text of each message, apart from metadata so that access can be given separately.",
+    [
+        ("sha256", pa.string(), "the message"),
+        ("text", pa.string(), "readable text; cut where very long (then 'text cut' is among the defects)"),
+    ],
+    unique=("sha256", "text"),
+)
+
+_ATTACHMENTS = _spec(
+    "attachments",
+    "One row an attachment.",
+    [
+        ("message_sha256", pa.string(), "the message it is in"),
+        ("part", pa.string(), "IMAP part path, such as 2.1"),
+        ("filename", pa.string(), "name as a mail program shows it; not safe as a path"),
+        ("content_type", pa.string(), "media type, lower case"),
+        ("disposition", pa.string(), "'attachment', 'inline', or null"),
+        ("size", pa.int64(), "decoded size, in octets"),
+        ("sha256", pa.string(), "hex SHA-256 of the decoded content"),
+    ],
+    unique=("message_sha256", "size", "sha256"),
+)
+
+_LOCATIONS = _spec(
+    "locations",
+    "Where messages are on servers: a log; the row of a key with the highest seq is its state.",
+    [
+        ("account", pa.string(), "connection id, or user@host"),
+        ("protocol", pa.string(), "'pop3' or 'imap'"),
+        ("folder", pa.string(), "folder name, decoded; INBOX for POP3"),
+        ("uidvalidity", pa.int64(), "IMAP: the folder's numbering; null for POP3"),
+        ("uid", pa.int64(), "IMAP: number in the folder; null for POP3"),
+        ("uidl", pa.string(), "POP3: the server's unique id; null for IMAP"),
+        ("sha256", pa.string(), "the message; null where it was never delivered"),
+        ("size", pa.int64(), "size as the server states it, which may be wrong"),
+        ("flags", _TEXTS, "IMAP flags, sorted"),
+        ("internal_date", _TIME, "IMAP INTERNALDATE"),
+        ("modseq", pa.int64(), "IMAP MODSEQ (RFC 7162), where offered"),
+        (
+            "change",
+            pa.string(),
+            "what happened: added, flags, moved, expunged, not_listed, unfetchable, deleted_by_…",
+        ),
+        ("at", _TIME, "when it was seen or done"),
+        ("run_id", pa.string(), "the run that wrote this row"),
+        ("archived_at", _TIME, "when this archive first stored the message, wherever it was then"),
+        ("object_id", pa.string(), "EMAILID (RFC 8474) or X-GM-MSGID, where offered"),
+        ("seq", pa.int64(), "number of the commit within account and folder; grows, whatever clocks do"),
+    ],
+    bounds=("account", "folder", "run_id"),
+    unique=("uid", "uidl", "sha256", "size", "internal_date", "modseq", "object_id"),
+)
+
+_FOLDERS = _spec(
+    "folders",
+    "Folders as the server stated them: a log; the newest row of a folder is its state.",
+    [
+        ("account", pa.string(), "connection id, or user@host"),
+        ("folder", pa.string(), "folder name, decoded"),
+        ("delimiter", pa.string(), "what separates levels in the name"),
+        ("special_use", pa.string(), "RFC 6154 attribute, such as \\Trash"),
+        ("uidvalidity", pa.int64(), "the folder's numbering"),
+        ("uidnext", pa.int64(), "the next UID the server would give"),
+        ("highestmodseq", pa.int64(), "highest MODSEQ (RFC 7162), where offered"),
+        ("messages", pa.int64(), "messages in the folder"),
+        ("complete", pa.bool_(), "whether every listed message is in the archive"),
+        ("windowed", pa.bool_(), "whether only a part was asked for or shown"),
+        ("deleted", pa.bool_(), "whether the server no longer lists the folder"),
+        ("at", _TIME, "when"),
+        ("run_id", pa.string(), "the run that wrote this row"),
+        ("seq", pa.int64(), "number of the commit within the account; grows"),
+    ],
+    bounds=("account",),
+)
+
+_RUNS = _spec(
+    "runs",
+    "One row a run that changed something or failed.",
+    [
+        ("run_id", pa.string(), "the run"),
+        ("what", pa.string(), "fetch, mirror, retention, attachments"),
+        ("account", pa.string(), "the account it worked on"),
+        ("started", _TIME, "when it began"),
+        ("ended", _TIME, "when it ended"),
+        ("counts", pa.string(), "JSON object: what was counted"),
+        ("bytes", pa.int64(), "octets of messages received"),
+        ("outcome", pa.string(), "succeeded, interrupted, failed"),
+        ("who", pa.string(), "DAG, task and try, or command line"),
+    ],
+)
+
+_DELIVERIES = _spec(
+    "deliveries",
+    "One row an attachment that was delivered to an object store.",
+    [
+        ("destination", pa.string(), "root it was delivered to"),
+        ("path", pa.string(), "path below the destination"),
+        ("message_sha256", pa.string(), "the message it came in"),
+        ("part", pa.string(), "IMAP part path"),
+        ("sha256", pa.string(), "hex SHA-256 of the content"),
+        ("size", pa.int64(), "octets"),
+        ("content_type", pa.string(), "media type"),
+        ("filename", pa.string(), "name in the mail"),
+        ("account", pa.string(), "account whose rule chose it"),
+        ("sender", pa.string(), "author's address"),
+        ("subject", pa.string(), "subject of the message"),
+        ("date", _TIME, "when the message was sent, or null"),
+        ("adopted", pa.bool_(), "whether the same content lay there already, unclaimed"),
+        ("at", _TIME, "when it was delivered"),
+        ("run_id", pa.string(), "the run that delivered it"),
+    ],
+    bounds=("destination",),
+    unique=("path", "message_sha256", "sha256", "size"),
+)
+
+TABLES = {
+    spec.name: spec
+    for spec in (_MESSAGES, _TEXTS_TABLE, _ATTACHMENTS, _LOCATIONS, _FOLDERS, _RUNS, _DELIVERIES)
+}
+"""Every table of an archive, by name."""

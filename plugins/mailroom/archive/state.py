@@ -1,0 +1,158 @@
+"""What the archive knows of one folder or maildrop: the starting point of every plan.
+
+Belongs here: views over the newest rows of ``locations``. Does not belong here: plans
+(``policy``), and reading the log (``places``). IMAP numbers mean something only beside
+their UIDVALIDITY (RFC 3501 section 2.3.1.1), so a folder's state is that of its newest
+one; what still lived under older ones is told apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from mailroom.archive.places import CHANGES, Places, RowReader, Rows
+from mailroom.archive.rows import location_rows
+from mailroom.model import Change, LocationRow
+
+__all__ = ["FolderState", "MaildropState"]
+
+Uids = npt.NDArray[np.int64]
+
+CHUNK_ROWS = 4096
+"""How many rows are turned into values at a time."""
+
+_LIVE = np.array([Change(word).is_live for word in CHANGES] + [False])
+_UNFETCHABLE = CHANGES.index(Change.UNFETCHABLE.value)
+
+
+class FolderState:
+    """One IMAP folder as the archive last saw it; a snapshot that does not change.
+
+    :ivar seq: number of the folder's last commit when the snapshot was taken, or -1.
+    :ivar uid_validity: the newest UIDVALIDITY that messages were recorded under, or None.
+    :ivar live: UIDs of messages that were on the server and are archived, ascending.
+    :ivar unfetchable: UIDs that were listed but never delivered, ascending.
+    """
+
+    def __init__(self, places: Places, account: str, folder: str, seq: int) -> None:
+        self.account = account
+        self.folder = folder
+        self.seq = seq
+        self._reader = places.reader
+        self._flags = places.flags.words
+        rows = places.of_folder(folder)
+        epoch = _newest_epoch(rows)
+        self.uid_validity: int | None = epoch
+        current = rows.epoch == (-1 if epoch is None else epoch)
+        self._rows = rows.take(current)
+        self._live = self._rows.take(_LIVE[self._rows.change])
+        self._past = rows.take(~current & _LIVE[rows.change])
+        self.live: Uids = self._live.number
+        self.unfetchable: Uids = self._rows.number[self._rows.change == _UNFETCHABLE]
+
+    def flags_of(self) -> npt.NDArray[np.object_]:
+        """Return each live message's flags, sorted and joined by blanks, aligned to ``live``."""
+        words = np.array(self._flags, dtype=object)
+        return words[self._live.flags] if len(words) else np.empty(0, dtype=object)
+
+    def column(self, name: str) -> npt.NDArray[np.object_]:
+        """Return one column of ``locations`` as Python values, aligned to ``live``.
+
+        :raises StoreUnavailable: where the log cannot be read.
+        """
+        found = np.empty(len(self.live), dtype=object)
+        for chosen, table in self._reader.read(self._live, [name]):
+            found[chosen] = table[name].to_pylist()
+        return found
+
+    def rows(self, uids: Iterable[int] | Uids) -> list[LocationRow]:
+        """Return the newest rows of these UIDs, in ascending order; unknown UIDs are left out.
+
+        :raises StoreUnavailable: where the log cannot be read.
+        """
+        wanted = np.unique(np.fromiter(uids, dtype=np.int64))
+        return _values(self._reader, self._rows.take(np.isin(self._rows.number, wanted)))
+
+    def live_rows(self) -> Iterator[LocationRow]:
+        """Yield the newest rows of all live messages, ascending by UID, a few thousand in memory."""
+        yield from _in_chunks(self._reader, self._live)
+
+    def past_live_rows(self) -> Iterator[LocationRow]:
+        """Yield rows that are still live under an older UIDVALIDITY and wait to be recognised or closed."""
+        yield from _in_chunks(self._reader, self._past)
+
+
+class MaildropState:
+    """One POP3 maildrop as the archive last saw it; a snapshot that does not change.
+
+    A server may give one UIDL to several messages, so a key is UIDL and digest.
+
+    :ivar seq: number of the maildrop's last commit when the snapshot was taken, or -1.
+    """
+
+    def __init__(self, places: Places, account: str, seq: int) -> None:
+        self.account = account
+        self.seq = seq
+        self._reader = places.reader
+        self._uidls = places.uidls
+        self._rows = places.rows
+        self._by_uidl = np.argsort(self._rows.number, kind="stable")
+        self._sorted = self._rows.number[self._by_uidl]
+
+    def known_uidls(self) -> set[str]:
+        """Return the UIDLs under which a message was archived at some time."""
+        return self._words(self._rows.number[self._rows.epoch != 0])
+
+    def live_uidls(self) -> set[str]:
+        """Return the UIDLs that were on the server when last seen."""
+        return self._words(self._rows.number[_LIVE[self._rows.change]])
+
+    def rows(self, uidls: Collection[str]) -> dict[str, list[LocationRow]]:
+        """Return the newest row of each digest under these UIDLs; unknown UIDLs are left out.
+
+        :raises StoreUnavailable: where the log cannot be read.
+        """
+        numbers = np.unique([n for uidl in uidls if (n := self._uidls.find(uidl)) >= 0]).astype(np.int64)
+        first, last = (
+            np.searchsorted(self._sorted, numbers),
+            np.searchsorted(self._sorted, numbers, side="right"),
+        )
+        places = [self._by_uidl[start:stop] for start, stop in zip(first, last, strict=True)]
+        chosen = np.concatenate(places) if places else np.empty(0, np.intp)
+        found: dict[str, list[LocationRow]] = {}
+        for row in _values(self._reader, self._rows.take(chosen)):
+            found.setdefault(row.uidl or "", []).append(row)
+        return found
+
+    def live_rows(self) -> Iterator[LocationRow]:
+        """Yield the newest rows of all live messages, a few thousand in memory."""
+        yield from _in_chunks(self._reader, self._rows.take(_LIVE[self._rows.change]))
+
+    def _words(self, numbers: Uids) -> set[str]:
+        return {self._uidls.words[number] for number in np.unique(numbers).tolist()}
+
+
+def _newest_epoch(rows: Rows) -> int | None:
+    """Return the UIDVALIDITY last recorded under; rows that only close an old one do not count."""
+    opening = _LIVE[rows.change] | (rows.change == _UNFETCHABLE)
+    chosen = rows.take(opening) if opening.any() else rows
+    if not len(chosen.seq):
+        return None
+    newest = int(chosen.epoch[chosen.seq == chosen.seq.max()].max())
+    return None if newest < 0 else newest
+
+
+def _values(reader: RowReader, rows: Rows) -> list[LocationRow]:
+    found: list[LocationRow | None] = [None] * len(rows.seq)
+    for chosen, table in reader.read(rows):
+        for number, row in zip(chosen.tolist(), location_rows(table), strict=True):
+            found[number] = row
+    return [row for row in found if row is not None]
+
+
+def _in_chunks(reader: RowReader, rows: Rows) -> Iterator[LocationRow]:
+    for start in range(0, len(rows.seq), CHUNK_ROWS):
+        yield from _values(reader, rows.take(np.arange(start, min(start + CHUNK_ROWS, len(rows.seq)))))

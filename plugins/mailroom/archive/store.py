@@ -1,0 +1,184 @@
+"""Where an archive lies: a local folder, or a prefix of an object store.
+
+Belongs here: from a root (path, URL, ``UPath``, ``ObjectStoragePath``) to the few file
+operations the archive needs, and to the URI and options under which ``deltalake``
+finds the same place. Does not belong here: the layout below the root (``raw``,
+``tables``). Paths given to a store are relative to the root, with ``/``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from mailroom.archive.durability import DiskSync, Durability, find_syncfs
+from mailroom.archive.failures import translated
+from mailroom.exceptions import ConfigurationError
+
+__all__ = ["LocalStore", "Root", "Store", "open_store"]
+
+Root = str | os.PathLike[str] | Any
+"""A path, a URL, or an object with ``fs``, ``path`` and ``protocol`` (UPath, ObjectStoragePath).
+
+``Any``, because Airflow's ``ObjectStoragePath`` shares no base class with ``UPath``.
+"""
+
+
+class Store(Protocol):
+    """The file operations under the tables of an archive."""
+
+    @property
+    def url(self) -> str:
+        """The root for people: never with credentials."""
+
+    def table_uri(self, name: str) -> str:
+        """Return the URI under which ``deltalake`` finds a table."""
+
+    def delta_options(self) -> dict[str, str] | None:
+        """Return ``deltalake``'s storage options, with credentials as they are now."""
+
+    def exists(self, path: str) -> bool:
+        """Say whether a file or folder is there."""
+
+    def source(self, path: str, size: int) -> Any:
+        """Return what ``pyarrow.parquet`` reads a file of this size from."""
+
+    def create(self, path: str) -> AbstractContextManager[IO[bytes]]:
+        """Open a new file for writing; it is removed again where the block raises."""
+
+    def remove(self, path: str) -> None:
+        """Delete a file; no error where it is gone."""
+
+    def durability(self) -> Durability:
+        """Return the sync of this store."""
+
+
+class LocalStore:
+    """An archive in a folder of this machine."""
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = os.path.abspath(os.fspath(root))
+        self.url = self.root
+        if re.search("%[0-9A-Fa-f]{2}", self.root):
+            raise ConfigurationError(
+                f"The archive root {self.root} has a percent sign before two hex digits, "
+                "which table libraries take for an escape; choose another folder name."
+            )
+
+    def absolute(self, path: str) -> str:
+        """Return the path in the file system."""
+        return f"{self.root}/{path}" if path else self.root
+
+    def table_uri(self, name: str) -> str:
+        """Return a ``file`` URI: as a bare path, blanks and umlauts would be mangled."""
+        return Path(self.absolute(f"tables/{name}")).as_uri()
+
+    def delta_options(self) -> dict[str, str] | None:
+        """Return None: a disk needs no options."""
+        return None
+
+    def exists(self, path: str) -> bool:
+        """Say whether a file or folder is there.
+
+        :raises StoreUnavailable: where the disk cannot tell.
+        """
+        try:
+            os.stat(self.absolute(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            with translated(self.url):
+                raise
+        return True
+
+    def source(self, path: str, size: int) -> str:
+        """Return the path in the file system."""
+        return self.absolute(path)
+
+    @contextmanager
+    def create(self, path: str) -> Iterator[IO[bytes]]:
+        """Open a new file for writing; it is removed again where the block raises."""
+        name = self.absolute(path)
+        os.makedirs(os.path.dirname(name), exist_ok=True)
+        try:
+            with open(name, "xb", buffering=0) as file:
+                yield file
+        except BaseException:
+            self.remove(path)
+            raise
+
+    def remove(self, path: str) -> None:
+        """Delete a file; no error where it is gone."""
+        try:
+            os.unlink(self.absolute(path))
+        except FileNotFoundError:
+            return
+
+    def durability(self) -> Durability:
+        """Return a sync that stays open for the writer's life."""
+        return DiskSync(self.root, syncfs=find_syncfs())
+
+
+def open_store(root: Root, storage_options: Mapping[str, Any] | None = None) -> Store:
+    """Return the store for a root; nothing is created and no network is used yet.
+
+    :param storage_options: for ``fsspec``, where the root is a URL of an object store; for
+        ``deltalake``, where the root brings a file system of its own that is signed in already.
+    :raises ConfigurationError: where the root names no place that can hold an archive.
+    """
+    if hasattr(root, "fs") and hasattr(root, "path") and hasattr(root, "protocol"):
+        if root.protocol in ("", "file", "local"):
+            return LocalStore(root.path)
+        with translated(f"{root.protocol}://{root.path}"):
+            return _object_store(root.fs, root.path, root.protocol, dict(storage_options or {}))
+    text = os.fspath(root)
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return LocalStore(os.path.expanduser(text))
+    if scheme in ("file", "local"):
+        return LocalStore(_local_path(rest))
+    return _open_url(scheme, rest, dict(storage_options or {}))
+
+
+def _local_path(rest: str) -> str:
+    path = urllib.parse.unquote(rest)
+    if path.startswith("localhost/"):
+        path = path.removeprefix("localhost")
+    if not path.startswith("/"):
+        raise ConfigurationError(
+            f"file://{rest} is no absolute path; write file:///folder with three slashes."
+        )
+    return path
+
+
+def _open_url(scheme: str, rest: str, options: dict[str, Any]) -> Store:
+    bucket = rest.partition("/")[0]
+    if "@" in bucket and scheme not in ("abfs", "abfss", "az"):
+        raise ConfigurationError(
+            f"{scheme}://{bucket.rpartition('@')[2]}/… names a connection before the @, which only "
+            "Airflow can look up; pass an ObjectStoragePath, or give storage_options."
+        )
+    if not bucket:
+        raise ConfigurationError(f"{scheme}:// names no bucket; write {scheme}://bucket/prefix.")
+    try:
+        import fsspec
+
+        filesystem = fsspec.filesystem(scheme, **options)
+    except (ImportError, ValueError) as error:
+        raise ConfigurationError(
+            f"No file system for {scheme}:// is installed; install airflow-mailroom with the extra for it "
+            "(s3, gcs or azure)."
+        ) from error
+    with translated(f"{scheme}://{bucket}"):
+        return _object_store(filesystem, rest, scheme, {})
+
+
+def _object_store(filesystem: Any, path: str, scheme: str, delta_options: dict[str, str]) -> Store:
+    from mailroom.archive.object_store import ObjectStore
+
+    return ObjectStore(filesystem, path, scheme, delta_options)

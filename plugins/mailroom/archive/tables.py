@@ -1,0 +1,451 @@
+"""One Delta table: opened lazily, appended to with a transaction identifier, read by columns.
+
+Belongs here: the log's protocol with other writers (who conflicts, who tries again) and
+the reading of data files column by column. Does not belong here: what the rows mean,
+upkeep (``upkeep``), the order of commits (``committer``).
+
+Data files are written with ``pyarrow.parquet`` and committed by name: appending through
+``write_deltalake`` starts a query engine that costs some 25 MB, and reading through
+``pyarrow.dataset`` another 25 (measured); both matter where memory must stay flat.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, RemoveAction
+
+from mailroom.archive.failures import translate, translated
+from mailroom.archive.schemas import TableSpec
+from mailroom.archive.store import Store
+from mailroom.archive.torn import LINES
+from mailroom.exceptions import StoreUnavailable
+
+__all__ = ["Append", "DataFile", "Slice", "Table", "aligned"]
+
+CONFIGURATION = {
+    "delta.checkpointInterval": "50",
+    "delta.enableExpiredLogCleanup": "true",
+    "delta.logRetentionDuration": "interval 1 day",
+}
+"""Table properties; other tools that write the table obey them too."""
+
+MAX_ATTEMPTS = 60
+"""How often a commit is tried again after others were first, before giving up."""
+
+REOPEN_SECONDS = 600
+"""Age after which a table in an object store is opened anew, with fresh credentials. Seconds."""
+
+MAX_BOUND_CHARACTERS = 128
+"""Longer texts are not stated as a file's smallest or largest value."""
+
+TOMBSTONE_HOURS = 24
+"""How long a replaced file stays, for readers that still use an older version. Hours."""
+
+_NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFile:
+    """One Parquet file of a table.
+
+    :param bounds: smallest and largest value of the columns it is stated for.
+    """
+
+    path: str
+    size: int
+    rows: int
+    bounds: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+
+    def may_hold(self, equal: Mapping[str, str]) -> bool:
+        """Say whether rows with these values can be in the file, as far as its bounds tell."""
+        for column, value in equal.items():
+            low, high = self.bounds.get(column, (None, None))
+            if low is not None and high is not None and not low <= value <= high:
+                return False
+        return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Append:
+    """What one commit adds: rows, and the identifiers that make writers of the same thing meet."""
+
+    rows: Iterable[pa.Table]
+    transactions: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """Rows of one row group of one file; ``rows`` are their numbers in the group."""
+
+    file: str
+    group: int
+    rows: npt.NDArray[np.int32]
+    table: pa.Table
+
+
+class Table:
+    """A table below an archive's root; one thread uses one at a time.
+
+    :param before_open: called once before the log is first read (repair after a power cut).
+    :ivar appended: commits made here since upkeep last looked.
+    :ivar tidied: version at the last check-point, as far as known here.
+    :raises StoreUnavailable: from every method, where the store refuses.
+    """
+
+    def __init__(
+        self, store: Store, spec: TableSpec, before_open: Callable[[str], None] | None = None
+    ) -> None:
+        self.store = store
+        self.spec = spec
+        self.name = spec.name
+        self._before_open = before_open
+        self._delta: DeltaTable | None = None
+        self._opened_at = 0.0
+        self._files: list[DataFile] | None = None
+        self._seen: set[str] = set()
+        self.tidied = -1
+        self.appended = 0
+
+    @property
+    def version(self) -> int:
+        """The version in hand, or -1 where the table is not there."""
+        delta = self._open()
+        return -1 if delta is None else delta.version()
+
+    @property
+    def delta(self) -> DeltaTable:
+        """The library's table; only where it is known to be there."""
+        delta = self._open()
+        if delta is None:
+            raise StoreUnavailable(f"The table {self.name} at {self.store.url} is not there.")
+        return delta
+
+    def refresh(self) -> None:
+        """Take in what others have committed."""
+        self._files = None
+        if self._delta is None:
+            return
+        with translated(self.store.url):
+            if self.store.delta_options() is not None and time.monotonic() - self._opened_at > REOPEN_SECONDS:
+                self._delta = None
+                self._open()
+            else:
+                self._delta.update_incremental()
+
+    def transaction_version(self, name: str) -> int:
+        """Return the number last committed under an identifier, or -1."""
+        delta = self._open()
+        with translated(self.store.url):
+            found = None if delta is None else delta.transaction_version(name)
+        return -1 if found is None else int(found)
+
+    def files(self) -> list[DataFile]:
+        """Return the data files of the version in hand, oldest first."""
+        if self._files is None:
+            delta = self._open()
+            self._files = [] if delta is None else _data_files(delta, self.spec.bounds, self.store.url)
+        return self._files
+
+    def row_count(self) -> int:
+        """Return how many rows the version in hand has."""
+        return sum(file.rows for file in self.files())
+
+    def unseen(self) -> list[DataFile]:
+        """Return the files that came since ``mark_seen``, by other writers or by upkeep."""
+        return [file for file in self.files() if file.path not in self._seen]
+
+    def mark_seen(self) -> None:
+        """Count all files of the version in hand as seen."""
+        self._seen = {file.path for file in self.files()}
+
+    def append(self, plan: Callable[[], Append | None]) -> None:
+        """Commit what ``plan`` returns; where another writer was first, refresh and plan again.
+
+        ``plan`` must look at the table as it is then, and leave out what is there already.
+
+        :raises StoreUnavailable: where the store refuses, or others are always faster.
+        """
+        for attempt in range(MAX_ATTEMPTS):
+            wanted = plan()
+            if wanted is None or self._try_append(wanted):
+                return
+            time.sleep(random.uniform(0, 0.01 * min(attempt, 20)))
+        raise StoreUnavailable(
+            f"The table {self.name} at {self.store.url} was changed by others {MAX_ATTEMPTS} times while "
+            "this run tried to commit; run fewer tasks on this archive at once.",
+            reason="busy",
+            where=self.store.url,
+        )
+
+    def replace(self, old: Sequence[DataFile], rows: Iterable[pa.Table]) -> bool:
+        """Write rows of several files as one; False where anyone committed meanwhile, and nothing changed.
+
+        The commit is refused unless it directly follows the version in hand, because
+        ``deltalake`` takes it for a blind append and would let two of them double rows.
+        """
+        with translated(self.store.url):
+            file, added = self._write(rows, data_change=False)
+            stamp = int(time.time() * 1000)
+            removed = [RemoveAction(f.path, False, stamp, size=f.size, partition_values={}) for f in old]
+            try:
+                self._commit([added, *removed], [], max_retries=0)
+            except CommitFailedError:
+                self.store.remove(f"tables/{self.name}/{file.path}")
+                self.refresh()
+                return False
+            self._take_in()
+        if {f.path for f in old} <= self._seen:
+            self._seen.add(file.path)
+        return True
+
+    def tidy(self, sync: Callable[[], None]) -> None:
+        """Write a check-point, then delete log entries and data files nobody needs any more.
+
+        What is deleted has to be replaced by something durable first, so ``sync`` comes between.
+        """
+        with translated(self.store.url):
+            sync()
+            self.delta.create_checkpoint()
+            sync()
+            self.delta.cleanup_metadata()
+            for dry_run in (True, False):
+                found = self.delta.vacuum(
+                    TOMBSTONE_HOURS,
+                    dry_run=dry_run,
+                    enforce_retention_duration=False,
+                    post_commithook_properties=_NO_HOOKS,
+                )
+                if not found:
+                    break
+        self.refresh()
+        self.tidied = self.version
+
+    def scan(
+        self,
+        columns: Sequence[str],
+        *,
+        equal: Mapping[str, str] | None = None,
+        files: Sequence[DataFile] | None = None,
+    ) -> Iterator[Slice]:
+        """Yield row groups with the rows that match, reading only these columns.
+
+        :param equal: columns and the value they must have; what their bounds exclude is not read.
+        """
+        wanted = dict(equal or {})
+        for file in self.files() if files is None else files:
+            if not file.may_hold(wanted):
+                continue
+            with translated(self.store.url), self.parquet(file) as parquet:
+                for group in range(parquet.metadata.num_row_groups):
+                    if _group_may_hold(parquet.metadata.row_group(group), wanted):
+                        yield _read_slice(parquet, file.path, group, columns, wanted)
+
+    def read_rows(
+        self, file: DataFile, group: int, rows: npt.NDArray[np.int32], columns: Sequence[str] | None = None
+    ) -> pa.Table:
+        """Return these rows of one row group; all columns where none are named."""
+        with translated(self.store.url), self.parquet(file) as parquet:
+            return parquet.read_row_group(group, columns=columns, use_threads=False).take(rows)
+
+    def parquet(self, file: DataFile) -> pq.ParquetFile:
+        """Open a data file."""
+        source = self.store.source(f"tables/{self.name}/{file.path}", file.size)
+        return pq.ParquetFile(source, pre_buffer=not isinstance(source, str))
+
+    def _open(self) -> DeltaTable | None:
+        if self._delta is None:
+            if self._before_open is not None:
+                before, self._before_open = self._before_open, None
+                before(self.name)
+            with translated(self.store.url):
+                try:
+                    self._delta = DeltaTable(
+                        self.store.table_uri(self.name), storage_options=self.store.delta_options()
+                    )
+                except TableNotFoundError:
+                    return None
+            self._opened_at = time.monotonic()
+            self._files = None
+            self.tidied = max(self.tidied, self._delta.version())
+        return self._delta
+
+    def _create(self) -> None:
+        uri, options = self.store.table_uri(self.name), self.store.delta_options()
+        try:
+            self._delta = DeltaTable.create(
+                uri,
+                schema=self.spec.schema,
+                name=self.name,
+                description=self.spec.description,
+                configuration=CONFIGURATION,
+                storage_options=options,
+            )
+        except (DeltaError, OSError) as error:
+            # Another writer may have created it in this moment.
+            try:
+                self._delta = DeltaTable(uri, storage_options=options)
+            except (DeltaError, OSError):
+                raise translate(error, self.store.url) from error
+        self._opened_at = time.monotonic()
+        self._files = None
+
+    def _try_append(self, wanted: Append) -> bool:
+        if self._open() is None:
+            self._create()
+        before = self.version
+        with translated(self.store.url):
+            file, added = self._write(wanted.rows, data_change=True)
+            transactions = [Transaction(name, number) for name, number in wanted.transactions.items()]
+            try:
+                self._commit([added], transactions)
+            except CommitFailedError as error:
+                self.refresh()
+                if self.version == before:
+                    raise translate(error, self.store.url) from error
+                self.store.remove(f"tables/{self.name}/{file.path}")
+                return False
+            self._take_in()
+        self.appended += 1
+        self._seen.add(file.path)
+        return True
+
+    def _commit(
+        self,
+        actions: list[AddAction | RemoveAction],
+        transactions: list[Transaction],
+        max_retries: int | None = None,
+    ) -> None:
+        """Commit data files that are written; whoever calls removes them only after a lost race.
+
+        After any other error the commit may have reached the store all the same, so its
+        file has to stay; one without a commit is harmless.
+        """
+        self.delta.create_write_transaction(
+            actions,
+            "append",
+            self.delta.schema(),
+            commit_properties=CommitProperties(
+                custom_metadata={LINES: 1 + len(actions) + len(transactions)},
+                max_commit_retries=max_retries,
+                app_transactions=transactions or None,
+            ),
+            post_commithook_properties=_NO_HOOKS,
+        )
+
+    def _take_in(self) -> None:
+        self.delta.update_incremental()
+        self._files = None
+
+    def _write(self, rows: Iterable[pa.Table], *, data_change: bool) -> tuple[DataFile, AddAction]:
+        """Write a new data file; tables of rows become row groups."""
+        path = f"part-{uuid.uuid4()}.parquet"
+        count = 0
+        bounds: dict[str, tuple[Any, Any]] = {}
+        with self.store.create(f"tables/{self.name}/{path}") as sink:
+            with pq.ParquetWriter(
+                sink, self.spec.schema, compression="zstd", use_dictionary=self.spec.repeating, version="2.6"
+            ) as writer:
+                for table in rows:
+                    writer.write_table(table)
+                    count += table.num_rows
+                    _widen(bounds, table, self.spec.bounds)
+            size = sink.tell()
+        stats = json.dumps(_statistics(count, bounds))
+        return (
+            DataFile(path=path, size=size, rows=count, bounds=bounds),
+            AddAction(path, size, {}, int(time.time() * 1000), data_change, stats),
+        )
+
+
+def aligned(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return rows with the columns of a schema; those an older file lacks are null."""
+    columns = [
+        table[f.name].cast(f.type) if f.name in table.column_names else pa.nulls(table.num_rows, f.type)
+        for f in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
+def _data_files(delta: DeltaTable, bounded: Sequence[str], where: str) -> list[DataFile]:
+    with translated(where):
+        actions = pa.table(delta.get_add_actions(flatten=True))
+    there = set(actions.column_names)
+    stated = [name for name in bounded if {f"min.{name}", f"max.{name}"} <= there]
+    columns = [
+        "path",
+        "size_bytes",
+        "num_records",
+        *(f"{end}.{name}" for name in stated for end in ("min", "max")),
+    ]
+    found = []
+    for row in reversed(actions.select(columns).to_pylist()):
+        bounds = {name: (row[f"min.{name}"], row[f"max.{name}"]) for name in stated}
+        found.append(
+            DataFile(path=row["path"], size=row["size_bytes"], rows=row["num_records"] or 0, bounds=bounds)
+        )
+    return found
+
+
+def _read_slice(
+    parquet: pq.ParquetFile, file: str, group: int, columns: Sequence[str], equal: Mapping[str, str]
+) -> Slice:
+    there = set(parquet.schema_arrow.names)
+    needed = [name for name in dict.fromkeys([*columns, *equal]) if name in there]
+    table = parquet.read_row_group(group, columns=needed, use_threads=False)
+    rows = np.arange(table.num_rows, dtype=np.int32)
+    for column, value in equal.items():
+        hit = pc.fill_null(pc.equal(table[column], value), False)
+        table = table.filter(hit)
+        rows = rows[hit.to_numpy()]
+    return Slice(file=file, group=group, rows=rows, table=table.select([c for c in columns if c in there]))
+
+
+def _group_may_hold(group: Any, equal: Mapping[str, str]) -> bool:
+    if not equal:
+        return True
+    for number in range(group.num_columns):
+        column = group.column(number)
+        value = equal.get(column.path_in_schema)
+        if value is None:
+            continue
+        stats = column.statistics
+        if stats is not None and stats.has_min_max and not stats.min <= value <= stats.max:
+            return False
+    return True
+
+
+def _widen(bounds: dict[str, tuple[Any, Any]], table: pa.Table, columns: Sequence[str]) -> None:
+    for name in columns:
+        found = pc.min_max(table[name])
+        low, high = found["min"].as_py(), found["max"].as_py()
+        if low is None:
+            continue
+        before = bounds.get(name, (low, high))
+        bounds[name] = (min(low, before[0]), max(high, before[1]))
+
+
+def _statistics(rows: int, bounds: Mapping[str, tuple[Any, Any]]) -> dict[str, Any]:
+    short = {
+        name: (low, high)
+        for name, (low, high) in bounds.items()
+        if max(len(low), len(high)) <= MAX_BOUND_CHARACTERS
+    }
+    return {
+        "numRecords": rows,
+        "minValues": {name: low for name, (low, _) in short.items()},
+        "maxValues": {name: high for name, (_, high) in short.items()},
+    }

@@ -1,0 +1,273 @@
+"""Write one run into the archive: messages and facts go in, durable rows come out.
+
+Belongs here: what callers see, and the bounds of a batch. Does not belong here: how
+bytes are stored (``intake``), in what order tables are committed (``committer``), and
+the threads in between (``pipeline``).
+
+Nothing may be changed on a mail server on the strength of ``add`` or ``record``: only
+when ``flush`` has returned is what was handed in durable.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+from mailroom.archive.archive import Archive
+from mailroom.archive.committer import Batch, Committer
+from mailroom.archive.described import Described
+from mailroom.archive.durability import Durability
+from mailroom.archive.intake import Arrival, Expected, Intake
+from mailroom.archive.locations import LocationLog, key_of
+from mailroom.archive.message_tables import MessageTables
+from mailroom.archive.pipeline import Pipeline
+from mailroom.archive.repair import Repair
+from mailroom.archive.rows import build_table
+from mailroom.archive.store import LocalStore
+from mailroom.archive.tables import Append, Table
+from mailroom.exceptions import ArchiveError
+from mailroom.model import Body, FolderRow, LocationRow, RunContext
+
+__all__ = ["ArchiveWriter"]
+
+log = logging.getLogger(__name__)
+
+BATCH_MESSAGES = 2000
+"""Messages of a batch; a kill costs at most fetching a few batches again."""
+
+BATCH_OCTETS = 32 * 1024 * 1024
+"""Octets of messages of a batch: their texts wait in memory for its commit."""
+
+BATCH_ROWS = 10_000
+"""Rows of a batch."""
+
+BATCH_SECONDS = 30.0
+"""Age at which a batch is committed on a slow network, so that little is lost by a kill. Seconds."""
+
+DISK_THREADS = 2
+"""Threads that hash and write to a local disk; more only wait for each other."""
+
+OBJECT_STORE_THREADS = 16
+"""Threads that put objects; a store answers one by one in tens of milliseconds."""
+
+
+class ArchiveWriter:
+    """One run's way into the archive; a context manager, for one thread.
+
+    Nothing is created or opened before the first row. Leaving the block without
+    ``finish`` commits what was handed in and records the run as failed. Errors of the
+    threads behind come up at the next call.
+
+    :param keep_committed: whether ``flush`` returns the rows it committed.
+    """
+
+    def __init__(self, archive: Archive, context: RunContext, *, keep_committed: bool = False) -> None:
+        self._archive = archive
+        self._context = context
+        self._keep = keep_committed
+        self._pipeline = Pipeline(archive.url)
+        self._durability: Durability | None = None
+        self._intake: Intake | None = None
+        self._committer: Committer | None = None
+        self._locations: LocationLog | None = None
+        self._expected: Expected = {}
+        self._batch = Batch()
+        self._batch_began = 0.0
+        self._is_synced = True
+        self._is_over = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if not self._is_over and not self._pipeline.has_failed:
+                self.finish(
+                    "failed", self._counts(), 0 if self._committer is None else self._committer.octets
+                )
+        except ArchiveError as failure:
+            if error is None:
+                raise
+            log.warning("What was not committed yet is given up: %s", failure)
+        finally:
+            self._close()
+
+    def add(self, body: Body, row: LocationRow) -> None:
+        """Archive a message and the place it was found at; returns before either is durable.
+
+        Digest, time of archiving and seq of the row are filled in here.
+
+        :raises ArchiveError: where an earlier message could not be archived.
+        """
+        intake = self._opened()[0]
+        self._put(row, intake.add(body, self._expected))
+        self._batch.arrivals += 1
+        self._batch.octets += body.octets
+        self._seal_when_full()
+
+    def expect(self, moved: Mapping[str, Sequence[Described]]) -> None:
+        """Say which archived messages may come in again under other bytes; replaces what was said before.
+
+        A message added from now on whose bytes are new but whose identity is among these
+        becomes a place of the archived one, and no second copy is stored.
+        """
+        self._expected = dict(moved)
+
+    def record(self, rows: Iterable[LocationRow]) -> None:
+        """Record what happened to messages that are archived already, or that were never delivered.
+
+        :raises ArchiveError: where an earlier row could not be committed.
+        """
+        for row in rows:
+            self._opened()
+            self._put(row, None)
+            self._seal_when_full()
+
+    def close_folder(self, row: FolderRow) -> None:
+        """Record a folder's state; committed after every row handed in before it.
+
+        A state that says the same as the last one is not written again.
+
+        :raises ArchiveError: where an earlier row could not be committed.
+        """
+        if self._archive.says_already(row):
+            return
+        self._opened()
+        self._begin_batch()
+        self._batch.folders.append(row)
+
+    def flush(self) -> list[LocationRow]:
+        """Block until all that was handed in is committed and survives a power cut.
+
+        :returns: the rows committed since the last flush, where they are kept.
+        :raises ArchiveError: where something could not be committed; it then never was.
+        """
+        if self._committer is None or self._durability is None:
+            return []
+        self._seal()
+        self._pipeline.drain()
+        if not self._is_synced:
+            self._durability.sync()
+            self._is_synced = True
+        return self._committer.take_committed()
+
+    def finish(
+        self, outcome: str, counts: Mapping[str, int], octets: int, *, changed: bool | None = None
+    ) -> None:
+        """Commit the rest and the run itself; the writer takes nothing more.
+
+        A run that changed nothing and succeeded is not recorded, so that a schedule of
+        every minute does not fill the table.
+
+        :param changed: whether the run changed anything; None means whether rows were committed.
+        :raises ArchiveError: where something could not be committed.
+        """
+        self.flush()
+        did_commit = self._committer is not None and self._committer.has_committed
+        if (did_commit if changed is None else changed) or (
+            outcome != "succeeded" and self._archive.exists()
+        ):
+            self._opened()
+            self._append_run(outcome, counts, octets)
+        if self._committer is not None and self._durability is not None:
+            self._committer.close()
+            self._durability.sync()
+        self._is_over = True
+
+    def _counts(self) -> dict[str, int]:
+        return {} if self._committer is None else self._committer.counts
+
+    def _put(self, row: LocationRow, arrival: Arrival | None) -> None:
+        key = key_of(row)
+        if key in self._batch.keys:
+            self._seal()  # two rows of one place in one commit could not be told apart
+        self._begin_batch()
+        self._batch.keys.add(key)
+        self._batch.entries.append((row, arrival))
+        if self._locations is not None:
+            self._locations.begin(row.account, row.folder)
+
+    def _begin_batch(self) -> None:
+        if self._batch.is_empty:
+            self._batch_began = time.monotonic()
+
+    def _seal_when_full(self) -> None:
+        batch = self._batch
+        if (
+            batch.arrivals >= BATCH_MESSAGES
+            or batch.octets >= BATCH_OCTETS
+            or len(batch.entries) >= BATCH_ROWS
+            or (batch.arrivals and time.monotonic() - self._batch_began >= BATCH_SECONDS)
+        ):
+            self._seal()
+
+    def _seal(self) -> None:
+        self._pipeline.check()
+        if self._batch.is_empty:
+            return
+        batch, self._batch = self._batch, Batch()
+        self._is_synced = False
+        self._pipeline.seal(batch)
+
+    def _opened(self) -> tuple[Intake, Committer]:
+        if self._is_over:
+            raise ArchiveError("The run is finished; open another writer for more.")
+        if self._intake is None or self._committer is None:
+            return self._open()
+        self._pipeline.check()
+        return self._intake, self._committer
+
+    def _open(self) -> tuple[Intake, Committer]:
+        archive = self._archive
+        self._durability = durability = archive.prepare()
+        tables = MessageTables(archive.table)
+        repair = Repair(raw=archive.raw, tables=tables, locations=archive.table("locations"), url=archive.url)
+        if isinstance(archive.store, LocalStore):
+            repair.rebuild_torn(archive.store.root)
+        self._locations = LocationLog(archive.table("locations"), archive.planned_on)
+        self._committer = Committer(
+            open_table=archive.table,
+            tables=tables,
+            locations=self._locations,
+            durability=durability,
+            complete=repair.complete,
+            keep_committed=self._keep,
+        )
+        threads = DISK_THREADS if archive.is_local else OBJECT_STORE_THREADS
+        self._intake = Intake(archive.raw, tables.archived_at, self._pipeline.fail, threads=threads)
+        self._pipeline.start(self._intake, self._committer)
+        return self._intake, self._committer
+
+    def _append_run(self, outcome: str, counts: Mapping[str, int], octets: int) -> None:
+        table: Table = self._archive.table("runs")
+        context = self._context
+        values = (
+            context.run_id,
+            context.what,
+            context.account,
+            context.started,
+            datetime.now(UTC),
+            json.dumps(dict(counts), sort_keys=True),
+            octets,
+            outcome,
+            context.who,
+        )
+        row = build_table("runs", [[value] for value in values])
+        table.append(lambda: Append(rows=[row], transactions={"runs": table.transaction_version("runs") + 1}))
+        if self._committer is not None:
+            self._committer.also_keep_up(table)
+
+    def _close(self) -> None:
+        self._is_over = True
+        if self._intake is not None:
+            self._intake.stop()
+        self._pipeline.stop()
+        if self._durability is not None:
+            self._durability.close()
