@@ -158,6 +158,19 @@ class ArchiveWriter:
             self._is_synced = True
         return self._committer.take_committed()
 
+    def secure(self) -> None:
+        """Block until all of the archive survives a power cut, whoever wrote it.
+
+        For runs that delete on a server what an earlier run archived: that one may have
+        been killed between its commit and its sync.
+
+        :raises ArchiveError: where something could not be committed or synced.
+        """
+        self._opened()
+        self.flush()
+        if self._durability is not None:
+            self._durability.sync()
+
     def finish(
         self, outcome: str, counts: Mapping[str, int], octets: int, *, changed: bool | None = None
     ) -> None:
