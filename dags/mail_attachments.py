@@ -17,6 +17,9 @@ from airflow.sdk import DAG, Param
 
 from mailroom.operators.attachments import AttachmentsToObjectStorageOperator
 
+OPEN_SECTION = "Run Parameters"
+"""Airflow shows the fields of this section unfolded; all others are folded until somebody opens them."""
+
 with DAG(
     dag_id="mail_attachments",
     description="Deliver attachments of archived mail to object storage, each once",
@@ -30,17 +33,32 @@ with DAG(
         "destination": Param(
             type="string",
             title="Where to?",
-            description_md="A path, or a URL such as `s3://aws_default@bucket/invoices`, with the connection "
-            "to the store before the `@`.",
-            section="Where they go",
+            description_md="A path, or a URL such as s3://aws_default@bucket/invoices, with the connection "
+            "to the store before the @.",
+            section=OPEN_SECTION,
             examples=["s3://aws_default@bucket/invoices"],
             minLength=1,
+        ),
+        "name": Param(
+            None,
+            type=["null", "string"],
+            title="Which attachments?",
+            description_md="A pattern of the file name, such as `*.pdf`. Empty: all.",
+            section=OPEN_SECTION,
+        ),
+        "account": Param(
+            None,
+            type=["null", "string"],
+            title="Of which account?",
+            description_md="Id of the mail connection. Empty: all accounts in the archive.",
+            section=OPEN_SECTION,
+            examples=["imap_default", "pop3_default"],
         ),
         "template": Param(
             None,
             type=["null", "string"],
             title="Name at the destination",
-            description_md="Such as `{date:%Y/%m}/{filename}`. Empty: the usual one.",
+            description_md="Such as {date:%Y/%m}/{filename}. Empty: the usual one.",
             section="Where they go",
         ),
         "dry_run": Param(
@@ -48,13 +66,6 @@ with DAG(
             type="boolean",
             title="Only say what would be delivered",
             section="Where they go",
-        ),
-        "name": Param(
-            None,
-            type=["null", "string"],
-            title="File name",
-            description_md="A pattern such as `*.pdf`. Empty: any.",
-            section="Which attachments",
         ),
         "content_type": Param(
             None,
@@ -122,20 +133,12 @@ with DAG(
             description_md="Before this day. Empty: all.",
             section="Of which messages",
         ),
-        "account": Param(
-            None,
-            type=["null", "string"],
-            title="Account",
-            description_md="Id of the mail connection. Empty: all accounts in the archive.",
-            section="The archive",
-            examples=["imap_default", "pop3_default"],
-        ),
         "archive": Param(
             None,
             type=["null", "string"],
             title="Archive",
             description_md="Where the mail was archived. Empty: the archive that the account's connection "
-            "names, else the one of the configuration, `[mailroom] archive_root`.",
+            "names, else the one of the configuration, [mailroom] archive_root.",
             section="The archive",
         ),
     },

@@ -16,6 +16,9 @@ from airflow.sdk import DAG, Param
 
 from mailroom.operators.imap import ImapMirrorOperator
 
+OPEN_SECTION = "Run Parameters"
+"""Airflow shows the fields of this section unfolded; all others are folded until somebody opens them."""
+
 with DAG(
     dag_id="mail_imap_mirror",
     description="Bring the archive in step with the folders of an IMAP account",
@@ -30,8 +33,8 @@ with DAG(
             "imap_default",
             type="string",
             title="Account",
-            description_md="Id of a connection of type *IMAP mail account*, from Admin > Connections.",
-            section="The account",
+            description_md="Id of a connection of type IMAP, from Admin > Connections.",
+            section=OPEN_SECTION,
             examples=["imap_default"],
             minLength=1,
         ),
@@ -41,23 +44,23 @@ with DAG(
             items={"type": "string"},
             title="Folders",
             description_md="Names or patterns, one a line: `INBOX`, `Invoices/*`. `*` is every folder.",
-            section="The account",
+            section=OPEN_SECTION,
             minItems=1,
         ),
         "exclude": Param(
             [],
-            type="array",
+            type=["null", "array"],
             items={"type": "string"},
             title="But not these folders",
-            description_md="Names or patterns, one a line: `Trash`, `Junk`.",
-            section="The account",
+            description_md="Names or patterns, one a line: Trash, Junk.",
+            section=OPEN_SECTION,
         ),
         "other_namespaces": Param(
             False,
             type="boolean",
             title="Shared folders too",
             description_md="Folders that others share with this account.",
-            section="The account",
+            section=OPEN_SECTION,
         ),
         "order": Param(
             "oldest",
@@ -97,7 +100,7 @@ with DAG(
             type="number",
             title="Stop where more than this share is gone",
             description_md="If so much of the account has vanished since the last run, the run stops and "
-            "asks, as the server may have lost it. `1` allows everything.",
+            "asks, as the server may have lost it. 1 allows everything.",
             section="Care",
             minimum=0,
             maximum=1,
@@ -106,8 +109,8 @@ with DAG(
             None,
             type=["null", "string"],
             title="Archive",
-            description_md="A path, or a URL such as `s3://aws_default@bucket/mail`. Empty: the one that the "
-            "connection names, else the one of the configuration, `[mailroom] archive_root`.",
+            description_md="A path, or a URL such as s3://aws_default@bucket/mail. Empty: the one that the "
+            "connection names, else the one of the configuration, [mailroom] archive_root.",
             section="The archive",
         ),
     },

@@ -41,6 +41,9 @@ def skip_unless(holds: Callable[[dict[str, Any]], Any], reason: str) -> Callable
     return check
 
 
+OPEN_SECTION = "Run Parameters"
+"""Airflow shows the fields of this section unfolded; all others are folded until somebody opens them."""
+
 ARCHIVE = "{{ params.archive }}"
 FOLDERS = "{{ 'INBOX' if params.scope == 'inbox' else '*' }}"
 
@@ -59,16 +62,16 @@ with DAG(
             type="string",
             title="Do you want a copy to stay on the server?",
             description_md="Nothing leaves the server before its exact bytes are safe in the archive.",
-            section="What you want",
+            section=OPEN_SECTION,
             enum=["keep", "days", "none"],
-            values_display={"keep": "Yes, for good", "days": "Yes, for some days", "none": "No"},
+            values_display={"keep": "Yes, for good", "days": "Yes, for some days", "none": "No: leave none"},
         ),
         "days": Param(
             14,
             type="integer",
             title="For how many days?",
-            description_md="Only for *Yes, for some days*: counted from when a message was first archived.",
-            section="What you want",
+            description_md="Only for “Yes, for some days”: counted from when a message was first archived.",
+            section=OPEN_SECTION,
             minimum=1,
             maximum=3650,
         ),
@@ -78,7 +81,7 @@ with DAG(
             title="Only the inbox, or every folder?",
             description_md="What you said above holds for every folder that is read, for sent mail too. "
             "POP3 shows the inbox only.",
-            section="What you want",
+            section=OPEN_SECTION,
             enum=["inbox", "all"],
             values_display={"inbox": "Only the inbox", "all": "Every folder (by IMAP)"},
         ),
@@ -88,7 +91,7 @@ with DAG(
             title="By IMAP or by POP3?",
             description_md="All answers above can be had by IMAP, and **reading by IMAP marks nothing as "
             "read**. Reading by POP3 marks mail as read on servers that share this mark with IMAP.",
-            section="The account",
+            section=OPEN_SECTION,
             enum=["imap", "pop3"],
             values_display={"imap": "IMAP: marks nothing as read", "pop3": "POP3: may mark mail as read"},
         ),
@@ -98,7 +101,7 @@ with DAG(
             title="Account",
             description_md="Id of the connection to the account, of the type chosen above, from "
             "Admin > Connections.",
-            section="The account",
+            section=OPEN_SECTION,
             examples=["imap_default", "pop3_default"],
             minLength=1,
         ),
@@ -106,7 +109,7 @@ with DAG(
             None,
             type=["null", "string"],
             title="Where shall attachments go?",
-            description_md="A path, or a URL such as `s3://aws_default@bucket/invoices`. "
+            description_md="A path, or a URL such as s3://aws_default@bucket/invoices. "
             "Empty: they stay in the archive only.",
             section="Attachments",
         ),
@@ -121,8 +124,8 @@ with DAG(
             None,
             type=["null", "string"],
             title="Archive",
-            description_md="A path, or a URL such as `s3://aws_default@bucket/mail`. Empty: the one that the "
-            "connection names, else the one of the configuration, `[mailroom] archive_root`.",
+            description_md="A path, or a URL such as s3://aws_default@bucket/mail. Empty: the one that the "
+            "connection names, else the one of the configuration, [mailroom] archive_root.",
             section="The archive",
         ),
     },

@@ -20,6 +20,9 @@ from airflow.sdk import DAG, Param
 
 from mailroom.operators.pop3 import Pop3FetchOperator
 
+OPEN_SECTION = "Run Parameters"
+"""Airflow shows the fields of this section unfolded; all others are folded until somebody opens them."""
+
 with DAG(
     dag_id="mail_pop3_fetch",
     description="Fetch a POP3 inbox: leave a copy on the server, none, or one for some days",
@@ -35,16 +38,16 @@ with DAG(
             type="string",
             title="Do you want a copy to stay on the server?",
             description_md="Nothing leaves the server before its exact bytes are safe in the archive.",
-            section="What you want",
+            section=OPEN_SECTION,
             enum=["keep", "days", "none"],
-            values_display={"keep": "Yes, for good", "days": "Yes, for some days", "none": "No"},
+            values_display={"keep": "Yes, for good", "days": "Yes, for some days", "none": "No: leave none"},
         ),
         "days": Param(
             14,
             type="integer",
             title="For how many days?",
-            description_md="Only for *Yes, for some days*: counted from when a message was first archived.",
-            section="What you want",
+            description_md="Only for “Yes, for some days”: counted from when a message was first archived.",
+            section=OPEN_SECTION,
             minimum=1,
             maximum=3650,
         ),
@@ -52,9 +55,9 @@ with DAG(
             "pop3_default",
             type="string",
             title="Account",
-            description_md="Id of a connection of type *POP3 mail account*, from Admin > Connections. "
+            description_md="Id of a connection of type POP3, from Admin > Connections. "
             "**Reading by POP3 marks mail as read** on servers that share this mark with IMAP.",
-            section="The account",
+            section=OPEN_SECTION,
             examples=["pop3_default"],
             minLength=1,
         ),
@@ -62,8 +65,8 @@ with DAG(
             None,
             type=["null", "string"],
             title="Archive",
-            description_md="A path, or a URL such as `s3://aws_default@bucket/mail`. Empty: the one that the "
-            "connection names, else the one of the configuration, `[mailroom] archive_root`.",
+            description_md="A path, or a URL such as s3://aws_default@bucket/mail. Empty: the one that the "
+            "connection names, else the one of the configuration, [mailroom] archive_root.",
             section="The archive",
         ),
     },

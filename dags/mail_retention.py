@@ -18,6 +18,9 @@ from airflow.sdk import DAG, Param
 
 from mailroom.operators.retention import MailRetentionOperator
 
+OPEN_SECTION = "Run Parameters"
+"""Airflow shows the fields of this section unfolded; all others are folded until somebody opens them."""
+
 with DAG(
     dag_id="mail_retention",
     description="Delete from the server what is old, archived and verified",
@@ -33,14 +36,14 @@ with DAG(
             type="boolean",
             title="Only say what would go",
             description_md="Switch it off to really delete on the server.",
-            section="What goes",
+            section=OPEN_SECTION,
         ),
         "days": Param(
             365,
             type="integer",
             title="Older than how many days?",
-            description_md="`0` is everything that is archived.",
-            section="What goes",
+            description_md="0: everything that is archived.",
+            section=OPEN_SECTION,
             minimum=0,
             maximum=36500,
         ),
@@ -48,40 +51,24 @@ with DAG(
             "default",
             type="string",
             title="Counted from when?",
-            description_md="A message keeps its day of arrival when it is moved, so in the trash arrival "
-            "says nothing of when it was thrown away. By POP3 only *first archived* is known.",
-            section="What goes",
+            description_md="What suits the folder: arrival in the account; in trash and junk, when it came "
+            "there, as a message keeps its day of arrival when it is moved; by POP3, when it was first "
+            "archived.",
+            section=OPEN_SECTION,
             enum=["default", "internal", "archived", "saved"],
             values_display={
-                "default": "What suits the folder: arrival, or in trash and junk when it came there",
+                "default": "What suits the folder",
                 "internal": "Arrival in the account",
                 "archived": "First archived",
                 "saved": "When it came into the folder it is in",
             },
         ),
-        "include_flagged": Param(
-            False,
-            type="boolean",
-            title="Flagged messages too",
-            description_md="Flagged (starred) messages stay on the server unless this is on.",
-            section="What goes",
-        ),
-        "max_fraction": Param(
-            1,
-            type="number",
-            title="At most this share of a folder in one run",
-            description_md="The oldest go first. `1` is all of it, `0.1` a tenth.",
-            section="What goes",
-            exclusiveMinimum=0,
-            maximum=1,
-        ),
         "connection": Param(
             "imap_default",
             type="string",
             title="Account",
-            description_md="Id of a connection of type *IMAP* or *POP3 mail account*, "
-            "from Admin > Connections.",
-            section="The account",
+            description_md="Id of a connection of type IMAP or POP3, from Admin > Connections.",
+            section=OPEN_SECTION,
             examples=["imap_default", "pop3_default"],
             minLength=1,
         ),
@@ -92,23 +79,39 @@ with DAG(
             title="Folders",
             description_md="Names or patterns, one a line: `INBOX`, `Trash`. `*` is every folder. "
             "POP3 has the inbox only: leave it as it is.",
-            section="The account",
+            section=OPEN_SECTION,
             minItems=1,
         ),
         "exclude": Param(
             [],
-            type="array",
+            type=["null", "array"],
             items={"type": "string"},
             title="But not these folders",
             description_md="Names or patterns, one a line: `Contracts/*`.",
-            section="The account",
+            section=OPEN_SECTION,
+        ),
+        "include_flagged": Param(
+            False,
+            type="boolean",
+            title="Flagged messages too",
+            description_md="Flagged (starred) messages stay on the server unless this is on.",
+            section="Care",
+        ),
+        "max_fraction": Param(
+            1,
+            type="number",
+            title="At most this share of a folder in one run",
+            description_md="The oldest go first. 1: all of it, 0.1: a tenth.",
+            section="Care",
+            exclusiveMinimum=0,
+            maximum=1,
         ),
         "archive": Param(
             None,
             type=["null", "string"],
             title="Archive",
             description_md="Where the mail was archived. Empty: the archive that the connection names, else "
-            "the one of the configuration, `[mailroom] archive_root`.",
+            "the one of the configuration, [mailroom] archive_root.",
             section="The archive",
         ),
     },

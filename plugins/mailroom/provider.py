@@ -47,7 +47,7 @@ def _pop3_connection() -> dict[str, Any]:
     return {
         "connection-type": "pop3",
         "hook-class-name": "mailroom.hooks.pop3.Pop3Hook",
-        "hook-name": "POP3 mail account",
+        "hook-name": "POP3",
         "ui-field-behaviour": _standard_fields("pop.example.org", "995 (or 110 with starttls or plain)"),
         "conn-fields": _fields(),
     }
@@ -57,7 +57,7 @@ def _imap_connection() -> dict[str, Any]:
     return {
         "connection-type": "imap",
         "hook-class-name": "mailroom.hooks.imap.ImapHook",
-        "hook-name": "IMAP mail account",
+        "hook-name": "IMAP",
         "ui-field-behaviour": _standard_fields("imap.example.org", "993 (or 143 with starttls or plain)"),
         "conn-fields": _fields(),
     }

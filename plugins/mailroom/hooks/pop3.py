@@ -31,7 +31,7 @@ class Pop3Hook(BaseHook):
     conn_name_attr = "pop3_conn_id"
     default_conn_name = "pop3_default"
     conn_type = "pop3"
-    hook_name = "POP3 mail account"
+    hook_name = "POP3"
 
     def __init__(self, pop3_conn_id: str = default_conn_name) -> None:
         super().__init__()

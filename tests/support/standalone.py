@@ -1,0 +1,257 @@
+"""A real ``airflow standalone`` for system tests: scheduler, API server, triggerer, on free ports.
+
+Everything lies in one temporary home with SQLite. Airflow leaves its children behind when its
+parent is ended, so all of it runs in a session of its own, and a keeper ends every process of
+that session when its standard input closes, that is also when the test process is killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.support.airflow_home import REPOSITORY
+
+__all__ = ["Standalone"]
+
+START_SECONDS = 180.0
+"""How long a start may take; it takes about 16 s on an idle machine."""
+
+RUN_SECONDS = 180.0
+"""How long a DAG run may take; the tests' own take a few seconds."""
+
+PASSWORD = "system-test"
+
+KEEPER = """
+import ctypes, os, signal, subprocess, sys, time
+
+PR_SET_CHILD_SUBREAPER = 36
+ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+log = open(sys.argv[1], "ab")
+subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+sys.stdin.buffer.read()
+
+def is_ours(pid):
+    try:
+        return pid != os.getpid() and os.getsid(pid) == os.getpid()
+    except OSError:
+        return False
+
+def ours():
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and is_ours(int(name))]
+
+def reap():
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+
+for number in (signal.SIGTERM, signal.SIGKILL):
+    deadline = time.monotonic() + 10
+    for pid in ours():
+        try:
+            os.kill(pid, number)
+        except OSError:
+            pass
+    while ours() and time.monotonic() < deadline:
+        reap()
+        time.sleep(0.1)
+"""
+"""Ends all of its session when standard input closes; orphans become its children, so none stays a zombie."""
+
+
+class Standalone:
+    """One running Airflow; use it as a context manager.
+
+    :param bundles: further folders with DAG files, by name.
+    :param settings: further environment variables.
+    """
+
+    def __init__(
+        self, *, bundles: dict[str, Path] | None = None, settings: dict[str, str] | None = None
+    ) -> None:
+        self._bundles = {"dags-folder": REPOSITORY / "dags"} | (bundles or {})
+        self._settings = settings or {}
+        self._keeper: subprocess.Popen[bytes] | None = None
+        self.home = Path()
+        self.url = ""
+        self.token = ""
+
+    def __enter__(self) -> Standalone:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start Airflow and wait until all its parts are well.
+
+        :raises RuntimeError: if they are not in time; the message ends with the log.
+        """
+        self.home = Path(tempfile.mkdtemp(prefix="mailroom-standalone-"))
+        self.url = f"http://127.0.0.1:{_free_port()}"
+        passwords = self.home / "passwords.json"
+        passwords.write_text(json.dumps({"admin": PASSWORD}))
+        airflow = Path(sys.executable).with_name("airflow")
+        self._keeper = subprocess.Popen(
+            [sys.executable, "-c", KEEPER, str(self.home / "standalone.log"), str(airflow), "standalone"],
+            stdin=subprocess.PIPE,
+            env=self._environment(passwords),
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + START_SECONDS
+        while not self._is_well():
+            if time.monotonic() > deadline:
+                log = self.log[-3000:]
+                self.stop()
+                raise RuntimeError(f"airflow standalone did not start:\n{log}")
+            time.sleep(0.5)
+
+    def stop(self) -> None:
+        """End every process and remove the home; safe to call twice."""
+        if self._keeper is None:
+            return
+        assert self._keeper.stdin is not None
+        self._keeper.stdin.close()
+        self._keeper.wait(60)
+        self._keeper = None
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    @property
+    def log(self) -> str:
+        """What Airflow's own processes said."""
+        path = self.home / "standalone.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def get(self, path: str, **query: Any) -> Any:
+        """Return the answer of Airflow's API, which must be good."""
+        return self.call("GET", path, params=query)
+
+    def call(self, method: str, path: str, *, status: int | None = None, **options: Any) -> Any:
+        """Return the JSON answer of a request to Airflow's API.
+
+        :param status: the status it must have; by default any good one.
+        """
+        answer = httpx.request(
+            method,
+            self.url + path,
+            headers={"Authorization": f"Bearer {self.token}"},
+            timeout=60,
+            **options,
+        )
+        is_as_asked = answer.is_success if status is None else answer.status_code == status
+        assert is_as_asked, f"{method} {path}: {answer.status_code} {answer.text[:2000]}"
+        return answer.json() if answer.content else None
+
+    def connect(self, conn_id: str, **values: Any) -> None:
+        """Make a connection, as the form under Admin > Connections does."""
+        values["extra"] = json.dumps(values.get("extra", {}))
+        self.call("POST", "/api/v2/connections", json={"connection_id": conn_id, **values})
+
+    def wait_for_dags(self, *dag_ids: str) -> None:
+        """Wait until the DAGs have been parsed, and let them run."""
+        deadline = time.monotonic() + START_SECONDS
+        while missing := set(dag_ids) - {dag["dag_id"] for dag in self.get("/api/v2/dags")["dags"]}:
+            assert time.monotonic() < deadline, f"not parsed: {missing}; {self.get('/api/v2/importErrors')}"
+            time.sleep(0.5)
+        for dag_id in dag_ids:
+            self.call("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False})
+
+    def trigger(self, dag_id: str, conf: dict[str, Any]) -> Run:
+        """Trigger a DAG with a filled form, as the trigger button does."""
+        body = {"conf": conf, "logical_date": None}
+        return Run(self, dag_id, self.call("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
+
+    def _environment(self, passwords: Path) -> dict[str, str]:
+        bundle = "airflow.dag_processing.bundles.local.LocalDagBundle"
+        listed = [
+            {"name": name, "classpath": bundle, "kwargs": {"path": str(path), "refresh_interval": 5}}
+            for name, path in self._bundles.items()
+        ]
+        ours = {
+            # standalone starts its parts by the name "airflow".
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+            "AIRFLOW_HOME": self.home,
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__PARALLELISM": "2",
+            "AIRFLOW__CORE__PLUGINS_FOLDER": self.home / "plugins",
+            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": passwords,
+            "AIRFLOW__API__PORT": self.url.rpartition(":")[2],
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__API_AUTH__JWT_SECRET": "a-secret-of-the-system-tests-and-of-nothing-else-anywhere",
+            "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(listed),
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(_free_port()),
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(_free_port()),
+            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        }
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+        return inherited | {name: str(value) for name, value in ours.items()} | self._settings
+
+    def _is_well(self) -> bool:
+        try:
+            health = httpx.get(f"{self.url}/api/v2/monitor/health", timeout=5).json()
+            parts = ("metadatabase", "scheduler", "dag_processor")
+            if any(health[part]["status"] != "healthy" for part in parts):
+                return False
+            login = {"username": "admin", "password": PASSWORD}
+            self.token = httpx.post(f"{self.url}/auth/token", json=login, timeout=5).json()["access_token"]
+        except (httpx.HTTPError, ValueError, KeyError):
+            return False
+        return True
+
+
+class Run:
+    """One DAG run."""
+
+    def __init__(self, airflow: Standalone, dag_id: str, run_id: str) -> None:
+        self._airflow = airflow
+        self.dag_id = dag_id
+        self.run_id = run_id
+        self._path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}"
+
+    def wait(self) -> str:
+        """Wait until the run has ended and return its state."""
+        deadline = time.monotonic() + RUN_SECONDS
+        while (state := self._airflow.get(self._path)["state"]) not in ("success", "failed"):
+            assert time.monotonic() < deadline, f"{self.dag_id} is still {state}: {self.states()}"
+            time.sleep(0.5)
+        return str(state)
+
+    def states(self) -> dict[str, str]:
+        """Return the state of each task."""
+        tasks = self._airflow.get(f"{self._path}/taskInstances")["task_instances"]
+        return {task["task_id"]: task["state"] for task in tasks}
+
+    def result(self, task_id: str) -> Any:
+        """Return what a task returned."""
+        path = f"{self._path}/taskInstances/{task_id}/xcomEntries/return_value"
+        return self._airflow.get(path, deserialize=True)["value"]
+
+    def log(self, task_id: str) -> str:
+        """Return the log of a task's first try."""
+        path = f"{self._path}/taskInstances/{task_id}/logs/1"
+        lines = self._airflow.get(path, full_content=True)["content"]
+        return "\n".join(json.dumps(line) for line in lines)
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
