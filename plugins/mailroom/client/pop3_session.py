@@ -7,9 +7,9 @@ in :mod:`mailroom.client.pop3`.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 
+from mailroom.client.pop3_window import Window
 from mailroom.client.transport import Transport
 from mailroom.exceptions import (
     CommandRejected,
@@ -20,18 +20,7 @@ from mailroom.exceptions import (
 from mailroom.model import Endpoint
 from mailroom.protocol.pop3 import Answer, Challenge, Content, Event, Pop3Parser, Status, serialise_command
 
-__all__ = ["MAX_WORDS", "WINDOW_COMMANDS", "WINDOW_OCTETS", "Pop3Session"]
-
-WINDOW_COMMANDS = 1000
-"""Most commands in flight. All their lines together fit any kernel's socket buffers, so that sending
-never waits for a server that waits for us to read."""
-
-WINDOW_OCTETS = 8 * 1024 * 1024
-"""Octets of answers asked for ahead: above bandwidth times delay of a fast line, and what an
-abandoned fetch has to read away at most, as far as sizes were stated rightly."""
-
-UNKNOWN_OCTETS = 64 * 1024
-"""What a message is taken for whose size was not stated."""
+__all__ = ["MAX_WORDS", "Pop3Session"]
 
 MAX_WORDS = 200
 """How many characters of a server's text an error quotes."""
@@ -119,27 +108,20 @@ class Pop3Session:
         :param sizes: octets expected of each number; a wrong size costs speed only.
         :raises LocalProtocolError: if it is resumed after another command was sent.
         """
-        commands, octets = (WINDOW_COMMANDS, WINDOW_OCTETS) if self.pipelines else (1, UNKNOWN_OCTETS)
         line = f"{command}\r\n".encode()
         source = iter(numbers)
-        flying: deque[tuple[int, int]] = deque()
-        load = 0
         self._settle()
         turn = self._turn
+        window = Window(sizes, pipelined=self.pipelines)
         while True:
-            if len(flying) <= commands // 2 and (load <= octets // 2 or not flying):
-                batch = _take_batch(source, sizes, commands - len(flying), octets - load)
-                if batch:
-                    self._write(b"".join([line % number for number, _ in batch]), [answer] * len(batch))
-                    flying += batch
-                    load += sum(size for _, size in batch)
-            if not flying:
+            if batch := window.take(source):
+                self._write(b"".join([line % number for number in batch]), [answer] * len(batch))
+            if not window:
                 return
-            number, size = flying[0]
+            number = window.first
             event = self.read_event()
             if not isinstance(event, Content) or event.is_last:
-                flying.popleft()
-                load -= size
+                window.land()
             yield number, event
             if self._turn != turn:
                 raise LocalProtocolError(f"{command} was resumed after another command was sent.")
@@ -215,17 +197,3 @@ class Pop3Session:
         if not isinstance(event, Status):
             raise LocalProtocolError("The parser gave a challenge for a block.")
         return event
-
-
-def _take_batch(
-    source: Iterator[int], sizes: Mapping[int, int], commands: int, octets: int
-) -> list[tuple[int, int]]:
-    """Take the next numbers, at least one, as many as fit into the window, each with its expected size."""
-    batch: list[tuple[int, int]] = []
-    for number in source:
-        size = sizes.get(number, UNKNOWN_OCTETS)
-        batch.append((number, size))
-        octets -= size
-        if octets <= 0 or len(batch) >= commands:
-            break
-    return batch

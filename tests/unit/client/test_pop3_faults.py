@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailroom.client.pop3 import Pop3Client
-from mailroom.client.pop3_session import WINDOW_COMMANDS
+from mailroom.client.pop3_window import MAX_COMMANDS
 from mailroom.client.spool import SPOOL_OCTETS
 from mailroom.exceptions import (
     CommandRejected,
@@ -64,11 +64,11 @@ def test_without_pipelining_one_command_waits_at_a_time(spool: SpoolFactory) -> 
 
 def test_window_is_bounded(spool: SpoolFactory) -> None:
     """More messages than a window holds arrive in order, and never more commands wait than it allows."""
-    drop = maildrop(3 * WINDOW_COMMANDS)
+    drop = maildrop(2 * MAX_COMMANDS)
     with Pop3Server(drop) as server, Pop3Client.connect(server.endpoint()) as client:
         numbers = [message.number for message in client.list_messages().messages]
         assert [r.number for r in client.retrieve(numbers, spool) if r.body] == numbers
-        assert 1 < server.unanswered <= WINDOW_COMMANDS
+        assert 1 < server.unanswered <= MAX_COMMANDS
         assert list(client.delete(numbers).values()) == [None] * len(numbers)
         client.quit()
     assert drop.messages == []
