@@ -31,6 +31,7 @@ class Keep(enum.Enum):
     NOT_VERIFIED = "archived copy missing or damaged"
     DIFFERS = "answers differently"
     GONE = "no longer on the server"
+    AMBIGUOUS = "shares its UIDL with another"
     OVER_FRACTION = "over max_fraction"
 
 

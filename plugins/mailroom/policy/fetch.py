@@ -36,6 +36,7 @@ __all__ = [
     "Listed",
     "Retrieval",
     "Why",
+    "may_be_there",
     "plan_fetch",
     "shared_uidls",
     "uidl_of_content",
@@ -149,6 +150,11 @@ class FetchPlan:
     due: tuple[Candidate, ...] = ()
     listed_again: tuple[LocationRow, ...] = ()
     left: int = 0
+
+
+def may_be_there(row: LocationRow) -> bool:
+    """Return whether the message of a row may be on the server, listed or hidden by a window."""
+    return row.sha256 is not None and (row.change.is_live or row.change is Change.NOT_LISTED)
 
 
 def shared_uidls(messages: Iterable[Listed]) -> frozenset[str]:

@@ -1,0 +1,52 @@
+"""Raw objects read back before anything is deleted on a server.
+
+Here: reading each object whole, comparing its SHA-256 with its name, and taking the
+header fields of what was read. Not here: what follows from it (``policy.deletion``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+
+from mailroom.archive import Archive
+from mailroom.exceptions import IntegrityError
+from mailroom.message import fingerprint_of_header
+from mailroom.policy.proof import ArchivedCopy
+
+__all__ = ["MAX_HEADER_OCTETS", "READERS", "read_copies"]
+
+READERS = 8
+"""Threads that read back; object stores answer slowly, and hashing leaves the interpreter's lock."""
+
+MAX_HEADER_OCTETS = 4 * 1024 * 1024
+"""How much of an object is looked through for its header; as much as TOP may answer."""
+
+HEADER_END = b"\r\n\r\n"
+
+
+def read_copies(archive: Archive, digests: Collection[str]) -> dict[str, ArchivedCopy]:
+    """Read the raw objects of these SHA-256 digests back and say whether they are whole.
+
+    One that is missing or is not what its name says is not intact; nothing is raised for it.
+
+    :raises StoreUnavailable: if the store cannot be read.
+    """
+    wanted = sorted(set(digests))
+    if not wanted:
+        return {}
+    with ThreadPoolExecutor(min(READERS, len(wanted)), thread_name_prefix="read-back") as readers:
+        return dict(zip(wanted, readers.map(lambda digest: _read_copy(archive, digest), wanted), strict=True))
+
+
+def _read_copy(archive: Archive, digest: str) -> ArchivedCopy:
+    try:
+        with archive.raw.mapped(digest) as content:
+            if hashlib.sha256(content).hexdigest() != digest:
+                return ArchivedCopy(is_intact=False)
+            end = content.find(HEADER_END, 0, MAX_HEADER_OCTETS)
+            header = bytes(content[: end + len(HEADER_END) if end >= 0 else MAX_HEADER_OCTETS])
+    except IntegrityError:
+        return ArchivedCopy(is_intact=False)
+    return ArchivedCopy(is_intact=True, fingerprint=fingerprint_of_header(header))

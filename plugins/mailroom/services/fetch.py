@@ -1,0 +1,60 @@
+"""POP3 fetch: a whole maildrop into the archive, in one of three modes.
+
+Here: the service a user calls. Not here: the run (``fetch_run``), the modes
+(``policy.fetch``), the conversation (``client.pop3``). RFC 1939.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+
+from mailroom.archive import Archive
+from mailroom.client.pop3 import Pop3Client
+from mailroom.model import RunContext
+from mailroom.policy.fetch import FetchMode
+from mailroom.services.fetch_report import FetchReport
+from mailroom.services.fetch_run import FetchRun
+from mailroom.services.progress import Progress
+
+__all__ = ["FetchReport", "fetch_maildrop"]
+
+
+def fetch_maildrop(
+    connect: Callable[[], Pop3Client],
+    archive: Archive,
+    context: RunContext,
+    *,
+    mode: FetchMode,
+    now: Callable[[], datetime],
+    progress: Progress,
+    stop: threading.Event,
+) -> FetchReport:
+    """Bring what is new in a POP3 maildrop into the archive, and delete there what the mode says.
+
+    Nothing is deleted before its bytes are durable in the archive and were read back, and
+    nothing counts as deleted before the server confirmed QUIT. One message that cannot be
+    fetched stops no other; it is in the report's failures and is tried again next time.
+
+    :param stop: when set, the batch in hand is finished and committed, and the session ends well.
+    :raises ConnectionLost: if the server cannot be reached, or keeps going away; what was committed stays.
+    :raises AuthenticationFailed: if it refuses the sign-in.
+    :raises ArchiveError: if the archive cannot be read or written.
+    """
+    with archive.writer(context, keep_committed=True) as writer:
+        run = FetchRun(
+            connect=connect,
+            archive=archive,
+            writer=writer,
+            context=context,
+            mode=mode,
+            now=now,
+            progress=progress,
+            stop=stop,
+        )
+        report = run.run()
+        outcome = "interrupted" if report.interrupted else "failed" if report.failures else "succeeded"
+        counts = {k: v for k, v in report.summary().items() if type(v) is int}
+        writer.finish(outcome, counts, report.octets)
+    return report

@@ -1,0 +1,89 @@
+"""Deleting from an IMAP mailbox so that nothing else goes with it.
+
+Here: STORE, the check of what it did, and EXPUNGE. Not here: which messages
+(``policy.deletion``). EXPUNGE removes every message marked \\Deleted, other people's
+as well (RFC 3501 section 6.4.3); UID EXPUNGE only those named (RFC 4315 section 2.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from mailroom.client.imap import ImapClient
+from mailroom.protocol.sequence_set import encode_sequence_set
+
+__all__ = ["Expunged", "delete_messages"]
+
+DELETED = "\\Deleted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expunged:
+    """What became of the messages that were to go.
+
+    :param gone: UIDs that we deleted; what others deleted meanwhile is not among them.
+    :param refusal: why some or all of the others are still there, as the end of a sentence.
+    """
+
+    gone: frozenset[int]
+    refusal: str | None = None
+
+
+def delete_messages(client: ImapClient, uids: Collection[int]) -> Expunged:
+    """Delete these messages of the selected mailbox, and only these.
+
+    Where the server has no UIDPLUS, it is done only while nothing else is marked
+    \\Deleted; otherwise our marks are taken back and nothing is deleted.
+
+    :raises ConnectionLost: if the server goes away; some messages may stay marked \\Deleted.
+    :raises CommandRejected: if it refuses a command.
+    """
+    plan = frozenset(uids)
+    by_uid = client.supports("UIDPLUS")
+    before = _marked(client)
+    if not by_uid and before - plan:
+        return Expunged(gone=frozenset(), refusal=_foreign(len(before - plan)))
+    answered = client.mark_deleted(sorted(plan))
+    strangers = answered - plan - before
+    if strangers:
+        # A server that marks another message than the one named must not be asked to expunge.
+        _take_back(client, (answered | plan) - before)
+        return Expunged(
+            gone=frozenset(),
+            refusal=f"the server marked {len(strangers)} messages that nobody named; all marks were undone",
+        )
+    after = _marked(client)
+    if not by_uid and after - plan:
+        _take_back(client, plan - before)
+        return Expunged(gone=frozenset(), refusal=_foreign(len(after - plan)))
+    marked = after & plan
+    if marked:
+        client.expunge(sorted(marked)) if by_uid else client.expunge_all()
+    remaining = _present(client, plan)
+    if remaining:
+        refusal = f"the server kept {len(remaining)} of {len(plan)} messages that were to go"
+        return Expunged(gone=marked - remaining, refusal=refusal)
+    return Expunged(gone=marked)
+
+
+def _marked(client: ImapClient) -> frozenset[int]:
+    return frozenset(int(uid) for uid in client.search("DELETED"))
+
+
+def _present(client: ImapClient, uids: Collection[int]) -> frozenset[int]:
+    return frozenset(int(uid) for uid in client.search("UID", encode_sequence_set(sorted(uids)))) & frozenset(
+        uids
+    )
+
+
+def _take_back(client: ImapClient, uids: Collection[int]) -> None:
+    if uids:
+        client.store_flags(sorted(uids), remove=(DELETED,))
+
+
+def _foreign(count: int) -> str:
+    return (
+        f"{count} other messages in it are marked \\Deleted and the server has no UIDPLUS, so EXPUNGE would "
+        "take them along: expunge or unmark them first"
+    )

@@ -1,0 +1,313 @@
+"""One POP3 session of a fetch: retrieve what is new, archive it, mark what may go.
+
+Here: the order that makes it safe. A message is archived and committed (``flush``) before
+its DELE is sent; that its deletion is recorded only after QUIT is ``maildrop_deletion``.
+Not here: how many sessions a run takes (``fetch``), what to retrieve (``policy.fetch``).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import islice
+
+from mailroom.archive import Archive, ArchiveWriter, Described, MaildropState
+from mailroom.client.pop3 import Pop3Client
+from mailroom.model import Body, Change, LocationRow, RunContext
+from mailroom.policy.deletion import Candidate, DeletionPlan, Keep
+from mailroom.policy.fetch import (
+    FetchMode,
+    FetchPlan,
+    Retrieval,
+    Why,
+    plan_fetch,
+    shared_uidls,
+    uidl_of_content,
+)
+from mailroom.services.contents import identities_of
+from mailroom.services.maildrop_deletion import MaildropDeletion, digest_of, discard
+from mailroom.services.maildrop_identity import NamedListing
+from mailroom.services.maildrop_ledger import MaildropLedger
+from mailroom.services.progress import Progress
+
+__all__ = ["MaildropSession", "SessionTally"]
+
+PLAN_MESSAGES = 10_000
+"""How many listed messages are planned at a time, so that rows of the archive do not fill memory."""
+
+BATCH_MESSAGES = 500
+BATCH_OCTETS = 32 * 1024 * 1024
+"""How much is retrieved between two looks at the stop signal and, where it deletes, two commits."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class SessionTally:
+    """What one session did.
+
+    :param left: known messages that stay on the server as they are.
+    :param listed_again: messages that were missing from an earlier listing.
+    :param differing: messages under a known UIDL that turned out to be others.
+    :param damaged: messages that stay because their archived copy is missing or damaged.
+    :param errors: size and the server's words for each message not delivered, by its name.
+    :param nameless_errors: the same for messages that have no name.
+    :param in_flight: the message that the server was to send next.
+    :param tried: names of messages that need no second look in this run.
+    :param contents: digests, as names, of messages that only content can name.
+    :param superseded: live rows whose UIDL now stands for other bytes.
+    """
+
+    retrieved: int = 0
+    octets: int = 0
+    added: int = 0
+    left: int = 0
+    listed_again: int = 0
+    differing: int = 0
+    damaged: int = 0
+    errors: dict[str, tuple[int, str]] = field(default_factory=dict)
+    nameless_errors: list[str] = field(default_factory=list)
+    in_flight: Retrieval | None = None
+    tried: set[str] = field(default_factory=set)
+    contents: set[str] = field(default_factory=set)
+    superseded: list[LocationRow] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Arrival:
+    """A message of the batch in hand: its row where it is known already, else what to find its row by."""
+
+    item: Retrieval
+    uidl: str
+    digest: str | None
+    row: LocationRow | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class MaildropSession:
+    """One listing, worked off.
+
+    :param state: what the archive knew of the maildrop when the session began.
+    :param expected: archived messages that may come in under other bytes; what this listing adds is put in.
+    :param passed_over: names that this run has dealt with already.
+    """
+
+    client: Pop3Client
+    archive: Archive
+    writer: ArchiveWriter
+    context: RunContext
+    mode: FetchMode
+    now: Callable[[], datetime]
+    progress: Progress
+    stop: threading.Event
+    ledger: MaildropLedger
+    state: MaildropState
+    listing: NamedListing
+    expected: dict[str, list[Described]]
+    passed_over: frozenset[str] = frozenset()
+    tally: SessionTally = field(default_factory=SessionTally)
+    deletion: MaildropDeletion = field(init=False)
+    _sizes: dict[int, int] = field(init=False)
+    _added: set[tuple[str, str]] = field(init=False, default_factory=set)
+    _seen: dict[str, set[str]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Prepare the deletions, none so far."""
+        self.deletion = MaildropDeletion(self.client, self.archive)
+        self._sizes = {message.number: message.octets for message in self.listing.messages}
+
+    def work(self) -> None:
+        """Retrieve, archive and mark for deletion, batch by batch, until done or told to stop.
+
+        :raises ConnectionLost: if the server goes away; ``tally.in_flight`` names what it was sending.
+        """
+        shared = shared_uidls(self.listing.messages)
+        waiting = (m for m in self.listing.messages if m.uidl not in self.passed_over)
+        while part := list(islice(waiting, PLAN_MESSAGES)):
+            rows = self.state.rows({m.uidl for m in part if m.uidl is not None})
+            plan = plan_fetch(part, rows, self.mode, self.now(), shared=shared)
+            self._work_off(plan, rows)
+            if self.stop.is_set():
+                return
+        self.tally.superseded = list(self._superseded())
+
+    def _work_off(self, plan: FetchPlan, rows: Mapping[str, Sequence[LocationRow]]) -> None:
+        """Apply the plan for one part of the listing."""
+        self.tally.left += plan.left
+        self.tally.listed_again += self.ledger.record(plan.listed_again, Change.ADDED)
+        again = {i.uidl for i in plan.retrieve if i.why is not Why.NEW and i.uidl in rows}
+        if again:
+            known = (row for uidl in again for row in rows[uidl or ""])
+            self.expected.update(identities_of(self.archive, known))
+            self.writer.expect(self.expected)
+        self._retrieve_all(plan.retrieve, rows)
+        if not self.stop.is_set():
+            self._retrieve_all(self._delete_earlier(plan.due), rows)
+        self.writer.flush()
+
+    def _retrieve_all(self, items: Sequence[Retrieval], rows: Mapping[str, Sequence[LocationRow]]) -> None:
+        for batch in _in_batches(items):
+            if self.stop.is_set():
+                return
+            arrivals = self._retrieve(batch, rows)
+            if self.mode.deletes or any(arrival.item.why is not Why.NEW for arrival in arrivals):
+                self._settle(arrivals, self.writer.flush())
+
+    def _retrieve(
+        self, batch: Sequence[Retrieval], rows: Mapping[str, Sequence[LocationRow]]
+    ) -> list[_Arrival]:
+        """Retrieve one batch into the archive; what the server refuses becomes an error of the tally."""
+        arrivals: list[_Arrival] = []
+        tally = self.tally
+        following = iter([*batch[1:], None])
+        tally.in_flight = batch[0]
+        answers = self.client.retrieve([item.number for item in batch], self.archive.new_spool)
+        for item, retrieved in zip(batch, answers, strict=True):
+            if retrieved.body is None:
+                self._refuse(item, retrieved.error or "no reason given")
+            else:
+                tally.retrieved += 1
+                tally.octets += retrieved.body.octets
+                arrivals.append(self._take(item, retrieved.body, rows))
+                self.progress.advance(1, retrieved.body.octets)
+            tally.in_flight = next(following)
+        return arrivals
+
+    def _refuse(self, item: Retrieval, error: str) -> None:
+        _log.warning("message %r of %s was not delivered: %s", item.uidl, self.context.account, error)
+        if item.uidl is None:
+            self.tally.nameless_errors.append(error)
+        else:
+            self.tally.errors[item.uidl] = (item.octets, error)
+            self.tally.tried.add(item.uidl)
+
+    def _take(self, item: Retrieval, body: Body, rows: Mapping[str, Sequence[LocationRow]]) -> _Arrival:
+        """Hand one message to the archive, unless it turns out to be one that is known at this place."""
+        if item.why is Why.NEW and item.uidl is not None:
+            self._add(item.uidl, item.octets, body)
+            return _Arrival(item=item, uidl=item.uidl, digest=None)
+        digest = digest_of(body)
+        known: Sequence[LocationRow]
+        if item.uidl is None:
+            uidl = uidl_of_content(digest)
+            self.tally.contents.add(uidl)
+            known = self.state.rows({uidl}).get(uidl, ())
+        else:
+            uidl, known = item.uidl, rows.get(item.uidl, ())
+        row = next((row for row in known if _is_same(item, digest, row)), None)
+        if row is not None or (uidl, digest) in self._added:
+            discard(body)
+        else:
+            self._added.add((uidl, digest))
+            self._add(uidl, item.octets, replace(body, sha256=digest))
+        return _Arrival(item=item, uidl=uidl, digest=digest, row=row)
+
+    def _add(self, uidl: str, octets: int, body: Body) -> None:
+        self.writer.add(body, self.ledger.new_row(uidl, octets, body.sha256, Change.ADDED))
+        self.tally.added += 1
+
+    def _settle(self, arrivals: Sequence[_Arrival], committed: Sequence[LocationRow]) -> None:
+        """Look a committed batch up in what the archive says it stored, and mark what may go."""
+        by_uidl: dict[str | None, dict[str | None, LocationRow]] = {}
+        for stored in committed:
+            by_uidl.setdefault(stored.uidl, {})[stored.sha256] = stored
+        found: list[tuple[_Arrival, LocationRow]] = []
+        for arrival in arrivals:
+            row = arrival.row or _row_of(arrival, by_uidl.get(arrival.uidl, {}))
+            if row is None:
+                continue
+            if arrival.item.why is not Why.NEW:
+                self._seen.setdefault(arrival.uidl, set()).add(row.sha256 or "")
+            if arrival.item.why is Why.DIFFERS and arrival.row is None:
+                self._report_different(arrival)
+            else:
+                found.append((arrival, row))
+        self._delete_retrieved(found)
+
+    def _report_different(self, arrival: _Arrival) -> None:
+        self.tally.differing += 1
+        self.tally.tried.add(arrival.uidl)
+        _log.warning(
+            "message %r of %s is not the one archived under this UIDL: archived as well, kept on the server",
+            arrival.uidl,
+            self.context.account,
+        )
+
+    def _delete_retrieved(self, found: Sequence[tuple[_Arrival, LocationRow]]) -> None:
+        now = self.now()
+        cutoff = self.mode.cutoff(now)
+        if cutoff is None:
+            return
+        candidates = [
+            Candidate(key=arrival.item.number, row=row, since=row.archived_at)
+            for arrival, row in found
+            if self.mode.is_due(row.archived_at, now)
+        ]
+        self.tally.left += len(found) - len(candidates)
+        self._count_kept(self.deletion.mark_retrieved(candidates, cutoff=cutoff))
+
+    def _delete_earlier(self, due: Sequence[Candidate]) -> list[Retrieval]:
+        """Mark what earlier sessions archived and proves it; return what answered differently."""
+        cutoff = self.mode.cutoff(self.now())
+        if cutoff is None or not due:
+            return []
+        again: list[Retrieval] = []
+        self.writer.secure()
+        for plan in self.deletion.prove_and_mark(due, self._sizes, cutoff=cutoff):
+            self._count_kept(plan)
+            for decision in plan.kept_for(Keep.DIFFERS):
+                number, row = decision.candidate.key, decision.candidate.row
+                again.append(
+                    Retrieval(number=number, octets=self._sizes[number], uidl=row.uidl, why=Why.DIFFERS)
+                )
+            if self.stop.is_set():
+                break
+        return again
+
+    def _count_kept(self, plan: DeletionPlan) -> None:
+        """Note what stays although it is due; it needs no second look in this run."""
+        self.tally.damaged += plan.kept()[Keep.NOT_VERIFIED]
+        self.tally.tried |= {d.candidate.row.uidl or "" for d in plan.decisions if d.keep is not None}
+
+    def _superseded(self) -> Iterator[LocationRow]:
+        """Yield live rows of UIDLs whose messages were all retrieved, and were other bytes."""
+        for uidl, rows in self.state.rows(set(self._seen)).items():
+            if uidl not in self.tally.errors:
+                for row in rows:
+                    if row.change.is_live and row.sha256 not in self._seen[uidl]:
+                        yield row
+
+
+def _is_same(item: Retrieval, digest: str, row: LocationRow) -> bool:
+    """Return whether a live row stands for a message that was just retrieved, as it is listed now."""
+    if not row.change.is_live:
+        return False
+    return item.uidl is None or (row.sha256 == digest and row.size in (None, item.octets))
+
+
+def _row_of(arrival: _Arrival, stored: Mapping[str | None, LocationRow]) -> LocationRow | None:
+    """Return the committed row of a message: by its digest, else the only one of its UIDL.
+
+    The archive may have stored it as a location of a message whose bytes another server
+    had given differently, so its own digest need not be there.
+    """
+    if arrival.digest in stored:
+        return stored[arrival.digest]
+    return next(iter(stored.values())) if len(stored) == 1 else None
+
+
+def _in_batches(items: Sequence[Retrieval]) -> Iterator[list[Retrieval]]:
+    """Cut what is to be retrieved into batches bounded by count and octets."""
+    batch: list[Retrieval] = []
+    octets = 0
+    for item in items:
+        if batch and (len(batch) >= BATCH_MESSAGES or octets + item.octets > BATCH_OCTETS):
+            yield batch
+            batch, octets = [], 0
+        batch.append(item)
+        octets += item.octets
+    if batch:
+        yield batch

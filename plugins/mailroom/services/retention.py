@@ -1,0 +1,96 @@
+"""N-day deletion on a server: what is older than the rule says, archived and verified.
+
+Here: the service a user calls. Not here: the two conversations (``mailbox_retention``,
+``maildrop_retention``), the rule (``policy.retention``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from datetime import datetime
+
+from mailroom.archive import Archive, ArchiveWriter
+from mailroom.client.imap import ImapClient
+from mailroom.client.pop3 import Pop3Client
+from mailroom.model import RunContext
+from mailroom.policy.retention import RetentionRule
+from mailroom.services.mailbox_retention import MailboxRetention
+from mailroom.services.maildrop_retention import MaildropRetention
+from mailroom.services.progress import Progress
+from mailroom.services.retention_report import FolderRetention, RetentionReport
+
+__all__ = ["FolderRetention", "RetentionReport", "enforce_retention"]
+
+
+def enforce_retention(
+    connect: Callable[[], Pop3Client] | Callable[[], ImapClient],
+    archive: Archive,
+    context: RunContext,
+    *,
+    rule: RetentionRule,
+    dry_run: bool,
+    now: Callable[[], datetime],
+    progress: Progress,
+    stop: threading.Event,
+) -> RetentionReport:
+    """Delete old messages on the server, only those that are provably in the archive.
+
+    Each message is asked again who it is in the session that deletes it, and its archived
+    bytes are read back; whatever is in doubt stays and is counted by its reason.
+
+    :param dry_run: tell what would go; nothing is changed on the server or in the archive.
+    :param stop: when set, the batch in hand is deleted and recorded, and the session ends well.
+    :raises ConfigurationError: if a folder pattern means no folder, or POP3 is asked for what it has not.
+    :raises ConnectionLost: if the server cannot be reached or goes away; what it deleted is recorded.
+    :raises ArchiveError: if the archive cannot be read or written.
+    """
+    folders: list[FolderRetention] = []
+    failures: list[str] = []
+    with contextlib.ExitStack() as stack:
+        writer = None if dry_run else stack.enter_context(archive.writer(context))
+        client: Pop3Client | ImapClient = stack.enter_context(connect())
+        if isinstance(client, Pop3Client):
+            maildrop = MaildropRetention(
+                client=client,
+                archive=archive,
+                writer=writer,
+                context=context,
+                rule=rule,
+                now=now,
+                progress=progress,
+                stop=stop,
+                failures=failures,
+            )
+            folders.append(maildrop.enforce())
+        else:
+            mailboxes = MailboxRetention(
+                client=client,
+                archive=archive,
+                writer=writer,
+                context=context,
+                rule=rule,
+                now=now,
+                progress=progress,
+                stop=stop,
+                failures=failures,
+            )
+            folders.extend(mailboxes.enforce())
+        report = RetentionReport(
+            account=context.account,
+            dry_run=dry_run,
+            folders=tuple(folders),
+            failures=tuple(failures),
+            interrupted=stop.is_set(),
+        )
+        if writer is not None:
+            _finish(writer, report)
+    return report
+
+
+def _finish(writer: ArchiveWriter, report: RetentionReport) -> None:
+    """Record the run with its counts."""
+    outcome = "interrupted" if report.interrupted else "failed" if report.failures else "succeeded"
+    counts = {"deleted": report.deleted, "due": sum(folder.due for folder in report.folders)}
+    writer.finish(outcome, counts, sum(folder.octets for folder in report.folders))

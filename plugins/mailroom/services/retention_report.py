@@ -1,0 +1,134 @@
+"""What retention tells whoever asked for it: a line a folder, reasons for what stayed, failures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from mailroom.policy.deletion import Candidate, DeletionPlan, Keep
+
+__all__ = ["FolderRetention", "RetentionReport", "RetentionTally"]
+
+MAX_FOLDERS_SHOWN = 50
+"""How many folders a summary lists; it has to stay small enough for an XCom."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderRetention:
+    """What became of one folder.
+
+    :param basis: what the days counted from, None where the folder was passed over.
+    :param live: messages the archive knows to be there.
+    :param due: how many of them were old enough.
+    :param deleted: how many were deleted; in a dry run, how many would be.
+    :param octets: their size as the server stated it.
+    :param oldest: the earliest instant that the days of a deleted one counted from.
+    :param kept: how many of the due ones stayed, by reason.
+    :param note: why the folder was passed over.
+    """
+
+    folder: str
+    basis: str | None = None
+    live: int = 0
+    due: int = 0
+    deleted: int = 0
+    octets: int = 0
+    oldest: datetime | None = None
+    newest: datetime | None = None
+    kept: dict[str, int] = field(default_factory=dict)
+    note: str | None = None
+
+    def summary(self) -> dict[str, Any]:
+        """Return what is worth telling as a small JSON object."""
+        found: dict[str, Any] = {"folder": self.folder, "due": self.due, "deleted": self.deleted}
+        if self.deleted:
+            found["octets"] = self.octets
+            found["oldest"] = self.oldest.isoformat() if self.oldest else None
+            found["newest"] = self.newest.isoformat() if self.newest else None
+        if self.kept:
+            found["kept"] = dict(self.kept)
+        if self.basis:
+            found["basis"] = self.basis
+        if self.note:
+            found["note"] = self.note
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionReport:
+    """What retention did, or in a dry run would do."""
+
+    account: str
+    dry_run: bool
+    folders: tuple[FolderRetention, ...] = ()
+    failures: tuple[str, ...] = ()
+    interrupted: bool = False
+
+    @property
+    def deleted(self) -> int:
+        """How many messages were deleted, or would be."""
+        return sum(folder.deleted for folder in self.folders)
+
+    def summary(self) -> dict[str, Any]:
+        """Return counts and the folders where anything was due or passed over, as a small JSON object."""
+        kept: Counter[str] = Counter()
+        for folder in self.folders:
+            kept.update(folder.kept)
+        told = [folder for folder in self.folders if folder.due or folder.note]
+        return {
+            "account": self.account,
+            "dry_run": self.dry_run,
+            "would_delete" if self.dry_run else "deleted": self.deleted,
+            "octets": sum(folder.octets for folder in self.folders),
+            "due": sum(folder.due for folder in self.folders),
+            "kept": dict(kept),
+            "folders": [folder.summary() for folder in told[:MAX_FOLDERS_SHOWN]],
+            "folders_not_shown": max(0, len(told) - MAX_FOLDERS_SHOWN),
+            "failed": len(self.failures),
+            "interrupted": self.interrupted,
+        }
+
+
+@dataclass(slots=True, kw_only=True)
+class RetentionTally:
+    """The counts of one folder while it is worked off."""
+
+    folder: str
+    basis: str
+    live: int
+    due: int = 0
+    deleted: int = 0
+    octets: int = 0
+    oldest: datetime | None = None
+    newest: datetime | None = None
+    kept: Counter[Keep] = field(default_factory=Counter)
+
+    def keep(self, plan: DeletionPlan) -> None:
+        """Count what a plan keeps; what is too young was never due."""
+        kept = plan.kept()
+        self.due += len(plan.decisions) - kept[Keep.TOO_YOUNG]
+        self.kept += kept
+
+    def delete(self, candidate: Candidate) -> None:
+        """Count one message as deleted."""
+        self.deleted += 1
+        self.octets += candidate.row.size or 0
+        if candidate.since is not None:
+            self.oldest = min(self.oldest or candidate.since, candidate.since)
+            self.newest = max(self.newest or candidate.since, candidate.since)
+
+    def result(self) -> FolderRetention:
+        """Return the counts as they are now."""
+        return FolderRetention(
+            folder=self.folder,
+            basis=self.basis,
+            live=self.live,
+            due=self.due,
+            deleted=self.deleted,
+            octets=self.octets,
+            oldest=self.oldest,
+            newest=self.newest,
+            kept={keep.value: n for keep, n in self.kept.items() if n and keep is not Keep.TOO_YOUNG},
+        )

@@ -1,0 +1,129 @@
+"""Retention over POP3: the one folder there is, counted from archiving."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mailroom.client.pop3 import Pop3Client
+from mailroom.exceptions import ConfigurationError
+from mailroom.model import MailProtocol
+from mailroom.policy.retention import Basis, RetentionRule
+from tests.integration.runs import Account, days, digest
+from tests.support.dovecot import Dovecot
+from tests.support.mail import make_message
+from tests.support.maildir import Stored
+from tests.support.pop3_server import Maildrop, Pop3Server
+
+MAIL = [make_message(subject=f"Mensaje {number}", text=f"Texto {number}\n") for number in range(6)]
+WEEK = RetentionRule(older_than=days(7))
+
+
+@pytest.fixture
+def account(dovecot: Dovecot, user: str, archive_root: Path) -> Account:
+    """Three messages archived today and three eight days ago."""
+    made = Account(archive_root, dovecot.endpoint(user, MailProtocol.POP3))
+    dovecot.fill(user, [Stored(content=content) for content in MAIL[:3]])
+    made.fetch()
+    made.wait(days(8))
+    dovecot.fill(user, [Stored(content=content) for content in MAIL[3:]])
+    made.fetch()
+    return made
+
+
+def listed(account: Account) -> int:
+    with Pop3Client.connect(account.endpoint) as client:
+        return len(client.list_messages().messages)
+
+
+def test_messages_archived_long_enough_go(account: Account) -> None:
+    """Each proves by its header that it is the archived one; the deletion is recorded."""
+    report = account.retain(WEEK)
+    assert (report.deleted, report.failures, listed(account)) == (3, (), 3)
+    assert account.changes().count("deleted_by_retention") == 3
+    assert report.folders[0].basis == "archived"
+
+
+def test_second_run_finds_nothing_to_do(account: Account) -> None:
+    """A plan after it was applied is empty."""
+    account.retain(WEEK)
+    before = account.history()
+    assert account.retain(WEEK).deleted == 0
+    assert account.history() == before
+
+
+def test_fetch_after_retention_has_nothing_to_correct(account: Account) -> None:
+    """What retention recorded is what the server says."""
+    account.retain(WEEK)
+    before = account.history()
+    account.fetch()
+    assert account.history() == before
+
+
+def test_dry_run_changes_nothing(account: Account) -> None:
+    """It tells the same number as the real run."""
+    before = account.history()
+    assert account.retain(WEEK, dry_run=True).deleted == 3
+    assert listed(account) == 6
+    assert account.history() == before
+
+
+def test_fraction_takes_the_oldest(account: Account) -> None:
+    """A third of six is two."""
+    report = account.retain(RetentionRule(older_than=days(7), max_fraction=0.34))
+    assert (report.deleted, report.folders[0].kept) == (2, {"over max_fraction": 1})
+
+
+def test_damaged_archived_copy_keeps_the_message(account: Account) -> None:
+    """The archived bytes are read back before anything goes."""
+    name = digest(MAIL[0])
+    (account.root / "raw" / name[:2] / f"{name}.eml").unlink()
+    report = account.retain(WEEK)
+    assert (report.deleted, report.folders[0].kept) == (2, {"archived copy missing or damaged": 1})
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        RetentionRule(older_than=days(7), basis=Basis.INTERNAL),
+        RetentionRule(older_than=days(7), basis=Basis.SAVED),
+        RetentionRule(older_than=days(7), folders=("Trash",)),
+    ],
+    ids=["internal", "saved", "folder"],
+)
+def test_what_needs_imap_is_refused(account: Account, rule: RetentionRule) -> None:
+    """The sentence says to use an imap connection; nothing is deleted."""
+    with pytest.raises(ConfigurationError, match="imap connection"):
+        account.retain(rule)
+    assert listed(account) == 6
+
+
+def test_maildrop_that_was_never_fetched_is_passed_over(
+    dovecot: Dovecot, account: Account, tmp_path: Path
+) -> None:
+    """It is told, and nothing goes."""
+    other = Account(tmp_path / "other", account.endpoint)
+    report = other.retain(WEEK)
+    assert report.folders[0].note is not None
+    assert "fetch it first" in report.folders[0].note
+    assert listed(account) == 6
+
+
+def test_odd_server(archive_root: Path) -> None:
+    """Shared UIDLs are kept, a message that answers differently is kept, a failed QUIT records nothing."""
+    maildrop = Maildrop(messages=[("same", MAIL[0]), ("same", MAIL[1]), ("u2", MAIL[2]), ("u3", MAIL[3])])
+    with Pop3Server(maildrop) as server:
+        account = Account(archive_root, server.endpoint())
+        account.fetch()
+        account.wait(days(8))
+        other = MAIL[3].replace(b"Message-ID: <", b"Message-ID: <x").replace(b"mail.ex", b"ail.ex")
+        maildrop.messages[3] = ("u3", other)
+        maildrop.quit_answer = "-ERR disk full"
+        report = account.retain(WEEK)
+        assert (report.deleted, len(report.failures), len(maildrop.messages)) == (0, 1, 4)
+        maildrop.quit_answer = "+OK"
+        report = account.retain(WEEK)
+        kept = report.folders[0].kept
+        assert (report.deleted, len(maildrop.messages)) == (1, 3)
+        assert kept == {"shares its UIDL with another": 2, "answers differently": 1}
