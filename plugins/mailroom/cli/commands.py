@@ -32,12 +32,11 @@ def fetch(options: argparse.Namespace, terminal: Terminal, stop: threading.Event
     from mailroom.policy.fetch import FetchMode
     from mailroom.services.fetch import fetch_maildrop
 
-    keeps_a_copy = not options.delete and options.delete_after is None
     report = fetch_maildrop(
         _pop3(endpoint),
         Archive(options.archive),
         _context("fetch", account_name(options, endpoint)),
-        mode=FetchMode(leave_on_server=keeps_a_copy, delete_after=options.delete_after),
+        mode=FetchMode(leave_on_server=not options.delete, delete_after=options.delete_after),
         now=_now,
         progress=terminal.progress(),
         stop=stop,
