@@ -64,6 +64,7 @@ def test_plugin_registers_once_from_the_folder(with_entry_point: bool, tmp_path:
     """The repository's folder alone is enough, and beside the installed distribution it counts once."""
     found = loaded(REPOSITORY / "plugins", with_entry_point=with_entry_point, tmp_path=tmp_path)
     assert found["sources"] == ["$PLUGINS_FOLDER/mailroom_plugin.py"]
+    assert found["errors"] == {}
     assert found["bare"] == []
 
 
