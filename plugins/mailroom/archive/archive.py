@@ -176,7 +176,7 @@ class Archive:
         :param equal: text columns and the value they must have.
         :raises StoreUnavailable: where the archive cannot be read.
         """
-        from mailroom.archive.tables import aligned
+        from mailroom.archive.data_files import aligned
 
         wanted = self.schema(name, columns)
         for piece in self.reader(name).scan(wanted.names, equal=equal):

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["Halves", "halves", "halves_of"]
+__all__ = ["DigestSet", "Halves", "halves", "halves_of"]
 
 Halves = tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]
 """The first and the second 64 bits of each digest."""
@@ -44,3 +44,38 @@ def halves(column: pa.Array | pa.ChunkedArray) -> Halves:
 def halves_of(digest: str) -> tuple[int, int]:
     """Return the first 128 bits of one hex digest."""
     return int(digest[:16], 16), int(digest[16:32], 16)
+
+
+class DigestSet:
+    """Distinct digests, sorted for bisection.
+
+    :ivar order: for each digest, its number among those given.
+    """
+
+    def __init__(self, first: npt.NDArray[np.uint64], second: npt.NDArray[np.uint64]) -> None:
+        order = np.lexsort((second, first))
+        first, second = first[order], second[order]
+        once = np.ones(len(first), dtype=bool)
+        once[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
+        self.first, self.second = first[once], second[once]
+        self.order = order[once]
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def find(self, first: npt.NDArray[np.uint64], second: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+        """Return the place of each digest, or -1.
+
+        Where two of the set share their first half, which chance does not bring about, the
+        second of them counts as not there.
+        """
+        if not len(self.first):
+            return np.full(len(first), -1, dtype=np.int64)
+        places = np.minimum(np.searchsorted(self.first, first), len(self.first) - 1)
+        hit = (self.first[places] == first) & (self.second[places] == second)
+        return np.where(hit, places, -1)
+
+    def holds(self, digest: str) -> bool:
+        """Say whether one hex digest is there."""
+        first, second = halves_of(digest)
+        return bool(self.find(np.array([first], np.uint64), np.array([second], np.uint64))[0] >= 0)

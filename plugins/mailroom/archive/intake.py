@@ -10,6 +10,7 @@ goes to ``indexing``. A message that is held already is neither stored nor parse
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import queue
 import threading
@@ -25,6 +26,8 @@ from mailroom.exceptions import ArchiveError
 from mailroom.model import Body
 
 __all__ = ["IN_FLIGHT_OCTETS", "Arrival", "Expected", "Intake", "NewMessage"]
+
+log = logging.getLogger(__name__)
 
 IN_FLIGHT_OCTETS = 24 * 1024 * 1024
 """How much of message contents may wait in memory for disk or parser. Octets."""
@@ -187,13 +190,20 @@ class Intake:
         message = self._claim(arrival, digest, body.octets)
         held = 0 if body.content is None else len(body.content)
         if message is None:
-            if body.path is not None:
+            if arrival.message is None and self._is_cut(digest, body.octets):
+                log.warning("The file of archived message %s was missing or cut; it is written again", digest)
+                self._raw.write(digest, body)
+            elif body.path is not None:
                 os.unlink(body.path)
             self._release(held)
         elif message.expected:
             self._stage(message, body, held)
         else:
             self._store(message, body, held)
+
+    def _is_cut(self, digest: str, octets: int) -> bool:
+        """Say whether an archived message's file is gone or cut; disks only, where asking costs nothing."""
+        return self._raw.local_path(digest) is not None and self._raw.size(digest) != octets
 
     def _claim(self, arrival: Arrival, digest: str, octets: int) -> NewMessage | None:
         """Return the message for this thread to store, or None where that is done or being done."""

@@ -16,8 +16,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mailroom.archive.data_files import DataFile, Slice
 from mailroom.archive.digests import halves
-from mailroom.archive.tables import DataFile, Slice, Table
+from mailroom.archive.tables import Table
 from mailroom.model import Change, MailProtocol
 
 __all__ = ["CHANGES", "Places", "RowReader", "Rows", "Vocabulary"]

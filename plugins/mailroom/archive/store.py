@@ -20,7 +20,7 @@ from mailroom.archive.durability import DiskSync, Durability, find_syncfs
 from mailroom.archive.failures import translated
 from mailroom.exceptions import ConfigurationError
 
-__all__ = ["LocalStore", "Root", "Store", "open_store"]
+__all__ = ["LocalStore", "Root", "Store", "open_file_system", "open_store"]
 
 Root = str | os.PathLike[str] | Any
 """A path, a URL, or an object with ``fs``, ``path`` and ``protocol`` (UPath, ObjectStoragePath).
@@ -131,18 +131,36 @@ def open_store(root: Root, storage_options: Mapping[str, Any] | None = None) -> 
         ``deltalake``, where the root brings a file system of its own that is signed in already.
     :raises ConfigurationError: where the root names no place that can hold an archive.
     """
+    found = open_file_system(root, storage_options)
+    if isinstance(found, LocalStore):
+        return found
+    from mailroom.archive.object_store import ObjectStore
+
+    filesystem, path, scheme = found
+    brings_its_own = hasattr(root, "fs")
+    return ObjectStore(filesystem, path, scheme, storage_options if brings_its_own else None)
+
+
+def open_file_system(
+    root: Root, storage_options: Mapping[str, Any] | None = None
+) -> LocalStore | tuple[Any, str, str]:
+    """Return a local folder, or an fsspec file system with the path on it and its scheme.
+
+    :raises ConfigurationError: where the root names no place.
+    :raises StoreUnavailable: where the file system cannot be signed in.
+    """
     if hasattr(root, "fs") and hasattr(root, "path") and hasattr(root, "protocol"):
         if root.protocol in ("", "file", "local"):
             return LocalStore(root.path)
         with translated(f"{root.protocol}://{root.path}"):
-            return _object_store(root.fs, root.path, root.protocol, dict(storage_options or {}))
+            return root.fs, root.path, root.protocol
     text = os.fspath(root)
     scheme, separator, rest = text.partition("://")
     if not separator:
         return LocalStore(os.path.expanduser(text))
     if scheme in ("file", "local"):
         return LocalStore(_local_path(rest))
-    return _open_url(scheme, rest, dict(storage_options or {}))
+    return _open_url(scheme, rest, dict(storage_options or {})), rest, scheme
 
 
 def _local_path(rest: str) -> str:
@@ -156,7 +174,7 @@ def _local_path(rest: str) -> str:
     return path
 
 
-def _open_url(scheme: str, rest: str, options: dict[str, Any]) -> Store:
+def _open_url(scheme: str, rest: str, options: dict[str, Any]) -> Any:
     bucket = rest.partition("/")[0]
     if "@" in bucket and scheme not in ("abfs", "abfss", "az"):
         raise ConfigurationError(
@@ -168,17 +186,10 @@ def _open_url(scheme: str, rest: str, options: dict[str, Any]) -> Store:
     try:
         import fsspec
 
-        filesystem = fsspec.filesystem(scheme, **options)
+        with translated(f"{scheme}://{bucket}"):
+            return fsspec.filesystem(scheme, **options)
     except (ImportError, ValueError) as error:
         raise ConfigurationError(
             f"No file system for {scheme}:// is installed; install airflow-mailroom with the extra for it "
             "(s3, gcs or azure)."
         ) from error
-    with translated(f"{scheme}://{bucket}"):
-        return _object_store(filesystem, rest, scheme, {})
-
-
-def _object_store(filesystem: Any, path: str, scheme: str, delta_options: dict[str, str]) -> Store:
-    from mailroom.archive.object_store import ObjectStore
-
-    return ObjectStore(filesystem, path, scheme, delta_options)

@@ -11,30 +11,27 @@ Data files are written with ``pyarrow.parquet`` and committed by name: appending
 
 from __future__ import annotations
 
-import json
 import random
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
+from mailroom.archive.data_files import DataFile, Slice, group_may_hold, read_slice, write_file
 from mailroom.archive.failures import translate, translated
 from mailroom.archive.schemas import TableSpec
 from mailroom.archive.store import Store
 from mailroom.archive.torn import LINES
 from mailroom.exceptions import StoreUnavailable
 
-__all__ = ["Append", "DataFile", "Slice", "Table", "aligned"]
+__all__ = ["Append", "Table"]
 
 CONFIGURATION = {
     "delta.checkpointInterval": "50",
@@ -49,34 +46,10 @@ MAX_ATTEMPTS = 60
 REOPEN_SECONDS = 600
 """Age after which a table in an object store is opened anew, with fresh credentials. Seconds."""
 
-MAX_BOUND_CHARACTERS = 128
-"""Longer texts are not stated as a file's smallest or largest value."""
-
 TOMBSTONE_HOURS = 24
 """How long a replaced file stays, for readers that still use an older version. Hours."""
 
 _NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataFile:
-    """One Parquet file of a table.
-
-    :param bounds: smallest and largest value of the columns it is stated for.
-    """
-
-    path: str
-    size: int
-    rows: int
-    bounds: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
-
-    def may_hold(self, equal: Mapping[str, str]) -> bool:
-        """Say whether rows with these values can be in the file, as far as its bounds tell."""
-        for column, value in equal.items():
-            low, high = self.bounds.get(column, (None, None))
-            if low is not None and high is not None and not low <= value <= high:
-                return False
-        return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,16 +58,6 @@ class Append:
 
     rows: Iterable[pa.Table]
     transactions: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slice:
-    """Rows of one row group of one file; ``rows`` are their numbers in the group."""
-
-    file: str
-    group: int
-    rows: npt.NDArray[np.int32]
-    table: pa.Table
 
 
 class Table:
@@ -198,7 +161,7 @@ class Table:
         ``deltalake`` takes it for a blind append and would let two of them double rows.
         """
         with translated(self.store.url):
-            file, added = self._write(rows, data_change=False)
+            file, added = write_file(self.store, self.spec, rows, data_change=False)
             stamp = int(time.time() * 1000)
             removed = [RemoveAction(f.path, False, stamp, size=f.size, partition_values={}) for f in old]
             try:
@@ -251,8 +214,8 @@ class Table:
                 continue
             with translated(self.store.url), self.parquet(file) as parquet:
                 for group in range(parquet.metadata.num_row_groups):
-                    if _group_may_hold(parquet.metadata.row_group(group), wanted):
-                        yield _read_slice(parquet, file.path, group, columns, wanted)
+                    if group_may_hold(parquet.metadata.row_group(group), wanted):
+                        yield read_slice(parquet, file.path, group, columns, wanted)
 
     def read_rows(
         self, file: DataFile, group: int, rows: npt.NDArray[np.int32], columns: Sequence[str] | None = None
@@ -261,10 +224,15 @@ class Table:
         with translated(self.store.url), self.parquet(file) as parquet:
             return parquet.read_row_group(group, columns=columns, use_threads=False).take(rows)
 
-    def parquet(self, file: DataFile) -> pq.ParquetFile:
-        """Open a data file."""
+    def parquet(self, file: DataFile, *, check: bool = False) -> pq.ParquetFile:
+        """Open a data file.
+
+        :param check: whether reading compares each page with its checksum.
+        """
         source = self.store.source(f"tables/{self.name}/{file.path}", file.size)
-        return pq.ParquetFile(source, pre_buffer=not isinstance(source, str))
+        return pq.ParquetFile(
+            source, pre_buffer=not isinstance(source, str), page_checksum_verification=check
+        )
 
     def _open(self) -> DeltaTable | None:
         if self._delta is None:
@@ -308,7 +276,7 @@ class Table:
             self._create()
         before = self.version
         with translated(self.store.url):
-            file, added = self._write(wanted.rows, data_change=True)
+            file, added = write_file(self.store, self.spec, wanted.rows, data_change=True)
             transactions = [Transaction(name, number) for name, number in wanted.transactions.items()]
             try:
                 self._commit([added], transactions)
@@ -350,35 +318,6 @@ class Table:
         self.delta.update_incremental()
         self._files = None
 
-    def _write(self, rows: Iterable[pa.Table], *, data_change: bool) -> tuple[DataFile, AddAction]:
-        """Write a new data file; tables of rows become row groups."""
-        path = f"part-{uuid.uuid4()}.parquet"
-        count = 0
-        bounds: dict[str, tuple[Any, Any]] = {}
-        with self.store.create(f"tables/{self.name}/{path}") as sink:
-            with pq.ParquetWriter(
-                sink, self.spec.schema, compression="zstd", use_dictionary=self.spec.repeating, version="2.6"
-            ) as writer:
-                for table in rows:
-                    writer.write_table(table)
-                    count += table.num_rows
-                    _widen(bounds, table, self.spec.bounds)
-            size = sink.tell()
-        stats = json.dumps(_statistics(count, bounds))
-        return (
-            DataFile(path=path, size=size, rows=count, bounds=bounds),
-            AddAction(path, size, {}, int(time.time() * 1000), data_change, stats),
-        )
-
-
-def aligned(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return rows with the columns of a schema; those an older file lacks are null."""
-    columns = [
-        table[f.name].cast(f.type) if f.name in table.column_names else pa.nulls(table.num_rows, f.type)
-        for f in schema
-    ]
-    return pa.table(columns, schema=schema)
-
 
 def _data_files(delta: DeltaTable, bounded: Sequence[str], where: str) -> list[DataFile]:
     with translated(where):
@@ -398,54 +337,3 @@ def _data_files(delta: DeltaTable, bounded: Sequence[str], where: str) -> list[D
             DataFile(path=row["path"], size=row["size_bytes"], rows=row["num_records"] or 0, bounds=bounds)
         )
     return found
-
-
-def _read_slice(
-    parquet: pq.ParquetFile, file: str, group: int, columns: Sequence[str], equal: Mapping[str, str]
-) -> Slice:
-    there = set(parquet.schema_arrow.names)
-    needed = [name for name in dict.fromkeys([*columns, *equal]) if name in there]
-    table = parquet.read_row_group(group, columns=needed, use_threads=False)
-    rows = np.arange(table.num_rows, dtype=np.int32)
-    for column, value in equal.items():
-        hit = pc.fill_null(pc.equal(table[column], value), False)
-        table = table.filter(hit)
-        rows = rows[hit.to_numpy()]
-    return Slice(file=file, group=group, rows=rows, table=table.select([c for c in columns if c in there]))
-
-
-def _group_may_hold(group: Any, equal: Mapping[str, str]) -> bool:
-    if not equal:
-        return True
-    for number in range(group.num_columns):
-        column = group.column(number)
-        value = equal.get(column.path_in_schema)
-        if value is None:
-            continue
-        stats = column.statistics
-        if stats is not None and stats.has_min_max and not stats.min <= value <= stats.max:
-            return False
-    return True
-
-
-def _widen(bounds: dict[str, tuple[Any, Any]], table: pa.Table, columns: Sequence[str]) -> None:
-    for name in columns:
-        found = pc.min_max(table[name])
-        low, high = found["min"].as_py(), found["max"].as_py()
-        if low is None:
-            continue
-        before = bounds.get(name, (low, high))
-        bounds[name] = (min(low, before[0]), max(high, before[1]))
-
-
-def _statistics(rows: int, bounds: Mapping[str, tuple[Any, Any]]) -> dict[str, Any]:
-    short = {
-        name: (low, high)
-        for name, (low, high) in bounds.items()
-        if max(len(low), len(high)) <= MAX_BOUND_CHARACTERS
-    }
-    return {
-        "numRecords": rows,
-        "minValues": {name: low for name, (low, _) in short.items()},
-        "maxValues": {name: high for name, (_, high) in short.items()},
-    }

@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
 
-from mailroom.archive.tables import DataFile, Table, aligned
+from mailroom.archive.data_files import DataFile, aligned
+from mailroom.archive.tables import Table
 
 __all__ = ["EVERY_COMMITS", "keep_up"]
 

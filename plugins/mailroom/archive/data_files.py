@@ -1,0 +1,150 @@
+"""Parquet files of a table: written whole, read column by column.
+
+Belongs here: one file at a time, and what its bounds tell without reading it. Does not
+belong here: which files make up a table (``tables``).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from deltalake.transaction import AddAction
+
+from mailroom.archive.schemas import TableSpec
+from mailroom.archive.store import Store
+
+__all__ = ["DataFile", "Slice", "aligned", "group_may_hold", "read_slice", "write_file"]
+
+MAX_BOUND_CHARACTERS = 128
+"""Longer texts are not stated as a file's smallest or largest value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFile:
+    """One Parquet file of a table.
+
+    :param bounds: smallest and largest value of the columns it is stated for.
+    """
+
+    path: str
+    size: int
+    rows: int
+    bounds: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+
+    def may_hold(self, equal: Mapping[str, str]) -> bool:
+        """Say whether rows with these values can be in the file, as far as its bounds tell."""
+        for column, value in equal.items():
+            low, high = self.bounds.get(column, (None, None))
+            if low is not None and high is not None and not low <= value <= high:
+                return False
+        return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """Rows of one row group of one file; ``rows`` are their numbers in the group."""
+
+    file: str
+    group: int
+    rows: npt.NDArray[np.int32]
+    table: pa.Table
+
+
+def write_file(
+    store: Store, spec: TableSpec, rows: Iterable[pa.Table], *, data_change: bool
+) -> tuple[DataFile, AddAction]:
+    """Write a new data file, and return it and the action that commits it; tables become row groups.
+
+    Pages carry checksums, so that verifying an archive finds a flipped bit in a table too.
+
+    :raises OSError: where the store refuses.
+    """
+    path = f"part-{uuid.uuid4()}.parquet"
+    count = 0
+    bounds: dict[str, tuple[Any, Any]] = {}
+    with store.create(f"tables/{spec.name}/{path}") as sink:
+        with pq.ParquetWriter(
+            sink, spec.schema, compression="zstd", use_dictionary=spec.repeating, write_page_checksum=True
+        ) as writer:
+            for table in rows:
+                writer.write_table(table)
+                count += table.num_rows
+                _widen(bounds, table, spec.bounds)
+        size = sink.tell()
+    stats = json.dumps(_statistics(count, bounds))
+    return (
+        DataFile(path=path, size=size, rows=count, bounds=bounds),
+        AddAction(path, size, {}, int(time.time() * 1000), data_change, stats),
+    )
+
+
+def aligned(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return rows with the columns of a schema; those an older file lacks are null."""
+    columns = [
+        table[f.name].cast(f.type) if f.name in table.column_names else pa.nulls(table.num_rows, f.type)
+        for f in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
+def read_slice(
+    parquet: pq.ParquetFile, file: str, group: int, columns: Sequence[str], equal: Mapping[str, str]
+) -> Slice:
+    """Return the rows of a row group that match; columns an older file lacks are left out."""
+    there = set(parquet.schema_arrow.names)
+    needed = [name for name in dict.fromkeys([*columns, *equal]) if name in there]
+    table = parquet.read_row_group(group, columns=needed, use_threads=False)
+    rows = np.arange(table.num_rows, dtype=np.int32)
+    for column, value in equal.items():
+        hit = pc.fill_null(pc.equal(table[column], value), False)
+        table = table.filter(hit)
+        rows = rows[hit.to_numpy()]
+    return Slice(file=file, group=group, rows=rows, table=table.select([c for c in columns if c in there]))
+
+
+def group_may_hold(group: Any, equal: Mapping[str, str]) -> bool:  # Any: pyarrow's untyped metadata
+    """Say whether rows with these values can be in a row group, as far as its statistics tell."""
+    if not equal:
+        return True
+    for number in range(group.num_columns):
+        column = group.column(number)
+        value = equal.get(column.path_in_schema)
+        if value is None:
+            continue
+        stats = column.statistics
+        if stats is not None and stats.has_min_max and not stats.min <= value <= stats.max:
+            return False
+    return True
+
+
+def _widen(bounds: dict[str, tuple[Any, Any]], table: pa.Table, columns: Sequence[str]) -> None:
+    for name in columns:
+        found = pc.min_max(table[name])
+        low, high = found["min"].as_py(), found["max"].as_py()
+        if low is None:
+            continue
+        before = bounds.get(name, (low, high))
+        bounds[name] = (min(low, before[0]), max(high, before[1]))
+
+
+def _statistics(rows: int, bounds: Mapping[str, tuple[Any, Any]]) -> dict[str, Any]:
+    short = {
+        name: (low, high)
+        for name, (low, high) in bounds.items()
+        if max(len(low), len(high)) <= MAX_BOUND_CHARACTERS
+    }
+    return {
+        "numRecords": rows,
+        "minValues": {name: low for name, (low, _) in short.items()},
+        "maxValues": {name: high for name, (_, high) in short.items()},
+    }
