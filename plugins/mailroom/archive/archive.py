@@ -112,6 +112,15 @@ class Archive:
         places = self._updated_places(account, MailProtocol.IMAP)
         return FolderState(places, account, folder, self._plan_on(account, folder))
 
+    def live_counts(self, account: str) -> dict[str, int]:
+        """Return how many messages of each IMAP folder are on the server as far as is known, as of now.
+
+        :raises StoreUnavailable: where the archive cannot be read.
+        """
+        from mailroom.archive.state import live_counts
+
+        return live_counts(self._updated_places(account, MailProtocol.IMAP))
+
     def maildrop_state(self, account: str) -> MaildropState:
         """Return what is known of one POP3 maildrop, as of now.
 

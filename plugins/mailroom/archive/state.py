@@ -17,7 +17,7 @@ from mailroom.archive.places import CHANGES, Places, RowReader, Rows
 from mailroom.archive.rows import location_rows
 from mailroom.model import Change, LocationRow
 
-__all__ = ["FolderState", "MaildropState"]
+__all__ = ["FolderState", "MaildropState", "live_counts"]
 
 Uids = npt.NDArray[np.int64]
 
@@ -133,6 +133,13 @@ class MaildropState:
 
     def _words(self, numbers: Uids) -> set[str]:
         return {self._uidls.words[number] for number in np.unique(numbers).tolist()}
+
+
+def live_counts(places: Places) -> dict[str, int]:
+    """Return how many messages of each folder are live, those under an older UIDVALIDITY among them."""
+    live = places.rows.folder[_LIVE[places.rows.change]]
+    counts = np.bincount(live, minlength=len(places.folders.words))
+    return dict(zip(places.folders.words, counts.tolist(), strict=True))
 
 
 def _newest_epoch(rows: Rows) -> int | None:
