@@ -2,7 +2,8 @@
 
 One step a line: ``C:`` what the client must send (``*``: any line), ``S:`` what the server
 says (both with CRLF added), ``S~`` octets with escapes as in a bytes literal and nothing added, ``TLS``
-the server's side of a handshake, ``CLOSE`` the server hangs up, ``#`` a comment. Before it
+the server's side of a handshake, ``CLOSE`` the server hangs up, ``#`` a comment. IMAP's clients
+choose their tags: ``C: <1> NOOP`` takes any tag, and ``<1>`` stands for it from there on. Before it
 answers, the player makes sure that the client sent nothing more than the transcript says.
 """
 
@@ -58,6 +59,7 @@ class TranscriptServer:
         with contextlib.ExitStack() as stack:
             stack.callback(lambda: connection.close())
             received = b""
+            tags: dict[str, str] = {}
             for step in self._steps:
                 kind, _, line = step.partition(" ")
                 try:
@@ -67,12 +69,12 @@ class TranscriptServer:
                     elif kind == "CLOSE":
                         return
                     elif kind == "C:":
-                        received = _expect(connection, received, line.encode() + b"\r\n")
+                        received = _expect(connection, received, line, tags)
                     elif received:
                         self._problem = f"the client sent {received!r} too early, before {step!r}"
                         return
                     else:
-                        connection.sendall(_octets(kind, line))
+                        connection.sendall(_octets(kind, _tagged(line, tags)))
                 except (AssertionError, OSError) as error:
                     self._problem = f"at {step!r}: {error!r}"
                     return
@@ -85,11 +87,20 @@ def _octets(kind: str, line: str) -> bytes:
     return line.encode("latin-1").decode("unicode_escape").encode("latin-1")
 
 
-def _expect(connection: socket.socket, received: bytes, line: bytes) -> bytes:
+def _tagged(line: str, tags: dict[str, str]) -> str:
+    for name, tag in tags.items():
+        line = line.replace(name, tag)
+    return line
+
+
+def _expect(connection: socket.socket, received: bytes, line: str, tags: dict[str, str]) -> bytes:
     while b"\n" not in received:
         data = connection.recv(65536)
         assert data, f"the client hung up instead of sending {line!r}"
         received += data
     found, _, rest = received.partition(b"\n")
-    assert line == b"*\r\n" or found + b"\n" == line, f"the client sent {found!r} instead of {line!r}"
+    if line.startswith("<"):
+        tags[line.partition(" ")[0]] = found.partition(b" ")[0].decode()
+    wanted = _tagged(line, tags).encode() + b"\r"
+    assert line == "*" or found == wanted, f"the client sent {found!r} instead of {wanted!r}"
     return rest
