@@ -1,0 +1,165 @@
+"""What happened in the demonstration, told as tables a person enjoys."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from rich.console import Console
+from rich.panel import Panel
+from rich.syntax import Syntax
+from rich.table import Table
+
+from demo import scene
+from demo.mailbox import IMAP_USER, POP3_USER
+from mailroom.archive import Archive
+from tests.support.dovecot import Dovecot
+
+__all__ = ["Story", "folder_counts", "tell"]
+
+QUERY = """\
+SELECT m."from"                 AS supplier,
+       count(*)                 AS invoices,
+       max(m.date)::DATE        AS newest,
+       round(sum(a.size) / 1e3) AS kB
+FROM   attachments a JOIN messages m ON m.sha256 = a.message_sha256
+WHERE  a.content_type = 'application/pdf'
+GROUP  BY 1 ORDER BY 2 DESC, 1 LIMIT 5"""
+
+
+@dataclass(slots=True, kw_only=True)
+class Story:
+    """What each step returned, and what was on the server before and after.
+
+    :param fetches: mode, messages before, what the DAG returned, messages after.
+    """
+
+    days_on_server: int
+    retention_days: int
+    fetches: list[tuple[str, int, dict[str, Any], int]] = field(default_factory=list)
+    mirror: dict[str, Any] = field(default_factory=dict)
+    deliveries: list[dict[str, Any]] = field(default_factory=list)
+    dry_run: dict[str, Any] = field(default_factory=dict)
+    retention: dict[str, Any] = field(default_factory=dict)
+    before: dict[str, int] = field(default_factory=dict)
+    after: dict[str, int] = field(default_factory=dict)
+
+
+def folder_counts(server: Dovecot, user: str) -> dict[str, int]:
+    """Return how many messages each folder holds, as any IMAP client would see it."""
+    with server.mailbox(user) as client:
+        folders = [name for flags, _, name in client.list_folders() if b"\\Noselect" not in flags]
+        return {name: client.folder_status(name, ["MESSAGES"])[b"MESSAGES"] for name in folders}
+
+
+def tell(console: Console, story: Story) -> None:
+    """Print the whole story."""
+    archive = Archive(str(scene.ARCHIVE))
+    console.print()
+    console.print(_fetch_table(story))
+    console.print(_mirror_table(story, archive))
+    console.print(_delivery_table())
+    console.print(_query_panel(archive))
+    console.print(_places(archive))
+
+
+def _fetch_table(story: Story) -> Table:
+    due = date.today() + timedelta(days=story.days_on_server)
+    words = {
+        "keep": "leave a copy",
+        "days": f"leave it {story.days_on_server} days (these until {due:%-d %b})",
+        "none": "leave none",
+    }
+    table = Table(title=f"POP3: {POP3_USER}", title_justify="left", title_style="bold")
+    table.add_column("mode")
+    for name in ("on the server", "fetched", "deleted", "left there"):
+        table.add_column(name, justify="right")
+    for mode, before, summary, after in story.fetches:
+        counts = (before, summary.get("added", 0), before - after, after)
+        table.add_row(words[mode], *(str(count) for count in counts))
+    return table
+
+
+def _mirror_table(story: Story, archive: Archive) -> Table:
+    known = {folder: counts for folder, *counts in _ask(archive, FOLDERS)[1]}
+    table = Table(title=f"IMAP: {IMAP_USER}", title_justify="left", title_style="bold", show_footer=True)
+    rows = [
+        (folder, count, *known.get(folder, (0, 0)), count - story.after[folder], story.after[folder])
+        for folder, count in story.before.items()
+    ]
+    names = (
+        "on the server",
+        "in the archive",
+        "attachments",
+        f"older than {story.retention_days} d: deleted",
+        "left",
+    )
+    table.add_column("folder", footer="together")
+    for number, name in enumerate(names, 1):
+        table.add_column(name, justify="right", footer=str(sum(int(row[number]) for row in rows)))
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    return table
+
+
+FOLDERS = f"""\
+SELECT l.folder, count(DISTINCT l.sha256) AS messages, count(DISTINCT l.sha256 || a.part) AS attachments
+FROM   locations l LEFT JOIN attachments a ON a.message_sha256 = l.sha256 AND a.disposition = 'attachment'
+WHERE  l.account = '{scene.IMAP_ID}' GROUP BY 1"""
+
+
+def _ask(archive: Archive, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Return column names and rows; DuckDB's own reader of Delta tables would have to be downloaded."""
+    with duckdb.connect() as database:
+        for name in ("messages", "attachments", "locations"):
+            database.register(name, archive.read_table(name))
+        found = database.execute(sql)
+        return [column[0] for column in found.description or ()], found.fetchall()
+
+
+def _delivery_table() -> Table:
+    files = sorted(path for path in scene.BUCKET.rglob("*") if path.is_file())
+    kinds = Counter(path.suffix.lstrip(".").upper() for path in files)
+    title = "Attachments in the bucket: " + ", ".join(
+        f"{count} {kind}" for kind, count in kinds.most_common()
+    )
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("among them")
+    table.add_column("octets", justify="right")
+    shown = files[:2] + [path for path in files if path.suffix == ".xlsx"]
+    for path in dict.fromkeys(shown):
+        table.add_row(str(path.relative_to(scene.BUCKET)), f"{path.stat().st_size:,}")
+    return table
+
+
+def _query_panel(archive: Archive) -> Panel:
+    names, rows = _ask(archive, QUERY)
+    table = Table(box=None, pad_edge=False)
+    for name in names:
+        table.add_column(name, style="cyan")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    grid = Table.grid(padding=(1, 0))
+    grid.add_row(Syntax(QUERY, "sql", background_color="default"))
+    grid.add_row(table)
+    return Panel(grid, title="SQL over the archive", title_align="left", expand=False)
+
+
+def _places(archive: Archive) -> str:
+    messages = archive.read_table("messages", columns=["size"])
+    octets = sum(messages.column("size").to_pylist())
+    archive_path, bucket = (_short(path) for path in (scene.ARCHIVE, scene.BUCKET))
+    return (
+        f"\n[bold]{messages.num_rows} messages[/], {octets / 1e6:.1f} MB, lie in [bold]{archive_path}[/], "
+        f"attachments in [bold]{bucket}[/].\n"
+        f"  .venv/bin/mailroom verify --archive {archive_path}\n"
+        "  make airflow    the same accounts in Airflow's own pages\n"
+    )
+
+
+def _short(path: Path) -> str:
+    return str(path.relative_to(scene.REPOSITORY))
