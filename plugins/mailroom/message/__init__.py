@@ -1,0 +1,18 @@
+"""One RFC 5322 message, read for what it says; never raises on bad mail.
+
+Belongs here: headers, parts, attachments, readable text, identity; octets in, values
+out. Does not belong here: sockets, storage, the clock, paths, and HTML that is shown.
+
+The map: ``headers`` → ``encoded_words``, ``addresses``, ``dates``, ``parameters`` over
+``charsets`` and ``transfer``; ``structure`` → ``attachments``, ``contents``, ``text``;
+``index`` and ``identity`` put them together. A message is octets in memory or a mapped
+file; parts are offsets into it, and bodies are read in windows, so that a message of
+any size costs little memory.
+"""
+
+from __future__ import annotations
+
+from mailroom.message.identity import fingerprint_of_header
+from mailroom.message.index import AttachmentIndex, MessageIndex, index_message, iter_attachment
+
+__all__ = ["AttachmentIndex", "MessageIndex", "fingerprint_of_header", "index_message", "iter_attachment"]

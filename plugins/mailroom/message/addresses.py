@@ -1,0 +1,214 @@
+"""Address fields for people and for machines: names decoded, addr-specs in lower case.
+
+Belongs here: RFC 5322 section 3.4 with the obsolete forms of 4.4, and what programs
+write instead: missing quotes and commas, nested brackets, comments as names, an address
+inside an encoded word. Does not belong here: whether an address exists.
+
+    address-list = address *("," address)
+    mailbox = [display-name] "<" addr-spec ">" / addr-spec
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from mailroom.message.encoded_words import decode_words
+
+__all__ = ["MAX_ADDRESSES", "MAX_VALUE_CHARACTERS", "Address", "parse_addresses", "parse_sender"]
+
+MAX_ADDRESSES = 10_000
+"""How many addresses of one field are kept."""
+
+MAX_VALUE_CHARACTERS = 512 * 1024
+"""How much of an address field is read. Characters."""
+
+_PLAIN_NAMED = re.compile(
+    r"\s*+(?:\"([^\"\\<>=]*+)\"|([^\"(),:;<>@\[\]\\=]*+))\s*<([^<>()\s\",;:\\=@]+@[^<>()\s\",;:\\=@]+)>\s*\Z"
+)
+_PLAIN = re.compile(r"\s*([^<>()\s\",;:\\=@\[\]]+@[^<>()\s\",;:\\=@\[\]]+)\s*\Z")
+_SPECIAL = re.compile(r"[\"(;:\\=\[]")
+_TOKEN = re.compile(
+    r"(?P<word>=\?[^?\s]{0,64}\?[bBqQ]\?[^?]{0,2000}\?=)"
+    r"|\"(?P<quoted>(?:[^\"\\]|\\.)*+)\""
+    r"|<(?P<angle>(?:[^<>\",;]|\"(?:[^\"\\<>]|\\.)*+\"|(?<![\w.])@[^:<>]*+:)*+)>?"
+    r"|(?P<comment>\()"
+    r"|(?P<separator>[,;:])"
+    r"|(?P<space>\s++)"
+    r"|(?P<atom>[^\s\"(),;:<>=]++|[=\"<>)])"
+)
+_ADDRESS = re.compile(r"(?:\"[^\"]{1,64}\"|[^\s<>\"(),;:\[\]]{1,64}+)@[^\s<>\"(),;:@]{1,255}")
+_ROUTE = re.compile(r"\A@[^:]*+:")
+_MAILTO = re.compile(r"\A(?:mailto|smtp):", re.I)
+_SPACES = re.compile(r"\s+")
+
+
+class Address(NamedTuple):
+    """One mailbox: a display name (may be empty) and an addr-spec in lower case (may be empty)."""
+
+    name: str
+    address: str
+
+    def __str__(self) -> str:
+        """Return it as people write it."""
+        if self.name and self.address:
+            return f"{self.name} <{self.address}>"
+        return self.name or self.address
+
+
+def parse_addresses(value: str, hint: str | None = None) -> tuple[Address, ...]:
+    """Return the mailboxes of a To, Cc or similar field, the members of groups among them; never raises.
+
+    :param value: unfolded, still encoded. :param hint: see ``decode_words``.
+    """
+    simple = _parse_simply(value)
+    if simple is not None:
+        return simple
+    return tuple(_mailboxes(value[:MAX_VALUE_CHARACTERS], hint))[:MAX_ADDRESSES]
+
+
+def parse_sender(value: str, hint: str | None = None) -> tuple[Address, ...]:
+    """Return the mailboxes of a From field, where a comma without quotes belongs to a name."""
+    found = parse_addresses(value, hint)
+    if len(found) < 2 or all(one.address for one in found):
+        return found
+    names: list[str] = []
+    joined: list[Address] = []
+    for one in found:
+        names.append(one.name)
+        if one.address:
+            joined.append(Address(", ".join(name for name in names if name), one.address))
+            names = []
+    return tuple(joined) or found
+
+
+def _parse_simply(value: str) -> tuple[Address, ...] | None:
+    """Read lists of plain addresses without tokens, which most are; None where they are not."""
+    found: list[Address] = []
+    pieces = [value] if "," not in value or '"' in value else value.split(",")
+    for piece in pieces[:MAX_ADDRESSES]:
+        if (bare := _PLAIN.match(piece)) is not None:
+            found.append(Address("", bare[1].lower()))
+            continue
+        named = _PLAIN_NAMED.match(piece)
+        if named is None or not piece.isascii():
+            return None
+        name = named[1] if named[1] is not None else named[2]
+        found.append(_address(name, named[3], None))
+    if not all(one.address.isascii() for one in found):
+        return None
+    return tuple(found)
+
+
+def _mailboxes(value: str, hint: str | None) -> Iterator[Address]:
+    """Walk the tokens of a list and yield a mailbox at each separator."""
+    mailbox = _Mailbox()
+    at = 0
+    last_semicolon = value.rfind(";")
+    while at < len(value):
+        token = _TOKEN.match(value, at)
+        if token is None:  # a quote that never ends
+            at += 1
+            continue
+        at = token.end()
+        kind = token.lastgroup
+        if kind == "separator":
+            if token[0] == ":":
+                mailbox.add_colon(is_group=token.start() < last_semicolon)
+                continue
+            yield from mailbox.finished(hint)
+            mailbox = _Mailbox()
+        elif kind == "comment":
+            comment, at = _comment(value, at)
+            mailbox.comments.append(comment)
+        elif kind == "angle":
+            if mailbox.angle is not None:  # two mailboxes and no comma
+                yield from mailbox.finished(hint)
+                mailbox = _Mailbox()
+            mailbox.angle = token["angle"]
+        else:
+            mailbox.phrase.append(token["quoted"] if kind == "quoted" else token[0])
+            mailbox.raw.append(token[0])
+    yield from mailbox.finished(hint)
+
+
+def _comment(value: str, at: int) -> tuple[str, int]:
+    """Return the text of a comment that opened before ``at``, and where it ends; comments nest."""
+    depth, start = 1, at
+    for bracket in re.compile(r"\\.|[()]", re.S).finditer(value, at):
+        depth += {"(": 1, ")": -1}.get(bracket[0], 0)
+        if depth == 0:
+            return value[start : bracket.start()], bracket.end()
+    return value[start:], len(value)
+
+
+class _Mailbox:
+    """What is known of one mailbox while its tokens are read."""
+
+    __slots__ = ("angle", "comments", "phrase", "raw")
+
+    def __init__(self) -> None:
+        self.phrase: list[str] = []
+        self.raw: list[str] = []
+        self.comments: list[str] = []
+        self.angle: str | None = None
+
+    def add_colon(self, *, is_group: bool) -> None:
+        if is_group and self.angle is None and "@" not in "".join(self.raw):
+            self.phrase, self.raw = [], []  # the name of a group says nothing of its members
+        else:
+            self.phrase.append(":")
+            self.raw.append(":")
+
+    def finished(self, hint: str | None) -> Iterator[Address]:
+        phrase = "".join(self.phrase).strip()
+        comment = " ".join(self.comments).strip()
+        if self.angle is not None:
+            address = decode_words(self.angle, hint).strip()
+            if address or phrase:
+                yield _with_angle(phrase or comment, address, hint)
+            return
+        raw = "".join(self.raw)
+        found = _ADDRESS.search(raw)
+        if found is None:
+            if phrase or comment:
+                yield _without_address(phrase, comment, hint)
+            return
+        # several addresses with nothing but white space between them are several mailboxes
+        all_found = list(_ADDRESS.finditer(raw)) if "@" in raw[found.end() :] else [found]
+        rest = (
+            _ADDRESS.sub(" ", raw) if len(all_found) > 1 else raw[: found.start()] + " " + raw[found.end() :]
+        )
+        name = decode_words(rest.replace('"', " ").strip(" \t[]<>:") or comment, hint)
+        for each in all_found:
+            yield _address(name if len(all_found) == 1 else "", each[0], None)
+
+
+def _with_angle(name: str, address: str, hint: str | None) -> Address:
+    name = decode_words(name, hint)
+    if "@" not in address and (found := _ADDRESS.search(name)) is not None:
+        return _address(address, found[0], None)  # the two were exchanged
+    return _address(name, address, None)
+
+
+def _without_address(phrase: str, comment: str, hint: str | None) -> Address:
+    name = decode_words(phrase, hint)
+    if name != phrase and (found := _ADDRESS.search(name)) is not None:  # all of it was one encoded word
+        rest = (name[: found.start()] + " " + name[found.end() :]).replace('"', " ").strip(" <>")
+        return _address(rest, found[0], None)
+    if comment and phrase and " " not in phrase:  # MAILER-DAEMON (Mail Delivery System)
+        return _address(decode_words(comment, hint), name, None)
+    return _address(name or decode_words(comment, hint), "", None)
+
+
+def _address(name: str, address: str, _hint: None) -> Address:
+    """Clean both parts; a name that only repeats the address is none."""
+    address = _ROUTE.sub("", _MAILTO.sub("", address.strip(" \t<>'")))
+    if " " in address and '"' not in address:
+        address = address.replace(" ", "")
+    address = address.lower()
+    name = _SPACES.sub(" ", name.replace("\\", "") if "\\" in name else name).strip()
+    if len(name) > 1 and name[0] == name[-1] and name[0] in "'\"":
+        name = name[1:-1].strip()
+    return Address("" if name.lower() == address else name, address)

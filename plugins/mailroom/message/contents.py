@@ -1,0 +1,170 @@
+"""Each leaf decoded once: its size, its checksum, what identifies it, its text.
+
+Belongs here: reading the content of one part in bounded chunks. Does not belong here:
+which parts are attachments, and what is made of the text.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mailroom.message.charsets import codec_of, decode_text
+from mailroom.message.defects import Defect, Defects
+from mailroom.message.octets import WINDOW_OCTETS
+from mailroom.message.structure import Part
+from mailroom.message.text import MAX_TEXT_CHARACTERS, charset_of_html
+from mailroom.message.transfer import Encoding, decode
+
+__all__ = ["Content", "charset_of", "is_textual", "read_content"]
+
+_TEXTUAL = frozenset(
+    [
+        "application/json",
+        "application/xml",
+        "application/pgp-signature",
+        "application/pgp-encrypted",
+        "application/pgp-keys",
+        "application/ics",
+        "application/x-sh",
+        "application/javascript",
+        "application/xhtml+xml",
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What one reading of a part's content gave.
+
+    :param size: decoded octets. :param sha256: hex digest of them; empty where nobody asked.
+    :param digest: what is the same however the content is encoded; empty for empty content.
+    :param text: the decoded text where it was asked for, at most ``MAX_TEXT_CHARACTERS``.
+    """
+
+    size: int
+    sha256: str
+    digest: bytes
+    text: str = ""
+
+
+def is_textual(part: Part) -> bool:
+    """Whether line ends of a part may change on the way without its content having changed."""
+    return part.media_type.startswith(("text/", "message/")) or part.media_type in _TEXTUAL
+
+
+def charset_of(part: Part) -> str | None:
+    """Return the charset a part claims, or None."""
+    return part.parameters.get("charset") or None
+
+
+def read_content(
+    part: Part, defects: Defects, *, with_checksum: bool, with_text: bool, hint: str | None
+) -> Content:
+    """Decode a part once and return what is asked for; never raises."""
+    if part.end - part.start > WINDOW_OCTETS:
+        return _read_in_chunks(part, defects, with_text=with_text, hint=hint)
+    data = part.buffer[part.start : part.end]
+    if part.encoding is not Encoding.IDENTITY:
+        data = decode(data, part.encoding)
+    if not is_textual(part) or part.children:
+        digest = hashlib.sha256(data)
+        return Content(len(data), digest.hexdigest(), digest.digest() if data else b"")
+    text = _decoded(data, part, hint)
+    stripped = text.rstrip()
+    return Content(
+        len(data),
+        hashlib.sha256(data).hexdigest() if with_checksum else "",
+        hashlib.sha256(stripped.encode("utf-8", "replace")).digest() if stripped else b"",
+        text if with_text else "",
+    )
+
+
+def _decoded(data: bytes, part: Part, hint: str | None) -> str:
+    label = charset_of(part)
+    if label is None and part.media_type == "text/html":
+        label = charset_of_html(data)
+    text = decode_text(data, label, hint)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.removeprefix("\ufeff")
+
+
+def _read_in_chunks(part: Part, defects: Defects, *, with_text: bool, hint: str | None) -> Content:
+    checksum = hashlib.sha256()
+    size = 0
+    normal = _NormalText(part, hint) if is_textual(part) and not part.children else None
+    kept: list[str] = []
+    room = MAX_TEXT_CHARACTERS if with_text else 0
+    for chunk in part.chunks():
+        checksum.update(chunk)
+        size += len(chunk)
+        if normal is None:
+            continue
+        for text in normal.feed(chunk):
+            if room > 0:
+                kept.append(text[:room])
+                room -= len(text)
+    if normal is None:
+        return Content(size, checksum.hexdigest(), checksum.digest())
+    kept.extend(text[: max(room, 0)] for text in normal.finish())
+    if with_text and room < 0:
+        defects.add(Defect.TEXT_TOO_LONG)
+    return Content(size, checksum.hexdigest(), normal.digest(), "".join(kept))
+
+
+class _NormalText:
+    """Text decoded piece by piece, and the digest of it with one kind of line end and none at its end."""
+
+    def __init__(self, part: Part, hint: str | None) -> None:
+        self._part = part
+        self._hint = hint
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._held_cr = ""
+        self._sha256 = hashlib.sha256()
+        self._solid = hashlib.sha256()
+        self._is_empty = True
+
+    def feed(self, chunk: bytes) -> Iterator[str]:
+        if self._decoder is None:
+            self._decoder = codecs.getincrementaldecoder(self._codec(chunk))("replace")
+        yield self._add(self._decoder.decode(chunk))
+
+    def finish(self) -> Iterator[str]:
+        if self._decoder is not None:
+            yield self._add(self._decoder.decode(b"", True) + self._held_cr)
+
+    def digest(self) -> bytes:
+        return b"" if self._is_empty else self._solid.digest()
+
+    def _codec(self, chunk: bytes) -> str:
+        """Choose by the first chunk, by the same rules as for short text."""
+        label = charset_of(self._part)
+        if label is None and self._part.media_type == "text/html":
+            label = charset_of_html(chunk)
+        codec = codec_of(label) if label else None
+        if codec is None and self._hint:
+            codec = codec_of(self._hint)
+        if codec not in (None, "cp1252"):
+            return codec or "utf-8"
+        try:
+            chunk[: len(chunk) - 4].decode("utf-8")
+        except UnicodeDecodeError as error:
+            return "utf-8" if error.start >= len(chunk) - 8 else "cp1252"
+        return "utf-8"
+
+    def _add(self, text: str) -> str:
+        text = (self._held_cr + text).replace("\r\n", "\n")
+        self._held_cr = "\r" if text.endswith("\r") else ""
+        text = (
+            text.removesuffix("\r").replace("\r", "\n").removeprefix("\ufeff" if self._is_empty else "\n\0")
+        )
+        stripped = text.rstrip()
+        if stripped:
+            self._is_empty = False
+            self._sha256.update(stripped.encode("utf-8", "replace"))
+            self._solid = self._sha256.copy()
+        self._sha256.update(text[len(stripped) :].encode("utf-8", "replace"))
+        return text

@@ -1,0 +1,188 @@
+"""Dates as mail programs really write them, as UTC.
+
+Belongs here: RFC 5322 section 3.3 with the obsolete forms of 4.3, and what else stands
+in Date headers: other orders, other languages, 12-hour clocks, named or missing zones.
+Does not belong here: which header to ask. A missing zone counts as UTC; a date that
+cannot be read is None, never a guess.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+__all__ = ["MAX_DATE_CHARACTERS", "parse_date"]
+
+MAX_DATE_CHARACTERS = 200
+"""Longer values are no dates. Characters."""
+
+_MONTHS = {
+    name: number
+    for number, names in enumerate(
+        (
+            "jan ene gen janv янв", "feb fev fév févr febr фев", "mar mär mrz mrt mars maart marz мар",
+            "apr abr avr апр", "may mai mag mei maj май мая", "jun juin giu июн", "jul juil lug июл",
+            "aug ago aoû aout août авг", "sep set sept сен", "oct okt ott out окт", "nov noi ноя",
+            "dec dez dic déc dés дек",
+        ),
+        start=1,
+    )
+    for name in names.split()
+}  # fmt: skip
+_ZONES = {
+    name: hours
+    for hours, names in {
+        0: "UT UTC GMT Z WET", 1: "WEST BST CET MET MEZ", 2: "CEST MEST MESZ EET SAST", 3: "EEST MSK",
+        4: "MSD", 5: "PKT", 5.5: "IST", 7: "ICT WIB", 8: "HKT SGT AWST", 9: "KST JST", 9.5: "ACST", 10: "AEST",
+        10.5: "ACDT", 11: "AEDT", 12: "NZST", 13: "NZDT", -2: "BRST", -2.5: "NDT", -3: "BRT ART CLST ADT",
+        -3.5: "NST", -4: "CLT AST EDT", -5: "COT PET EST CDT", -6: "CST MDT", -7: "MST PDT", -8: "PST AKDT",
+        -9: "AKST", -10: "HST",
+    }.items()
+    for name in names.split()
+}  # fmt: skip
+_RFC5322 = re.compile(
+    r"\s*(?:[A-Za-z]{3,9},?\s+|[A-Za-z]{3},)?(\d{1,2})\s+([A-Za-z]{3})[a-z]{0,6}\s+(\d{2,4})\s+"
+    r"(\d{1,2}):(\d\d)(?::(\d\d))?(?:\.\d+)?\s+([+-])(\d\d)(\d\d)\s*(?:\(|\Z)"
+)
+_TIME = re.compile(
+    r"(?<![\d:.+-])(\d{1,2})(?:[:.時]|h(?=\d))(\d{1,2})(?:[:.分m]+(\d{1,2}))?(?:[.,]\d{1,9})?[\s秒]*(?:([ap])\.?\s?m\b\.?)?",
+    re.I,
+)
+_HOUR = re.compile(r"\b(\d{1,2})\s?([ap])\.?m\b", re.I)
+_ZONE = re.compile(r"(?:\b(?:GMT|UTC?)\s?)?([+-])(\d{1,2})(?::?(\d\d))?(?!\d|[-/.:])")
+_ZONE_NAME = re.compile(r"\b([A-Z]{2,4}|Z)\b")
+_YEAR_FIRST = re.compile(r"(?<!\d)(\d{4})\s?[-/.年]\s?(\d{1,2})\s?[-/.月]\s?(\d{1,2})(?!\d)")
+_COMPACT = re.compile(r"(?<!\d)(\d{4})(\d\d)(\d\d)[T ]?(\d\d)(\d\d)(\d\d)(?!\d)")
+_DAY_MONTH = re.compile(r"(?<!\d)(\d{1,2})(?:st|nd|rd|th|er|º|\.)?[-/.,\s]*(?:de\s+|d['’]\s?)?([^\W\d_]{3,10})\.?(?:[-/.,'’\s]+(?:de[l]?\s+)?|(?=\d))(\d{2,4})(?![\d:])", re.I)  # fmt: skip  # noqa: E501
+_MONTH_DAY = re.compile(
+    r"([^\W\d_]{3,10})\.?[-/\s]*(\d{1,2})(?:st|nd|rd|th)?(?![\d:])[-/,\s]+(?:at\s)?", re.I
+)
+_YEAR = re.compile(r"(?<![\d:+-])(\d{4})(?![\d:])")
+_NUMERIC = re.compile(r"(?<!\d)(\d{1,2})([-/.])(\d{1,2})\2(\d{2,4})(?!\d)")
+_COMMENT = re.compile(r"\([^()]*+\)")
+
+
+def parse_date(value: str) -> datetime | None:
+    """Return the moment a Date header names, in UTC, or None where it cannot be read; never raises."""
+    found = _RFC5322.match(value)
+    if found is not None:
+        day, month_name, year, hour, minute, second, sign, zone_hours, zone_minutes = found.groups()
+        month = _MONTHS.get(month_name.lower())
+        if month is not None:
+            offset = int(zone_hours) * 60 + int(zone_minutes)
+            moment = (_full_year(year), month, int(day), int(hour), int(minute), int(second or 0))
+            return _utc(moment, -offset if sign == "-" else offset)
+    if len(value) > MAX_DATE_CHARACTERS:
+        return None
+    return _parse_other(value)
+
+
+def _full_year(digits: str) -> int:
+    """RFC 5322 section 4.3: two digits below 50 are of this century, three count from 1900."""
+    year = int(digits)
+    if len(digits) == 2:
+        return year + (2000 if year < 50 else 1900)
+    return year + 1900 if len(digits) == 3 else year
+
+
+def _utc(moment: tuple[int, int, int, int, int, int], offset_minutes: float) -> datetime | None:
+    year, month, day, hour, minute, second = moment
+    if second == 60:  # a leap second
+        second = 59
+    if abs(offset_minutes) >= 24 * 60:
+        offset_minutes = 0
+    try:
+        found = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+        return found - timedelta(minutes=offset_minutes) if offset_minutes else found
+    except (ValueError, OverflowError):
+        return None
+
+
+def _parse_other(value: str) -> datetime | None:
+    compact = _COMPACT.search(value)
+    if compact is not None:
+        year, month, day, hour, minute, second = map(int, compact.groups())
+        return _utc((year, month, day, hour, minute, second), _zone(value[compact.end() :], ""))
+    clock, before, after = _time(value)
+    if clock is None:
+        return None
+    comments = " ".join(_COMMENT.findall(after))
+    after = _COMMENT.sub(" ", after)
+    calendar = _calendar(before, after)
+    if calendar is None:
+        return None
+    return _utc((*calendar, *clock), _zone(after, comments))
+
+
+def _time(value: str) -> tuple[tuple[int, int, int] | None, str, str]:
+    """Return the time of day, and what stands before and after it."""
+    found = _TIME.search(value) if ":" in value else (_TIME.search(value, _date_end(value)))
+    if found is None:
+        hour_only = _HOUR.search(value)
+        if hour_only is None:
+            return None, "", ""
+        hour = int(hour_only[1]) % 12 + (12 if hour_only[2] in "pP" else 0)
+        return (hour, 0, 0), value[: hour_only.start()], value[hour_only.end() :]
+    if ":" in value and ":" not in found[0]:
+        colon = re.search(r"\d{1,2}:", value)
+        found = (_TIME.search(value, colon.start()) if colon is not None else None) or found
+    hour = int(found[1])
+    if found[4]:
+        hour = hour % 12 + (12 if found[4] in "pP" else 0)
+    return (hour, int(found[2]), int(found[3] or 0)), value[: found.start()], value[found.end() :]
+
+
+def _date_end(value: str) -> int:
+    """Return where a date with dots ends, so that it is not taken for a time with dots."""
+    found = _YEAR_FIRST.search(value) or _NUMERIC.search(value)
+    return found.end() if found is not None else 0
+
+
+def _calendar(before: str, after: str) -> tuple[int, int, int] | None:
+    for text in (before, after):
+        if (found := _YEAR_FIRST.search(text)) is not None:
+            return int(found[1]), int(found[2]), int(found[3])
+        if (named := _named_month(text, after)) is not None:
+            return named
+        if (found := _NUMERIC.search(text)) is not None:
+            return _numeric(found)
+    return None
+
+
+def _named_month(text: str, after: str) -> tuple[int, int, int] | None:
+    for found in _DAY_MONTH.finditer(text):
+        if (month := _month(found[2])) is not None:
+            return _full_year(found[3]), month, int(found[1])
+    for found in _MONTH_DAY.finditer(text + " "):
+        year = _YEAR.search(text, found.end() - 1) or _YEAR.search(after)
+        if (month := _month(found[1])) is not None and year is not None:
+            return int(year[1]), month, int(found[2])
+    return None
+
+
+def _month(name: str) -> int | None:
+    name = name.lower()
+    return next((_MONTHS[name[:length]] for length in (4, 3) if name[:length] in _MONTHS), None)
+
+
+def _numeric(found: re.Match[str]) -> tuple[int, int, int]:
+    """Read ``d.m.y``, ``d-m-y``, and ``m/d/y`` unless only ``d/m/y`` makes sense."""
+    first, second, year = int(found[1]), int(found[3]), _full_year(found[4])
+    if found[2] == "/" and first <= 12:
+        return year, first, second
+    return year, second, first
+
+
+def _zone(after: str, comments: str) -> float:
+    """Return minutes east of UTC; numbers count more than names, names in comments least."""
+    found = _ZONE.search(after)
+    if found is not None:
+        minutes = int(found[2]) * 60 + int(found[3] or 0)
+        if found[3] is None and len(found[2]) > 2:
+            minutes = 0
+        return -minutes if found[1] == "-" else minutes
+    for text in (after, comments):
+        for name in _ZONE_NAME.findall(text):
+            if name in _ZONES:
+                return _ZONES[name] * 60
+    return 0

@@ -1,0 +1,227 @@
+"""One message read into what tables hold: who, when, what, and which files.
+
+Belongs here: putting together what the other modules of this package find, and reading
+one attachment again. Does not belong here: any parsing of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from mailroom.exceptions import MailroomError
+from mailroom.message.addresses import MAX_ADDRESSES, Address, parse_addresses, parse_sender
+from mailroom.message.attachments import Disposition, File, describe, made_up_name, uuencoded_parts
+from mailroom.message.charsets import is_known
+from mailroom.message.contents import Content, charset_of, read_content
+from mailroom.message.defects import Defect, Defects
+from mailroom.message.encoded_words import decode_words
+from mailroom.message.headers import Header, first, unfolded
+from mailroom.message.identity import date_of, fingerprint_of, identity_of, printable
+from mailroom.message.octets import Buffer, in_memory
+from mailroom.message.structure import Part, parse_structure
+from mailroom.message.text import MAX_TEXT_CHARACTERS, body_parts, joined, readable_html
+
+__all__ = ["MAX_REFERENCES", "AttachmentIndex", "MessageIndex", "index_message", "iter_attachment"]
+
+MAX_REFERENCES = 1000
+"""How many identifiers of a References field are kept."""
+
+_MESSAGE_ID = re.compile(r"<[^<>\s]{1,998}>")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachmentIndex:
+    """One attachment of a message.
+
+    :param part: its number as IMAP counts parts, ``2.1``; files uuencoded in the text of part 1
+        are ``1.uu1``, ``1.uu2`` and so on.
+    :param filename: as a mail client would show it, which is not safe for a path.
+    :param disposition: None where the message does not say.
+    :param size: octets, decoded. :param sha256: hex digest of the same octets.
+    """
+
+    part: str
+    filename: str
+    content_type: str
+    disposition: Disposition
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageIndex:
+    """What is known of one message without its raw octets; text that is missing is empty.
+
+    :param message_id: the Message-ID as it stands, unfolded and stripped, or None.
+    :param date: UTC; None where the Date header is missing or cannot be read.
+    :param date_source: where ``date`` comes from, or None.
+    :param sender: From for people, ``Name <address>``; Sender where there is no From.
+    :param sender_address: the addr-spec of the first of them, in lower case.
+    :param to: recipients for people, the members of groups one by one.
+    :param text: readable text, plain where there is some, else from HTML.
+    :param defects: what was wrong, in words of ``Defect``, sorted.
+    :param identity: hex; equal for what is one message on two servers (see ``identity``).
+    """
+
+    message_id: str | None
+    date: datetime | None
+    date_source: Literal["header", "received"] | None
+    sender: str
+    sender_address: str
+    to: tuple[str, ...]
+    cc: tuple[str, ...]
+    subject: str
+    in_reply_to: str | None
+    references: tuple[str, ...]
+    text: str
+    attachments: tuple[AttachmentIndex, ...]
+    defects: tuple[str, ...]
+    identity: str
+
+
+def index_message(content: Buffer) -> MessageIndex:
+    """Read one message; whatever is wrong with it becomes a defect, never an error.
+
+    Limits are named in the modules that keep them. A mapped file can be closed afterwards.
+    """
+    buffer = in_memory(content)
+    defects: Defects = set()
+    root = parse_structure(buffer, defects)
+    leaves = list(root.leaves())
+    hint = next((label for leaf in leaves if (label := charset_of(leaf)) is not None), None)
+    reader = _Reader(defects, hint)
+    reader.read(root, leaves)
+    header = root.header
+    senders = parse_sender(first(header, "from"), hint)
+    subject = decode_words(first(header, "subject"), hint)
+    date = date_of(header)
+    if date is None and first(header, "date"):
+        defects.add(Defect.DATE_UNREADABLE)
+    fingerprint = fingerprint_of(header, date=date, senders=senders, subject=subject)
+    if not senders and "sender" in header:
+        senders = parse_sender(first(header, "sender"), hint)
+    in_reply_to = first(header, "in-reply-to")
+    reply_ids = _MESSAGE_ID.findall(in_reply_to)
+    return MessageIndex(
+        message_id=fingerprint.message_id,
+        date=date,
+        date_source="header" if date is not None else None,
+        sender=printable(", ".join(map(str, senders))),
+        sender_address=printable(next((one.address for one in senders if one.address), "")),
+        to=_recipients(header, "to", hint, defects),
+        cc=_recipients(header, "cc", hint, defects),
+        subject=printable(subject),
+        in_reply_to=printable(reply_ids[0] if reply_ids else in_reply_to) or None,
+        references=tuple(map(printable, _MESSAGE_ID.findall(first(header, "references"))[:MAX_REFERENCES])),
+        text=printable(reader.text),
+        attachments=tuple(reader.attachments),
+        defects=tuple(sorted(defects)),
+        identity=identity_of(fingerprint, reader.digests),
+    )
+
+
+def iter_attachment(content: Buffer, part: str) -> Iterator[bytes]:
+    """Yield the decoded content of one attachment in chunks of less than 1 MiB.
+
+    :param content: the whole message, which must stay open while chunks are read.
+    :param part: as an ``AttachmentIndex`` of this message says.
+    :raises MailroomError: where the message has no such part.
+    """
+    root = parse_structure(in_memory(content), set())
+    for leaf in root.leaves():
+        if leaf.path == part:
+            return leaf.chunks()
+        if part.startswith(f"{leaf.path}.uu"):
+            for file, _ in uuencoded_parts(leaf):
+                if file.path == part:
+                    return file.chunks()
+    raise MailroomError(
+        f"The message has no part {part!r}: read its attachments anew, and ask for one of those."
+    )
+
+
+def _recipients(header: Header, field: str, hint: str | None, defects: Defects) -> tuple[str, ...]:
+    if field not in header:
+        return ()
+    found: list[Address] = []
+    for value in unfolded(header, field):
+        found.extend(parse_addresses(value, hint))
+        if len(found) >= MAX_ADDRESSES:
+            defects.add(Defect.ADDRESSES_TOO_MANY)
+            break
+    return tuple([printable(str(one)) for one in found[:MAX_ADDRESSES]])
+
+
+class _Reader:
+    """Reads every leaf once, in order, and gathers what comes of it."""
+
+    def __init__(self, defects: Defects, hint: str | None) -> None:
+        self.defects = defects
+        self.hint = hint
+        self.attachments: list[AttachmentIndex] = []
+        self.digests: list[bytes] = []
+        self.text = ""
+
+    def read(self, root: Part, leaves: list[Part]) -> None:
+        files = [describe(leaf, self.hint) for leaf in leaves]
+        is_body = {id(leaf): file.is_body for leaf, file in zip(leaves, files, strict=True)}
+        shown = {id(part) for part in body_parts(root, is_body)}
+        texts: list[str] = []
+        for leaf, file in zip(leaves, files, strict=True):
+            content = self._content(leaf, file, is_shown=id(leaf) in shown)
+            if file.is_attachment:
+                self._add(leaf, file, content)
+            if file.is_body:
+                text = self._text_beside_files(leaf, content)
+                texts.append(readable_html(text) if leaf.media_type != "text/plain" else text.strip())
+        self.text = joined(texts)
+        if len(self.text) > MAX_TEXT_CHARACTERS:
+            self.text = self.text[:MAX_TEXT_CHARACTERS]
+            self.defects.add(Defect.TEXT_TOO_LONG)
+
+    def _content(self, leaf: Part, file: File, *, is_shown: bool) -> Content:
+        label = charset_of(leaf)
+        if label is not None and not is_known(label):
+            self.defects.add(Defect.CHARSET_UNKNOWN)
+        content = read_content(
+            leaf, self.defects, with_checksum=file.is_attachment, with_text=is_shown, hint=self.hint
+        )
+        if content.digest and not leaf.children:
+            self.digests.append(content.digest)
+        return content
+
+    def _text_beside_files(self, leaf: Part, content: Content) -> str:
+        """Return a leaf's text without the files uuencoded in it, which become attachments."""
+        texts: list[str] = []
+        at = leaf.start
+        for part, name in uuencoded_parts(leaf):
+            found = read_content(part, self.defects, with_checksum=True, with_text=False, hint=None)
+            self._add(part, File(True, False, None, name), found)
+            if content.text:
+                texts.append(self._text_of(replace(leaf, start=at, end=part.start)))
+            at = part.end
+        if not texts:
+            return content.text
+        return "\n".join([*texts, self._text_of(replace(leaf, start=at))])
+
+    def _text_of(self, part: Part) -> str:
+        return read_content(
+            part, self.defects, with_checksum=False, with_text=True, hint=self.hint
+        ).text.strip()
+
+    def _add(self, part: Part, file: File, content: Content) -> None:
+        name = file.name or made_up_name(part, len(self.attachments) + 1, self.hint)
+        self.attachments.append(
+            AttachmentIndex(
+                part=part.path,
+                filename=printable(name),
+                content_type=printable(part.media_type),
+                disposition=file.disposition,
+                size=content.size,
+                sha256=content.sha256,
+            )
+        )

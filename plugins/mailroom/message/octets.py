@@ -1,0 +1,61 @@
+"""A message as octets that are searched in place and copied in bounded pieces only.
+
+Belongs here: the buffer type, and searching one. Does not belong here: what the octets
+mean. A message above ``WINDOW_OCTETS`` is never sliced whole: every reader walks it in
+windows.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+
+__all__ = ["WINDOW_OCTETS", "Buffer", "find", "in_memory", "occurrences", "windows"]
+
+Buffer = bytes | mmap.mmap
+"""Octets in memory, or a file mapped into it."""
+
+WINDOW_OCTETS = 256 * 1024
+"""How much is copied at a time: fits the processor's cache, and is far below the 1 MiB we allow. Octets."""
+
+
+def in_memory(content: Buffer) -> Buffer:
+    """Return a small mapped file as bytes, which search faster, and anything else as it is."""
+    if isinstance(content, bytes) or len(content) > WINDOW_OCTETS:
+        return content
+    return content[:]
+
+
+def occurrences(buffer: Buffer, needle: bytes, start: int, end: int) -> Iterator[int]:
+    """Yield where the needle starts, in order, without overlap."""
+    if isinstance(buffer, bytes):
+        at = buffer.find(needle, start, end)
+        while at >= 0:
+            yield at
+            at = buffer.find(needle, at + len(needle), end)
+        return
+    # mmap.find compares octet by octet; a copied window is searched ten times faster
+    overlap = len(needle) - 1
+    while start < end:
+        stop = min(end, start + WINDOW_OCTETS)
+        window = buffer[start : min(end, stop + overlap)]
+        at = window.find(needle)
+        after = 0
+        while at >= 0:
+            yield start + at
+            after = at + len(needle)
+            at = window.find(needle, after)
+        start = max(stop, start + after)
+
+
+def find(buffer: Buffer, needle: bytes, start: int, end: int) -> int:
+    """Return where the needle first starts, or -1."""
+    return next(occurrences(buffer, needle, start, end), -1)
+
+
+def windows(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:
+    """Yield the octets from start to end as copies of at most ``WINDOW_OCTETS``."""
+    while start < end:
+        stop = min(end, start + WINDOW_OCTETS)
+        yield buffer[start:stop]
+        start = stop

@@ -1,0 +1,298 @@
+"""The tree of a message's parts, as offsets into its octets.
+
+Belongs here: multipart boundaries, nested messages, signed content, the numbers of
+parts, and the limits that keep a hostile message from costing more than it weighs. Does
+not belong here: decoding leaves, and what a part means to a reader. RFC 2046 section 5;
+part numbers as IMAP counts them (RFC 9051 section 6.4.5).
+
+No body is copied, with one exception: a nested message that is itself encoded (which
+RFC 2046 forbids and programs do) is decoded to look into it, up to
+``MAX_NESTED_OCTETS``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from mailroom.message.defects import Defect, Defects
+from mailroom.message.headers import Header, first, read_header, skip_envelope
+from mailroom.message.octets import Buffer, occurrences
+from mailroom.message.parameters import parse_parameters
+from mailroom.message.signed import MAX_SIGNED_OCTETS, signed_content
+from mailroom.message.transfer import Encoding, decoded_chunks, encoding_of
+
+__all__ = ["MAX_DEPTH", "MAX_NESTED_OCTETS", "MAX_PARTS", "Part", "parse_structure"]
+
+MAX_DEPTH = 100
+"""How deep parts may be nested; real mail stays below 10."""
+
+MAX_PARTS = 10_000
+"""How many parts of one message are looked at; digests of lists reach a few hundred."""
+
+MAX_NESTED_OCTETS = 16 * 1024 * 1024
+"""Nested messages that are encoded are decoded in memory up to this size. Octets."""
+
+_MESSAGE_TYPES = frozenset(("message/rfc822", "message/global", "message/news"))
+_SIGNED_TYPES = frozenset(("application/pkcs7-mime", "application/x-pkcs7-mime"))
+_TYPE = re.compile(r"[\w!#$&^+.-]+/[\w!#$&^+.-]+")
+_BARE_TYPES = {"text": "text/plain", "plain": "text/plain", "html": "text/html", "message": "message/rfc822"}
+_LINE_ENDS = b"\r\n"
+_LINE_OCTETS = 80
+_LINE_REST = re.compile(rb"(--)?[ \t]*+(?:\r?\n|\r|\Z)")
+_GUESS_OCTETS = 16 * 1024
+_BOUNDARY_LINE = re.compile(rb"(?:\A|[\r\n])--(\S[^\r\n]{0,200}?)[ \t]*\r?\ncontent-[a-z-]{1,40}:", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part: where it is, what it says it is, and the parts within it.
+
+    :param path: its number as IMAP counts, such as ``2.1``; empty for a multipart that is a whole message.
+    :param start: where its content starts in ``buffer``. :param end: where it ends.
+    :param children: parts of a multipart, or the one part inside a nested or signed message.
+    :param container: the media type of the multipart it is in, or an empty string.
+    """
+
+    path: str
+    buffer: Buffer
+    header: Header
+    start: int
+    end: int
+    media_type: str
+    parameters: dict[str, str]
+    encoding: Encoding
+    children: tuple[Part, ...] = ()
+    container: str = ""
+
+    @property
+    def is_multipart(self) -> bool:
+        """Whether it holds other parts and nothing else."""
+        return bool(self.children) and self.media_type.startswith("multipart/")
+
+    @property
+    def is_message(self) -> bool:
+        """Whether it is a message within the message, which can be looked into."""
+        return bool(self.children) and self.media_type in _MESSAGE_TYPES
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether it is an S/MIME signature around what was signed."""
+        return bool(self.children) and self.media_type in _SIGNED_TYPES
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield its decoded content in bounded chunks."""
+        return decoded_chunks(self.buffer, self.start, self.end, self.encoding)
+
+    def leaves(self) -> Iterator[Part]:
+        """Yield all parts below it that are files: leaves, and nested messages before their own parts."""
+        if not self.is_multipart:
+            yield self
+        for child in self.children:
+            yield from child.leaves()
+
+
+def parse_structure(buffer: Buffer, defects: Defects) -> Part:
+    """Return the tree of a whole message; never raises, and notes what was wrong in ``defects``."""
+    return _Builder(defects).message(_Span(buffer, 0, len(buffer)), prefix="", depth=0)
+
+
+class _Span(NamedTuple):
+    """Octets from start to end of a buffer."""
+
+    buffer: Buffer
+    start: int
+    end: int
+
+
+class _Builder:
+    """Builds the parts of one message, which share its defects and its limits."""
+
+    def __init__(self, defects: Defects) -> None:
+        self.defects = defects
+        self.parts_left = MAX_PARTS
+
+    def message(self, span: _Span, *, prefix: str, depth: int) -> Part:
+        """Build a message, whose parts are numbered below ``prefix``."""
+        start = skip_envelope(*span)
+        return self.part(
+            span._replace(start=start) if start > span.start else span, prefix=prefix, depth=depth
+        )
+
+    def part(
+        self,
+        span: _Span,
+        *,
+        path: str = "",
+        prefix: str,
+        default: str = "text/plain",
+        container: str = "",
+        depth: int,
+    ) -> Part:
+        """Build one part with all below it.
+
+        :param path: its number, or empty for a message, which has one only if it is no multipart.
+        """
+        self.parts_left -= 1
+        header, body = read_header(*span, self.defects)
+        media_type, parameters = _media_type(header, default)
+        encoding = self._encoding(header)
+        content = _Span(span.buffer, body, span.end)
+        children: tuple[Part, ...] = ()
+        if media_type.startswith("multipart/"):
+            children = self._multipart(content, media_type, parameters, encoding, prefix=prefix, depth=depth)
+            if not children:
+                media_type = "text/plain"  # shown as text, as clients do
+        if not children:
+            path = path or (f"{prefix}.1" if prefix else "1")
+            if media_type in _MESSAGE_TYPES:
+                children = self._nested(content, encoding, path=path, depth=depth)
+            elif media_type in _SIGNED_TYPES:
+                children = self._signed(content, encoding, path=path, depth=depth)
+        return Part(
+            path, span.buffer, header, body, span.end, media_type, parameters, encoding, children, container
+        )
+
+    def _encoding(self, header: Header) -> Encoding:
+        if "content-transfer-encoding" not in header:
+            return Encoding.IDENTITY
+        found = encoding_of(first(header, "content-transfer-encoding"))
+        if found is None:
+            self.defects.add(Defect.ENCODING_UNKNOWN)
+            return Encoding.IDENTITY
+        return found
+
+    def _multipart(
+        self,
+        span: _Span,
+        media_type: str,
+        parameters: dict[str, str],
+        encoding: Encoding,
+        *,
+        prefix: str,
+        depth: int,
+    ) -> tuple[Part, ...]:
+        """Build the parts of a multipart; none where no boundary can be found."""
+        if self._is_at_limit(depth):
+            return ()
+        boundary = parameters.get("boundary", "")
+        ranges = self._split(span, boundary)
+        if not ranges and encoding is not Encoding.IDENTITY:
+            decoded = self._decoded(span, encoding, MAX_NESTED_OCTETS)
+            if decoded is not None:
+                span = _Span(decoded, 0, len(decoded))
+                ranges = self._split(span, boundary)
+        default = "message/rfc822" if media_type == "multipart/digest" else "text/plain"
+        children: list[Part] = []
+        for number, (start, end) in enumerate(ranges, 1):
+            if children and self._is_at_limit(depth):
+                break
+            path = f"{prefix}.{number}" if prefix else str(number)
+            child = _Span(span.buffer, start, end)
+            children.append(
+                self.part(
+                    child, path=path, prefix=path, default=default, container=media_type, depth=depth + 1
+                )
+            )
+        return tuple(children)
+
+    def _nested(self, span: _Span, encoding: Encoding, *, path: str, depth: int) -> tuple[Part, ...]:
+        """Build the message within a part."""
+        if span.start >= span.end or self._is_at_limit(depth):
+            return ()
+        if encoding is not Encoding.IDENTITY:
+            decoded = self._decoded(span, encoding, MAX_NESTED_OCTETS)
+            if not decoded:
+                return ()
+            span = _Span(decoded, 0, len(decoded))
+        return (self.message(span, prefix=path, depth=depth + 1),)
+
+    def _signed(self, span: _Span, encoding: Encoding, *, path: str, depth: int) -> tuple[Part, ...]:
+        """Build what is within an S/MIME signature; nothing where it is encrypted, or only certificates."""
+        if self._is_at_limit(depth):
+            return ()
+        octets = self._decoded(span, encoding, MAX_SIGNED_OCTETS)
+        content = signed_content(octets) if octets else None
+        if not content:
+            return ()
+        return (self.message(_Span(content, 0, len(content)), prefix=path, depth=depth + 1),)
+
+    def _is_at_limit(self, depth: int) -> bool:
+        if depth >= MAX_DEPTH:
+            self.defects.add(Defect.NESTED_TOO_DEEP)
+        elif self.parts_left <= 0:
+            self.defects.add(Defect.PARTS_TOO_MANY)
+        else:
+            return False
+        return True
+
+    def _decoded(self, span: _Span, encoding: Encoding, limit: int) -> bytes | None:
+        if span.end - span.start > limit:
+            self.defects.add(Defect.NESTED_TOO_LARGE)
+            return None
+        return b"".join(decoded_chunks(*span, encoding))
+
+    def _split(self, span: _Span, boundary: str) -> list[tuple[int, int]]:
+        """Return where the parts of a multipart start and end, with a boundary guessed where need be."""
+        if boundary:
+            ranges = self._ranges(span, boundary.encode("utf-8", "surrogateescape"))
+            if ranges:
+                return ranges
+        self.defects.add(Defect.BOUNDARY_NOT_FOUND if boundary else Defect.BOUNDARY_PARAMETER_MISSING)
+        head = span.buffer[span.start : min(span.end, span.start + _GUESS_OCTETS)]
+        guess = _BOUNDARY_LINE.search(head)
+        return self._ranges(span, guess[1]) if guess is not None else []
+
+    def _ranges(self, span: _Span, boundary: bytes) -> list[tuple[int, int]]:
+        buffer, start, end = span
+        found: list[tuple[int, int]] = []
+        opened = -1
+        needle = b"--" + boundary.rstrip()
+        for at in occurrences(buffer, needle, start, end):
+            if at > start and buffer[at - 1] not in _LINE_ENDS:
+                continue
+            after = at + len(needle)
+            rest = _LINE_REST.match(buffer[after : min(end, after + _LINE_OCTETS)])
+            if rest is None:
+                continue  # the boundary of another multipart begins with this one
+            if opened >= 0:
+                found.append((opened, max(opened, _before_line_end(buffer, at, start))))
+            if rest[1] is not None:
+                return found
+            opened = after + rest.end()
+            if len(found) > self.parts_left:
+                self.defects.add(Defect.PARTS_TOO_MANY)
+                return found
+        if opened >= 0:
+            self.defects.add(Defect.FINAL_BOUNDARY_MISSING)
+            if not found or buffer[opened : min(end, opened + _LINE_OCTETS)].strip():
+                found.append((opened, end))
+        return found
+
+
+def _before_line_end(buffer: Buffer, at: int, start: int) -> int:
+    """Return where the line before ``at`` ends: its line end belongs to the boundary."""
+    before = buffer[max(start, at - 2) : at]
+    if before == b"\r\n":
+        return at - 2
+    return at - 1 if before else at
+
+
+def _media_type(header: Header, default: str) -> tuple[str, dict[str, str]]:
+    """Return a part's media type and parameters; what is no type counts as text or as octets."""
+    if "content-type" not in header:
+        return default, {}
+    found = parse_parameters(first(header, "content-type"))
+    media_type = found.value
+    if _TYPE.fullmatch(media_type) is not None:
+        return media_type, found.parameters
+    main = media_type.partition("/")[0]
+    if main == "multipart":
+        return "multipart/mixed", found.parameters
+    if main in _BARE_TYPES:
+        return _BARE_TYPES[main], found.parameters
+    if media_type and ("name" in found.parameters or "content-disposition" in header):
+        return "application/octet-stream", found.parameters
+    return default, found.parameters

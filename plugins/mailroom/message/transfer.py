@@ -1,0 +1,201 @@
+"""Content transfer encodings undone in bounded chunks, as mail clients recover them.
+
+Belongs here: base64, quoted-printable and uuencode (RFC 2045 section 6 and the Unix
+program), damaged ones too: padding in the middle or none at all, stray characters, text
+that a gateway put below the base64, soft line breaks with white space after them. Does
+not belong here: what the decoded octets are.
+"""
+
+from __future__ import annotations
+
+import binascii
+import enum
+import functools
+import re
+from collections.abc import Iterator
+
+from mailroom.message.octets import Buffer, windows
+
+__all__ = ["Encoding", "content_range", "decode", "decoded_chunks", "encoding_of", "uu_decoded_chunks"]
+
+_TAIL_OCTETS = 4096
+"""How far from the end text below base64 is looked for. Octets."""
+
+_BASE64_OR_SPACE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\r\n"
+_NOT_BASE64 = bytes(set(range(256)) - set(_BASE64_OR_SPACE.rstrip()))
+_PADDING = re.compile(rb"=+")
+_SOFT_BREAK_WITH_SPACE = re.compile(rb"=[ \t]++(?=\r?\n)")
+_TEXT_LINE = re.compile(rb"[^\r\n]*[^A-Za-z0-9+/=\s][^\r\n]*")
+
+
+class Encoding(enum.Enum):
+    """How content is encoded; ``IDENTITY`` is 7bit, 8bit, binary, and whatever nobody knows."""
+
+    IDENTITY = "identity"
+    BASE64 = "base64"
+    QUOTED_PRINTABLE = "quoted-printable"
+    UUENCODE = "uuencode"
+
+
+_NAMES = {
+    name: encoding
+    for encoding, names in {
+        Encoding.IDENTITY: ",7bit,8bit,binary,7bits,8bits,none,plain,raw,usascii,utf8",
+        Encoding.BASE64: "base64,xbase64,b64,b,base64mime",
+        Encoding.QUOTED_PRINTABLE: "quotedprintable,quotedprintible,printable,qp,q",
+        Encoding.UUENCODE: "xuuencode,uuencode,uuencoded,xuue,uue,xuu,xuuencoded",
+    }.items()
+    for name in names.split(",")
+}
+
+
+@functools.lru_cache(maxsize=256)
+def _encoding_of(value: str) -> Encoding | None:
+    name = re.split(r"[;,(]", value, maxsplit=1)[0]
+    return _NAMES.get(re.sub(r"[^a-z0-9]+", "", name.lower()))
+
+
+def encoding_of(value: str) -> Encoding | None:
+    """Return the encoding that a Content-Transfer-Encoding names, or None for one that nobody knows."""
+    return _encoding_of(value) if len(value) < 80 else None
+
+
+def decode(data: bytes, encoding: Encoding) -> bytes:
+    """Return small content decoded."""
+    if encoding is Encoding.IDENTITY:
+        return data
+    return b"".join(decoded_chunks(data, 0, len(data), encoding))
+
+
+def decoded_chunks(buffer: Buffer, start: int, end: int, encoding: Encoding) -> Iterator[bytes]:
+    """Yield decoded content in chunks of at most ``WINDOW_OCTETS``, or a little more."""
+    if encoding is Encoding.BASE64:
+        return _base64_chunks(buffer, *content_range(buffer, start, end))
+    if encoding is Encoding.QUOTED_PRINTABLE:
+        return _quoted_chunks(buffer, start, end)
+    if encoding is Encoding.UUENCODE:
+        return uu_decoded_chunks(buffer, start, end)
+    return windows(buffer, start, end)
+
+
+def content_range(buffer: Buffer, start: int, end: int) -> tuple[int, int]:
+    """Return where base64 starts and ends: without text that a gateway or a list put below it.
+
+    RFC 2045 has stray characters ignored, so one or two in a line are; whole lines of
+    words would be decoded into rubbish at the end of a file.
+    """
+    tail_at = max(start, end - _TAIL_OCTETS)
+    tail = buffer[tail_at:end]
+    if not tail.translate(None, _BASE64_OR_SPACE):
+        return start, end
+    for line in _TEXT_LINE.finditer(tail):
+        if _is_text(line.group()) and _is_complete(tail[: line.start()], is_whole=tail_at == start):
+            return start, tail_at + line.start()
+    return start, end
+
+
+def _is_text(line: bytes) -> bool:
+    strange = len(line.translate(None, _BASE64_OR_SPACE))
+    return strange > 4 or (strange > 0 and b" " in line.strip())
+
+
+def _is_complete(before: bytes, is_whole: bool) -> bool:
+    """Whether base64 may end here: after padding, or at the end of a quantum of what can be seen."""
+    text = before.rstrip()
+    if text.endswith(b"=") or before.endswith((b"\n\n", b"\n\r\n")):
+        return True
+    return is_whole and len(text.translate(None, _NOT_BASE64)) % 4 == 0
+
+
+def _base64_chunks(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:
+    rest = b""
+    for window in windows(buffer, start, end):
+        data = rest + window if rest else window
+        cut = data.rfind(b"\n") + 1 or len(data)
+        if b"=" not in data:
+            try:
+                yield binascii.a2b_base64(data[:cut] if cut < len(data) else data)
+            except binascii.Error:  # lines of odd lengths: the careful way below
+                pass
+            else:
+                rest = data[cut:]
+                continue
+        decoded, rest = _decode_segments(data)
+        yield decoded
+    if rest:
+        yield _decode_last(rest.translate(None, _NOT_BASE64))
+
+
+def _decode_segments(data: bytes) -> tuple[bytes, bytes]:
+    """Decode all but an unfinished quantum; padding may stand between blocks encoded one by one."""
+    *padded, last = _PADDING.split(data.translate(None, _NOT_BASE64))
+    cut = len(last) - len(last) % 4
+    return b"".join([*map(_decode_last, padded), binascii.a2b_base64(last[:cut])]), last[cut:]
+
+
+def _decode_last(text: bytes) -> bytes:
+    spare = len(text) % 4
+    if spare == 1:  # six bits are no octet
+        text, spare = text[:-1], 0
+    return binascii.a2b_base64(text + b"=" * (-spare % 4))
+
+
+def _quoted_chunks(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:
+    rest = b""
+    at = start
+    for window in windows(buffer, start, end):
+        at += len(window)
+        data = rest + window if rest else window
+        cut = len(data)
+        if at < end:
+            # an escape or a soft break must not be cut in two: end at a line end, or before the last "="
+            cut = data.rfind(b"\n") + 1 or _before_escape(data)
+        rest = data[cut:]
+        yield _decode_quoted(data[:cut] if rest else data)
+
+
+def _before_escape(data: bytes) -> int:
+    at = data.rfind(b"=", max(1, len(data) - 80))
+    return at if at > 0 else len(data)
+
+
+def _decode_quoted(data: bytes) -> bytes:
+    if b"=" not in data:
+        return data
+    if b"= " in data or b"=\t" in data:
+        data = _SOFT_BREAK_WITH_SPACE.sub(b"=", data)
+    if b"=\r" in data:  # the C function would drop a line after a bare CR
+        data = data.replace(b"=\r\n", b"").replace(b"=\r", b"")
+    return binascii.a2b_qp(data)
+
+
+def uu_decoded_chunks(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:
+    """Yield uuencoded content; a ``begin`` line is passed over, an ``end`` line ends it."""
+    rest = b""
+    at = start
+    pieces: list[bytes] = []
+    for window in windows(buffer, start, end):
+        at += len(window)
+        lines = (rest + window).splitlines()
+        rest = lines.pop() if at < end and lines else b""
+        for line in lines:
+            if line.rstrip() == b"end":
+                yield b"".join(pieces)
+                return
+            pieces.append(_decode_uu_line(line))
+        yield b"".join(pieces)
+        pieces = []
+
+
+def _decode_uu_line(line: bytes) -> bytes:
+    if line.startswith(b"begin ") or not line.strip():
+        return b""
+    try:
+        return binascii.a2b_uu(line)
+    except binascii.Error:
+        pass
+    length = (line[0] - 32) & 63
+    try:  # encoders that leave rubbish after a line; its first octet says how long it is
+        return binascii.a2b_uu(line[: 1 + (length * 4 + 2) // 3].ljust(1 + (length + 2) // 3 * 4, b" "))
+    except binascii.Error:
+        return b""
