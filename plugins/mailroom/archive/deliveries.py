@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -89,9 +90,9 @@ class DeliveryRow:
 
 
 class Deliveries:
-    """Deliveries to one destination; a context manager, for one thread.
+    """Deliveries to one destination; a context manager.
 
-    Leaving the block commits what was delivered, also where it is left by an error:
+    Several threads may deliver at once, to different paths. Leaving the block commits what was delivered, also where it is left by an error:
     what lies at the destination should be in the table.
 
     :param storage_options: for ``fsspec``, where the destination is a URL.
@@ -107,6 +108,7 @@ class Deliveries:
         self._done = _Keys()
         self._claimed: _Keys | None = None
         self._durability: list[Durability] = []
+        self._lock = threading.RLock()
         self._load(self._table.files())
 
     @property
@@ -138,9 +140,10 @@ class Deliveries:
         :raises IntegrityError: where the content is not what ``row`` says.
         :raises StoreUnavailable: where the destination or the archive refuses.
         """
-        self._open()
-        if self._is_claimed(row.path, only_if_loaded=True):
-            return DeliveryOutcome.TAKEN
+        with self._lock:
+            self._open()
+            if self._is_claimed(row.path, only_if_loaded=True):
+                return DeliveryOutcome.TAKEN
         created = self._store.create(
             row.path,
             content,
@@ -149,16 +152,17 @@ class Deliveries:
             content_type=row.content_type,
             facts=row.facts(),
         )
-        if not created and (
-            self._is_claimed(row.path) or self._store.digest_of(row.path, row.size) != row.sha256
-        ):
-            return DeliveryOutcome.TAKEN
-        self._waiting.append((row, not created))
-        self._done.add(row.message_sha256, row.part)
-        if self._claimed is not None:
-            self._claimed.add(_path_key(row.path), "")
-        if len(self._waiting) >= COMMIT_ROWS:
-            self.flush()
+        with self._lock:
+            if not created and (
+                self._is_claimed(row.path) or self._store.digest_of(row.path, row.size) != row.sha256
+            ):
+                return DeliveryOutcome.TAKEN
+            self._waiting.append((row, not created))
+            self._done.add(row.message_sha256, row.part)
+            if self._claimed is not None:
+                self._claimed.add(_path_key(row.path), "")
+            if len(self._waiting) >= COMMIT_ROWS:
+                self.flush()
         return DeliveryOutcome.CREATED if created else DeliveryOutcome.ADOPTED
 
     def flush(self) -> None:
