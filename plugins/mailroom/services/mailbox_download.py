@@ -1,0 +1,206 @@
+"""Messages of one mailbox brought into the archive, whatever the server does in between.
+
+Here: asking for bodies in pieces, once more alone for each that did not come, and the row
+that a message nobody delivers leaves. Not here: which messages (``policy.mirror``).
+
+Three things look alike at first: a message that went away since it was listed, one that the
+server lists and cannot deliver, and one at which the connection breaks. The first is normal;
+the second is recorded, and tried again in each run; the third is left to the run, which
+counts how often each message was next when a connection broke (``suspects``).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from array import array
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from mailroom.archive import Archive, ArchiveWriter
+from mailroom.client.imap import ImapClient
+from mailroom.exceptions import CommandRejected, ConnectionLost, RemoteProtocolError
+from mailroom.model import Change, FetchedMessage, LocationRow, MailProtocol, RunContext
+from mailroom.policy.mirror import normal_flags
+from mailroom.services.mirror_report import MirrorTally
+from mailroom.services.progress import Progress
+
+__all__ = ["BREAKING_ERRORS", "MailboxDownload", "Suspects", "place_row"]
+
+Uids = npt.NDArray[np.int64]
+Suspects = Counter[tuple[str, int, int]]
+"""How often each (folder, UIDVALIDITY, UID) was the next to come when a connection broke."""
+
+PIECE_MESSAGES = 20_000
+"""How many messages are asked for before it is looked at what came; one round trip each."""
+
+PIECE_NEWEST_FIRST = 500
+"""The same where the newest come first: servers answer in ascending order within a piece."""
+
+MAX_BREAKS = 2
+"""How often the connection may break at one message before it is passed over in this run."""
+
+BREAKING_ERRORS = (ConnectionLost, CommandRejected, RemoteProtocolError)
+"""After these a session cannot go on."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class MailboxDownload:
+    """The download of one mailbox in one session.
+
+    :param tried_before: UIDs that earlier runs have recorded as ``unfetchable``.
+    """
+
+    client: ImapClient
+    archive: Archive
+    writer: ArchiveWriter
+    context: RunContext
+    folder: str
+    uid_validity: int
+    now: Callable[[], datetime]
+    progress: Progress
+    stop: threading.Event
+    tally: MirrorTally
+    suspects: Suspects
+    tried_before: frozenset[int]
+    failed: set[int] = field(default_factory=set)
+    _added: array[int] = field(default_factory=lambda: array("q"))
+
+    @property
+    def added(self) -> Uids:
+        """The UIDs that came, ascending."""
+        return np.unique(np.frombuffer(self._added, dtype=np.int64)) if self._added else _none()
+
+    def fetch(self, uids: Uids, *, retry: Uids, order: str = "oldest") -> None:
+        """Bring messages into the archive.
+
+        :param uids: messages never asked for before, first things first.
+        :param retry: messages that were not delivered in earlier runs; asked for last, one by one.
+        :raises ConnectionLost: if the server goes away; what came is with the writer.
+        """
+        waiting = self._without_suspects(uids)
+        size = PIECE_MESSAGES if order == "oldest" else PIECE_NEWEST_FIRST
+        missing: list[int] = []
+        for start in range(0, len(waiting), size):
+            missing += self._fetch_piece(np.sort(waiting[start : start + size]))
+            if self.stop.is_set():
+                return
+        if missing:
+            listed = set(self.client.search("ALL").tolist())
+            self.tally.vanished += sum(uid not in listed for uid in missing)
+            missing = [uid for uid in missing if uid in listed]
+        for uid in [*missing, *self._without_suspects(retry).tolist()]:
+            if self.stop.is_set():
+                return
+            if self._fetch_piece(np.array([uid], dtype=np.int64)):
+                self._give_up(uid, "the server lists it and does not deliver it")
+
+    def _fetch_piece(self, uids: Uids) -> list[int]:
+        """Ask for messages, ascending; return those that did not come."""
+        waiting = dict.fromkeys(uids.tolist())
+        try:
+            for message in self.client.fetch_messages(uids, self.archive.new_spool):
+                if message.body is None or message.uid not in waiting:
+                    continue  # what the server says of other messages in between
+                del waiting[message.uid]
+                self._take(message)
+                if self.stop.is_set():
+                    break
+        except BREAKING_ERRORS:
+            if waiting:
+                self.suspects[self.folder, self.uid_validity, next(iter(waiting))] += 1
+            raise
+        return list(waiting)
+
+    def _take(self, message: FetchedMessage) -> None:
+        if message.body is None:
+            return
+        row = place_row(message, self.context, self.folder, self.uid_validity, self.now())
+        self.writer.add(message.body, row)
+        octets = message.body.octets
+        self._added.append(message.uid)
+        self.tally.added += 1
+        self.tally.octets += octets
+        self.tally.steps += 1
+        self.progress.advance(1, octets)
+
+    def _without_suspects(self, uids: Uids) -> Uids:
+        """Give up messages at which the connection has broken too often, and return the others."""
+        if not self.suspects:
+            return uids
+        passed_over = []
+        for (folder, uid_validity, uid), breaks in self.suspects.items():
+            if (folder, uid_validity) == (self.folder, self.uid_validity) and uid not in self.failed:
+                limit = 1 if uid in self.tried_before else MAX_BREAKS
+                if breaks >= limit and uid in uids:
+                    passed_over.append(uid)
+                    self._give_up(uid, "the connection breaks when it is asked for")
+        return uids[~np.isin(uids, passed_over)] if passed_over else uids
+
+    def _give_up(self, uid: int, reason: str) -> None:
+        """Record a message that does not come, unless that is recorded already."""
+        self.failed.add(uid)
+        self.tally.unfetchable += 1
+        text = f"Message with UID {uid} in folder {self.folder!r} of {self.context.account}: {reason}."
+        self.tally.warnings.append(text)
+        _log.warning("%s It is tried again in each run", text)
+        if uid in self.tried_before:
+            return
+        self.tally.steps += 1
+        self.writer.record([_unfetchable_row(self.context, self.folder, self.uid_validity, uid, self.now())])
+
+
+def place_row(
+    message: FetchedMessage,
+    context: RunContext,
+    folder: str,
+    uid_validity: int,
+    at: datetime,
+    *,
+    sha256: str | None = None,
+    archived_at: datetime | None = None,
+) -> LocationRow:
+    """Return the row that says a message was found at its place."""
+    return LocationRow(
+        account=context.account,
+        protocol=MailProtocol.IMAP,
+        folder=folder,
+        change=Change.ADDED,
+        at=at,
+        run_id=context.run_id,
+        uid_validity=uid_validity,
+        uid=message.uid,
+        sha256=sha256,
+        size=message.octets,
+        flags=normal_flags(message.flags),
+        internal_date=message.internal_date,
+        modseq=message.modseq,
+        object_id=message.object_id,
+        archived_at=archived_at,
+    )
+
+
+def _unfetchable_row(
+    context: RunContext, folder: str, uid_validity: int, uid: int, at: datetime
+) -> LocationRow:
+    return LocationRow(
+        account=context.account,
+        protocol=MailProtocol.IMAP,
+        folder=folder,
+        change=Change.UNFETCHABLE,
+        at=at,
+        run_id=context.run_id,
+        uid_validity=uid_validity,
+        uid=uid,
+    )
+
+
+def _none() -> Uids:
+    return np.empty(0, dtype=np.int64)

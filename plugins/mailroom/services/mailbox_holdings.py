@@ -1,0 +1,93 @@
+"""What the archive holds of one mailbox, in terms of the numbers the server uses now.
+
+Here: which UIDs of the archive still mean what they meant, which messages may be there under
+another number, and the rows that close what is gone. Not here: finding out (``mailbox_mirror``).
+RFC 3501 section 2.3.1.1: a UID means something only beside its UIDVALIDITY.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+
+from mailroom.archive import FolderState
+from mailroom.model import Change, LocationRow
+
+__all__ = ["NO_UID_VALIDITY", "Holdings", "Rows"]
+
+Uids = npt.NDArray[np.int64]
+Rows = Callable[[], Iterable[LocationRow]]
+"""Rows that can be gone through more than once."""
+
+NO_UID_VALIDITY = 0
+"""Stands for the UIDVALIDITY of a server that states none: numbers prove nothing there."""
+
+CHUNK_ROWS = 4096
+"""How many rows are read from the archive at a time."""
+
+_NONE: Uids = np.empty(0, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holdings:
+    """One mailbox in the archive, seen from the server's present numbering.
+
+    :param uid_validity: the server's present one.
+    :param moved: rows of messages whose folders are gone; they may turn up in a new folder.
+    """
+
+    state: FolderState
+    uid_validity: int
+    moved: Rows | None = None
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether the archive's UIDs mean what the server's do."""
+        return self.uid_validity == self.state.uid_validity != NO_UID_VALIDITY
+
+    @property
+    def live(self) -> Uids:
+        """UIDs known to be there, ascending; none where numbers prove nothing."""
+        return self.state.live if self.is_numbered else _NONE
+
+    @property
+    def unfetchable(self) -> Uids:
+        """UIDs that were never delivered, ascending."""
+        return self.state.unfetchable if self.uid_validity == self.state.uid_validity else _NONE
+
+    @property
+    def past(self) -> Rows | None:
+        """Rows whose numbers are void: they are live still, and must be recognised or closed."""
+        state = self.state
+        if self.uid_validity != state.uid_validity and state.uid_validity is not None:
+            return lambda: chain(state.live_rows(), state.past_live_rows())
+        return state.past_live_rows if next(iter(state.past_live_rows()), None) is not None else None
+
+    @property
+    def former(self) -> Rows | None:
+        """Rows of messages that may be there under another number or name, or None."""
+        if self.uid_validity == self.state.uid_validity == NO_UID_VALIDITY:
+            return self.state.live_rows
+        return self.past or (self.moved if self.state.uid_validity is None else None)
+
+    def closing_rows(self, gone: Uids, given_up: Uids, *, is_proof: bool) -> Iterator[LocationRow]:
+        """Yield the rows that close what is gone: by number, and all of a void numbering.
+
+        :param is_proof: whether the listing was complete, so that absence is proof.
+        """
+        proved = is_proof and NO_UID_VALIDITY not in (self.uid_validity, self.state.uid_validity)
+        change = Change.EXPUNGED if proved else Change.NOT_LISTED
+        for row in chain(self._rows(gone), self._rows(given_up), (self.past or tuple)()):
+            yield replace(row, change=change)
+
+    def has_gone(self, gone: Uids, given_up: Uids) -> bool:
+        """Return whether there is anything to close."""
+        return bool(len(gone) or len(given_up) or self.past is not None)
+
+    def _rows(self, uids: Uids) -> Iterator[LocationRow]:
+        for start in range(0, len(uids), CHUNK_ROWS):
+            yield from self.state.rows(uids[start : start + CHUNK_ROWS])

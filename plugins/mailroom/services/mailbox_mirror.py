@@ -1,0 +1,251 @@
+"""One mailbox brought in step: listed, compared, downloaded, compared again.
+
+Here: the order of questions in one session, and what is held after it. Not here: the run
+over all mailboxes (``mirror_run``), plans (``policy.mirror``).
+
+What a server lost is not recorded here: rows that say so are handed back (``Standing.gone``)
+until the whole account has been seen, for only then is it known whether mail was moved,
+deleted, or the server itself is not the one it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from mailroom.archive import Archive, ArchiveWriter
+from mailroom.client.imap import ImapClient, SelectedFolder
+from mailroom.model import Folder, FolderRow, LocationRow, RunContext
+from mailroom.policy.mirror import FolderPlan, MirrorSelection, plan_folder, search_criteria
+from mailroom.services.contents import identities_of
+from mailroom.services.mailbox_download import MailboxDownload, Suspects, place_row
+from mailroom.services.mailbox_flags import record_changed_flags
+from mailroom.services.mailbox_holdings import NO_UID_VALIDITY, Holdings, Rows
+from mailroom.services.mirror_report import MirrorTally
+from mailroom.services.progress import Progress
+from mailroom.services.renumbering import recognise
+
+__all__ = ["MailboxMirror", "Standing"]
+
+Uids = npt.NDArray[np.int64]
+
+_NONE: Uids = np.empty(0, dtype=np.int64)
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How archive and server stand to each other after a mailbox was worked off.
+
+    :param live: messages that are on the server and archived; None where the work was broken off.
+    :param gone: rows that record what the server has no longer; None where there are none.
+    :param row: the state of the folder, to be recorded after ``gone``.
+    """
+
+    folder: str
+    live: int | None = None
+    gone: Rows | None = None
+    row: FolderRow | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class MailboxMirror:
+    """The mirror of one mailbox in one session.
+
+    :param selected: the mailbox, opened for reading.
+    :param last: the folder's row of the last run, or None.
+    """
+
+    client: ImapClient
+    archive: Archive
+    writer: ArchiveWriter
+    context: RunContext
+    selection: MirrorSelection
+    now: Callable[[], datetime]
+    progress: Progress
+    stop: threading.Event
+    tally: MirrorTally
+    suspects: Suspects
+    folder: Folder
+    selected: SelectedFolder
+    last: FolderRow | None
+    holdings: Holdings
+    recognised: Uids = field(default_factory=lambda: _NONE)
+    is_windowed: bool = False
+
+    def mirror(self) -> Standing:
+        """Bring the mailbox in step, and return how it stands.
+
+        :raises ConnectionLost: if the server goes away; what came is with the writer.
+        """
+        listed = self._list()
+        plan = self._plan(listed, self.holdings.live, self.holdings.unfetchable)
+        fetch = self._recognise(plan.fetch)
+        download = self._download()
+        self.progress.start(self.folder.name, len(fetch), None)
+        try:
+            download.fetch(fetch, retry=plan.retry, order=self.selection.order)
+            if len(fetch) and not self.stop.is_set():
+                listed = self._look_again(download, listed)
+        finally:
+            self.progress.finish()
+            self.writer.expect({})
+        if self.stop.is_set():
+            return Standing(folder=self.folder.name)
+        self._compare_flags()
+        return self._conclude(listed, download)
+
+    def _list(self) -> Uids:
+        """Return the UIDs the server lists; note where it is known to list a part only."""
+        listed = self.client.search("ALL")
+        if len(listed) >= self.selected.exists:
+            return listed
+        told = [message.uid for message in self.client.fetch_flags("1:*")]
+        listed = np.union1d(listed, np.array(told, dtype=np.int64))
+        counted = self.client.folder_status(self.folder.name).get("MESSAGES", 0)
+        self.is_windowed = len(listed) < min(counted, self.selected.exists)
+        if self.is_windowed:
+            self._warn(
+                f"the server counts {counted} messages and lists {len(listed)}; "
+                "what it does not list is not taken for gone"
+            )
+        return listed
+
+    def _plan(self, listed: Uids, live: Uids, unfetchable: Uids) -> FolderPlan:
+        wanted = None
+        if self.selection.is_partial and len(listed):
+            wanted = self.client.search(*search_criteria(self.selection))
+        return plan_folder(
+            listed, live=live, unfetchable=unfetchable, wanted=wanted, order=self.selection.order
+        )
+
+    def _recognise(self, uids: Uids) -> Uids:
+        """Record messages that are known by another number or folder; return the others."""
+        former = self.holdings.former
+        if former is None or not len(uids):
+            return uids
+        found: list[int] = []
+        self.writer.record(self._recognised_rows(former, uids, found))
+        self.recognised = np.unique(np.array(found, dtype=np.int64))
+        rest = uids[~np.isin(uids, self.recognised)]
+        if len(rest):
+            self.writer.expect(identities_of(self.archive, former()))
+        return rest
+
+    def _recognised_rows(self, former: Rows, uids: Uids, found: list[int]) -> Iterator[LocationRow]:
+        """Yield the rows of recognised messages; ``found`` gets their UIDs."""
+        are_numbers_lasting = self.holdings.uid_validity != NO_UID_VALIDITY
+        for known in recognise(self.client, self.archive, uids, former):
+            found.append(known.message.uid)
+            if not are_numbers_lasting and known.former_uid == known.message.uid:
+                continue  # nothing has happened to it
+            self.tally.recognised += 1
+            self.tally.added += 1
+            self.tally.steps += 1
+            yield place_row(
+                known.message,
+                self.context,
+                self.folder.name,
+                self.holdings.uid_validity,
+                self.now(),
+                sha256=known.sha256,
+                archived_at=known.archived_at,
+            )
+
+    def _look_again(self, download: MailboxDownload, before: Uids) -> Uids:
+        """List once more and fetch what came meanwhile or was missed; return the listing."""
+        listed = self.client.search("ALL")
+        if self.is_windowed:
+            listed = np.union1d(listed, before)
+        plan = self._plan(
+            listed,
+            np.union1d(np.union1d(self.holdings.live, self.recognised), download.added),
+            np.union1d(self.holdings.unfetchable, np.array(sorted(download.failed), dtype=np.int64)),
+        )
+        late = plan.fetch[plan.fetch <= before.max(initial=0)]
+        if len(late):
+            self._warn(
+                f"the server listed {len(late)} messages only at second sight; they are archived as well"
+            )
+        download.fetch(plan.fetch, retry=_NONE)
+        return listed
+
+    def _compare_flags(self) -> None:
+        """Record flags that changed since the last run."""
+        if not len(self.holdings.live) or not self.selected.exists:
+            return
+        last, highest = self.last, self.selected.highest_modseq
+        since = None
+        if last is not None and highest and last.uid_validity == self.holdings.uid_validity:
+            since = last.highest_modseq if not last.deleted else None
+        if since is not None and since == highest:
+            return
+        if since is not None and highest is not None and since > highest:
+            since = None  # a server restored from a copy counts anew
+        changed = record_changed_flags(
+            self.client, self.writer, self.holdings.state, self.context, changed_since=since, now=self.now
+        )
+        self.tally.flags += changed
+        self.tally.steps += changed
+
+    def _conclude(self, listed: Uids, download: MailboxDownload) -> Standing:
+        """Return what stands now, and what is to be recorded as gone."""
+        holdings = self.holdings
+        gone = np.setdiff1d(holdings.live, listed)
+        if holdings.uid_validity == holdings.state.uid_validity == NO_UID_VALIDITY:
+            gone = np.setdiff1d(holdings.state.live, listed)
+        given_up = np.setdiff1d(holdings.unfetchable, listed)
+        there = np.union1d(np.intersect1d(holdings.live, listed), self.recognised)
+        return Standing(
+            folder=self.folder.name,
+            live=len(np.union1d(there, download.added)),
+            gone=self._gone_rows(gone, given_up) if holdings.has_gone(gone, given_up) else None,
+            row=FolderRow(
+                account=self.context.account,
+                folder=self.folder.name,
+                at=self.now(),
+                run_id=self.context.run_id,
+                delimiter=self.folder.delimiter,
+                special_use=self.folder.special_use,
+                uid_validity=holdings.uid_validity,
+                uid_next=self.selected.uid_next,
+                highest_modseq=self.selected.highest_modseq,
+                messages=self.selected.exists,
+                complete=not download.failed,
+                windowed=self.is_windowed or self.selection.is_partial,
+            ),
+        )
+
+    def _gone_rows(self, gone: Uids, given_up: Uids) -> Rows:
+        holdings, is_proof, at, run_id = self.holdings, not self.is_windowed, self.now(), self.context.run_id
+        return lambda: (
+            replace(row, at=at, run_id=run_id)
+            for row in holdings.closing_rows(gone, given_up, is_proof=is_proof)
+        )
+
+    def _download(self) -> MailboxDownload:
+        return MailboxDownload(
+            client=self.client,
+            archive=self.archive,
+            writer=self.writer,
+            context=self.context,
+            folder=self.folder.name,
+            uid_validity=self.holdings.uid_validity,
+            now=self.now,
+            progress=self.progress,
+            stop=self.stop,
+            tally=self.tally,
+            suspects=self.suspects,
+            tried_before=frozenset(self.holdings.unfetchable.tolist()),
+        )
+
+    def _warn(self, reason: str) -> None:
+        text = f"Folder {self.folder.name!r} of {self.context.account}: {reason}."
+        self.tally.warnings.append(text)
+        _log.warning("%s", text)

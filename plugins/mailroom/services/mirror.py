@@ -1,0 +1,61 @@
+"""IMAP mirror: the archive brought in step with an account; nothing on the server changes.
+
+Here: the service a user calls. Not here: the run over all folders (``mirror_run``), one
+folder (``mailbox_mirror``), the choice (``policy.mirror``). RFC 3501, RFC 4549.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+
+from mailroom.archive import Archive
+from mailroom.client.imap import ImapClient
+from mailroom.model import RunContext
+from mailroom.policy.mirror import MirrorSelection
+from mailroom.services.mirror_report import MirrorReport
+from mailroom.services.mirror_run import MirrorRun
+from mailroom.services.progress import Progress
+
+__all__ = ["MirrorReport", "mirror_account"]
+
+
+def mirror_account(
+    connect: Callable[[], ImapClient],
+    archive: Archive,
+    context: RunContext,
+    *,
+    selection: MirrorSelection,
+    now: Callable[[], datetime],
+    progress: Progress,
+    stop: threading.Event,
+) -> MirrorReport:
+    """Bring what is new in the folders of an account into the archive, and record what changed.
+
+    Messages keep their bytes in the archive whatever the server does. One message that is not
+    delivered, or one folder that does not open, stops no other.
+
+    :param stop: when set, what has arrived is committed, and the session ends.
+    :raises ConfigurationError: if a folder pattern means no folder, or more of the account seems to
+        have gone than ``selection.max_gone`` allows; new mail is archived even so.
+    :raises ConnectionLost: if the server cannot be reached, or keeps going away; what was committed stays.
+    :raises AuthenticationFailed: if it refuses the sign-in.
+    :raises ArchiveError: if the archive cannot be read or written.
+    """
+    with archive.writer(context) as writer:
+        run = MirrorRun(
+            connect=connect,
+            archive=archive,
+            writer=writer,
+            context=context,
+            selection=selection,
+            now=now,
+            progress=progress,
+            stop=stop,
+        )
+        report = run.run()
+        outcome = "interrupted" if report.interrupted else "failed" if report.failures else "succeeded"
+        counts = {name: value for name, value in report.summary().items() if type(value) is int}
+        writer.finish(outcome, counts, report.octets)
+    return report

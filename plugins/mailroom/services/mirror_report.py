@@ -1,0 +1,109 @@
+"""What a mirror tells whoever asked for it: counts, warnings, failures, whether it was interrupted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["MirrorReport", "MirrorTally"]
+
+MAX_WARNINGS_SUMMED_UP = 10
+"""How many warnings a summary carries; all of them are in the log."""
+
+
+@dataclass(slots=True, kw_only=True)
+class MirrorTally:
+    """Counts that grow while a mirror runs, sessions that broke included.
+
+    :param steps: everything that brought the run forward; by it a broken session is judged.
+    """
+
+    folders: int = 0
+    unchanged: int = 0
+    added: int = 0
+    recognised: int = 0
+    octets: int = 0
+    flags: int = 0
+    expunged: int = 0
+    not_listed: int = 0
+    unfetchable: int = 0
+    vanished: int = 0
+    deleted_folders: int = 0
+    steps: int = 0
+    warnings: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorReport:
+    """What a mirror did.
+
+    :param folders: folders that were looked at, and how many of them ``unchanged`` since the last run.
+    :param added: messages recorded at a place for the first time; ``recognised`` ones among them were
+        known by another number or folder and not downloaded again.
+    :param octets: octets of messages downloaded.
+    :param flags: messages whose flags changed.
+    :param expunged: messages the server has no longer; their bytes stay in the archive.
+    :param not_listed: known messages missing from a listing that is known to be incomplete.
+    :param unfetchable: messages that the server lists and does not deliver; tried again in each run.
+    :param vanished: messages that went away between listing and download.
+    :param deleted_folders: folders the server has no longer.
+    :param warnings: what a person should know and no run can change, such as ``unfetchable`` messages.
+    """
+
+    account: str
+    folders: int = 0
+    unchanged: int = 0
+    added: int = 0
+    recognised: int = 0
+    octets: int = 0
+    flags: int = 0
+    expunged: int = 0
+    not_listed: int = 0
+    unfetchable: int = 0
+    vanished: int = 0
+    deleted_folders: int = 0
+    warnings: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
+    interrupted: bool = False
+
+    @classmethod
+    def of(cls, account: str, tally: MirrorTally, *, interrupted: bool) -> MirrorReport:
+        """Return the report of a finished run."""
+        return cls(
+            account=account,
+            folders=tally.folders,
+            unchanged=tally.unchanged,
+            added=tally.added,
+            recognised=tally.recognised,
+            octets=tally.octets,
+            flags=tally.flags,
+            expunged=tally.expunged,
+            not_listed=tally.not_listed,
+            unfetchable=tally.unfetchable,
+            vanished=tally.vanished,
+            deleted_folders=tally.deleted_folders,
+            warnings=tuple(tally.warnings),
+            failures=tuple(tally.failures),
+            interrupted=interrupted,
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """Return the counts as a small JSON object."""
+        return {
+            "account": self.account,
+            "folders": self.folders,
+            "unchanged": self.unchanged,
+            "added": self.added,
+            "recognised": self.recognised,
+            "octets": self.octets,
+            "flags": self.flags,
+            "expunged": self.expunged,
+            "not_listed": self.not_listed,
+            "unfetchable": self.unfetchable,
+            "vanished": self.vanished,
+            "deleted_folders": self.deleted_folders,
+            "failed": len(self.failures),
+            "interrupted": self.interrupted,
+            "warnings": list(self.warnings[:MAX_WARNINGS_SUMMED_UP]),
+        }

@@ -1,0 +1,256 @@
+"""One run of a mirror over the folders of an account, as many sessions as it takes.
+
+Here: which folders, in which order, what to do when a session breaks, and the rows that say
+what is gone, which wait for the end of the run. Not here: one folder (``mailbox_mirror``).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import chain
+
+from mailroom.archive import Archive, ArchiveWriter
+from mailroom.client.imap import ImapClient
+from mailroom.exceptions import CommandRejected, ConnectionLost, MailroomError
+from mailroom.model import Change, Folder, FolderRow, LocationRow, RunContext
+from mailroom.policy.folders import match_folders
+from mailroom.policy.mirror import MirrorSelection, check_loss, is_unchanged
+from mailroom.services.mailbox_download import BREAKING_ERRORS, Suspects
+from mailroom.services.mailbox_holdings import NO_UID_VALIDITY, Holdings
+from mailroom.services.mailbox_mirror import MailboxMirror, Standing
+from mailroom.services.mirror_report import MirrorReport, MirrorTally
+from mailroom.services.progress import Progress
+
+__all__ = ["MirrorRun"]
+
+MAX_FOLDER_BREAKS = 2
+"""How often a session may break at one folder without a step forward before the folder is left aside."""
+
+MAX_IDLE_BREAKS = 4
+"""How many sessions in a row may break without any step forward before the run gives up."""
+
+BREAK_SECONDS = 1.0
+"""Pause before the next session, times the breaks without a step forward."""
+
+DENIALS = frozenset({"NOPERM", "INUSE", "UNAVAILABLE", "SERVERBUG", "CONTACTADMIN", "LIMIT"})
+"""Response codes that refuse a folder without saying that it is gone (RFC 5530)."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class MirrorRun:
+    """The state of one run, from the list of folders to the report.
+
+    :param live: how many messages the archive held as live in each folder when the run began.
+    :param vanished: chosen folders that the server has no longer.
+    """
+
+    connect: Callable[[], ImapClient]
+    archive: Archive
+    writer: ArchiveWriter
+    context: RunContext
+    selection: MirrorSelection
+    now: Callable[[], datetime]
+    progress: Progress
+    stop: threading.Event
+    tally: MirrorTally = field(default_factory=MirrorTally)
+    last: dict[str, FolderRow] = field(default_factory=dict)
+    live: dict[str, int] = field(default_factory=dict)
+    chosen: tuple[str, ...] | None = None
+    waiting: deque[Folder] = field(default_factory=deque)
+    vanished: list[FolderRow] = field(default_factory=list)
+    standings: list[Standing] = field(default_factory=list)
+    suspects: Suspects = field(default_factory=Counter)
+    broken: dict[str, MailroomError] = field(default_factory=dict)
+    folder_breaks: Counter[str] = field(default_factory=Counter)
+    idle_breaks: int = 0
+    reached: tuple[int, int] = (0, 0)
+
+    def run(self) -> MirrorReport:
+        """Work off all folders, then record what is gone.
+
+        :raises ConfigurationError: if a pattern means no folder, or too much is gone.
+        :raises ConnectionLost: if the server cannot be reached, or keeps going away.
+        """
+        self.last = self.archive.last_folders(self.context.account)
+        self.live = self.archive.live_counts(self.context.account)
+        while self.chosen is None or (self.waiting and not self.stop.is_set()):
+            self._session()
+        self._report_broken()
+        self._settle()
+        return MirrorReport.of(self.context.account, self.tally, interrupted=self.stop.is_set())
+
+    def _session(self) -> None:
+        """Work off waiting folders until all are done or the session breaks."""
+        if self.idle_breaks and self.stop.wait(BREAK_SECONDS * self.idle_breaks):
+            return
+        try:
+            with self.connect() as client:
+                if self.chosen is None:
+                    self._choose(client)
+                while self.waiting and not self.stop.is_set():
+                    self._work_off(client, self.waiting[0])
+                    self.waiting.popleft()
+        except BREAKING_ERRORS as error:
+            if self.chosen is None:
+                raise
+            self._outlive(error)
+
+    def _choose(self, client: ImapClient) -> None:
+        """List the folders, choose by the patterns, and find those that are gone."""
+        selection = self.selection
+        listed = client.list_folders(other_namespaces=selection.other_namespaces)
+        folders = {folder.name: folder for folder in listed if folder.is_selectable}
+        known = {r.folder: r for r in self.last.values() if not r.deleted and r.folder not in folders}
+        uses = {name: folder.special_use for name, folder in folders.items()}
+        uses |= {name: row.special_use for name, row in known.items()}
+        chosen = match_folders(selection.folders, selection.exclude, uses, special_use=uses)
+        self.vanished = [known[name] for name in chosen if name in known and _is_gone(client, name)]
+        self.waiting.extend(folders[name] for name in chosen if name in folders)
+        self.chosen = tuple(chosen)
+        _log.info(
+            "%s: %d of %d folders chosen, %d gone",
+            self.context.account,
+            len(self.waiting),
+            len(folders),
+            len(self.vanished),
+        )
+
+    def _work_off(self, client: ImapClient, folder: Folder) -> None:
+        """Bring one folder in step, unless STATUS says that it is."""
+        last = self.last.get(folder.name)
+        if is_unchanged(folder.status, last, self.live.get(folder.name, 0)):
+            self.tally.folders += 1
+            self.tally.unchanged += 1
+            return
+        state = self.archive.folder_state(self.context.account, folder.name)
+        try:
+            selected = client.examine(folder.name)
+        except CommandRejected as error:
+            self._fail(folder.name, f"the server does not open it: {error.text or 'no reason given'}")
+            return
+        mailbox = MailboxMirror(
+            client=client,
+            archive=self.archive,
+            writer=self.writer,
+            context=self.context,
+            selection=self.selection,
+            now=self.now,
+            progress=self.progress,
+            stop=self.stop,
+            tally=self.tally,
+            suspects=self.suspects,
+            folder=folder,
+            selected=selected,
+            last=last,
+            holdings=Holdings(
+                state=state,
+                uid_validity=selected.uid_validity or NO_UID_VALIDITY,
+                moved=self._vanished_rows if self.vanished else None,
+            ),
+        )
+        standing = mailbox.mirror()
+        self.standings.append(standing)
+        self.tally.folders += 1
+        if standing.gone is None and standing.row is not None:
+            self.writer.close_folder(standing.row)
+
+    def _outlive(self, error: MailroomError) -> None:
+        """Commit what came, and go on unless the last sessions brought nothing at all.
+
+        :raises MailroomError: the error, where going on is of no use.
+        """
+        self.writer.flush()
+        _log.warning("the session of %s broke: %s", self.context.account, error)
+        reached = (self.tally.steps, len(self.standings))
+        if reached != self.reached:
+            self.reached, self.idle_breaks = reached, 0
+            self.folder_breaks.clear()
+            return
+        self.idle_breaks += 1
+        if self.idle_breaks >= MAX_IDLE_BREAKS or not self.waiting:
+            raise error
+        folder = self.waiting[0].name
+        self.folder_breaks[folder] += 1
+        if self.folder_breaks[folder] >= MAX_FOLDER_BREAKS:
+            self.broken[folder] = error
+            self.waiting.popleft()
+
+    def _report_broken(self) -> None:
+        """Report folders at which sessions broke, unless nothing went well after them.
+
+        :raises MailroomError: the last error, where that is so.
+        """
+        for folder, error in self.broken.items():
+            if self.idle_breaks and isinstance(error, ConnectionLost):
+                raise error
+            self._fail(folder, str(error))
+
+    def _fail(self, folder: str, reason: str) -> None:
+        self.tally.folders += 1
+        self.tally.failures.append(
+            f"Folder {folder!r} of {self.context.account} was not mirrored: {reason.rstrip('.')}."
+        )
+
+    def _vanished_rows(self) -> Iterator[LocationRow]:
+        """Yield the live rows of folders that are gone."""
+        for row in self.vanished:
+            state = self.archive.folder_state(self.context.account, row.folder)
+            yield from chain(state.live_rows(), state.past_live_rows())
+
+    def _settle(self) -> None:
+        """Record what is gone, if that is believable, and close the folders it is gone from.
+
+        :raises ConfigurationError: where too much of the account seems to be gone.
+        """
+        if self.stop.is_set():
+            return  # what is missing here may have been moved to a folder that was not reached
+        if not self.vanished and all(standing.gone is None for standing in self.standings):
+            return
+        before = sum(self.live.get(name, 0) for name in self.chosen or ())
+        after = before - sum(self.live.get(row.folder, 0) for row in self.vanished)
+        for standing in self.standings:
+            if standing.live is not None:
+                after += standing.live - self.live.get(standing.folder, 0)
+        check_loss(self.context.account, before, after, self.selection.max_gone)
+        for standing in self.standings:
+            if standing.gone is not None and standing.row is not None:
+                self.writer.record(self._counted(standing.gone()))
+                self.writer.close_folder(standing.row)
+        self._close_vanished()
+
+    def _close_vanished(self) -> None:
+        """Record that folders are gone, and every message that was in them."""
+        if not self.vanished:
+            return
+        at, run_id = self.now(), self.context.run_id
+        rows = (replace(row, change=Change.EXPUNGED, at=at, run_id=run_id) for row in self._vanished_rows())
+        self.writer.record(self._counted(rows))
+        for row in self.vanished:
+            self.writer.close_folder(replace(row, at=at, run_id=run_id, messages=0, deleted=True))
+            self.tally.deleted_folders += 1
+            self.tally.steps += 1
+
+    def _counted(self, rows: Iterable[LocationRow]) -> Iterator[LocationRow]:
+        for row in rows:
+            if row.change is Change.EXPUNGED:
+                self.tally.expunged += 1
+            else:
+                self.tally.not_listed += 1
+            self.tally.steps += 1
+            yield row
+
+
+def _is_gone(client: ImapClient, folder: str) -> bool:
+    """Return whether the server says that there is no such folder; not being listed is no proof."""
+    try:
+        client.folder_status(folder)
+    except CommandRejected as error:
+        return error.kind == "NO" and error.code not in DENIALS
+    return False
