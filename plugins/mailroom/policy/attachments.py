@@ -1,0 +1,193 @@
+"""Which attachments of archived mail a rule chooses.
+
+Here: the rule a user states, and the choice. Not here: where an attachment goes
+(``destinations``), reading tables and moving bytes (``services``, ``archive``).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from mailroom.exceptions import ConfigurationError
+from mailroom.policy.folders import matches_pattern
+
+__all__ = ["DEFAULT_TEMPLATE", "Attachment", "AttachmentRule", "Place", "choose"]
+
+DEFAULT_TEMPLATE = "{date:%Y/%m/%d}/{message}/{filename}"
+"""By day and message, so that names seldom meet and a folder never grows without bound."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A folder of an account in which a message is or was."""
+
+    account: str
+    folder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """One attachment, with what rules and names ask of it.
+
+    :param part: IMAP part path, such as ``2.1``.
+    :param filename: name as a mail program shows it; not safe as a path.
+    :param disposition: ``attachment``, ``inline`` or None.
+    :param sender: the author's address, in lower case.
+    :param author: the author as people read it: name and address.
+    :param date: when the message was sent, or None where no header says so.
+    :param moment: ``date``; else when the server received the message; else when it was archived.
+    :param places: where the message is or was, the first it was seen in first.
+    """
+
+    message_sha256: str
+    part: str
+    filename: str
+    content_type: str
+    disposition: str | None
+    size: int
+    sha256: str
+    sender: str
+    author: str
+    subject: str
+    date: datetime | None
+    moment: datetime
+    places: tuple[Place, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachmentRule:
+    """What an attachment must be like; every word that is given must hold.
+
+    In texts ``*`` stands for any characters and ``?`` for one, ``|`` separates alternatives
+    (``*.pdf|*.xlsx``), and case does not count.
+
+    :param name: the file's name.
+    :param name_regex: a regular expression to be found in the file's name.
+    :param content_type: the media type, such as ``application/pdf`` or ``image/*``.
+    :param min_size: decoded octets, at least.
+    :param max_size: decoded octets, at most.
+    :param sender: the author's address, or name and address.
+    :param subject: the subject of the message.
+    :param folder: a folder the message is or was in; a pattern as in ``policy.folders``.
+    :param since: only messages sent on this day (UTC) or later; without a Date header the day counts
+        on which the server received the message, or else on which it was archived.
+    :param until: only messages sent before this day.
+    :param inline: whether images that a mail shows in its text are chosen too, such as logos.
+    :raises ConfigurationError: where the rule could never hold or is not understood.
+    """
+
+    name: str | None = None
+    name_regex: str | None = None
+    content_type: str | None = None
+    min_size: int | None = None
+    max_size: int | None = None
+    sender: str | None = None
+    subject: str | None = None
+    folder: str | None = None
+    since: date | None = None
+    until: date | None = None
+    inline: bool = False
+    _texts: dict[str, re.Pattern[str]] = field(init=False, repr=False, compare=False, hash=False)
+
+    def __post_init__(self) -> None:
+        """Read the patterns, and refuse what cannot be meant."""
+        if self.min_size is not None and self.max_size is not None and self.max_size < self.min_size:
+            raise ConfigurationError(
+                f"No attachment has at least {self.min_size} and at most {self.max_size} octets."
+            )
+        if self.since is not None and self.until is not None and self.until <= self.since:
+            raise ConfigurationError(
+                f"No day is both since {self.since} and before {self.until}: until must be later than since."
+            )
+        globs = {word: getattr(self, word) for word in ("name", "content_type", "sender", "subject")}
+        texts = {word: _glob(pattern) for word, pattern in globs.items() if pattern is not None}
+        if self.name_regex is not None:
+            texts["name_regex"] = _regex(self.name_regex)
+        object.__setattr__(self, "_texts", texts)
+
+    def chooses(self, attachment: Attachment, account: str | None = None) -> bool:
+        """Return whether every word of the rule holds for an attachment.
+
+        :param account: only folders of this account count.
+        """
+        return (
+            self._is_size_right(attachment.size)
+            and (self.inline or not _is_part_of_the_text(attachment))
+            and self._are_texts_right(attachment)
+            and self._is_day_right(attachment.moment.date())
+            and self.place_of(attachment, account) is not None
+        )
+
+    def place_of(self, attachment: Attachment, account: str | None = None) -> Place | None:
+        """Return the first place of an attachment that the rule allows, or None."""
+        for place in attachment.places:
+            if account is not None and place.account != account:
+                continue
+            if self.folder is None or any(matches_pattern(p, place.folder) for p in self.folder.split("|")):
+                return place
+        return None
+
+    def _is_size_right(self, size: int) -> bool:
+        return (self.min_size is None or size >= self.min_size) and (
+            self.max_size is None or size <= self.max_size
+        )
+
+    def _is_day_right(self, day: date) -> bool:
+        return (self.since is None or day >= self.since) and (self.until is None or day < self.until)
+
+    def _are_texts_right(self, attachment: Attachment) -> bool:
+        values = {
+            "name": (attachment.filename,),
+            "content_type": (attachment.content_type,),
+            "sender": (attachment.sender, attachment.author),
+            "subject": (attachment.subject,),
+        }
+        for word, pattern in self._texts.items():
+            if word == "name_regex":
+                if not pattern.search(attachment.filename):
+                    return False
+            elif not any(pattern.fullmatch(_comparable(value)) for value in values[word]):
+                return False
+        return True
+
+
+def choose(
+    rules: Sequence[AttachmentRule], attachments: Iterable[Attachment], account: str | None = None
+) -> Iterator[tuple[Attachment, Place]]:
+    """Yield the attachments that some rule chooses, each once, with the place it was chosen in.
+
+    :param rules: alternatives; one that holds is enough.
+    """
+    for attachment in attachments:
+        for rule in rules:
+            place = rule.place_of(attachment, account)
+            if place is not None and rule.chooses(attachment, account):
+                yield attachment, place
+                break
+
+
+def _is_part_of_the_text(attachment: Attachment) -> bool:
+    return attachment.disposition == "inline" and attachment.content_type.startswith("image/")
+
+
+def _comparable(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold()
+
+
+def _glob(pattern: str) -> re.Pattern[str]:
+    alternatives = (
+        "".join({"*": ".*", "?": "."}.get(part, re.escape(part)) for part in re.split(r"([*?])", one))
+        for one in re.sub(r"\*+", "*", _comparable(pattern)).split("|")
+    )
+    return re.compile("|".join(f"(?:{one})" for one in alternatives), re.DOTALL)
+
+
+def _regex(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern, re.IGNORECASE)
+    except re.error as error:
+        raise ConfigurationError(f"name_regex {pattern!r} is no regular expression: {error}.") from error
