@@ -7,22 +7,15 @@ arrives. Does not belong here: which messages and items.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-from collections import deque
 from collections.abc import Iterable, Iterator
 
-from mailroom.client.imap_wire import ImapWire, rejection
+from mailroom.client.imap_wire import BUSY_CODES, ImapWire, farewell, rejection
 from mailroom.client.spool import BodySink
-from mailroom.exceptions import ConnectionLost, RemoteProtocolError
-from mailroom.model import Body, FetchedMessage, SpoolFactory
-from mailroom.protocol.fetch_stream import (
-    Event,
-    FetchResponse,
-    FetchStream,
-    LiteralPiece,
-    TaggedResponse,
-    UntaggedResponse,
-)
+from mailroom.exceptions import MAX_QUOTED_OCTETS, ConnectionLost, LocalProtocolError, RemoteProtocolError
+from mailroom.model import FetchedMessage, SpoolFactory
+from mailroom.protocol.fetch_stream import BodyPiece, Event, FetchStream, TaggedResponse, UntaggedResponse
 
 __all__ = ["COMMANDS_IN_FLIGHT", "stream_commands"]
 
@@ -44,12 +37,17 @@ def stream_commands(
 
     :param spool: for bodies larger than `SPOOL_OCTETS`; None where no bodies are asked for.
     :raises CommandRejected: if a command is answered with BAD.
-    :raises ConnectionLost: if the server goes away.
+    :raises ConnectionLost: if the server goes away, or says that it is busy.
+    :raises LocalProtocolError: if an earlier answer is still being read.
     """
+    if wire.is_streaming:
+        raise LocalProtocolError("Another answer on this connection is still being read: finish that first.")
     run = _Run(wire, spool)
+    wire.is_streaming = True
     try:
         yield from run.messages(iter(commands))
     finally:
+        wire.is_streaming = False
         run.end()
 
 
@@ -60,69 +58,52 @@ class _Run:
         self._wire = wire
         self._spool = spool
         self._stream = FetchStream()
-        self._tags: deque[tuple[bytes, str]] = deque()
+        self._in_flight: dict[bytes, str] = {}
         self._sink: BodySink | None = None
 
     def messages(self, commands: Iterator[str]) -> Iterator[FetchedMessage]:
         """Yield messages until all commands are completed."""
         self._send(commands)
-        while self._tags:
+        while self._in_flight:
             for event in self._stream.feed(self._wire.transport.receive()):
-                message = self._message(event, commands)
-                if message is not None:
-                    yield message
+                if isinstance(event, FetchedMessage):
+                    yield event if self._sink is None else self._with_body(event)
+                else:
+                    self._take(event, commands)
 
     def end(self) -> None:
         """Give back what was read too far; close where answers are still on their way."""
         if self._sink is not None:
             self._sink.discard()
-        if self._tags:
+        if self._in_flight or not self._stream.is_between_responses:
             self._wire.transport.close()
         else:
             self._wire.transport.pushback(self._stream.rest())
 
     def _send(self, commands: Iterator[str]) -> None:
-        while len(self._tags) < COMMANDS_IN_FLIGHT:
+        while len(self._in_flight) < COMMANDS_IN_FLIGHT:
             command = next(commands, None)
             if command is None:
                 return
             tag: bytes = self._wire._new_tag()
             self._wire.tagged_commands.pop(tag, None)
+            self._in_flight[tag] = " ".join(command.split(" ", 2)[:2])
             self._wire.transport.send(tag + b" " + command.encode("ascii") + b"\r\n")
-            self._tags.append((tag, " ".join(command.split(" ", 2)[:2])))
 
-    def _message(self, event: Event, commands: Iterator[str]) -> FetchedMessage | None:
-        if isinstance(event, FetchResponse):
-            return self._fetched(event)
-        if isinstance(event, LiteralPiece):
+    def _take(self, event: Event, commands: Iterator[str]) -> None:
+        """Act on what is no message."""
+        if isinstance(event, BodyPiece):
             self._spool_piece(event.data)
         elif isinstance(event, TaggedResponse):
             self._complete(event)
             self._send(commands)
-        elif isinstance(event, UntaggedResponse) and event.line[:6].upper() == b"* BYE ":
-            raise ConnectionLost(f"{self._wire.transport.where} ended the connection.", reason="closed")
-        return None
+        elif isinstance(event, UntaggedResponse) and event.line[:5].upper() == b"* BYE":
+            raise farewell(self._wire.transport.where, event.line[5:])
 
-    def _fetched(self, response: FetchResponse) -> FetchedMessage:
+    def _with_body(self, message: FetchedMessage) -> FetchedMessage:
+        """Return the message whose body came in pieces."""
         sink, self._sink = self._sink, None
-        body: Body | None = None
-        if response.has_pieces and sink is not None:
-            body = sink.finish()
-        elif sink is not None:
-            sink.discard()
-        if response.body is not None:
-            body = Body(octets=len(response.body), content=response.body)
-        return FetchedMessage(
-            uid=response.uid,
-            flags=response.flags,
-            internal_date=response.internal_date,
-            octets=response.octets,
-            modseq=response.modseq,
-            body=body,
-            object_id=response.object_id,
-            save_date=response.save_date,
-            header=response.header,
-        )
+        return message if sink is None else dataclasses.replace(message, body=sink.finish())
 
     def _spool_piece(self, data: bytes) -> None:
         if self._spool is None:
@@ -133,13 +114,16 @@ class _Run:
 
     def _complete(self, event: TaggedResponse) -> None:
         where = self._wire.transport.where
-        tag, command = self._tags.popleft()
-        if event.tag != tag:
-            self._tags.appendleft((tag, command))
+        command = self._in_flight.pop(event.tag, None)
+        if command is None:
             raise RemoteProtocolError(
-                f"{where} completed a command that was not sent.", received=event.tag[:200]
+                f"{where} completed a command that was not sent.", received=event.tag[:MAX_QUOTED_OCTETS]
             )
+        if event.status == "OK":
+            return
+        refused = rejection(where, command, event.status, event.text)
         if event.status == "BAD":
-            raise rejection(where, command, event.status, event.text)
-        if event.status == "NO":
-            _log.info("%s answered %s with NO; what it did not bring is asked for again", where, command)
+            raise refused
+        if refused.code in BUSY_CODES:
+            raise ConnectionLost(f"{where} is busy: {refused.text}.", reason="busy")
+        _log.info("%s answered %s with NO; what it did not bring is left to the caller", where, command)

@@ -10,7 +10,7 @@ import re
 from base64 import b64encode
 
 from mailroom import __version__
-from mailroom.client.imap_wire import Library, rejection, translated
+from mailroom.client.imap_wire import BUSY_CODES, Library, farewell, rejection, translated
 from mailroom.client.sasl import MECHANISMS, error_status, initial_response
 from mailroom.client.transport import Transport
 from mailroom.exceptions import (
@@ -26,8 +26,8 @@ from mailroom.model import AuthMethod, Endpoint, Security
 
 __all__ = ["open_connection"]
 
-BUSY_CODES = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG"})
-"""Response codes that say "later" instead of "no" (RFC 9051 section 7.1)."""
+_LATER_CODES = BUSY_CODES | {"SERVERBUG"}
+"""Response codes that say nothing against the credentials (RFC 9051 section 7.1)."""
 
 _BUSY_WORDS = re.compile(r"(?i)too many|try again|temporar|in use|maximum number of connections|unavailable")
 
@@ -58,6 +58,7 @@ def open_connection(endpoint: Endpoint) -> tuple[Library, frozenset[str]]:
             if library.wire.state == "NONAUTH":
                 _sign_in(library, transport, endpoint)
             capabilities = _capabilities(library)
+            library.remember(capabilities)
             if "ID" in capabilities:
                 _identify(library)
     except BaseException:
@@ -110,13 +111,16 @@ def _start_tls(library: Library, transport: Transport) -> None:
 def _sign_in(library: Library, transport: Transport, endpoint: Endpoint) -> None:
     offered = _capabilities(library)
     mechanism = MECHANISMS[endpoint.auth]
+    if f"AUTH={mechanism}" in offered:
+        response = b64encode(initial_response(endpoint))
+        command = b"AUTHENTICATE " + mechanism.encode()
+        pieces = [command + b" " + response] if "SASL-IR" in offered else [command, response]
+    elif endpoint.auth is AuthMethod.PASSWORD and "LOGINDISABLED" not in offered:
+        pieces = _login(endpoint, has_literal_plus="LITERAL+" in offered)
+    else:
+        raise _not_offered(transport, endpoint, offered, mechanism)
     try:
-        if f"AUTH={mechanism}" in offered:
-            _authenticate(library, transport, endpoint, has_initial="SASL-IR" in offered)
-        elif endpoint.auth is AuthMethod.PASSWORD and "LOGINDISABLED" not in offered:
-            _login(library, endpoint)
-        else:
-            raise _not_offered(transport, endpoint, offered, mechanism)
+        _converse(library, transport, endpoint, pieces)
     except CommandRejected as error:
         raise _refusal(transport, endpoint, error) from error
     library.wire.state = "AUTH"
@@ -136,49 +140,65 @@ def _not_offered(
     )
 
 
-def _login(library: Library, endpoint: Endpoint) -> None:
-    """Sign in by LOGIN (RFC 3501 section 6.2.3), whose strings are ASCII."""
-    words = (endpoint.user, endpoint.secret)
-    if not all(word.isascii() and not re.search(r"[\r\n\0]", word) for word in words):
-        raise ConfigurationError(
-            f"The user name or password for {endpoint.host}:{endpoint.port} has characters that this "
-            "server cannot take: it offers LOGIN only, which is ASCII."
-        )
-    quoted = ['"' + re.sub(r'(["\\])', r"\\\1", word) + '"' for word in words]
-    library.wire._simple_command("LOGIN", *quoted)
+def _login(endpoint: Endpoint, *, has_literal_plus: bool) -> list[bytes]:
+    """Return LOGIN, cut where the server must ask for more (RFC 3501 section 6.2.3, RFC 7888).
+
+    What is no ASCII goes as literals in UTF-8: quoted strings are ASCII.
+    """
+    line = b"LOGIN"
+    pieces: list[bytes] = []
+    for word in (endpoint.user, endpoint.secret):
+        octets = word.encode("utf-8", "surrogatepass")
+        if b"\0" in octets:
+            raise ConfigurationError(
+                f"The user name or password for {endpoint.host}:{endpoint.port} holds a control character "
+                "that signing in does not allow: enter it again."
+            )
+        if re.fullmatch(rb"[ -~]*", octets):
+            line += b' "' + re.sub(rb'(["\\])', rb"\\\1", octets) + b'"'
+        elif has_literal_plus:
+            line += b" {%d+}\r\n%b" % (len(octets), octets)
+        else:
+            pieces.append(line + b" {%d}" % len(octets))
+            line = octets
+    return [*pieces, line]
 
 
-def _authenticate(library: Library, transport: Transport, endpoint: Endpoint, *, has_initial: bool) -> None:
-    """Sign in by SASL, in one round trip where the server allows it (RFC 4959)."""
-    mechanism = MECHANISMS[endpoint.auth]
-    response = b64encode(initial_response(endpoint))
-    tag = library.wire._new_tag()
-    start = tag + b" AUTHENTICATE " + mechanism.encode()
-    transport.send(start + (b" " + response if has_initial else b"") + b"\r\n")
-    waiting = None if has_initial else response
-    reason = None
+def _converse(library: Library, transport: Transport, endpoint: Endpoint, pieces: list[bytes]) -> None:
+    """Send a sign-in, each piece after the first when the server asks for it; return at OK.
+
+    :raises CommandRejected: if the server refuses; its words without anything secret.
+    """
+    tag: bytes = library.wire._new_tag()
+    library.wire.tagged_commands.pop(tag, None)
+    transport.send(tag + b" " + pieces[0] + b"\r\n")
+    waiting = iter(pieces[1:])
+    reason = b""
     for _ in range(MAX_CHALLENGES):
         line = _next_line(library, transport)
-        if line.startswith(b"+"):
-            if waiting is None:
-                # A failed token gets its reason as a challenge, NO after a dummy response (RFC 7628 3.2.3).
-                reason = error_status(line[1:].strip())
-            transport.send((waiting if waiting is not None else _dummy(mechanism)) + b"\r\n")
-            waiting = None
-            continue
-        words = line[len(tag) :].strip()
-        kind, _, text = words.partition(b" ")
-        library.wire.tagged_commands.pop(tag, None)
-        if kind.upper() == b"OK":
-            return
-        because = f" ({reason})".encode() if reason else b""
-        text = text.replace(response, b"***")
-        raise rejection(transport.where, "AUTHENTICATE", kind.decode("ascii", "replace"), text + because)
-    raise RemoteProtocolError(f"{transport.where} asked again and again in a sign-in by {mechanism}.")
+        if not line.startswith(b"+"):
+            return _conclude(transport, endpoint, line, tag, reason)
+        piece = next(waiting, None)
+        if piece is None:
+            # A failed token gets its reason as a challenge, NO after a dummy response (RFC 7628 3.2.3).
+            reason = (error_status(line[1:].strip()) or "").encode("ascii", "replace")
+            piece = b"AQ==" if endpoint.auth is AuthMethod.OAUTHBEARER else b""
+        transport.send(piece + b"\r\n")
+    raise RemoteProtocolError(f"{transport.where} asked again and again during sign-in.")
 
 
-def _dummy(mechanism: str) -> bytes:
-    return b"AQ==" if mechanism == "OAUTHBEARER" else b""
+def _conclude(transport: Transport, endpoint: Endpoint, line: bytes, tag: bytes, reason: bytes) -> None:
+    """Return where the tagged answer is OK."""
+    given, _, answer = line.partition(b" ")
+    kind, _, text = answer.partition(b" ")
+    if given != tag or kind.upper() not in (b"OK", b"NO", b"BAD"):
+        raise RemoteProtocolError(f"{transport.where} answered a sign-in with what is no IMAP.")
+    if kind.upper() == b"OK":
+        return
+    for secret in (b64encode(initial_response(endpoint)), endpoint.secret.encode("utf-8", "surrogatepass")):
+        text = text.replace(secret, b"***") if secret else text
+    because = b" (" + reason + b")" if reason else b""
+    raise rejection(transport.where, "sign-in", kind.decode().upper(), text + because)
 
 
 def _next_line(library: Library, transport: Transport) -> bytes:
@@ -191,7 +211,7 @@ def _next_line(library: Library, transport: Transport) -> bytes:
                 library.wire.untagged_responses["CAPABILITY"] = [told[1]]
             return line
         if line.upper().startswith(b"* BYE"):
-            raise ConnectionLost(f"{transport.where} ended the connection during sign-in.", reason="closed")
+            raise farewell(transport.where, line[5:])
         if line.upper().startswith(b"* CAPABILITY "):
             library.wire.untagged_responses["CAPABILITY"] = [line[13:]]
 
@@ -207,7 +227,7 @@ def _identify(library: Library) -> None:
 def _refusal(transport: Transport, endpoint: Endpoint, error: CommandRejected) -> MailroomError:
     """Return the error for a refused sign-in: try later, or other credentials."""
     where = transport.where
-    if error.code in BUSY_CODES or (error.code is None and _BUSY_WORDS.search(error.text)):
+    if error.code in _LATER_CODES or (error.code is None and _BUSY_WORDS.search(error.text)):
         return ConnectionLost(f"{where} is busy for {endpoint.user}: {error.text}.", reason="busy")
     secret = "password" if endpoint.auth is AuthMethod.PASSWORD else "access token"
     hint = "" if transport.is_tls else " Some servers take passwords only over TLS."

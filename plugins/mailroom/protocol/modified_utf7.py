@@ -2,8 +2,9 @@
 
 Belongs here: names that a server sent, decoded for people so that encoding gives back
 exactly what the server sent. A name that is not what our own encoder would write (raw
-8-bit, broken shifts, needless ones) is kept as it stands, its octets marked by
-``PREFIX``, for it must be sent back as it came. Pure.
+8-bit, a bare ``&``, broken or needless shifts) is kept as it stands behind
+``RAW``, for it must be sent back as it came. Every decoded name is proper Unicode, fit for
+any table. imapclient's codec loses such names, so it is not used. Pure.
 """
 
 from __future__ import annotations
@@ -14,17 +15,22 @@ from binascii import a2b_base64, b2a_base64
 __all__ = ["RAW", "decode_mailbox_name", "encode_mailbox_name"]
 
 RAW = "\N{SYMBOL FOR SUBSTITUTE FORM TWO}"
-"""Begins the decoded form of a name that is no proper modified UTF-7; octets follow as Latin-1."""
+"""Begins the decoded form of a name that is no proper modified UTF-7: its octets follow, read as UTF-8.
+
+Two of them stand before octets that are no UTF-8 either, read as Latin-1.
+"""
 
 
 def encode_mailbox_name(name: str) -> bytes:
-    """Return a mailbox name as it goes over the wire.
+    """Return a mailbox name as it goes over the wire; never fails, whatever a person typed.
 
     >>> encode_mailbox_name("Entwürfe & mehr")
     b'Entw&APw-rfe &- mehr'
     """
+    if name.startswith(RAW * 2):
+        return name[2:].encode("latin-1", "replace")
     if name.startswith(RAW):
-        return name[len(RAW) :].encode("latin-1", "replace")
+        return name[1:].encode("utf-8", "replace")
     return _encode(name)
 
 
@@ -36,8 +42,16 @@ def decode_mailbox_name(octets: bytes) -> str:
     """
     name = _decode(octets)
     if name is None or name.startswith(RAW) or _encode(name) != octets:
-        return RAW + octets.decode("latin-1")
+        return _marked(octets)
     return name
+
+
+def _marked(octets: bytes) -> str:
+    try:
+        text = octets.decode("utf-8")
+    except UnicodeDecodeError:
+        return RAW * 2 + octets.decode("latin-1")
+    return RAW * 2 + octets.decode("latin-1") if text.startswith(RAW) else RAW + text
 
 
 def _encode(name: str) -> bytes:
@@ -87,6 +101,6 @@ def _unshifted(base64: bytes) -> str | None:
         return "&"
     try:
         text = a2b_base64(base64.replace(b",", b"/") + b"=" * (-len(base64) % 4), strict_mode=True)
-        return text.decode("utf-16-be", "surrogatepass")
+        return text.decode("utf-16-be")
     except (Base64Error, UnicodeDecodeError):
         return None
