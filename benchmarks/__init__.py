@@ -1,0 +1,1 @@
+"""Side-by-side measurements on real servers: the same mail, the same machine, interleaved."""
