@@ -17,6 +17,7 @@ import enum
 import hashlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -92,8 +93,8 @@ class DeliveryRow:
 class Deliveries:
     """Deliveries to one destination; a context manager.
 
-    Several threads may deliver at once, to different paths. Leaving the block commits what was delivered, also where it is left by an error:
-    what lies at the destination should be in the table.
+    Several threads may deliver at once. Leaving the block commits what was delivered, also
+    where it is left by an error: what lies at the destination should be in the table.
 
     :param storage_options: for ``fsspec``, where the destination is a URL.
     """
@@ -109,6 +110,8 @@ class Deliveries:
         self._claimed: _Keys | None = None
         self._durability: list[Durability] = []
         self._lock = threading.RLock()
+        self._idle = threading.Condition(self._lock)
+        self._busy: set[str] = set()
         self._load(self._table.files())
 
     @property
@@ -140,6 +143,10 @@ class Deliveries:
         :raises IntegrityError: where the content is not what ``row`` says.
         :raises StoreUnavailable: where the destination or the archive refuses.
         """
+        with self._alone_at(row.path):
+            return self._deliver(row, content)
+
+    def _deliver(self, row: DeliveryRow, content: Content) -> DeliveryOutcome:
         with self._lock:
             self._open()
             if self._is_claimed(row.path, only_if_loaded=True):
@@ -164,6 +171,20 @@ class Deliveries:
             if len(self._waiting) >= COMMIT_ROWS:
                 self.flush()
         return DeliveryOutcome.CREATED if created else DeliveryOutcome.ADOPTED
+
+    @contextmanager
+    def _alone_at(self, path: str) -> Iterator[None]:
+        """Keep other threads from a path for the length of a block."""
+        with self._idle:
+            while path in self._busy:
+                self._idle.wait()
+            self._busy.add(path)
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._busy.discard(path)
+                self._idle.notify_all()
 
     def flush(self) -> None:
         """Commit what was delivered, once it is durable at the destination.

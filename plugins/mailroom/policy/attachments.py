@@ -15,7 +15,7 @@ from datetime import date, datetime
 from mailroom.exceptions import ConfigurationError
 from mailroom.policy.folders import matches_pattern
 
-__all__ = ["DEFAULT_TEMPLATE", "Attachment", "AttachmentRule", "Place", "choose"]
+__all__ = ["DEFAULT_TEMPLATE", "Attachment", "AttachmentRule", "Place", "choose", "may_choose"]
 
 DEFAULT_TEMPLATE = "{date:%Y/%m/%d}/{message}/{filename}"
 """By day and message, so that names seldom meet and a folder never grows without bound."""
@@ -115,12 +115,16 @@ class AttachmentRule:
         :param account: only folders of this account count.
         """
         return (
-            self._is_size_right(attachment.size)
+            self.may_choose(attachment.filename, attachment.content_type, attachment.size)
             and (self.inline or not _is_part_of_the_text(attachment))
-            and self._are_texts_right(attachment)
+            and self._is_message_right(attachment)
             and self._is_day_right(attachment.moment.date())
             and self.place_of(attachment, account) is not None
         )
+
+    def may_choose(self, filename: str, content_type: str, size: int) -> bool:
+        """Return whether the rule could choose an attachment of which no more than this is known."""
+        return self._is_size_right(size) and self._is_part_right(filename, content_type)
 
     def place_of(self, attachment: Attachment, account: str | None = None) -> Place | None:
         """Return the first place of an attachment that the rule allows, or None."""
@@ -139,20 +143,27 @@ class AttachmentRule:
     def _is_day_right(self, day: date) -> bool:
         return (self.since is None or day >= self.since) and (self.until is None or day < self.until)
 
-    def _are_texts_right(self, attachment: Attachment) -> bool:
-        values = {
-            "name": (attachment.filename,),
-            "content_type": (attachment.content_type,),
-            "sender": (attachment.sender, attachment.author),
-            "subject": (attachment.subject,),
-        }
-        for word, pattern in self._texts.items():
-            if word == "name_regex":
-                if not pattern.search(attachment.filename):
-                    return False
-            elif not any(pattern.fullmatch(_comparable(value)) for value in values[word]):
-                return False
-        return True
+    def _is_part_right(self, filename: str, content_type: str) -> bool:
+        texts = self._texts
+        if "name" in texts and not texts["name"].fullmatch(_comparable(filename)):
+            return False
+        if "content_type" in texts and not texts["content_type"].fullmatch(_comparable(content_type)):
+            return False
+        return "name_regex" not in texts or texts["name_regex"].search(filename) is not None
+
+    def _is_message_right(self, attachment: Attachment) -> bool:
+        texts = self._texts
+        senders = (attachment.sender, attachment.author)
+        if "sender" in texts and not any(texts["sender"].fullmatch(_comparable(one)) for one in senders):
+            return False
+        return (
+            "subject" not in texts or texts["subject"].fullmatch(_comparable(attachment.subject)) is not None
+        )
+
+
+def may_choose(rules: Sequence[AttachmentRule], filename: str, content_type: str, size: int) -> bool:
+    """Return whether any rule could choose an attachment of which no more than this is known."""
+    return any(rule.may_choose(filename, content_type, size) for rule in rules)
 
 
 def choose(

@@ -19,7 +19,6 @@ import numpy.typing as npt
 from mailroom.archive import Archive
 from mailroom.client.imap import ImapClient
 from mailroom.message import fingerprint_of_header
-from mailroom.message.dates import parse_date
 from mailroom.model import FetchedMessage, LocationRow
 from mailroom.policy.rematch import Appearance, Appearances, match_appearances
 
@@ -138,7 +137,7 @@ class _Told:
                 internal_date=message.internal_date,
                 message_id=fingerprint.message_id,
                 object_id=message.object_id,
-                date=parse_date(fingerprint.date) if fingerprint.date else None,
+                date=_date_of(fingerprint.date),
             )
         )
         self._numbers.extend(
@@ -159,6 +158,15 @@ class _Told:
             modseq=modseq or None,
             object_id=self._object_ids[place],
         )
+
+
+def _date_of(text: str | None) -> datetime | None:
+    """Return a fingerprint's date, which is a moment in ISO 8601 wherever the header's could be read."""
+    try:
+        found = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    return found if found is not None and found.tzinfo is not None else None
 
 
 def _ticks(moment: datetime | None) -> int:
