@@ -7,6 +7,8 @@ EXPUNGEs are the named exceptions. Does not belong here: what follows from the a
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -17,13 +19,14 @@ import numpy as np
 from mailroom.client.imap_fetch import stream_commands
 from mailroom.client.imap_sign_in import open_connection
 from mailroom.client.imap_wire import Library, translated
-from mailroom.exceptions import CapabilityMissing, MailroomError
+from mailroom.exceptions import CapabilityMissing, CommandRejected, LocalProtocolError, MailroomError
 from mailroom.model import Endpoint, FetchedMessage, Folder, SpoolFactory
-from mailroom.protocol.imap_listing import parse_list, parse_status
+from mailroom.protocol.imap_listing import Namespaces, parse_list, parse_status
 from mailroom.protocol.modified_utf7 import encode_mailbox_name
 from mailroom.protocol.sequence_set import (
     Uids,
     as_uids,
+    decode_numbers,
     decode_sequence_set,
     sequence_sets,
 )
@@ -35,6 +38,13 @@ MESSAGES_A_COMMAND = 1000
 
 HEADER_FIELDS = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)]"
 """The header fields that tell who a message is."""
+
+
+_CONTROLS = re.compile(rb"[\x00-\x1f\x7f]")
+"""What no quoted string may hold, or imaplib from Python 3.14 on does not send."""
+
+_ALL = re.compile(rb"(?i:(?:\A| )ALL ([^ ]+))")
+"""The UIDs in an ESEARCH response (RFC 4731 section 3.1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,26 +112,14 @@ class ImapClient:
         :raises ConnectionLost: if the server goes away.
         """
         self._wire.untagged_responses.clear()
-        arguments = ['""', '"*"']
-        if self.supports("LIST-EXTENDED"):
-            options = ["SPECIAL-USE"] if self.supports("SPECIAL-USE") else []
-            options += [f"STATUS {self._status_items()}"] if self.supports("LIST-STATUS") else []
-            if options:
-                arguments.append(f"RETURN ({' '.join(options)})")
-        self._command("LIST", *arguments)
-        listed = [parse_list(*parts[:2]) for parts in self._untagged("LIST")]
-        counts = dict(parse_status(*parts) for parts in self._untagged("STATUS"))
-        folders = {
-            folder.name: Folder(
-                name=folder.name,
-                delimiter=folder.delimiter,
-                attributes=folder.attributes,
-                status=counts.get(folder.name),
-            )
-            for folder in listed
-        }
-        foreign = () if other_namespaces else self._foreign_prefixes()
-        return [folder for name, folder in folders.items() if not foreign or not name.startswith(foreign)]
+        folders = self._list("*", with_options=True)
+        spaces = self._namespaces()
+        if not other_namespaces:
+            return [folder for folder in folders.values() if spaces.is_personal(folder)]
+        for prefix in spaces.foreign_prefixes:
+            # "*" need not reach into them (RFC 2342 section 4).
+            folders = self._list(f"{prefix}*") | folders
+        return list(folders.values())
 
     def folder_status(self, name: str) -> dict[str, int]:
         """Return MESSAGES, UIDNEXT, UIDVALIDITY and, where offered, HIGHESTMODSEQ, without opening it.
@@ -160,16 +158,14 @@ class ImapClient:
         asked = criteria or ("ALL",)
         if self.supports("ESEARCH"):
             self._uid("SEARCH", "RETURN", "(ALL)", *asked)
-            for answer, *_ in self._untagged("ESEARCH"):
-                words = answer.decode("ascii", "replace").split()
-                if "ALL" in (capitals := [word.upper() for word in words]):
-                    return decode_sequence_set(words[capitals.index("ALL") + 1])
-            return np.empty(0, dtype=np.int64)
-        self._uid("SEARCH", *asked)
-        numbers = [
-            np.array(parts[0].split(b"(")[0].split(), dtype="S20") for parts in self._untagged("SEARCH")
-        ]
-        return as_uids(np.concatenate(numbers).astype(np.int64)) if numbers else np.empty(0, dtype=np.int64)
+            found = [_ALL.search(answer) for answer, *_ in self._untagged("ESEARCH")]
+            sets = [decode_sequence_set(match[1]) for match in found if match]
+        else:
+            self._uid("SEARCH", *asked)
+            sets = [
+                decode_numbers(answer.partition(b"(")[0].strip()) for answer, *_ in self._untagged("SEARCH")
+            ]
+        return as_uids(np.concatenate(sets)) if sets else np.empty(0, dtype=np.int64)
 
     def fetch_messages(self, uids: Iterable[int] | Uids, spool: SpoolFactory) -> Iterator[FetchedMessage]:
         """Yield messages with body, flags, dates and sizes as they arrive; those missing are left out.
@@ -309,27 +305,42 @@ class ImapClient:
     def _status_items(self) -> str:
         return f"(MESSAGES UIDNEXT UIDVALIDITY{' HIGHESTMODSEQ' if self.states_modseq else ''})"
 
-    def _foreign_prefixes(self) -> tuple[str, ...]:
-        """Return how names of shared and other users' folders begin (RFC 2342)."""
+    def _list(self, pattern: str, *, with_options: bool = False) -> dict[str, Folder]:
+        """Return folders by name; with their counts where asked for and offered (RFC 5258, 5819, 6154)."""
+        options: list[str] = []
+        if with_options and self.supports("LIST-EXTENDED"):
+            options += ["SPECIAL-USE"] if self.supports("SPECIAL-USE") else []
+            options += [f"STATUS {self._status_items()}"] if self.supports("LIST-STATUS") else []
+        try:
+            self._command(
+                "LIST", '""', _quoted(pattern), *([f"RETURN ({' '.join(options)})"] if options else ())
+            )
+        except CommandRejected:
+            if not options:
+                raise
+            return self._list(pattern)
+        listed = [parse_list(*parts[:2]) for parts in self._untagged("LIST")]
+        counts = dict(parse_status(*parts) for parts in self._untagged("STATUS"))
+        return {folder.name: dataclasses.replace(folder, status=counts.get(folder.name)) for folder in listed}
+
+    def _namespaces(self) -> Namespaces:
+        """Return whose folders are whose (RFC 2342); all are ours where the server does not say."""
         if not self.supports("NAMESPACE"):
-            return ()
+            return Namespaces()
         with translated(self._wire.transport.where):
             found = self._library.namespace()
-        groups = (found.other or (), found.shared or ())
-        prefixes = (
-            prefix.decode("latin-1") if isinstance(prefix, bytes) else prefix
-            for g in groups
-            for prefix, _ in g
-        )
-        return tuple(prefix for prefix in prefixes if prefix)
+        return Namespaces.parse(found.personal, (*(found.other or ()), *(found.shared or ())))
 
     def _command(self, name: str, *arguments: Any) -> None:  # Any: imaplib takes text and octets
+        if self._wire.is_streaming:
+            raise LocalProtocolError(
+                "Another answer on this connection is still being read: finish it first."
+            )
         with translated(self._wire.transport.where):
             self._wire._simple_command(name, *arguments)
 
     def _uid(self, name: str, *arguments: str) -> None:
-        with translated(self._wire.transport.where):
-            self._wire._simple_command("UID", name, *arguments)
+        self._command(f"UID {name}", *arguments)
 
     def _untagged(self, name: str) -> Iterator[tuple[bytes, bytes | None, bytes]]:
         """Yield the untagged responses of one name as text, literal, and text after it."""
@@ -352,8 +363,17 @@ def _blocks(uids: Iterable[int] | Uids) -> Iterator[str]:
 
 
 def _quoted(name: str) -> bytes:
-    """``quoted = DQUOTE *QUOTED-CHAR DQUOTE`` (RFC 3501 section 9)."""
-    return b'"' + encode_mailbox_name(name).replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+    """``quoted = DQUOTE *QUOTED-CHAR DQUOTE`` (RFC 3501 section 9).
+
+    Octets above ASCII go out as the server sent them, for only such a server has them.
+    """
+    octets = encode_mailbox_name(name)
+    if _CONTROLS.search(octets):
+        why = "a name with control characters cannot be sent"
+        raise CommandRejected(
+            f"Folder {name!r}: {why}.", command="EXAMINE", kind="NO", code="CANNOT", text=why
+        )
+    return b'"' + octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
 
 def _number(told: dict[str, list[Any]], name: str) -> int | None:  # Any: as imaplib collects them

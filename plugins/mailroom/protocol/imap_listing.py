@@ -1,7 +1,7 @@
-"""LIST and STATUS responses (RFC 3501 sections 7.2.2 and 7.2.4, RFC 5819).
+"""LIST, STATUS and NAMESPACE responses (RFC 3501 sections 7.2.2 and 7.2.4, RFC 5819, 2342).
 
-Belongs here: one response's text after its name, in; a folder, or a folder's counts, out.
-Names stay whole: a folder called ``007`` is no number. Pure.
+Belongs here: one response's text after its name, in; a folder, a folder's counts, or whose
+folders are whose, out. Names stay whole: a folder called ``007`` is no number. Pure.
 
 ``mailbox-list = "(" [mbx-list-flags] ")" SP (DQUOTE QUOTED-CHAR DQUOTE / nil) SP mailbox``
 """
@@ -9,12 +9,15 @@ Names stay whole: a folder called ``007`` is no number. Pure.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
 
 from mailroom.exceptions import MAX_QUOTED_OCTETS, RemoteProtocolError
 from mailroom.model import Folder
 from mailroom.protocol.modified_utf7 import decode_mailbox_name
 
-__all__ = ["parse_list", "parse_status"]
+__all__ = ["Namespaces", "parse_list", "parse_status"]
 
 _STRING = rb'"((?:[^"\\]|\\.)*)"'
 _LIST = re.compile(rb"\(([^()]*)\) (?:NIL|" + _STRING + rb") ", re.IGNORECASE | re.DOTALL)
@@ -23,6 +26,44 @@ _ATOM = re.compile(rb"[^ ()\"]+")
 _LITERAL = re.compile(rb"~?\{\d+\+?\}\Z")
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _ITEM = re.compile(rb"([A-Z0-9.\-]+) (\d+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Namespaces:
+    """How the names of one's own folders begin, and those of shared and other people's (RFC 2342)."""
+
+    personal: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, personal: Iterable[object] | None, foreign: Iterable[object] | None) -> Self:
+        """Take the prefixes from pairs of prefix and delimiter, as IMAPClient reads them."""
+        return cls(personal=_prefixes(personal), foreign=_prefixes(foreign))
+
+    @property
+    def foreign_prefixes(self) -> tuple[str, ...]:
+        """The prefixes under which others' folders can be listed."""
+        return tuple(prefix for prefix in self.foreign if prefix)
+
+    def is_personal(self, folder: Folder) -> bool:
+        """Return whether a folder is the account's own: the longest prefix it fits decides.
+
+        Some servers give others' folders no prefix and one's own ``INBOX.``.
+        """
+        if folder.name == "INBOX":
+            return True
+        return self._fit(folder, self.foreign) <= self._fit(folder, self.personal)
+
+    def _fit(self, folder: Folder, prefixes: tuple[str, ...]) -> int:
+        delimiter = folder.delimiter or "\0"
+        return max(
+            (
+                len(prefix)
+                for prefix in prefixes
+                if folder.name.startswith(prefix) or folder.name + delimiter == prefix
+            ),
+            default=-1,
+        )
 
 
 def parse_list(text: bytes, literal: bytes | None = None) -> Folder:
@@ -67,6 +108,14 @@ def _mailbox(text: bytes, start: int, literal: bytes | None, what: str) -> tuple
     if atom is None:
         raise _unreadable(what, text)
     return atom[0], atom.end()
+
+
+def _prefixes(pairs: Iterable[object] | None) -> tuple[str, ...]:
+    firsts = (pair[0] for pair in pairs or () if isinstance(pair, tuple) and pair)
+    # IMAPClient reads a prefix of digits as a number.
+    return tuple(
+        decode_mailbox_name(first if isinstance(first, bytes) else str(first).encode()) for first in firsts
+    )
 
 
 def _canonical(octets: bytes) -> str:
