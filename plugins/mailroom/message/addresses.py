@@ -32,15 +32,17 @@ _SPECIAL = re.compile(r"[\"(;:\\=\[]")
 _TOKEN = re.compile(
     r"(?P<word>=\?[^?\s]{0,64}\?[bBqQ]\?[^?]{0,2000}\?=)"
     r"|\"(?P<quoted>(?:[^\"\\]|\\.)*+)\""
-    r"|<(?P<angle>(?:[^<>\",;]|\"(?:[^\"\\<>]|\\.)*+\"|(?<![\w.])@[^:<>]*+:)*+)>?"
+    r"|<(?P<angle>[^<>\",]*+(?=>)|(?:[^<>\",;]|\"(?:[^\"\\<>]|\\.)*+\"|(?<![\w.])@[^:<>]*+:)*+)>?"
     r"|(?P<comment>\()"
     r"|(?P<separator>[,;:])"
     r"|(?P<space>\s++)"
     r"|(?P<atom>[^\s\"(),;:<>=]++|[=\"<>)])"
 )
-_ADDRESS = re.compile(r"(?:\"[^\"]{1,64}\"|[^\s<>\"(),;:\[\]]{1,64}+)@[^\s<>\"(),;:@]{1,255}")
+_ADDRESS = re.compile(r"(?:\"[^\"]{1,64}\"|[^\s<>\"(),;:\[\]@]{1,64}+)@[^\s<>\"(),;:\[\]@]{1,255}")
 _ROUTE = re.compile(r"\A@[^:]*+:")
 _MAILTO = re.compile(r"\A(?:mailto|smtp):", re.I)
+_COMMENT = re.compile(r"\([^()]*+\)")
+_BRACKET = re.compile(r"\\.|[()]", re.S)
 _SPACES = re.compile(r"\s+")
 
 
@@ -95,7 +97,7 @@ def _parse_simply(value: str) -> tuple[Address, ...] | None:
         if named is None or not piece.isascii():
             return None
         name = named[1] if named[1] is not None else named[2]
-        found.append(_address(name, named[3], None))
+        found.append(_address(name, named[3]))
     if not all(one.address.isascii() for one in found):
         return None
     return tuple(found)
@@ -124,9 +126,11 @@ def _mailboxes(value: str, hint: str | None) -> Iterator[Address]:
             mailbox.comments.append(comment)
         elif kind == "angle":
             if mailbox.angle is not None:  # two mailboxes and no comma
+                following, mailbox.phrase = mailbox.phrase, []
                 yield from mailbox.finished(hint)
-                mailbox = _Mailbox()
+                mailbox = _Mailbox(following)
             mailbox.angle = token["angle"]
+            mailbox.phrase_before, mailbox.phrase = mailbox.phrase, []
         else:
             mailbox.phrase.append(token["quoted"] if kind == "quoted" else token[0])
             mailbox.raw.append(token[0])
@@ -136,7 +140,7 @@ def _mailboxes(value: str, hint: str | None) -> Iterator[Address]:
 def _comment(value: str, at: int) -> tuple[str, int]:
     """Return the text of a comment that opened before ``at``, and where it ends; comments nest."""
     depth, start = 1, at
-    for bracket in re.compile(r"\\.|[()]", re.S).finditer(value, at):
+    for bracket in _BRACKET.finditer(value, at):
         depth += {"(": 1, ")": -1}.get(bracket[0], 0)
         if depth == 0:
             return value[start : bracket.start()], bracket.end()
@@ -146,11 +150,12 @@ def _comment(value: str, at: int) -> tuple[str, int]:
 class _Mailbox:
     """What is known of one mailbox while its tokens are read."""
 
-    __slots__ = ("angle", "comments", "phrase", "raw")
+    __slots__ = ("angle", "comments", "phrase", "phrase_before", "raw")
 
-    def __init__(self) -> None:
-        self.phrase: list[str] = []
-        self.raw: list[str] = []
+    def __init__(self, phrase: list[str] | None = None) -> None:
+        self.phrase: list[str] = phrase or []
+        self.phrase_before: list[str] = []
+        self.raw: list[str] = list(self.phrase)
         self.comments: list[str] = []
         self.angle: str | None = None
 
@@ -162,7 +167,7 @@ class _Mailbox:
             self.raw.append(":")
 
     def finished(self, hint: str | None) -> Iterator[Address]:
-        phrase = "".join(self.phrase).strip()
+        phrase = "".join(self.phrase_before).strip() or "".join(self.phrase).strip()
         comment = " ".join(self.comments).strip()
         if self.angle is not None:
             address = decode_words(self.angle, hint).strip()
@@ -172,7 +177,7 @@ class _Mailbox:
         raw = "".join(self.raw)
         found = _ADDRESS.search(raw)
         if found is None:
-            if phrase or comment:
+            if any(map(str.isalnum, phrase)):
                 yield _without_address(phrase, comment, hint)
             return
         # several addresses with nothing but white space between them are several mailboxes
@@ -182,28 +187,30 @@ class _Mailbox:
         )
         name = decode_words(rest.replace('"', " ").strip(" \t[]<>:") or comment, hint)
         for each in all_found:
-            yield _address(name if len(all_found) == 1 else "", each[0], None)
+            yield _address(name if len(all_found) == 1 else "", each[0])
 
 
 def _with_angle(name: str, address: str, hint: str | None) -> Address:
     name = decode_words(name, hint)
-    if "@" not in address and (found := _ADDRESS.search(name)) is not None:
-        return _address(address, found[0], None)  # the two were exchanged
-    return _address(name, address, None)
+    if "@" not in address and " " in address and (found := _ADDRESS.search(name)) is not None:
+        return _address(address, found[0])  # the two were exchanged
+    return _address(name, address)
 
 
 def _without_address(phrase: str, comment: str, hint: str | None) -> Address:
     name = decode_words(phrase, hint)
     if name != phrase and (found := _ADDRESS.search(name)) is not None:  # all of it was one encoded word
         rest = (name[: found.start()] + " " + name[found.end() :]).replace('"', " ").strip(" <>")
-        return _address(rest, found[0], None)
+        return _address(rest, found[0])
     if comment and phrase and " " not in phrase:  # MAILER-DAEMON (Mail Delivery System)
-        return _address(decode_words(comment, hint), name, None)
-    return _address(name or decode_words(comment, hint), "", None)
+        return _address(decode_words(comment, hint), name)
+    return _address(name or decode_words(comment, hint), "")
 
 
-def _address(name: str, address: str, _hint: None) -> Address:
+def _address(name: str, address: str) -> Address:
     """Clean both parts; a name that only repeats the address is none."""
+    if "(" in address:
+        address = _COMMENT.sub("", address)
     address = _ROUTE.sub("", _MAILTO.sub("", address.strip(" \t<>'")))
     if " " in address and '"' not in address:
         address = address.replace(" ", "")

@@ -16,7 +16,7 @@ from mailroom.message.defects import Defect, Defects
 from mailroom.message.octets import WINDOW_OCTETS
 from mailroom.message.structure import Part
 from mailroom.message.text import MAX_TEXT_CHARACTERS, charset_of_html
-from mailroom.message.transfer import Encoding, decode
+from mailroom.message.transfer import Encoding, decode, is_base64
 
 __all__ = ["Content", "charset_of", "is_textual", "read_content"]
 
@@ -67,7 +67,9 @@ def read_content(
     if part.end - part.start > WINDOW_OCTETS:
         return _read_in_chunks(part, defects, with_text=with_text, hint=hint)
     data = part.buffer[part.start : part.end]
-    if part.encoding is not Encoding.IDENTITY:
+    if part.encoding is Encoding.BASE64 and not is_base64(part.buffer, part.start, part.end):
+        defects.add(Defect.ENCODING_WRONG)
+    elif part.encoding is not Encoding.IDENTITY:
         data = decode(data, part.encoding)
     if not is_textual(part) or part.children:
         digest = hashlib.sha256(data)

@@ -33,8 +33,9 @@ _ZONES = {
     name: hours
     for hours, names in {
         0: "UT UTC GMT Z WET", 1: "WEST BST CET MET MEZ", 2: "CEST MEST MESZ EET SAST", 3: "EEST MSK",
-        4: "MSD", 5: "PKT", 5.5: "IST", 7: "ICT WIB", 8: "HKT SGT AWST", 9: "KST JST", 9.5: "ACST", 10: "AEST",
-        10.5: "ACDT", 11: "AEDT", 12: "NZST", 13: "NZDT", -2: "BRST", -2.5: "NDT", -3: "BRT ART CLST ADT",
+        4: "MSD", 5: "PKT", 5.5: "IST", 7: "ICT WIB", 8: "HKT SGT AWST", 9: "KST JST", 9.5: "ACST",
+        10: "AEST", 10.5: "ACDT", 11: "AEDT", 12: "NZST", 13: "NZDT",
+        -2: "BRST", -2.5: "NDT", -3: "BRT ART CLST ADT",
         -3.5: "NST", -4: "CLT AST EDT", -5: "COT PET EST CDT", -6: "CST MDT", -7: "MST PDT", -8: "PST AKDT",
         -9: "AKST", -10: "HST",
     }.items()
@@ -60,6 +61,7 @@ _MONTH_DAY = re.compile(
 _YEAR = re.compile(r"(?<![\d:+-])(\d{4})(?![\d:])")
 _NUMERIC = re.compile(r"(?<!\d)(\d{1,2})([-/.])(\d{1,2})\2(\d{2,4})(?!\d)")
 _COMMENT = re.compile(r"\([^()]*+\)")
+_AROUND_COLON = re.compile(r"(?:\([^()]*+\)|\s)*+:\s*")
 
 
 def parse_date(value: str) -> datetime | None:
@@ -99,6 +101,7 @@ def _utc(moment: tuple[int, int, int, int, int, int], offset_minutes: float) -> 
 
 
 def _parse_other(value: str) -> datetime | None:
+    value = _AROUND_COLON.sub(":", value)
     compact = _COMPACT.search(value)
     if compact is not None:
         year, month, day, hour, minute, second = map(int, compact.groups())

@@ -119,7 +119,7 @@ def index_message(content: Buffer) -> MessageIndex:
         references=tuple(map(printable, _MESSAGE_ID.findall(first(header, "references"))[:MAX_REFERENCES])),
         text=printable(reader.text),
         attachments=tuple(reader.attachments),
-        defects=tuple(sorted(defects)),
+        defects=tuple(sorted([defect.value for defect in defects])),
         identity=identity_of(fingerprint, reader.digests),
     )
 

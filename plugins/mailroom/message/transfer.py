@@ -16,10 +16,24 @@ from collections.abc import Iterator
 
 from mailroom.message.octets import Buffer, windows
 
-__all__ = ["Encoding", "content_range", "decode", "decoded_chunks", "encoding_of", "uu_decoded_chunks"]
+__all__ = [
+    "Encoding",
+    "content_range",
+    "decode",
+    "decoded_chunks",
+    "encoding_of",
+    "is_base64",
+    "uu_decoded_chunks",
+]
 
 _TAIL_OCTETS = 4096
 """How far from the end text below base64 is looked for. Octets."""
+
+_HEAD_OCTETS = 512
+"""How much is looked at to see whether it is base64 at all. Octets."""
+
+_WORDS_IN_HEAD = 25
+"""One space in so many octets makes words; base64 has none, or one a line of 76."""
 
 _BASE64_OR_SPACE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\r\n"
 _NOT_BASE64 = bytes(set(range(256)) - set(_BASE64_OR_SPACE.rstrip()))
@@ -69,13 +83,22 @@ def decode(data: bytes, encoding: Encoding) -> bytes:
 
 def decoded_chunks(buffer: Buffer, start: int, end: int, encoding: Encoding) -> Iterator[bytes]:
     """Yield decoded content in chunks of at most ``WINDOW_OCTETS``, or a little more."""
-    if encoding is Encoding.BASE64:
+    if encoding is Encoding.BASE64 and is_base64(buffer, start, end):
         return _base64_chunks(buffer, *content_range(buffer, start, end))
     if encoding is Encoding.QUOTED_PRINTABLE:
         return _quoted_chunks(buffer, start, end)
     if encoding is Encoding.UUENCODE:
         return uu_decoded_chunks(buffer, start, end)
     return windows(buffer, start, end)
+
+
+def is_base64(buffer: Buffer, start: int, end: int) -> bool:
+    """Whether content that is said to be base64 may be it: words with spaces between are text."""
+    head = buffer[start : min(end, start + _HEAD_OCTETS)]
+    if _WORDS_IN_HEAD * head.count(b" ") <= len(head):
+        return True
+    spaces = sum([line.strip().count(b" ") for line in head.splitlines()])
+    return _WORDS_IN_HEAD * spaces <= len(head)
 
 
 def content_range(buffer: Buffer, start: int, end: int) -> tuple[int, int]:
