@@ -333,11 +333,10 @@ class ImapClient:
 
     def _command(self, name: str, *arguments: Any) -> None:  # Any: imaplib takes text and octets
         if self._wire.is_streaming:
-            raise LocalProtocolError(
-                "Another answer on this connection is still being read: finish it first."
-            )
+            raise LocalProtocolError("An earlier answer on this connection is still being read: finish it.")
         with translated(self._wire.transport.where):
-            self._wire._simple_command(name, *arguments)
+            tag = self._wire._command(*name.split(" "), *arguments)
+            self._wire._command_complete(name, tag)
 
     def _uid(self, name: str, *arguments: str) -> None:
         self._command(f"UID {name}", *arguments)
