@@ -217,14 +217,18 @@ class Dovecot:
         found = re.search(rb"APPENDUID \d+ (\d+)", answer)
         return int(found[1]) if found else None
 
-    def fill(self, user: str, messages: Iterable[Stored], folder: str = "INBOX") -> int:
+    def fill(
+        self, user: str, messages: Iterable[Stored], folder: str = "INBOX", *, stamp: int = 1_600_000_000
+    ) -> int:
         """Write many messages straight into a Maildir folder, bytes as they are; return how many.
 
         Ten times as fast as APPEND, and the only way to store what IMAP would refuse or
         change (NUL bytes, bare LF). Only for ``storage="maildir"``.
+
+        :param stamp: begins the file names; another one each time where messages are deleted in between.
         """
         place = self.home / "users" / user / "mail" / folder
-        count = write_maildir(place, messages)
+        count = write_maildir(place, messages, stamp=stamp)
         self._give(self.home / "users" / user)
         return count
 

@@ -75,7 +75,7 @@ class RetentionRule:
             raise ConfigurationError(
                 f"max_fraction must be above 0 and at most 1 (the whole folder), not {self.max_fraction!r}."
             )
-        if self.basis is not None and not isinstance(self.basis, Basis):
+        if self.basis not in (None, *Basis):
             allowed = ", ".join(b.value for b in Basis)
             raise ConfigurationError(f"basis must be one of {allowed}, not {self.basis!r}.")
 

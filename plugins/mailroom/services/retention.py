@@ -25,7 +25,7 @@ __all__ = ["FolderRetention", "RetentionReport", "enforce_retention"]
 
 
 def enforce_retention(
-    connect: Callable[[], Pop3Client] | Callable[[], ImapClient],
+    connect: Callable[[], Pop3Client | ImapClient],
     archive: Archive,
     context: RunContext,
     *,
@@ -48,9 +48,7 @@ def enforce_retention(
     """
     folders: list[FolderRetention] = []
     failures: list[str] = []
-    with contextlib.ExitStack() as stack:
-        writer = None if dry_run else stack.enter_context(archive.writer(context))
-        client: Pop3Client | ImapClient = stack.enter_context(connect())
+    with contextlib.nullcontext() if dry_run else archive.writer(context) as writer, connect() as client:
         if isinstance(client, Pop3Client):
             maildrop = MaildropRetention(
                 client=client,

@@ -1,0 +1,396 @@
+"""Retention over IMAP, against Dovecot: only what is old, archived, verified and itself goes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from mailroom.client.imap import ImapClient
+from mailroom.exceptions import ConfigurationError
+from mailroom.model import MailProtocol
+from mailroom.policy.mirror import MirrorSelection
+from mailroom.policy.retention import Basis, RetentionRule
+from mailroom.services.mirror import mirror_account
+from mailroom.services.progress import NoProgress
+from mailroom.services.retention_report import FolderRetention, RetentionReport
+from tests.integration.runs import Account, days, digest
+from tests.support.dovecot import Dovecot
+from tests.support.mail import make_message
+
+MONTH = RetentionRule(older_than=days(30))
+TODAY = datetime.now(UTC)
+
+
+def mail(number: int) -> bytes:
+    return make_message(subject=f"Mensaje {number}", text=f"Texto {number}\n")
+
+
+def ago(number: float) -> datetime:
+    return TODAY - timedelta(days=number)
+
+
+def mirror(account: Account, **selection: Any) -> None:
+    report = mirror_account(
+        account.connect,
+        account.archive,
+        account.context("mirror"),
+        selection=MirrorSelection(**selection),
+        now=account.now,
+        progress=NoProgress(),
+        stop=threading.Event(),
+    )
+    assert report.failures == ()
+
+
+def there(dovecot: Dovecot, user: str, folder: str = "INBOX") -> list[int]:
+    with dovecot.mailbox(user) as phone:
+        phone.select_folder(folder, readonly=True)
+        return list(phone.search("ALL"))
+
+
+def of(report: RetentionReport, folder: str = "INBOX") -> FolderRetention:
+    return next(found for found in report.folders if found.folder == folder)
+
+
+@pytest.fixture
+def account(dovecot: Dovecot, user: str, archive_root: Path) -> Account:
+    return Account(archive_root, dovecot.endpoint(user, MailProtocol.IMAP), clock=TODAY)
+
+
+@pytest.fixture
+def filled(dovecot: Dovecot, user: str, account: Account) -> Account:
+    """Six messages in INBOX, delivered 100, 90, 60, 31, 29 and 1 days ago, mirrored today."""
+    for number, age in enumerate((100, 90, 60, 31, 29, 1), start=1):
+        dovecot.append(user, mail(number), internal_date=ago(age))
+    mirror(account)
+    return account
+
+
+def test_old_archived_messages_go_and_the_rest_stays(dovecot: Dovecot, user: str, filled: Account) -> None:
+    """Counted from INTERNALDATE by default; each deletion is recorded."""
+    report = filled.retain(MONTH)
+    inbox = of(report)
+    assert (inbox.due, inbox.deleted, inbox.live, inbox.basis) == (4, 4, 6, "internal")
+    assert report.failures == ()
+    assert there(dovecot, user) == [5, 6]
+    assert filled.changes().count("deleted_by_retention") == 4
+    assert filled.archive.folder_state("account", "INBOX").live.tolist() == [5, 6]
+
+
+def test_second_run_finds_nothing_to_do(filled: Account) -> None:
+    """A plan after it was applied is empty, and the archive is not written to."""
+    filled.retain(MONTH)
+    before = filled.history()
+    assert filled.retain(MONTH).deleted == 0
+    assert filled.history() == before
+
+
+def test_mirror_after_retention_has_nothing_to_correct(filled: Account) -> None:
+    """What retention recorded is what the server says."""
+    filled.retain(MONTH)
+    before = filled.history()
+    mirror(filled)
+    assert filled.history() == before
+
+
+def test_dry_run_tells_what_would_go_and_changes_nothing(
+    dovecot: Dovecot, user: str, filled: Account
+) -> None:
+    """The same numbers as the real run, and neither server nor archive is touched."""
+    before = filled.history()
+    report = filled.retain(MONTH, dry_run=True)
+    inbox = of(report)
+    assert (inbox.deleted, report.summary()["would_delete"]) == (4, 4)
+    assert inbox.octets == sum(len(mail(number)) for number in range(1, 5))
+    assert inbox.oldest is not None
+    assert inbox.newest is not None
+    assert (TODAY - inbox.oldest).days == 100
+    assert (TODAY - inbox.newest).days == 31
+    assert there(dovecot, user) == [1, 2, 3, 4, 5, 6]
+    assert filled.history() == before
+    with dovecot.mailbox(user) as phone:
+        phone.select_folder("INBOX", readonly=True)
+        assert phone.search("DELETED") == []
+        assert phone.search("SEEN") == []
+
+
+def test_message_that_is_not_archived_stays(dovecot: Dovecot, user: str, filled: Account) -> None:
+    """Old mail that came after the last mirror is no candidate."""
+    uid = dovecot.append(user, mail(7), internal_date=ago(400))
+    filled.retain(MONTH)
+    assert there(dovecot, user) == [5, 6, uid]
+
+
+def test_flagged_message_stays_unless_asked(dovecot: Dovecot, user: str, filled: Account) -> None:
+    """The flag that counts is the server's of now, not the archive's."""
+    with dovecot.mailbox(user) as phone:
+        phone.select_folder("INBOX")
+        phone.add_flags([2], ["\\Flagged"])
+    report = filled.retain(MONTH)
+    assert of(report).kept == {"flagged": 1}
+    assert there(dovecot, user) == [2, 5, 6]
+    filled.retain(RetentionRule(older_than=days(30), include_flagged=True))
+    assert there(dovecot, user) == [5, 6]
+
+
+def test_damaged_archived_copy_keeps_the_message(dovecot: Dovecot, user: str, filled: Account) -> None:
+    """The archived bytes are read back before anything goes."""
+    name = digest(mail(1))
+    (filled.root / "raw" / name[:2] / f"{name}.eml").write_bytes(b"damaged")
+    assert of(filled.retain(MONTH)).kept == {"archived copy missing or damaged": 1}
+    assert there(dovecot, user) == [1, 5, 6]
+
+
+def test_fraction_takes_the_oldest(dovecot: Dovecot, user: str, filled: Account) -> None:
+    """A third of six is two; the others wait for the next run."""
+    report = filled.retain(RetentionRule(older_than=days(30), max_fraction=0.34))
+    assert of(report).kept == {"over max_fraction": 2}
+    assert there(dovecot, user) == [3, 4, 5, 6]
+
+
+def test_archived_basis_counts_from_the_archive(dovecot: Dovecot, user: str, filled: Account) -> None:
+    """Delivered long ago but archived today: nothing is due for thirty days."""
+    rule = RetentionRule(older_than=days(30), basis=Basis.ARCHIVED)
+    assert filled.retain(rule).deleted == 0
+    filled.wait(days(31))
+    assert filled.retain(rule).deleted == 6
+    assert there(dovecot, user) == []
+
+
+def throw_away(dovecot: Dovecot, user: str, uid: int) -> None:
+    with dovecot.mailbox(user) as phone:
+        if not phone.folder_exists("Trash"):
+            phone.create_folder("Trash")
+        phone.select_folder("INBOX")
+        phone.move([uid], "Trash")
+
+
+@pytest.mark.parametrize("without", ["", "SAVEDATE"], ids=["by SAVEDATE where offered", "by our first row"])
+def test_old_message_thrown_away_a_minute_ago_stays_in_the_trash(
+    dovecot: Dovecot, user: str, filled: Account, without: str
+) -> None:
+    """It keeps its INTERNALDATE when it is moved, so in the trash the days count from its arrival there."""
+
+    class Limited(ImapClient):
+        def supports(self, name: str) -> bool:
+            return name != without and super().supports(name)
+
+    filled.connect = lambda: Limited.connect(filled.endpoint)  # type: ignore[method-assign]
+    throw_away(dovecot, user, 1)
+    mirror(filled)
+    report = filled.retain(MONTH)
+    assert of(report, "Trash").basis == "saved"
+    assert there(dovecot, user, "Trash") == [1]
+    filled.wait(days(31))
+    filled.retain(RetentionRule(older_than=days(30), folders=("\\Trash",)))
+    assert there(dovecot, user, "Trash") == []
+
+
+def test_stated_basis_counts_in_the_trash_too(dovecot: Dovecot, user: str, filled: Account) -> None:
+    """Who asks for INTERNALDATE gets it."""
+    throw_away(dovecot, user, 1)
+    mirror(filled)
+    filled.retain(RetentionRule(older_than=days(30), basis=Basis.INTERNAL, folders=("Trash",)))
+    assert there(dovecot, user, "Trash") == []
+
+
+def mark_deleted(dovecot: Dovecot, user: str, uid: int) -> None:
+    with dovecot.mailbox(user) as phone:
+        phone.select_folder("INBOX")
+        phone.add_flags([uid], ["\\Deleted"])
+
+
+def test_what_others_marked_deleted_is_not_expunged(dovecot: Dovecot, user: str, filled: Account) -> None:
+    """UID EXPUNGE takes our messages only; somebody's undecided deletion stays undecided."""
+    mark_deleted(dovecot, user, 6)
+    filled.retain(MONTH)
+    assert there(dovecot, user) == [5, 6]
+
+
+class WithoutUidplus(ImapClient):
+    """A server of 1999."""
+
+    def supports(self, name: str) -> bool:
+        return name != "UIDPLUS" and super().supports(name)
+
+
+def test_server_without_uidplus_refuses_beside_foreign_deletions(
+    dovecot: Dovecot, user: str, filled: Account
+) -> None:
+    """EXPUNGE would take the other's message along, so nothing is deleted and no mark is left."""
+    filled.connect = lambda: WithoutUidplus.connect(filled.endpoint)  # type: ignore[method-assign]
+    mark_deleted(dovecot, user, 6)
+    report = filled.retain(MONTH)
+    assert report.deleted == 0
+    assert "UIDPLUS" in report.failures[0]
+    with dovecot.mailbox(user) as phone:
+        phone.select_folder("INBOX", readonly=True)
+        assert phone.search("DELETED") == [6]
+        assert phone.search("ALL") == [1, 2, 3, 4, 5, 6]
+
+
+def test_server_without_uidplus_deletes_where_nothing_else_is_marked(
+    dovecot: Dovecot, user: str, filled: Account
+) -> None:
+    """A plain EXPUNGE is safe when the marked messages are exactly ours."""
+    filled.connect = lambda: WithoutUidplus.connect(filled.endpoint)  # type: ignore[method-assign]
+    assert filled.retain(MONTH).deleted == 4
+    assert there(dovecot, user) == [5, 6]
+
+
+def test_folder_that_was_numbered_anew_is_left_alone(dovecot: Dovecot, user: str, filled: Account) -> None:
+    """Another UIDVALIDITY makes every archived UID meaningless until the next mirror."""
+    with dovecot.mailbox(user) as phone:
+        phone.rename_folder("INBOX", "Old")
+    for number in range(10, 16):
+        dovecot.append(user, mail(number), internal_date=ago(200))
+    report = filled.retain(RetentionRule(older_than=days(30), folders=("INBOX",)))
+    assert report.deleted == 0
+    assert "UIDVALIDITY" in report.failures[0]
+    assert len(there(dovecot, user)) == 6
+
+
+def test_folder_that_was_never_mirrored_is_passed_over_with_a_note(
+    dovecot: Dovecot, user: str, filled: Account
+) -> None:
+    """It is told, it is no failure, and nothing goes."""
+    dovecot.append(user, mail(20), folder="Archive", internal_date=ago(300))
+    report = filled.retain(MONTH)
+    assert "mirror it first" in (of(report, "Archive").note or "")
+    assert report.failures == ()
+    assert there(dovecot, user, "Archive") == [1]
+
+
+def test_folders_are_chosen_by_patterns(dovecot: Dovecot, user: str, filled: Account) -> None:
+    """Exclusions win."""
+    dovecot.append(user, mail(20), folder="Archive/2019", internal_date=ago(300))
+    dovecot.append(user, mail(21), folder="Archive/2020", internal_date=ago(300))
+    mirror(filled)
+    filled.retain(RetentionRule(older_than=days(30), folders=("Archive/*",), exclude=("*2020",)))
+    assert there(dovecot, user, "Archive/2019") == []
+    assert there(dovecot, user, "Archive/2020") == [1]
+    assert len(there(dovecot, user)) == 6
+
+
+@pytest.mark.parametrize(
+    "values", [{"folders": ("Arhcive",)}, {"exclude": ("Tarsh",)}], ids=["chosen", "excluded"]
+)
+def test_pattern_that_means_no_folder_is_refused(filled: Account, values: dict[str, Any]) -> None:
+    """A typing error must not delete mail; the sentence names the folders there are."""
+    with pytest.raises(ConfigurationError, match="INBOX"):
+        filled.retain(RetentionRule(older_than=days(30), **values))
+
+
+def test_message_that_went_meanwhile_is_counted_and_left_to_the_mirror(
+    dovecot: Dovecot, user: str, filled: Account
+) -> None:
+    """Somebody else deleted it; the archive learns that from the server, not from us."""
+    with dovecot.mailbox(user) as phone:
+        phone.select_folder("INBOX")
+        phone.delete_messages([1])
+        phone.expunge()
+    report = filled.retain(MONTH)
+    assert of(report).kept == {"no longer on the server": 1}
+    assert filled.changes().count("deleted_by_retention") == 3
+    mirror(filled)
+    assert filled.changes().count("expunged") == 1
+
+
+class Lying(ImapClient):
+    """A server whose answers about UID 1 have changed since the fetch."""
+
+    change: ClassVar[dict[str, Any]]
+
+    def fetch_fingerprints(self, uids: Any, *, with_save_date: bool = False) -> Iterator[Any]:
+        for message in super().fetch_fingerprints(uids, with_save_date=with_save_date):
+            yield replace(message, **self.change) if message.uid == 1 else message
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"octets": 1},
+        {"internal_date": ago(500).replace(microsecond=0)},
+        {"header": b"Message-ID: <another@example.org>\r\n\r\n"},
+    ],
+    ids=["size", "internal date", "Message-ID"],
+)
+def test_message_that_answers_differently_stays(
+    dovecot: Dovecot, user: str, filled: Account, change: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The UID alone is no proof; the others go."""
+    monkeypatch.setattr(Lying, "change", change, raising=False)
+    filled.connect = lambda: Lying.connect(filled.endpoint)  # type: ignore[method-assign]
+    assert of(filled.retain(MONTH)).kept == {"answers differently": 1}
+    assert there(dovecot, user) == [1, 5, 6]
+
+
+class Clumsy(ImapClient):
+    """A server that marks a neighbour as well."""
+
+    def mark_deleted(self, uids: Any) -> set[int]:
+        self.store_flags([6], add=("\\Deleted",))
+        return super().mark_deleted(uids) | {6}
+
+
+def test_server_that_marks_what_nobody_named_is_not_asked_to_expunge(
+    dovecot: Dovecot, user: str, filled: Account
+) -> None:
+    """Answers must be a part of the plan; else every mark is taken back and the folder left alone."""
+    filled.connect = lambda: Clumsy.connect(filled.endpoint)  # type: ignore[method-assign]
+    report = filled.retain(MONTH)
+    assert (report.deleted, len(report.failures)) == (0, 1)
+    with dovecot.mailbox(user) as phone:
+        phone.select_folder("INBOX", readonly=True)
+        assert phone.search("ALL") == [1, 2, 3, 4, 5, 6]
+        assert phone.search("DELETED") == []
+
+
+def test_stop_keeps_what_is_done_and_goes_on_next_time(
+    dovecot: Dovecot, user: str, filled: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch in hand is deleted and recorded."""
+    monkeypatch.setattr("mailroom.services.mailbox_retention.BATCH_MESSAGES", 2)
+    stop = threading.Event()
+
+    class Interrupted(ImapClient):
+        def mark_deleted(self, uids: Any) -> set[int]:
+            stop.set()
+            return super().mark_deleted(uids)
+
+    filled.connect = lambda: Interrupted.connect(filled.endpoint)  # type: ignore[method-assign]
+    report = filled.retain(MONTH, stop=stop)
+    assert (report.interrupted, report.deleted, there(dovecot, user)) == (True, 2, [3, 4, 5, 6])
+    assert filled.retain(MONTH).deleted == 2
+
+
+def test_connection_lost_after_expunge_leaves_the_truth_to_be_found(
+    dovecot: Dovecot, user: str, filled: Account
+) -> None:
+    """Deleted on the server but not recorded: the next mirror says expunged, nothing is lost or double."""
+
+    class Falling(ImapClient):
+        def expunge(self, uids: Any) -> None:
+            super().expunge(uids)
+            raise RuntimeError("the power went")
+
+    filled.connect = lambda: Falling.connect(filled.endpoint)  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError, match="power"):
+        filled.retain(MONTH)
+    del filled.connect
+    mirror(filled)
+    assert there(dovecot, user) == [5, 6]
+    assert filled.changes() == ["added"] * 6 + ["expunged"] * 4
+
+
+def test_summary_is_small_and_json(filled: Account) -> None:
+    """Counts, and a line for each folder where anything was due."""
+    summary = filled.retain(MONTH).summary()
+    assert (summary["deleted"], summary["due"], summary["failed"]) == (4, 4, 0)
+    assert [folder["folder"] for folder in summary["folders"]] == ["INBOX"]
