@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from mailroom.cli import headlines
 from mailroom.cli.account import UsageError, account_name, endpoint_of_url, with_secret
 from mailroom.cli.terminal import Outcome, Terminal
 from mailroom.model import Endpoint, MailProtocol, RunContext
@@ -41,7 +42,7 @@ def fetch(options: argparse.Namespace, terminal: Terminal, stop: threading.Event
         progress=terminal.progress(),
         stop=stop,
     )
-    return Outcome.of(report)
+    return Outcome.of(report, headlines.fetch)
 
 
 def mirror(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
@@ -70,7 +71,7 @@ def mirror(options: argparse.Namespace, terminal: Terminal, stop: threading.Even
         progress=terminal.progress(),
         stop=stop,
     )
-    return Outcome.of(report)
+    return Outcome.of(report, headlines.mirror)
 
 
 def retention(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
@@ -98,7 +99,7 @@ def retention(options: argparse.Namespace, terminal: Terminal, stop: threading.E
         progress=terminal.progress(),
         stop=stop,
     )
-    return Outcome.of(report)
+    return Outcome.of(report, headlines.retention)
 
 
 def attachments(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
@@ -132,7 +133,7 @@ def attachments(options: argparse.Namespace, terminal: Terminal, stop: threading
         progress=terminal.progress(),
         stop=stop,
     )
-    return Outcome.of(report)
+    return Outcome.of(report, headlines.attachments)
 
 
 def verify(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
@@ -140,7 +141,8 @@ def verify(options: argparse.Namespace, terminal: Terminal, stop: threading.Even
     from mailroom.archive import Archive
     from mailroom.archive.integrity import verify_archive
 
-    return Outcome.of(verify_archive(Archive(options.archive), progress=terminal.progress(), stop=stop))
+    report = verify_archive(Archive(options.archive), progress=terminal.progress(), stop=stop)
+    return Outcome.of(report, headlines.verify)
 
 
 def _endpoint(options: argparse.Namespace, protocol: MailProtocol | None = None) -> Endpoint:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -45,18 +45,11 @@ class Outcome:
     interrupted: bool = False
 
     @classmethod
-    def of(cls, report: Report) -> Outcome:
+    def of(cls, report: Report, headline: Callable[[Mapping[str, Any]], str]) -> Outcome:
         """Return the outcome that a service's report tells of."""
-        summary = report.summary()
-        counts = [
-            f"{name.replace('_', ' ')}: {value:,}"
-            if isinstance(value, int)
-            else f"{name.replace('_', ' ')}: {value}"
-            for name, value in summary.items()
-            if isinstance(value, (int, float, str)) and not isinstance(value, bool)
-        ]
+        summary = {**report.summary(), "interrupted": report.interrupted}
         return cls(
-            headline=", ".join(counts),
+            headline=headline(summary),
             summary=summary,
             failures=report.failures,
             interrupted=report.interrupted,
@@ -101,6 +94,8 @@ class Terminal:
             self.complain(failure)
         if len(outcome.failures) > MAX_FAILURES_SHOWN:
             self.complain(f"… and {len(outcome.failures) - MAX_FAILURES_SHOWN:,} more.")
+        if outcome.interrupted:
+            self.complain("Interrupted. What is committed stays; run the same command again to go on.")
         if self._as_json:
             document = {
                 **outcome.summary,

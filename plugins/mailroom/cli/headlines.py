@@ -1,0 +1,151 @@
+"""The last lines a person reads: what a command did, in words, from its summary.
+
+One function a command; numbers that say nothing (zero moved, zero failed) are left out.
+Pure: a summary in, lines out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["attachments", "fetch", "mirror", "octets_in_words", "retention", "verify"]
+
+Summary = Mapping[str, Any]  # Any: the JSON values of a report
+
+
+def fetch(summary: Summary) -> str:
+    """Return what a POP3 fetch did."""
+    lines = [
+        f"{_messages(summary['added'], 'new ')} of {summary['listed']:,} listed archived"
+        f" ({octets_in_words(summary['octets'])}); {_messages(summary['deleted'])} deleted on the server."
+    ]
+    lines += _notes(
+        summary,
+        differing="archived under a known UIDL are other mail than before; they stay on the server",
+        not_listed="no longer listed; that may be a window, so they are not taken for gone",
+        vanished="went away while they were listed",
+    )
+    if summary["identity"] != "uidl":
+        lines.append(
+            f"This server has no UIDL: messages were told apart by their {summary['identity']}, "
+            "which takes longer."
+        )
+    return "\n".join(lines)
+
+
+def mirror(summary: Summary) -> str:
+    """Return what a mirror did."""
+    folders = _count(summary["folders"], "folder")
+    unchanged = f", {summary['unchanged']:,} of them unchanged" if summary["unchanged"] else ""
+    lines = [
+        f"{folders}{unchanged}: {_messages(summary['added'], 'new ')}"
+        f" ({octets_in_words(summary['octets'])} downloaded)."
+    ]
+    lines += _notes(
+        summary,
+        recognised="known under another number or folder, not downloaded again",
+        flags="with changed flags",
+        expunged="gone from the server; they stay in the archive",
+        not_listed="not listed by a server that shows a part only",
+        unfetchable="listed and not delivered; tried again in each run",
+    )
+    if summary["deleted_folders"]:
+        lines.append(f"{_count(summary['deleted_folders'], 'folder')} gone from the server.")
+    return "\n".join([*lines, *summary["warnings"]])
+
+
+def retention(summary: Summary) -> str:
+    """Return what retention deleted or would delete, a line a folder."""
+    verb = "would be deleted" if summary["dry_run"] else "deleted"
+    number = summary["would_delete" if summary["dry_run"] else "deleted"]
+    lines = [
+        f"{_messages(number)} {verb} on the server ({octets_in_words(summary['octets'])}),"
+        f" of {summary['due']:,} that were old enough."
+    ]
+    for folder in summary["folders"]:
+        lines.append(f"  {_folder_line(folder)}")
+    if summary["folders_not_shown"]:
+        lines.append(f"  … and {_count(summary['folders_not_shown'], 'more folder')}.")
+    if summary["dry_run"]:
+        lines.append("This was a dry run: nothing was changed.")
+    return "\n".join(lines)
+
+
+def attachments(summary: Summary) -> str:
+    """Return what was delivered."""
+    if summary["dry_run"]:
+        return (
+            f"{_count(summary['chosen'], 'attachment')} would be delivered to {summary['destination']}; "
+            f"{summary['already']:,} are there already."
+        )
+    text = (
+        f"{_count(summary['delivered'], 'attachment')} delivered to {summary['destination']} "
+        f"({octets_in_words(summary['octets'])})"
+    )
+    return f"{text}; {summary['already']:,} were there already." if summary["already"] else f"{text}."
+
+
+def verify(summary: Summary) -> str:
+    """Return how the archive is."""
+    held = (
+        f"{_count(summary['objects'], 'object')} ({octets_in_words(summary['octets'])}), "
+        f"{summary['messages']:,} messages, {summary['locations']:,} locations, "
+        f"{summary['attachments']:,} attachments"
+    )
+    if summary["wrong"]:
+        lines = [f"{_count(summary['wrong'], 'problem')} in {held}."]
+    else:
+        lines = [f"{'Nothing wrong so far' if summary['interrupted'] else 'All is well'}: {held}."]
+    lines += [f"  {kind}: {number:,}" for kind, number in summary["problems"].items()]
+    lines += [f"  {kind}: {number:,} (harmless)" for kind, number in summary["harmless"].items()]
+    return "\n".join(lines)
+
+
+def octets_in_words(octets: int) -> str:
+    """Return a size for people.
+
+    >>> octets_in_words(38140)
+    '38.1 kB'
+    """
+    if octets < 1000:
+        return f"{octets} octets"
+    size = float(octets)
+    for unit in ("kB", "MB", "GB"):
+        size /= 1000
+        if size < 1000:
+            return f"{size:.1f} {unit}"
+    return f"{size / 1000:,.1f} TB"
+
+
+def _folder_line(folder: Summary) -> str:
+    if "note" in folder:
+        return f"{_shown(folder['folder'])}: passed over, {folder['note']}"
+    parts = [f"{folder['deleted']:,} of {folder['due']:,}"]
+    if folder.get("octets"):
+        parts.append(octets_in_words(folder["octets"]))
+    if folder.get("oldest"):
+        parts.append(f"from {folder['oldest'][:10]} to {folder['newest'][:10]}")
+    if folder.get("basis"):
+        parts.append(f"counted from {folder['basis']}")
+    parts += [f"{number:,} kept: {reason}" for reason, number in folder.get("kept", {}).items()]
+    return f"{_shown(folder['folder'])}: {', '.join(parts)}"
+
+
+def _notes(summary: Summary, **texts: str) -> list[str]:
+    return [f"{_messages(summary[name])} {text}." for name, text in texts.items() if summary[name]]
+
+
+def _messages(number: int, kind: str = "") -> str:
+    return _count(number, f"{kind}message")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _shown(name: str) -> str:
+    """Return a folder's name, which comes from the server, without control characters."""
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in name
+    )

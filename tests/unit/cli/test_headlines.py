@@ -1,0 +1,105 @@
+"""What a person reads at the end says what happened, and only that."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailroom.archive.problems import VerifyReport
+from mailroom.cli import headlines
+from mailroom.cli.terminal import Outcome
+from mailroom.services.delivery_report import DeliveryReport
+from mailroom.services.fetch_report import FetchReport
+from mailroom.services.mirror_report import MirrorReport
+from mailroom.services.retention_report import FolderRetention, RetentionReport
+
+
+def test_plain_fetch_is_one_line() -> None:
+    """Nothing odd happened, so nothing more is said."""
+    report = FetchReport(account="a", identity="uidl", listed=50, added=1, octets=38_140, deleted=0)
+    assert headlines.fetch(report.summary()) == (
+        "1 new message of 50 listed archived (38.1 kB); 0 messages deleted on the server."
+    )
+
+
+def test_fetch_says_when_the_server_has_no_uidl() -> None:
+    """Users learn why it takes longer."""
+    report = FetchReport(account="a", identity="header", listed=1, added=1)
+    assert "no UIDL: messages were told apart by their header" in headlines.fetch(report.summary())
+
+
+def test_fetch_tells_what_was_odd() -> None:
+    """Each odd count has a line of its own."""
+    report = FetchReport(account="a", identity="uidl", differing=1, not_listed=2, vanished=3)
+    assert len(headlines.fetch(report.summary()).splitlines()) == 4
+
+
+def test_mirror_counts_folders_and_new_messages() -> None:
+    """The first line holds for every run."""
+    report = MirrorReport(account="a", folders=5, unchanged=4, added=3, octets=2_500_000)
+    assert (
+        headlines.mirror(report.summary())
+        == "5 folders, 4 of them unchanged: 3 new messages (2.5 MB downloaded)."
+    )
+
+
+def test_mirror_shows_warnings_in_full() -> None:
+    """What no run can mend is told to the person."""
+    report = MirrorReport(account="a", folders=1, unfetchable=1, warnings=("Message 7 does not come.",))
+    assert headlines.mirror(report.summary()).splitlines()[1:] == [
+        "1 message listed and not delivered; tried again in each run.",
+        "Message 7 does not come.",
+    ]
+
+
+def test_dry_run_of_retention_says_that_nothing_was_changed() -> None:
+    """Nobody takes a plan for a deed."""
+    folder = FolderRetention(
+        folder="INBOX", basis="internal", live=9, due=4, deleted=3, octets=3000, kept={"flagged": 1}
+    )
+    told = headlines.retention(RetentionReport(account="a", dry_run=True, folders=(folder,)).summary())
+    assert told.startswith("3 messages would be deleted on the server (3.0 kB), of 4 that were old enough.")
+    assert "1 kept: flagged" in told
+    assert told.endswith("nothing was changed.")
+
+
+def test_folder_names_cannot_write_to_the_terminal() -> None:
+    """A folder's name comes from the server; its escape codes are not carried out."""
+    folder = FolderRetention(folder="x\x1b[2J", note="not in the archive: mirror it first")
+    told = headlines.retention(RetentionReport(account="a", dry_run=False, folders=(folder,)).summary())
+    assert "\x1b" not in told
+
+
+def test_delivery_counts_what_was_there_already() -> None:
+    """The second run of a pipeline says that nothing was left to do."""
+    report = DeliveryReport(account=None, destination="/bucket", dry_run=False, already=7)
+    assert headlines.attachments(report.summary()) == (
+        "0 attachments delivered to /bucket (0 octets); 7 were there already."
+    )
+
+
+def test_archive_without_problems_is_well() -> None:
+    """The one sentence an operator wants to read at night."""
+    report = VerifyReport(objects=2, octets=10, rows={"messages": 2, "locations": 2}, problems=(), counts={})
+    headline = Outcome.of(report, headlines.verify).headline
+    assert headline.startswith("All is well: 2 objects (10 octets), 2 messages")
+
+
+def test_interrupted_check_does_not_say_that_all_is_well() -> None:
+    """What was not looked at is not vouched for."""
+    report = VerifyReport(objects=2, octets=10, rows={}, problems=(), counts={}, interrupted=True)
+    assert Outcome.of(report, headlines.verify).headline.startswith("Nothing wrong so far")
+
+
+@pytest.mark.parametrize(
+    ("octets", "words"),
+    [
+        (0, "0 octets"),
+        (999, "999 octets"),
+        (1000, "1.0 kB"),
+        (5 * 10**9, "5.0 GB"),
+        (7 * 10**15, "7,000.0 TB"),
+    ],
+)
+def test_sizes_are_decimal(octets: int, words: str) -> None:
+    """As hosters state quotas."""
+    assert headlines.octets_in_words(octets) == words
