@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-__all__ = ["DagFailed", "DagRunner"]
+__all__ = ["DagRunner", "StepFailed"]
 
 
-class DagFailed(RuntimeError):
-    """A DAG did not succeed; the message says where its log lies."""
+class StepFailed(RuntimeError):
+    """A step of the demonstration did not succeed; the message says where to look."""
 
 
 class DagRunner:
@@ -54,29 +55,34 @@ class DagRunner:
     def wait_until_ready(self) -> None:
         """Wait for the database and the DAGs.
 
-        :raises DagFailed: if a DAG file cannot be read.
+        :raises StepFailed: if a DAG file cannot be read.
         """
         errors = self._answer()["errors"]
         if errors:
-            raise DagFailed(f"Airflow could not read {', '.join(errors)}; its log is {self._log}.")
+            raise StepFailed(f"Airflow could not read {', '.join(errors)}; its log is {self._log}.")
 
     def run(self, dag_id: str, conf: dict[str, Any]) -> dict[str, Any]:
         """Run a DAG with a filled form and return what its last task returned.
 
-        :raises DagFailed: if the run does not succeed.
+        :raises StepFailed: if the run does not succeed.
         """
         assert self._process.stdin is not None
         print(json.dumps({"dag": dag_id, "conf": conf}), file=self._process.stdin, flush=True)
         answer = self._answer()
         if answer["state"] != "success":
-            raise DagFailed(f"The DAG {dag_id} ended as {answer['state']}; its log is {self._log}.")
+            raise StepFailed(f"The DAG {dag_id} failed: {self._reason()} Airflow's log is {self._log}.")
         result = list(answer["results"].values())[-1]
         return result if isinstance(result, dict) else {}
+
+    def _reason(self) -> str:
+        """Return the sentence of the last exception in the log."""
+        lines = self._log.read_text(errors="replace").splitlines()
+        return next((line for line in reversed(lines) if re.match(r"[A-Za-z_.]+: ", line)), "")
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise DagFailed(f"Airflow ended unexpectedly; its log is {self._log}.")
+            raise StepFailed(f"Airflow ended unexpectedly; its log is {self._log}.")
         found: dict[str, Any] = json.loads(line)
         return found

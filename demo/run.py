@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from typing import Any
 from rich.console import Console
 
 from demo import scene
-from demo.dag_runner import DagFailed, DagRunner
+from demo.dag_runner import DagRunner, StepFailed
 from demo.mailbox import IMAP_USER, POP3_USER, pop3_arrivals
 from demo.story import Story, folder_counts, tell
 from tests.support.dovecot import Dovecot, DovecotMissing
@@ -36,7 +37,8 @@ def main() -> int:
         scene.clear()
         with Dovecot() as server:
             story = _play(console, server, date.today())
-    except (DovecotMissing, DagFailed) as failure:
+        _verify(console)
+    except (DovecotMissing, StepFailed) as failure:
         console.print(str(failure), style="red", soft_wrap=True, markup=False)
         return 1
     except KeyboardInterrupt:
@@ -93,6 +95,16 @@ def _mirror_deliver_and_retain(console: Console, server: Dovecot, dags: DagRunne
     with _step(console, "Retention: delete it from the server; it is in the archive"):
         story.retention = dags.run("mail_retention", {**old, "dry_run": False})
     story.after = folder_counts(server, IMAP_USER)
+
+
+def _verify(console: Console) -> None:
+    command = [sys.executable, "-m", "mailroom", "verify", "--archive", str(scene.ARCHIVE)]
+    with _step(console, "Verify: every object against its name, every row against its object"):
+        ran = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=scene.airflow_settings(scene.HOME)
+        )
+    if ran.returncode != 0:
+        raise StepFailed(f"The archive is not well: {ran.stdout}{ran.stderr}")
 
 
 @contextmanager

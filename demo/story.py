@@ -22,13 +22,13 @@ from tests.support.dovecot import Dovecot
 __all__ = ["Story", "folder_counts", "tell"]
 
 QUERY = """\
-SELECT m."from"                 AS supplier,
-       count(*)                 AS invoices,
-       max(m.date)::DATE        AS newest,
-       round(sum(a.size) / 1e3) AS kB
+SELECT split_part(m."from", ' <', 1) AS sender,
+       count(*)                      AS invoices,
+       max(m.date)::DATE             AS newest,
+       sum(a.size)                   AS octets
 FROM   attachments a JOIN messages m ON m.sha256 = a.message_sha256
 WHERE  a.content_type = 'application/pdf'
-GROUP  BY 1 ORDER BY 2 DESC, 1 LIMIT 5"""
+GROUP  BY 1 ORDER BY 2 DESC, 1"""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -86,20 +86,22 @@ def _fetch_table(story: Story) -> Table:
 
 def _mirror_table(story: Story, archive: Archive) -> Table:
     known = {folder: counts for folder, *counts in _ask(archive, FOLDERS)[1]}
-    table = Table(title=f"IMAP: {IMAP_USER}", title_justify="left", title_style="bold", show_footer=True)
+    flagged = story.retention.get("kept", {}).get("flagged", 0)
+    table = Table(
+        title=f"IMAP: {IMAP_USER}",
+        title_justify="left",
+        title_style="bold",
+        caption=f"Deleted on the server: what arrived over {story.retention_days} days ago, but {flagged} "
+        "flagged ones.\nThe trash counts from when a message was thrown away. All stays in the archive.",
+        caption_justify="left",
+        show_footer=True,
+    )
     rows = [
         (folder, count, *known.get(folder, (0, 0)), count - story.after[folder], story.after[folder])
-        for folder, count in story.before.items()
+        for folder, count in sorted(story.before.items(), key=lambda item: (item[0] != "INBOX", item[0]))
     ]
-    names = (
-        "on the server",
-        "in the archive",
-        "attachments",
-        f"older than {story.retention_days} d: deleted",
-        "left",
-    )
-    table.add_column("folder", footer="together")
-    for number, name in enumerate(names, 1):
+    table.add_column("folder", footer="together", no_wrap=True)
+    for number, name in enumerate(("server", "archive", "attachments", "deleted", "left"), 1):
         table.add_column(name, justify="right", footer=str(sum(int(row[number]) for row in rows)))
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
@@ -156,8 +158,7 @@ def _places(archive: Archive) -> str:
     return (
         f"\n[bold]{messages.num_rows} messages[/], {octets / 1e6:.1f} MB, lie in [bold]{archive_path}[/], "
         f"attachments in [bold]{bucket}[/].\n"
-        f"  .venv/bin/mailroom verify --archive {archive_path}\n"
-        "  make airflow    the same accounts in Airflow's own pages\n"
+        "Go on with [bold]make airflow[/]: the same accounts in Airflow's own pages.\n"
     )
 
 
