@@ -95,6 +95,12 @@ def _capabilities(library: Library) -> frozenset[str]:
 def _start_tls(library: Library, transport: Transport) -> None:
     """Switch to TLS, or fail; never go on in the clear (RFC 3501 section 6.2.1)."""
     hint = "use the TLS port with security ssl; nothing was sent in the clear"
+    if library.wire.state != "NONAUTH":
+        raise CapabilityMissing(
+            f"{transport.where} signed us in before the connection was encrypted, which may be the work of "
+            f"someone in between: {hint}.",
+            capability="STARTTLS",
+        )
     if "STARTTLS" not in library.wire.capabilities:
         raise CapabilityMissing(f"{transport.where} does not offer STARTTLS: {hint}.", capability="STARTTLS")
     try:
@@ -175,7 +181,7 @@ def _converse(library: Library, transport: Transport, endpoint: Endpoint, pieces
     waiting = iter(pieces[1:])
     reason = b""
     for _ in range(MAX_CHALLENGES):
-        line = _next_line(library, transport)
+        line = _next_line(library, transport, endpoint)
         if not line.startswith(b"+"):
             return _conclude(transport, endpoint, line, tag, reason)
         piece = next(waiting, None)
@@ -195,13 +201,20 @@ def _conclude(transport: Transport, endpoint: Endpoint, line: bytes, tag: bytes,
         raise RemoteProtocolError(f"{transport.where} answered a sign-in with what is no IMAP.")
     if kind.upper() == b"OK":
         return
+    because = b" (" + reason + b")" if reason else b""
+    raise rejection(
+        transport.where, "sign-in", kind.decode().upper(), _without_secrets(text, endpoint) + because
+    )
+
+
+def _without_secrets(text: bytes, endpoint: Endpoint) -> bytes:
+    """Return a server's words without what it quotes of a sign-in."""
     for secret in (b64encode(initial_response(endpoint)), endpoint.secret.encode("utf-8", "surrogatepass")):
         text = text.replace(secret, b"***") if secret else text
-    because = b" (" + reason + b")" if reason else b""
-    raise rejection(transport.where, "sign-in", kind.decode().upper(), text + because)
+    return text
 
 
-def _next_line(library: Library, transport: Transport) -> bytes:
+def _next_line(library: Library, transport: Transport, endpoint: Endpoint) -> bytes:
     """Return the next line that is no untagged response; capabilities among those are kept."""
     while True:
         line = transport.readline().rstrip(b"\r\n")
@@ -211,14 +224,15 @@ def _next_line(library: Library, transport: Transport) -> bytes:
                 library.wire.untagged_responses["CAPABILITY"] = [told[1]]
             return line
         if line.upper().startswith(b"* BYE"):
-            raise farewell(transport.where, line[5:])
+            raise farewell(transport.where, _without_secrets(line[5:], endpoint))
         if line.upper().startswith(b"* CAPABILITY "):
             library.wire.untagged_responses["CAPABILITY"] = [line[13:]]
 
 
 def _identify(library: Library) -> None:
+    fields = " ".join(f'"{word}"' for pair in IDENTITY.items() for word in pair)
     try:
-        library.id_(IDENTITY)
+        library.wire._simple_command("ID", f"({fields})")
     except CommandRejected:
         # Offered and refused: it is a courtesy, and the account may work all the same.
         return
@@ -227,7 +241,7 @@ def _identify(library: Library) -> None:
 def _refusal(transport: Transport, endpoint: Endpoint, error: CommandRejected) -> MailroomError:
     """Return the error for a refused sign-in: try later, or other credentials."""
     where = transport.where
-    if error.code in _LATER_CODES or (error.code is None and _BUSY_WORDS.search(error.text)):
+    if error.code in _LATER_CODES or (error.code in (None, "ALERT") and _BUSY_WORDS.search(error.text)):
         return ConnectionLost(f"{where} is busy for {endpoint.user}: {error.text}.", reason="busy")
     secret = "password" if endpoint.auth is AuthMethod.PASSWORD else "access token"
     hint = "" if transport.is_tls else " Some servers take passwords only over TLS."

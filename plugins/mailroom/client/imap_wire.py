@@ -17,7 +17,13 @@ from imapclient import IMAPClient
 from imapclient.exceptions import ProtocolError as ImapClientProtocolError
 
 from mailroom.client.transport import Transport
-from mailroom.exceptions import MAX_QUOTED_OCTETS, CommandRejected, ConnectionLost, RemoteProtocolError
+from mailroom.exceptions import (
+    MAX_QUOTED_OCTETS,
+    CommandRejected,
+    ConnectionLost,
+    LocalProtocolError,
+    RemoteProtocolError,
+)
 
 __all__ = ["BUSY_CODES", "ImapWire", "Library", "farewell", "rejection", "translated"]
 
@@ -122,6 +128,7 @@ def translated(where: str) -> Iterator[None]:
 
     :raises ConnectionLost: where the server said BYE or hung up.
     :raises RemoteProtocolError: where it did not speak IMAP.
+    :raises LocalProtocolError: where a command was called that the state of the connection forbids.
     """
     try:
         yield
@@ -129,7 +136,11 @@ def translated(where: str) -> Iterator[None]:
         if _NO_IMAP.match(str(error)):
             raise _no_imap(where) from error
         raise farewell(where, str(error).encode()) from error
-    except (imaplib.IMAP4.error, ImapClientProtocolError, ValueError) as error:
+    except imaplib.IMAP4.error as error:
+        if "illegal in state" in str(error):
+            raise LocalProtocolError("No folder is open for this command: open one first.") from error
+        raise _no_imap(where) from error
+    except (ImapClientProtocolError, ValueError) as error:
         raise _no_imap(where) from error
 
 
