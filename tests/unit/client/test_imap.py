@@ -322,10 +322,9 @@ def test_flags_set_and_taken_away() -> None:
 
 def test_leaving_logs_out() -> None:
     """Without an error the server hears LOGOUT; after one the connection is just closed."""
-    with TranscriptServer(TRANSCRIPTS / "imap" / "plain_at_once.txt") as played:
-        with ImapClient.connect(endpoint(played.port)) as client:
-            assert client.capabilities == {"IMAP4REV1", "UIDPLUS"}
-            assert client.supports("uidplus")
+    with Session("goodbye", "UIDPLUS") as client, client:
+        assert client.capabilities == {"IMAP4REV1", "UIDPLUS"}
+        assert client.supports("uidplus")
 
 
 def test_messages_that_vanish_in_between() -> None:

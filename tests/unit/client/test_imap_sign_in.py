@@ -88,9 +88,8 @@ def ca_file(authority: trustme.CA) -> Iterator[str]:
 )
 def test_sign_in(name: str, overrides: dict[str, Any]) -> None:
     """In as few steps as the server allows (the player refuses anything sent too early)."""
-    with server(name) as played:
-        with ImapClient.connect(endpoint(played.port, **overrides)) as client:
-            assert client.capabilities == SIGNED_IN
+    with server(name) as played, ImapClient.connect(endpoint(played.port, **overrides)) as client:
+        assert client.capabilities == SIGNED_IN
 
 
 @pytest.mark.parametrize("name", ["wrong_password", "plain_quoted", "login_quoted_back"])
