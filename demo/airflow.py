@@ -101,8 +101,8 @@ def _welcome(url: str, log: Path) -> Panel:
         "2. Watch the run; the log of each task counts messages, bytes and rate.\n"
         "3. Admin > Connections > + shows the forms for accounts of your own.\n\n"
         f"Two accounts with mail wait on a mail server on this machine: [bold]{scene.IMAP_ID}[/] and "
-        f"[bold]{scene.POP3_ID}[/].\nTheir archive is {archive.relative_to(scene.REPOSITORY)}; "
-        f"Airflow's log is {log.relative_to(scene.REPOSITORY)}.\n\n"
+        f"[bold]{scene.POP3_ID}[/].\nTheir archive is {os.path.relpath(archive)}; "
+        f"Airflow's log is {os.path.relpath(log)}.\n\n"
         "[bold]Ctrl-C[/] ends all of it."
     )
     return Panel(text, title="Airflow is ready", title_align="left", expand=False)

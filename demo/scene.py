@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-HOME = REPOSITORY / ".demo"
+HOME = Path(os.environ.get("MAILROOM_DEMO_HOME", REPOSITORY / ".demo"))
 ARCHIVE = HOME / "archive"
 BUCKET = HOME / "bucket"
 

@@ -163,4 +163,4 @@ def _places(archive: Archive) -> str:
 
 
 def _short(path: Path) -> str:
-    return str(path.relative_to(scene.REPOSITORY))
+    return str(path.relative_to(scene.REPOSITORY) if path.is_relative_to(scene.REPOSITORY) else path)
