@@ -1,0 +1,130 @@
+"""Which attachments a rule chooses."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from mailroom.exceptions import ConfigurationError
+from mailroom.policy.attachments import Attachment, AttachmentRule, Place, choose, may_choose
+
+SENT = datetime(2026, 3, 4, 23, 30, tzinfo=UTC)
+INBOX = Place(account="work", folder="INBOX")
+FILED = Place(account="work", folder="Facturas/2026")
+HOME = Place(account="home", folder="INBOX")
+
+
+def attachment(**values: Any) -> Attachment:
+    """Return an invoice of 5,000 octets."""
+    known: dict[str, Any] = {
+        "message_sha256": "ab" * 32,
+        "part": "2",
+        "filename": "Invoice-17.PDF",
+        "content_type": "application/pdf",
+        "disposition": "attachment",
+        "size": 5000,
+        "sha256": "cd" * 32,
+        "sender": "ana@supplier.com",
+        "author": "Ana López <ana@supplier.com>",
+        "subject": "Your Invoice of März",
+        "date": SENT,
+        "moment": SENT,
+        "places": (INBOX, FILED),
+    }
+    return Attachment(**(known | values))
+
+
+@pytest.mark.parametrize(
+    ("words", "holds"),
+    [
+        ({}, True),
+        ({"name": "*.pdf"}, True),
+        ({"name": "invoice-??.pdf"}, True),
+        ({"name": "invoice"}, False),
+        ({"name": "*.xlsx|*.pdf"}, True),
+        ({"name": "*.xlsx | *.csv"}, False),
+        ({"name": "[I]nvoice-17.pdf"}, False),
+        ({"name_regex": r"-\d{2}\.pdf$"}, True),
+        ({"name_regex": r"^\d"}, False),
+        ({"content_type": "application/*"}, True),
+        ({"content_type": "Application/PDF"}, True),
+        ({"content_type": "image/*"}, False),
+        ({"min_size": 5000, "max_size": 5000}, True),
+        ({"min_size": 5001}, False),
+        ({"max_size": 4999}, False),
+        ({"sender": "*@supplier.com"}, True),
+        ({"sender": "ANA LÓPEZ *"}, True),
+        ({"sender": "supplier.com"}, False),
+        ({"subject": "*invoice*"}, True),
+        ({"subject": "*MÄRZ"}, True),
+        ({"subject": "*receipt*"}, False),
+        ({"folder": "inbox"}, True),
+        ({"folder": "Facturas/*"}, True),
+        ({"folder": "Trash|Facturas/*"}, True),
+        ({"folder": "Trash"}, False),
+        ({"since": date(2026, 3, 4), "until": date(2026, 3, 5)}, True),
+        ({"since": date(2026, 3, 5)}, False),
+        ({"until": date(2026, 3, 4)}, False),
+        ({"name": "*.pdf", "sender": "bob@*"}, False),
+    ],
+)
+def test_every_word_of_a_rule_must_hold(words: dict[str, Any], holds: bool) -> None:
+    """Texts are compared whole, with * and ?, whatever the case."""
+    assert AttachmentRule(**words).chooses(attachment()) is holds
+
+
+def test_images_inside_the_text_are_left_out_unless_asked_for() -> None:
+    """A logo in a signature is no attachment to its reader; an inline PDF is."""
+    logo = attachment(filename="logo.png", content_type="image/png", disposition="inline")
+    assert not AttachmentRule().chooses(logo)
+    assert AttachmentRule(inline=True).chooses(logo)
+    assert AttachmentRule().chooses(attachment(disposition="inline"))
+    assert AttachmentRule().chooses(attachment(content_type="image/png", disposition=None))
+
+
+def test_day_of_a_message_without_date_is_the_day_it_was_received() -> None:
+    """``moment`` stands in where no header says when a message was sent."""
+    undated = attachment(date=None, moment=datetime(2026, 3, 9, tzinfo=UTC))
+    assert AttachmentRule(since=date(2026, 3, 9)).chooses(undated)
+
+
+def test_place_is_the_first_the_rule_and_the_account_allow() -> None:
+    """A message in several folders is delivered from the one the rule names."""
+    many = attachment(places=(HOME, INBOX, FILED))
+    assert AttachmentRule().place_of(many) == HOME
+    assert AttachmentRule().place_of(many, "work") == INBOX
+    assert AttachmentRule(folder="Fact*").place_of(many, "work") == FILED
+    assert AttachmentRule(folder="Fact*").place_of(many, "home") is None
+    assert not AttachmentRule().chooses(attachment(places=()))
+
+
+def test_rules_are_alternatives_and_choose_once() -> None:
+    """An attachment that two rules choose comes once, from the first rule's place."""
+    rules = [AttachmentRule(folder="Facturas/*"), AttachmentRule(name="*.pdf")]
+    other = attachment(part="3", filename="b.csv", places=(INBOX,))
+    assert list(choose(rules, [attachment(), other])) == [(attachment(), FILED)]
+    assert list(choose([], [attachment()])) == []
+
+
+def test_cheap_question_never_rules_out_what_a_rule_chooses() -> None:
+    """Name, type and size alone decide only against."""
+    rules = [AttachmentRule(name="*.pdf", sender="nobody@*"), AttachmentRule(min_size=10_000)]
+    assert may_choose(rules, "a.pdf", "x/y", 1)
+    assert may_choose(rules, "b", "x/y", 10_000)
+    assert not may_choose(rules, "b", "x/y", 9_999)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"name_regex": "("},
+        {"min_size": 2, "max_size": 1},
+        {"since": date(2026, 1, 1), "until": date(2026, 1, 1)},
+    ],
+)
+def test_rule_that_can_never_hold_is_refused(words: dict[str, Any]) -> None:
+    """A mistake is told before anything is looked at."""
+    with pytest.raises(ConfigurationError):
+        AttachmentRule(**words)
