@@ -190,7 +190,8 @@ class FetchStream:
         self._missing -= taken
         literal = self._literal
         if isinstance(literal, list):
-            literal.append(piece)
+            if piece:
+                literal.append(piece)
             if not self._missing:
                 self._parts.append(literal[0] if len(literal) == 1 else b"".join(literal))
                 self._literal = None
