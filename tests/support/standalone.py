@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,19 @@ class Standalone:
         """Trigger a DAG with a filled form, as the trigger button does."""
         body = {"conf": conf, "logical_date": None}
         return Run(self, dag_id, self.call("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
+
+    def runs(self, dag_id: str) -> list[Run]:
+        """Return the runs of a DAG."""
+        found = self.get(f"/api/v2/dags/{dag_id}/dagRuns")["dag_runs"]
+        return [Run(self, dag_id, run["dag_run_id"]) for run in found]
+
+    def wait_for_runs(self, dag_id: str, *, besides: Collection[str] = ()) -> list[Run]:
+        """Wait until a DAG has runs other than those named, and return them."""
+        deadline = time.monotonic() + RUN_SECONDS
+        while not (found := [run for run in self.runs(dag_id) if run.run_id not in besides]):
+            assert time.monotonic() < deadline, f"{dag_id} never ran"
+            time.sleep(0.5)
+        return found
 
     def _environment(self, passwords: Path) -> dict[str, str]:
         bundle = "airflow.dag_processing.bundles.local.LocalDagBundle"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import airflow
-import jsonschema
+import jsonschema  # type: ignore[import-untyped] # has no types of its own
 import pytest
 
 from mailroom.hooks.connection import endpoint_from_connection
@@ -60,8 +60,12 @@ class Filled:
     """A connection as the form leaves it when nothing was changed."""
 
     def __init__(self, fields: dict[str, Any]) -> None:
-        self.conn_id, self.conn_type, self.host = "office", None, "mail.example.org"
-        self.login, self.password, self.port = "ana", "pw", None
+        self.conn_id = "office"
+        self.conn_type: str | None = None
+        self.host: str | None = "mail.example.org"
+        self.login: str | None = "ana"
+        self.password: str | None = "pw"
+        self.port: int | None = None
         defaults = {name: field["schema"].get("default") for name, field in fields.items()}
         self.extra: str | None = json.dumps(defaults)
         self.extra_dejson: dict[str, Any] = defaults
@@ -106,16 +110,15 @@ def test_distribution_registers_provider_and_plugin() -> None:
     """Forms come by the entry point only, never by the plugins folder."""
     points = {(e.group, e.value) for e in distribution("airflow-mailroom").entry_points}
     assert ("apache_airflow_provider", "mailroom.provider:get_provider_info") in points
-    assert ("airflow.plugins", "mailroom_plugin:MailroomPlugin") in points
+    assert ("airflow.plugins", "mailroom_plugin:installed") in points
 
 
 def test_our_imap_form_comes_before_airflows_own() -> None:
     """With Airflow's imap provider installed, the form and the test button of ``imap`` are ours."""
     from airflow.providers_manager import ProvidersManager
 
-    assert distribution("apache-airflow-providers-imap")
-    manager = ProvidersManager()
-    hooks = manager.hooks
+    assert distribution("apache-airflow-providers-imap").version
+    hooks = ProvidersManager().hooks  # type: ignore[no-untyped-call] # Airflow's own
     for conn_type, name in (("imap", "ImapHook"), ("pop3", "Pop3Hook")):
         hook = hooks[conn_type]
         assert hook is not None

@@ -1,16 +1,16 @@
 """Open the archive that an operator, a connection or the configuration names.
 
 A root is a path, a ``file://`` URL, or the URL of an object store with the Airflow connection
-to use before the ``@``: ``s3://aws_default@bucket/mail``. Raw objects go through Airflow's
-``ObjectStoragePath``; the table library has a storage client of its own, which is given the
-same credentials here. Nothing is created by opening.
+to use before the ``@``: ``s3://aws_default@bucket/mail``. Such a URL becomes Airflow's
+``ObjectStoragePath``, signed in; the archive takes all it needs from there. Nothing is created
+by opening.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from airflow.sdk.configuration import conf
@@ -27,7 +27,6 @@ __all__ = ["archive_of_account", "archive_root", "object_path", "open_archive"]
 
 log = logging.getLogger(__name__)
 
-S3_SCHEMES = ("s3", "s3a", "s3n")
 LOCAL_SCHEMES = ("", "file", "local")
 
 
@@ -59,10 +58,7 @@ def open_archive(root: str) -> Archive:
     """
     from mailroom.archive import Archive
 
-    path = object_path(root)
-    if isinstance(path, str):
-        return Archive(path)
-    return Archive(path, storage_options=_table_options(path))
+    return Archive(object_path(root))
 
 
 def object_path(root: str) -> str | ObjectStoragePath:
@@ -99,26 +95,3 @@ def _object_storage_path(root: str, conn_id: str) -> ObjectStoragePath:
             f"No storage for {scheme}:// is installed; install it with pip install 'airflow-mailroom[s3]', "
             "[gcs] or [azure], or correct the URL."
         ) from error
-
-
-def _table_options(path: ObjectStoragePath) -> dict[str, str] | None:
-    """Return the table library's own settings for the same store; beside S3 it reads the environment."""
-    if path.protocol not in S3_SCHEMES:
-        return None
-    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-
-    hook = S3Hook(aws_conn_id=path.conn_id)
-    options = {"AWS_REGION": hook.region_name or "us-east-1"}
-    endpoint = hook.conn_config.get_service_endpoint_url(service_name="s3")
-    if endpoint:
-        options["AWS_ENDPOINT_URL"] = endpoint
-        options["AWS_ALLOW_HTTP"] = str(endpoint.startswith("http://")).lower()
-    return options | _credentials(hook)
-
-
-def _credentials(hook: Any) -> dict[str, str]:  # Any: the amazon provider is an extra, and has no stubs
-    if hook.get_session().get_credentials() is None:
-        return {"AWS_SKIP_SIGNATURE": "true"}
-    found = hook.get_credentials()
-    options = {"AWS_ACCESS_KEY_ID": found.access_key, "AWS_SECRET_ACCESS_KEY": found.secret_key}
-    return options | ({"AWS_SESSION_TOKEN": found.token} if found.token else {})

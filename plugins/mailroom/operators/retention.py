@@ -110,12 +110,14 @@ class MailRetentionOperator(BaseOperator):
 
         with airflow_errors():
             account = required_text("conn_id", self.conn_id)
+            protocol = protocol_of_connection(connection_of(account))
+            hook = Pop3Hook(account) if protocol is MailProtocol.POP3 else ImapHook(account)
             run = run_context(context, what="retention", account=account)
             report = enforce_retention(
-                _hook(account).get_conn,
+                hook.get_conn,
                 archive_of_account(account, as_text("archive", self.archive)),
                 run,
-                rule=self._rule(),
+                rule=self._rule(protocol),
                 dry_run=as_flag("dry_run", self.dry_run),
                 now=utc_now,
                 progress=log_progress(self.log),
@@ -129,11 +131,11 @@ class MailRetentionOperator(BaseOperator):
         """Let the batch in hand be finished, then stop."""
         self._stop.press()
 
-    def _rule(self) -> RetentionRule:
-        from mailroom.policy.retention import Basis, RetentionRule
+    def _rule(self, protocol: MailProtocol) -> RetentionRule:
+        from mailroom.policy.retention import Basis, RetentionRule, basis_of
 
         basis = as_choice("basis", self.basis, BASES)
-        return RetentionRule(
+        rule = RetentionRule(
             older_than=required_duration("older_than", self.older_than),
             basis=Basis(basis) if basis else None,
             folders=as_patterns("folders", self.folders, default=("*",)),
@@ -141,8 +143,6 @@ class MailRetentionOperator(BaseOperator):
             include_flagged=as_flag("include_flagged", self.include_flagged),
             max_fraction=as_fraction("max_fraction", self.max_fraction, default=1.0),
         )
-
-
-def _hook(conn_id: str) -> Pop3Hook | ImapHook:
-    protocol = protocol_of_connection(connection_of(conn_id))
-    return Pop3Hook(conn_id) if protocol is MailProtocol.POP3 else ImapHook(conn_id)
+        # Refused before anything is connected where the protocol cannot keep the rule.
+        basis_of(rule, protocol, is_discarding=False)
+        return rule

@@ -49,7 +49,7 @@ def rendered(dag: DAG, task_id: str, answers: dict[str, Any]) -> Any:
     """Return a task with its templates rendered from the form's defaults and some answers."""
     defaults = {name: param.value for name, param in params_of(dag).items()}
     task = dag.get_task(task_id).prepare_for_execution()
-    task.render_template_fields({"params": defaults | answers})  # type: ignore[typeddict-item] # all it needs
+    task.render_template_fields({"params": defaults | answers})
     return task
 
 

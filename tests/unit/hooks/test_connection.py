@@ -233,7 +233,7 @@ class TestConnectionsOfAirflowsOwnImapProvider:
 
 def test_uri_connection_reads_like_the_form() -> None:
     """``AIRFLOW_CONN_*`` URIs carry texts only."""
-    conn = Connection(
+    conn = Connection.from_uri(
         conn_id="office",
         uri="pop3://ana%40example.org:pw@pop.example.org:110/?security=starttls&verify=false&timeout=30",
     )

@@ -15,6 +15,7 @@ import pytest
 from airflow.sdk import DAG, BaseOperator, ObjectStoragePath
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from mailroom.model import MailProtocol
 from mailroom.operators.assets import MAILROOM_ALIAS
 from mailroom.operators.attachments import AttachmentsToObjectStorageOperator
 from mailroom.operators.imap import ImapMirrorOperator
@@ -73,7 +74,7 @@ def test_every_argument_is_templated(operator: type[BaseOperator], needed: dict[
 @each_operator
 def test_making_one_only_stores(operator: type[BaseOperator], needed: dict[str, Any]) -> None:
     """At parse time templates are not rendered, so nothing can be checked or looked up."""
-    values = {name: f"{{{{ params.{name} }}}}" for name in own_arguments(operator)}
+    values: dict[str, Any] = {name: f"{{{{ params.{name} }}}}" for name in own_arguments(operator)}
     made = operator(task_id="t", **values)
     assert {name: getattr(made, name) for name in values} == values
 
@@ -128,8 +129,8 @@ def test_rendering_keeps_the_meaning_of_params() -> None:
         dag = DAG("d", schedule=None, render_template_as_native_obj=is_native)
         task = MailRetentionOperator(task_id="t", conn_id="office", dag=dag, **fields)
         task.render_template_fields(cast(Any, {"params": params}))
-        rules.append(task._rule())
-        assert task.dry_run in ("False", False)
+        rules.append(task._rule(MailProtocol.IMAP))
+        assert str(task.dry_run) == "False"
     assert rules[0] == rules[1]
     assert rules[0].older_than == timedelta(days=30)
     assert rules[0].folders == ("INBOX", "A, b")

@@ -1,0 +1,246 @@
+"""Each DAG by ``dag.test()``: what a form says happens to the account, the archive and the bucket."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.dag_runs import DagRunResult, run_dag
+from tests.support.s3 import S3Server
+from tests.system.conftest import PDF, Connect, Server, raw_messages
+
+pytestmark = pytest.mark.usefixtures("airflow_database", "connections")
+
+Mail = dict[str, list[bytes]]
+
+
+def run(dag_id: str, archive: object, **answers: Any) -> DagRunResult:
+    return run_dag(dag_id, {"archive": str(archive)} | answers)
+
+
+def done(dag_id: str, archive: object, **answers: Any) -> DagRunResult:
+    result = run(dag_id, archive, **answers)
+    assert result.state == "success", result
+    return result
+
+
+def delivered(folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in folder.rglob("*.pdf")]
+
+
+@pytest.mark.parametrize(("answer", "left"), [("keep", 3), ("days", 3), ("none", 0)])
+def test_pop3_fetch_leaves_the_server_as_answered(
+    mail: Mail, server: Server, archive_root: Path, answer: str, left: int
+) -> None:
+    """Three answers: a copy stays, stays for some days, or goes once it is archived."""
+    result = done("mail_pop3_fetch", archive_root, copy_on_server=answer)
+    assert result.results["fetch"]["added"] == 3
+    assert raw_messages(archive_root) == set(mail["INBOX"])
+    assert server.count() == left
+    assert server.count("Sent") == 1
+
+
+def test_second_fetch_finds_nothing_new(mail: Mail, archive_root: Path) -> None:
+    """A message is fetched once."""
+    done("mail_pop3_fetch", archive_root)
+    result = done("mail_pop3_fetch", archive_root)
+    assert (result.results["fetch"]["listed"], result.results["fetch"]["added"]) == (3, 0)
+
+
+def test_mirror_reads_every_folder_and_marks_nothing(mail: Mail, server: Server, archive_root: Path) -> None:
+    """Reading changes nothing on the server."""
+    done("mail_imap_mirror", archive_root)
+    assert raw_messages(archive_root) == {*mail["INBOX"], *mail["Sent"]}
+    assert (server.seen(), server.seen("Sent")) == (0, 0)
+
+
+def test_mirror_reads_the_folders_of_the_form_only(mail: Mail, archive_root: Path) -> None:
+    """Patterns come as a list, one a line."""
+    done("mail_imap_mirror", archive_root, folders=["*"], exclude=["INBOX"])
+    assert raw_messages(archive_root) == set(mail["Sent"])
+
+
+def test_retention_by_hand_is_a_dry_run(mail: Mail, server: Server, archive_root: Path) -> None:
+    """Pressing Trigger without reading the form deletes nothing."""
+    done("mail_imap_mirror", archive_root)
+    result = done("mail_retention", archive_root, days=0)
+    assert result.results["delete_old"]["would_delete"] == 4
+    assert server.count() == 3
+
+
+@pytest.mark.parametrize(("connection", "left"), [("imap_default", (0, 0)), ("pop3_default", (0, 1))])
+def test_retention_deletes_what_is_archived(
+    mail: Mail, server: Server, archive_root: Path, connection: str, left: tuple[int, int]
+) -> None:
+    """The connection says by which protocol; POP3 sees the inbox only."""
+    done("mail_imap_mirror" if connection == "imap_default" else "mail_pop3_fetch", archive_root)
+    done("mail_retention", archive_root, days=0, dry_run=False, connection=connection)
+    assert (server.count(), server.count("Sent")) == left
+
+
+def test_retention_keeps_what_is_not_archived(mail: Mail, server: Server, archive_root: Path) -> None:
+    """Only what is safe may go."""
+    done("mail_imap_mirror", archive_root, folders=["Sent"])
+    done("mail_retention", archive_root, days=0, dry_run=False)
+    assert (server.count(), server.count("Sent")) == (3, 0)
+
+
+def test_attachments_are_delivered_once(mail: Mail, archive_root: Path, tmp_path: Path) -> None:
+    """However often it runs."""
+    target = tmp_path / "invoices"
+    done("mail_imap_mirror", archive_root)
+    for _ in range(2):
+        done("mail_attachments", archive_root, destination=str(target), name="*.pdf")
+    assert delivered(target) == [PDF]
+
+
+@pytest.mark.parametrize(("answer", "left"), [("keep", 3), ("days", 3), ("none", 0)])
+def test_ingest_by_imap_offers_the_three_ways(
+    mail: Mail, server: Server, archive_root: Path, tmp_path: Path, answer: str, left: int
+) -> None:
+    """Mirror the inbox, deliver, delete as answered; sent mail is not touched, nothing is marked."""
+    result = done("mail_ingest", archive_root, copy_on_server=answer, destination=str(tmp_path / "in"))
+    assert raw_messages(archive_root) == set(mail["INBOX"])
+    assert delivered(tmp_path / "in") == [PDF]
+    assert (server.count(), server.seen(), server.count("Sent")) == (left, 0, 1)
+    assert result.states == {
+        "fetch_by_pop3": "skipped",
+        "mirror_by_imap": "success",
+        "deliver_attachments": "success",
+        "delete_from_server_by_imap": "skipped" if answer == "keep" else "success",
+    }
+
+
+def test_ingest_of_every_folder_deletes_in_every_folder(
+    mail: Mail, server: Server, archive_root: Path
+) -> None:
+    """The answers hold for all that is read."""
+    done("mail_ingest", archive_root, copy_on_server="none", scope="all")
+    assert (server.count(), server.count("Sent")) == (0, 0)
+
+
+@pytest.mark.parametrize(("answer", "left"), [("keep", 3), ("days", 3), ("none", 0)])
+def test_ingest_by_pop3_offers_the_three_ways(
+    mail: Mail, server: Server, archive_root: Path, tmp_path: Path, answer: str, left: int
+) -> None:
+    """The other tasks are skipped, not failed."""
+    answers = {"protocol": "pop3", "connection": "pop3_default", "copy_on_server": answer}
+    result = done("mail_ingest", archive_root, **answers, destination=str(tmp_path / "in"))
+    assert delivered(tmp_path / "in") == [PDF]
+    assert server.count() == left
+    assert result.states == {
+        "fetch_by_pop3": "success",
+        "mirror_by_imap": "skipped",
+        "deliver_attachments": "success",
+        "delete_from_server_by_imap": "skipped",
+    }
+
+
+def test_ingest_without_a_destination_still_deletes(mail: Mail, server: Server, archive_root: Path) -> None:
+    """Attachments are not asked for, the rest is."""
+    result = done("mail_ingest", archive_root, copy_on_server="none")
+    assert result.states["deliver_attachments"] == "skipped"
+    assert server.count() == 0
+
+
+def test_ingest_of_every_folder_by_pop3_fails_before_it_reads(mail: Mail, archive_root: Path) -> None:
+    """POP3 cannot show them, and no retry helps; nothing after it runs."""
+    answers = {"protocol": "pop3", "connection": "pop3_default", "scope": "all"}
+    result = run("mail_ingest", archive_root, **answers, copy_on_server="none")
+    assert result.state == "failed"
+    assert result.tries["fetch_by_pop3"] == 1
+    assert result.states["delete_from_server_by_imap"] == "upstream_failed"
+    assert not archive_root.exists()
+
+
+def test_wrong_password_is_not_tried_again(
+    account: Connect, monkeypatch: pytest.MonkeyPatch, archive_root: Path
+) -> None:
+    """Trying it three times may lock the account."""
+    wrong = account("imap", password="not-the-secret")
+    monkeypatch.setenv("AIRFLOW_CONN_IMAP_DEFAULT", json.dumps(wrong))
+    result = run("mail_imap_mirror", archive_root)
+    assert (result.state, result.tries["mirror"]) == ("failed", 1)
+
+
+def test_everything_goes_through_a_bucket_as_well(
+    mail: Mail, server: Server, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Archive and attachments in an object store, signed in by an Airflow connection."""
+    monkeypatch.setenv("AIRFLOW_CONN_STORE", s3.connection_uri())
+    bucket = s3.new_bucket()
+    archive, target = f"s3://store@{bucket}/mail", f"s3://store@{bucket}/invoices"
+    done("mail_ingest", archive, copy_on_server="none", destination=target)
+    again = done("mail_ingest", archive, copy_on_server="none", destination=target)
+    assert len(s3.keys(bucket, "mail/raw/")) == 3
+    assert len([key for key in s3.keys(bucket, "invoices/") if key.endswith(".pdf")]) == 1
+    assert server.count() == 0
+    assert again.results["mirror_by_imap"]["added"] == 0
+
+
+def test_missing_bucket_is_a_clear_failure(
+    mail: Mail, server: Server, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is deleted where nothing could be archived."""
+    monkeypatch.setenv("AIRFLOW_CONN_STORE", s3.connection_uri())
+    from airflow.sdk.exceptions import AirflowException
+
+    from mailroom.operators.pop3 import Pop3FetchOperator
+
+    fetch = Pop3FetchOperator(task_id="t", archive="s3://store@no-such-bucket/mail", leave_on_server=False)
+    with pytest.raises(AirflowException, match="no-such-bucket"):
+        fetch.execute({})
+    assert server.count() == 3
+
+
+def test_connection_names_the_archive(
+    mail: Mail, account: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A trust domain of its own, without a word in the form; attachments are read from there too."""
+    own = tmp_path / "own"
+    monkeypatch.setenv("AIRFLOW_CONN_IMAP_DEFAULT", json.dumps(account("imap", extra={"archive": str(own)})))
+    result = run_dag("mail_ingest", {"destination": str(tmp_path / "in")})
+    assert result.state == "success"
+    assert raw_messages(own) == set(mail["INBOX"])
+    assert delivered(tmp_path / "in") == [PDF]
+
+
+def test_change_is_announced_once(mail: Mail, archive_root: Path) -> None:
+    """An asset event for the account when something changed, none when nothing did."""
+    from airflow.models.asset import AssetEvent, AssetModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import func, select
+
+    from mailroom.operators.assets import mailbox_asset
+
+    asset = mailbox_asset("imap_default")
+
+    def events() -> list[dict[str, Any]]:
+        with create_session() as session:
+            found = select(AssetEvent).join(AssetModel, AssetModel.id == AssetEvent.asset_id)
+            rows = session.scalars(
+                found.where(func.lower(AssetModel.name) == asset.name).order_by(AssetEvent.id)
+            )
+            return [dict(row.extra) for row in rows]
+
+    before = len(events())
+    done("mail_imap_mirror", archive_root)
+    done("mail_imap_mirror", archive_root)
+    assert [extra["added"] for extra in events()[before:]] == [4]
+
+
+def test_airflows_own_imap_hook_works_beside_ours(
+    mail: Mail, account: Connect, monkeypatch: pytest.MonkeyPatch, archive_root: Path, dovecot: Any
+) -> None:
+    """One connection, made for Airflow's provider, serves both."""
+    from airflow.providers.imap.hooks.imap import ImapHook as AirflowsImapHook
+
+    plain = account("imap", port=dovecot.imap_port) | {"extra": {"use_ssl": False}}
+    monkeypatch.setenv("AIRFLOW_CONN_IMAP_DEFAULT", json.dumps(plain))
+    with AirflowsImapHook("imap_default") as hook:
+        assert hook.has_mail_attachment("factura.pdf")
+    done("mail_imap_mirror", archive_root)
+    assert len(raw_messages(archive_root)) == 4

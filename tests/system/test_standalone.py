@@ -1,0 +1,272 @@
+"""A whole Airflow: DAGs triggered as people trigger them, connections as people make them."""
+
+from __future__ import annotations
+
+import json
+import socket
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.chromium import Chromium
+from tests.support.standalone import Run, Standalone
+from tests.system.conftest import PDF, Connect, Server, raw_messages
+
+DAGS = ("mail_attachments", "mail_imap_mirror", "mail_ingest", "mail_pop3_fetch", "mail_retention")
+
+Mail = dict[str, list[bytes]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ready(airflow: Standalone) -> None:
+    """Let all DAGs be parsed and run."""
+    airflow.wait_for_dags(*DAGS)
+
+
+@pytest.fixture
+def conn_ids(airflow: Standalone, account: Connect) -> dict[str, str]:
+    """Make a POP3 and an IMAP connection to the test's own account; return their ids by type."""
+    made = {}
+    for conn_type in ("pop3", "imap"):
+        made[conn_type] = f"{conn_type}_{uuid.uuid4().hex[:8]}"
+        airflow.connect(made[conn_type], **account(conn_type))
+    return made
+
+
+def done(airflow: Standalone, dag_id: str, conf: dict[str, Any]) -> Run:
+    run = airflow.trigger(dag_id, conf)
+    assert run.wait() == "success", {task: run.log(task)[-3000:] for task in run.states()}
+    return run
+
+
+def test_all_dags_are_parsed_without_complaint(airflow: Standalone) -> None:
+    """No import errors, no plugin errors, no warnings."""
+    assert airflow.get("/api/v2/importErrors")["import_errors"] == []
+    assert airflow.get("/api/v2/plugins/importErrors")["import_errors"] == []
+    for dag_id in DAGS:
+        assert airflow.get("/api/v2/dagWarnings", dag_id=dag_id)["dag_warnings"] == []
+
+
+def test_fetch_by_pop3(
+    airflow: Standalone, conn_ids: dict[str, str], mail: Mail, server: Server, archive_root: Path
+) -> None:
+    """Leave none: the archive holds the exact bytes, then the server holds nothing."""
+    form = {"connection": conn_ids["pop3"], "archive": str(archive_root), "copy_on_server": "none"}
+    run = done(airflow, "mail_pop3_fetch", form)
+    assert run.result("fetch")["added"] == 3
+    assert raw_messages(archive_root) == set(mail["INBOX"])
+    assert server.count() == 0
+
+
+def test_mirror_then_attachments_then_retention(
+    airflow: Standalone,
+    conn_ids: dict[str, str],
+    mail: Mail,
+    server: Server,
+    archive_root: Path,
+    tmp_path: Path,
+) -> None:
+    """Three DAGs one after the other, as a person would try them out."""
+    form = {"connection": conn_ids["imap"], "archive": str(archive_root)}
+    mirrored = done(airflow, "mail_imap_mirror", form).result("mirror")
+    assert mirrored["added"] == 4
+    where = {"destination": str(tmp_path / "in"), "archive": str(archive_root), "name": "*.pdf"}
+    done(airflow, "mail_attachments", where)
+    assert [path.read_bytes() for path in (tmp_path / "in").rglob("*.pdf")] == [PDF]
+    dry = done(airflow, "mail_retention", form | {"days": 0}).result("delete_old")
+    assert (dry["dry_run"], dry["would_delete"], server.count()) == (True, 4, 3)
+    wet = done(airflow, "mail_retention", form | {"days": 0, "dry_run": False}).result("delete_old")
+    assert (wet["deleted"], server.count(), server.count("Sent")) == (4, 0, 0)
+
+
+def test_ingest_by_pop3_skips_what_is_not_asked(
+    airflow: Standalone, conn_ids: dict[str, str], mail: Mail, archive_root: Path
+) -> None:
+    """Skipped tasks are skipped on a real scheduler too, and the run is a success."""
+    form = {"protocol": "pop3", "connection": conn_ids["pop3"], "archive": str(archive_root)}
+    run = done(airflow, "mail_ingest", form)
+    assert run.states() == {
+        "fetch_by_pop3": "success",
+        "mirror_by_imap": "skipped",
+        "deliver_attachments": "skipped",
+        "delete_from_server_by_imap": "skipped",
+    }
+
+
+def test_ingest_runs_on_a_schedule(airflow: Standalone, account: Connect, mail: Mail, tmp_path: Path) -> None:
+    """Copied and given a schedule, as its text says, it runs without anybody triggering it."""
+    airflow.connect("scheduled_imap", **account("imap", extra={"archive": str(tmp_path / "archive")}))
+    airflow.wait_for_dags("mail_ingest_scheduled")
+    (found,) = airflow.wait_for_runs("mail_ingest_scheduled")
+    assert found.wait() == "success"
+    assert raw_messages(tmp_path / "archive") == set(mail["INBOX"])
+
+
+def test_change_becomes_an_asset_event(
+    airflow: Standalone, conn_ids: dict[str, str], mail: Mail, archive_root: Path
+) -> None:
+    """Other DAGs can wait for the account; counts only, no mail, no credentials."""
+    done(airflow, "mail_imap_mirror", {"connection": conn_ids["imap"], "archive": str(archive_root)})
+    uri = f"mailroom://{conn_ids['imap']}/"
+    events = [e for e in airflow.get("/api/v2/assets/events")["asset_events"] if e["uri"] == uri]
+    assert [event["extra"]["added"] for event in events] == [4]
+    assert "secret" not in json.dumps(events)
+
+
+def test_wrong_form_is_refused_before_it_runs(airflow: Standalone) -> None:
+    """The form checks itself, for the API too."""
+    body = {"conf": {"days": 0}, "logical_date": None}
+    refused = airflow.call("POST", "/api/v2/dags/mail_ingest/dagRuns", status=400, json=body)
+    assert "minimum" in json.dumps(refused)
+
+
+def test_log_of_a_failed_task_is_one_sentence_without_secrets(
+    airflow: Standalone, account: Connect, archive_root: Path
+) -> None:
+    """A wrong password fails at the first try, says so, and is not in the log."""
+    conn_id = f"wrong_{uuid.uuid4().hex[:8]}"
+    airflow.connect(conn_id, **account("imap", password="not-the-password"))
+    run = airflow.trigger("mail_imap_mirror", {"connection": conn_id, "archive": str(archive_root)})
+    assert run.wait() == "failed"
+    log = run.log("mirror")
+    assert "AirflowFailException" in log
+    assert "password" in log
+    assert "not-the-password" not in log
+
+
+class TestConnectionForm:
+    """What people see under Admin > Connections."""
+
+    @pytest.mark.parametrize("conn_type", ["pop3", "imap"])
+    def test_form_is_ours(self, airflow: Standalone, conn_type: str) -> None:
+        """Also for ``imap``, with Airflow's own provider installed."""
+        metadata = {m["connection_type"]: m for m in airflow.get("/ui/connections/hook_meta")}[conn_type]
+        assert metadata["hook_class_name"].startswith("mailroom.hooks.")
+        assert list(metadata["extra_fields"]) == [
+            "security",
+            "verify",
+            "ca_file",
+            "timeout",
+            "auth",
+            "oauth_token",
+            "archive",
+        ]
+        assert metadata["standard_fields"]["login"]["title"] == "User name"
+        assert metadata["standard_fields"]["url_schema"]["hidden"]
+        assert metadata["extra_fields"]["security"]["schema"]["enum"] == ["ssl", "starttls", "plain"]
+        assert metadata["extra_fields"]["oauth_token"]["schema"]["format"] == "password"
+
+    @pytest.mark.parametrize("conn_type", ["pop3", "imap"])
+    def test_button_says_that_it_works(self, airflow: Standalone, account: Connect, conn_type: str) -> None:
+        """A green answer means that mail can be read, not only that a port is open."""
+        answer = self.tried(airflow, account(conn_type))
+        assert answer["status"], answer
+
+    @pytest.mark.parametrize("conn_type", ["pop3", "imap"])
+    @pytest.mark.parametrize(
+        ("changes", "words"),
+        [
+            ({"password": "not-the-password"}, ("password",)),
+            ({"host": "no-such-host.invalid"}, ("no-such-host.invalid",)),
+            ({"extra": {"ca_file": None}}, ("certificate",)),
+            ({"extra": {"security": "tls"}}, ("'security'", "starttls")),
+            ({"login": None}, ("login",)),
+        ],
+        ids=["password", "dns", "certificate", "extra", "login"],
+    )
+    def test_button_names_what_is_wrong(
+        self,
+        airflow: Standalone,
+        account: Connect,
+        conn_type: str,
+        changes: dict[str, Any],
+        words: tuple[str, ...],
+    ) -> None:
+        """Each mistake has its sentence."""
+        answer = self.tried(airflow, account(conn_type, **changes))
+        assert not answer["status"]
+        assert [word for word in words if word not in answer["message"]] == []
+        assert "not-the-password" not in answer["message"]
+
+    @pytest.mark.parametrize("conn_type", ["pop3", "imap"])
+    def test_button_names_a_port_nobody_listens_on(
+        self, airflow: Standalone, account: Connect, conn_type: str
+    ) -> None:
+        """The commonest slip of all."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        answer = self.tried(airflow, account(conn_type, port=port))
+        assert not answer["status"]
+        assert "refused" in answer["message"]
+
+    @staticmethod
+    def tried(airflow: Standalone, values: dict[str, Any]) -> dict[str, Any]:
+        body = {"connection_id": "tried", **values, "extra": json.dumps(values["extra"])}
+        answer: dict[str, Any] = airflow.call("POST", "/api/v2/connections/test", json=body)
+        return answer
+
+
+def test_form_of_ingest_is_filled_and_triggered_in_a_browser(
+    airflow: Standalone,
+    browser: Chromium,
+    conn_ids: dict[str, str],
+    mail: Mail,
+    server: Server,
+    archive_root: Path,
+    tmp_path: Path,
+) -> None:
+    """A person answers the three questions, names the account, presses Trigger, and it happens."""
+    before = {run.run_id for run in airflow.runs("mail_ingest")}
+    browser.set_cookie(airflow.url, "_token", airflow.token)
+    browser.open(f"{airflow.url}/dags/mail_ingest")
+    browser.click("""document.querySelector('button[aria-label="Trigger Dag"]')""")
+    browser.wait_for("document.querySelector('[name=element_days]')")
+    dialog = browser.text()
+    places = [
+        dialog.index(question)
+        for question in (
+            "Do you want a copy to stay on the server?",
+            "For how many days?",
+            "Only the inbox, or every folder?",
+        )
+    ]
+    assert places == sorted(places)
+    assert "marks mail as read" in dialog
+    choose(browser, "copy_on_server", "No: leave none")
+    fill(browser, "connection", conn_ids["imap"])
+    unfold(browser, "The archive")
+    fill(browser, "archive", str(archive_root))
+    browser.screenshot(tmp_path / "form.png")
+    assert (tmp_path / "form.png").stat().st_size > 10_000
+    browser.click(
+        "[...document.querySelectorAll('[role=dialog] button')].find(b => b.innerText == 'Trigger')"
+    )
+    (run,) = airflow.wait_for_runs("mail_ingest", besides=before)
+    assert run.wait() == "success", run.states()
+    assert raw_messages(archive_root) == set(mail["INBOX"])
+    assert (server.count(), server.count("Sent")) == (0, 1)
+
+
+def fill(browser: Chromium, name: str, text: str) -> None:
+    """Type over what stands in a text field."""
+    browser.click(f"document.querySelector('[name=element_{name}]')")
+    browser.run("document.activeElement.select()")
+    browser.type(text)
+    browser.wait_for(f"document.querySelector('[name=element_{name}]').value == {json.dumps(text)}")
+
+
+def choose(browser: Chromium, name: str, label: str) -> None:
+    """Open a list and choose an entry by what it says."""
+    hidden = f"document.querySelector('[name=element_{name}]')"
+    browser.click(f"{hidden}.parentElement.querySelector('input[type=text]').closest('div')")
+    option = f"[...document.querySelectorAll('[role=option]')].find(o => o.innerText == {json.dumps(label)})"
+    browser.click(option)
+
+
+def unfold(browser: Chromium, title: str) -> None:
+    """Open a section of the form."""
+    buttons = "[...document.querySelectorAll('[role=dialog] button')]"
+    browser.click(f"{buttons}.find(b => b.innerText == {json.dumps(title)})")
