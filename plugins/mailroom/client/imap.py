@@ -34,7 +34,7 @@ from mailroom.protocol.sequence_set import (
 __all__ = ["ImapClient", "SelectedFolder"]
 
 MESSAGES_A_COMMAND = 1000
-"""How many bodies one FETCH asks for: enough that commands cost nothing, few enough to stop between them."""
+"""How many bodies one FETCH asks for: a round trip for that many costs nothing, and a NO loses only them."""
 
 HEADER_FIELDS = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)]"
 """The header fields that tell who a message is."""
@@ -169,6 +169,10 @@ class ImapClient:
 
     def fetch_messages(self, uids: Iterable[int] | Uids, spool: SpoolFactory) -> Iterator[FetchedMessage]:
         """Yield messages with body, flags, dates and sizes as they arrive; those missing are left out.
+
+        One command asks for `MESSAGES_A_COMMAND` of them, the next one when it is completed, so they
+        come in the order asked for. Whoever stops in between closes the connection: what is still on
+        its way is of unknown length, and every later call raises ConnectionLost.
 
         :param uids: ascending, or in the order in which they are wanted.
         :param spool: where bodies over `SPOOL_OCTETS` go.

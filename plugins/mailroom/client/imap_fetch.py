@@ -1,8 +1,8 @@
 """Bulk commands: many messages asked for at once, answers streamed (RFC 3501 section 6.4.5).
 
-Belongs here: a run of UID FETCH or UID STORE commands, the next one sent before the last
-one's answer is read to its end, so that no round trip is lost; bodies made of what
-arrives. Does not belong here: which messages and items.
+Belongs here: a run of UID FETCH or UID STORE commands, flags and headers pipelined so that no
+round trip is lost, bodies in the order asked for; bodies made of what arrives. Does not belong
+here: which messages and items.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ from mailroom.protocol.fetch_stream import BodyPiece, Event, FetchStream, Tagged
 __all__ = ["COMMANDS_IN_FLIGHT", "stream_commands"]
 
 COMMANDS_IN_FLIGHT = 2
-"""Commands sent and not yet completed: one being answered, one waiting behind it."""
+"""Commands sent and not yet completed: one being answered, one waiting behind it.
+
+Where bodies are asked for it is one: Dovecot answers the second as soon as the first blocks, so
+messages would come out of order, and nobody could say at which one a connection broke.
+"""
 
 _log = logging.getLogger(__name__)
 
@@ -28,14 +32,15 @@ _log = logging.getLogger(__name__)
 def stream_commands(
     wire: ImapWire, commands: Iterable[str], spool: SpoolFactory | None = None
 ) -> Iterator[FetchedMessage]:
-    """Send commands, pipelined, and yield the FETCH responses they bring.
+    """Send commands and yield the FETCH responses they bring, without those that name no UID.
 
     A command answered with NO ends without an error: what it did not bring is missing, and
     the caller sees what (RFC 2180 section 4.1.2: a message may be gone since). If the
     iteration is given up before its end, the connection is closed, for the rest of the
     answer is still on its way.
 
-    :param spool: for bodies larger than `SPOOL_OCTETS`; None where no bodies are asked for.
+    :param spool: for bodies larger than `SPOOL_OCTETS`; None where no bodies are asked for,
+        and the commands may be pipelined.
     :raises CommandRejected: if a command is answered with BAD.
     :raises ConnectionLost: if the server goes away, or says that it is busy.
     :raises LocalProtocolError: if an earlier answer is still being read.
@@ -60,6 +65,7 @@ class _Run:
         self._stream = FetchStream()
         self._in_flight: dict[bytes, str] = {}
         self._sink: BodySink | None = None
+        self._window = COMMANDS_IN_FLIGHT if spool is None else 1
 
     def messages(self, commands: Iterator[str]) -> Iterator[FetchedMessage]:
         """Yield messages until all commands are completed."""
@@ -67,7 +73,10 @@ class _Run:
         while self._in_flight:
             for event in self._stream.feed(self._wire.transport.receive()):
                 if isinstance(event, FetchedMessage):
-                    yield event if self._sink is None else self._with_body(event)
+                    message = event if self._sink is None else self._with_body(event)
+                    # Without a UID it is no answer, but the flags that another client changed.
+                    if message.uid:
+                        yield message
                 else:
                     self._take(event, commands)
 
@@ -81,7 +90,7 @@ class _Run:
             self._wire.transport.pushback(self._stream.rest())
 
     def _send(self, commands: Iterator[str]) -> None:
-        while len(self._in_flight) < COMMANDS_IN_FLIGHT:
+        while len(self._in_flight) < self._window:
             command = next(commands, None)
             if command is None:
                 return
@@ -103,7 +112,12 @@ class _Run:
     def _with_body(self, message: FetchedMessage) -> FetchedMessage:
         """Return the message whose body came in pieces."""
         sink, self._sink = self._sink, None
-        return message if sink is None else dataclasses.replace(message, body=sink.finish())
+        if sink is None:
+            return message
+        if not message.uid:
+            sink.discard()
+            return message
+        return dataclasses.replace(message, body=sink.finish())
 
     def _spool_piece(self, data: bytes) -> None:
         if self._spool is None:
