@@ -59,7 +59,7 @@ def wrap_socket(plain: socket.socket, endpoint: Endpoint) -> ssl.SSLSocket:
         return context.wrap_socket(plain, server_hostname=endpoint.host)
     except ssl.SSLCertVerificationError as error:
         raise CertificateRejected(_certificate_sentence(endpoint, error)) from error
-    except ssl.SSLEOFError as error:
+    except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:  # which of them, depends on Python's build
         raise ConnectionLost(
             f"{where} closed the connection during the TLS handshake: is this a TLS port?", reason="tls"
         ) from error
