@@ -90,7 +90,7 @@ class ImapWire(imaplib.IMAP4):
         kind, data = self._get_tagged_response(tag, expect_bye=is_logout)
         if not is_logout:
             self._check_bye()
-        if kind != "OK":
+        if kind != ("BYE" if is_logout else "OK"):
             raise rejection(self.transport.where, name, kind, data[0] if data and data[0] else b"")
         return kind, data
 
