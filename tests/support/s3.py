@@ -60,7 +60,6 @@ class S3Server:
             "endpoint_url": self.endpoint_url,
             "key": self.access_key,
             "secret": self.secret_key,
-            "region": self.region,
         }
 
     @property

@@ -18,6 +18,7 @@ from datetime import datetime
 from mailroom.archive.durability import Durability
 from mailroom.archive.intake import Arrival, Intake, NewMessage
 from mailroom.archive.locations import LocationLog, Placed
+from mailroom.archive.memory import MemoryRelease
 from mailroom.archive.message_tables import MessageRow, MessageTables
 from mailroom.archive.rows import folders_table
 from mailroom.archive.tables import Append, Table
@@ -76,6 +77,7 @@ class Committer:
         self._is_complete = False
         self._keep = keep_committed
         self._lock = threading.Lock()
+        self._memory = MemoryRelease()
 
     def commit(self, batch: Batch, intake: Intake) -> bool:
         """Commit a batch whose arrivals may still be on their way; False where the intake gave up.
@@ -98,6 +100,7 @@ class Committer:
             self._append_folders(batch.folders)
         self._note(placed)
         self._keep_up(closing=False)
+        self._memory.release()
         return True
 
     def close(self) -> None:

@@ -74,7 +74,12 @@ def write_file(
     bounds: dict[str, tuple[Any, Any]] = {}
     with store.create(f"tables/{spec.name}/{path}") as sink:
         with pq.ParquetWriter(
-            sink, spec.schema, compression="zstd", use_dictionary=spec.repeating, write_page_checksum=True
+            sink,
+            spec.schema,
+            compression="zstd",
+            use_dictionary=spec.repeating,
+            write_page_checksum=True,
+            memory_pool=pa.system_memory_pool(),
         ) as writer:
             for table in rows:
                 writer.write_table(table)

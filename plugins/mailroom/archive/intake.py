@@ -29,7 +29,7 @@ __all__ = ["IN_FLIGHT_OCTETS", "Arrival", "Expected", "Intake", "NewMessage"]
 
 log = logging.getLogger(__name__)
 
-IN_FLIGHT_OCTETS = 24 * 1024 * 1024
+IN_FLIGHT_OCTETS = 16 * 1024 * 1024
 """How much of message contents may wait in memory for disk or parser. Octets."""
 
 Expected = Mapping[str, Sequence[Described]]

@@ -45,6 +45,8 @@ class ObjectStore:
     :raises ConfigurationError: where ``deltalake`` has no client for this kind of store.
     """
 
+    has_credentials = True
+
     def __init__(
         self, filesystem: Any, path: str, scheme: str, delta_options: Mapping[str, str] | None = None
     ) -> None:
@@ -57,6 +59,7 @@ class ObjectStore:
         self.prefix = path.strip("/")
         self.url = f"{scheme}://{self.prefix}"
         self._delta_options = dict(delta_options or {})
+        self._region: str | None = None
 
     def absolute(self, path: str) -> str:
         """Return the key as fsspec wants it, bucket first."""
@@ -76,7 +79,9 @@ class ObjectStore:
             return conditional | self._delta_options
         with translated(self.url):
             if self.scheme == "s3":
-                return _s3_options(self.fs, self.prefix.partition("/")[0])
+                if self._region is None:
+                    self._region = _bucket_region(self.fs, self.prefix.partition("/")[0])
+                return _s3_options(self.fs, self._region)
             if self.scheme == "gs":
                 return _gs_options(self.fs)
             return _azure_options(self.fs)
@@ -131,10 +136,9 @@ class ObjectStore:
         return NoSync()
 
 
-def _s3_options(filesystem: Any, bucket: str) -> dict[str, str]:
+def _s3_options(filesystem: Any, region: str) -> dict[str, str]:
     filesystem.connect()
     meta = filesystem.s3.meta
-    region = _bucket_region(filesystem, bucket) or meta.region_name or "us-east-1"
     options = {"aws_conditional_put": "etag", "aws_region": region}
     endpoint = meta.endpoint_url or ""
     if not endpoint.rstrip("/").endswith((".amazonaws.com", ".amazonaws.com.cn")):
@@ -150,14 +154,14 @@ def _s3_options(filesystem: Any, bucket: str) -> dict[str, str]:
     return {**options, **_s3_credentials(filesystem)}
 
 
-def _bucket_region(filesystem: Any, bucket: str) -> str | None:
+def _bucket_region(filesystem: Any, bucket: str) -> str:
     """Ask for the bucket's region: unlike botocore, ``deltalake`` does not follow redirects to it."""
     try:
         answer = filesystem.call_s3("head_bucket", Bucket=bucket)
+        region = answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region")
     except PermissionError:
-        return None  # a key that may use objects but not ask about the bucket
-    region = answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region")
-    return str(region) if region else None
+        region = None  # a key that may use objects but not ask about the bucket
+    return str(region or filesystem.s3.meta.region_name or "us-east-1")
 
 
 def _s3_credentials(filesystem: Any) -> dict[str, str]:

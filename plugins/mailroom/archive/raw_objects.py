@@ -14,7 +14,9 @@ import os
 import shutil
 import tempfile
 import threading
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 from mailroom.archive.failures import translated
@@ -26,6 +28,9 @@ __all__ = ["ObjectRawStore"]
 
 HEADERS = {"ContentType": "message/rfc822"}
 """What S3 is told about an object; other stores take no such argument from us."""
+
+LISTINGS = 8
+"""Shards that are listed side by side."""
 
 
 class ObjectRawStore:
@@ -122,16 +127,31 @@ class ObjectRawStore:
                 return None
 
     def objects(self) -> Iterator[StoredObject]:
-        """Yield every object that is there, listed shard by shard to keep listings small."""
-        for number in range(256):
-            shard = f"{number:02x}"
-            with translated(self._store.url):
-                self._fs.invalidate_cache(self._store.absolute(f"raw/{shard}"))
-                found = self._fs.find(self._store.absolute(f"raw/{shard}"), detail=True)
-            for key, facts in found.items():
-                name = key.rpartition("/")[2]
-                if name.endswith(".eml") and is_digest(name.removesuffix(".eml")):
-                    yield name.removesuffix(".eml"), int(facts["size"])
+        """Yield every object that is there; shards are listed some ahead, as a store answers slowly."""
+        with translated(self._store.url):
+            try:
+                shards = self._fs.ls(self._store.absolute("raw"), detail=False, refresh=True)
+            except FileNotFoundError:
+                return
+        ahead: deque[Future[list[StoredObject]]] = deque()
+        with ThreadPoolExecutor(LISTINGS, thread_name_prefix="mailroom-list") as pool:
+            for shard in shards:
+                ahead.append(pool.submit(self._shard, shard))
+                if len(ahead) > 2 * LISTINGS:
+                    yield from ahead.popleft().result()
+            for listing in ahead:
+                yield from listing.result()
+
+    def _shard(self, shard: str) -> list[StoredObject]:
+        found = []
+        with translated(self._store.url):
+            self._fs.invalidate_cache(shard)
+            listed = self._fs.find(shard, detail=True)
+        for key, facts in listed.items():
+            name = key.rpartition("/")[2].removesuffix(".eml")
+            if key.endswith(".eml") and is_digest(name):
+                found.append((name, int(facts["size"])))
+        return found
 
     def leftovers(self) -> list[str]:
         """Return nothing: an object is there whole or not at all."""

@@ -114,7 +114,7 @@ def folder_rows(table: pa.Table) -> Iterator[tuple[int, FolderRow]]:
 def _array(values: Iterable[Any], kind: pa.DataType) -> pa.Array:
     values = values if isinstance(values, list) else list(values)
     try:
-        return pa.array(values, kind)
+        return pa.array(values, kind, memory_pool=pa.system_memory_pool())
     except UnicodeEncodeError:
         return pa.array([_encodable(value) for value in values], kind)
 

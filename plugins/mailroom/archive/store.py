@@ -36,6 +36,10 @@ class Store(Protocol):
     def url(self) -> str:
         """The root for people: never with credentials."""
 
+    @property
+    def has_credentials(self) -> bool:
+        """Whether it is signed in to with credentials, which may expire."""
+
     def table_uri(self, name: str) -> str:
         """Return the URI under which ``deltalake`` finds a table."""
 
@@ -60,6 +64,8 @@ class Store(Protocol):
 
 class LocalStore:
     """An archive in a folder of this machine."""
+
+    has_credentials = False
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = os.path.abspath(os.fspath(root))
@@ -188,6 +194,11 @@ def _open_url(scheme: str, rest: str, options: dict[str, Any]) -> Any:
 
         with translated(f"{scheme}://{bucket}"):
             return fsspec.filesystem(scheme, **options)
+    except TypeError as error:
+        raise ConfigurationError(
+            f"The file system for {scheme}:// does not take one of these storage options: "
+            f"{', '.join(sorted(options))}."
+        ) from error
     except (ImportError, ValueError) as error:
         raise ConfigurationError(
             f"No file system for {scheme}:// is installed; install airflow-mailroom with the extra for it "

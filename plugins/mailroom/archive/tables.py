@@ -80,7 +80,7 @@ class Table:
         self._opened_at = 0.0
         self._files: list[DataFile] | None = None
         self._seen: set[str] = set()
-        self.tidied = -1
+        self.tidied = 0
         self.appended = 0
 
     @property
@@ -103,7 +103,7 @@ class Table:
         if self._delta is None:
             return
         with translated(self.store.url):
-            if self.store.delta_options() is not None and time.monotonic() - self._opened_at > REOPEN_SECONDS:
+            if self.store.has_credentials and time.monotonic() - self._opened_at > REOPEN_SECONDS:
                 self._delta = None
                 self._open()
             else:

@@ -1,0 +1,1 @@
+"""One set of cases over every store an archive may lie in."""

@@ -1,0 +1,1 @@
+"""Unit tests of the archive: values in, files out, in temporary folders; no server."""
