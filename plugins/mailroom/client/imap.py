@@ -260,7 +260,9 @@ class ImapClient:
         self._command("EXPUNGE")
 
     def logout(self) -> None:
-        """Say goodbye; errors no longer matter then."""
+        """Say goodbye; errors no longer matter then. In the middle of an answer, just hang up."""
+        if self._wire.is_streaming:
+            return self.close()
         try:
             with translated(self._wire.transport.where):
                 self._library.logout()

@@ -265,9 +265,20 @@ def test_fetch_left_early() -> None:
         assert next(fetch).uid == 1
         with pytest.raises(LocalProtocolError):
             list(client.fetch_flags("1:*"))
+        with pytest.raises(LocalProtocolError):
+            client.search()
         fetch.close()  # type: ignore[attr-defined]  # a generator behind its Iterator
         with pytest.raises(ConnectionLost, match="is closed"):
             client.search()
+
+
+def test_leaving_in_the_middle_of_an_answer() -> None:
+    """No LOGOUT, behind which the whole rest of the answer would have to be read."""
+    with Session("left_early") as client, client:
+        fetch = client.fetch_messages([1, 2], no_spool)
+        assert next(fetch).uid == 1
+    with pytest.raises(ConnectionLost):
+        next(fetch)
 
 
 def test_search_without_an_open_folder() -> None:
