@@ -168,9 +168,8 @@ class MirrorRun:
         """
         self.writer.flush()
         _log.warning("the session of %s broke: %s", self.context.account, error)
-        reached = (self.tally.steps, len(self.standings))
-        if reached != self.reached:
-            self.reached, self.idle_breaks = reached, 0
+        if self._progress_mark != self.reached:
+            self.reached, self.idle_breaks = self._progress_mark, 0
             self.folder_breaks.clear()
             return
         self.idle_breaks += 1
@@ -182,13 +181,18 @@ class MirrorRun:
             self.broken[folder] = error
             self.waiting.popleft()
 
+    @property
+    def _progress_mark(self) -> tuple[int, int]:
+        """What grows with every step forward."""
+        return (self.tally.steps, len(self.standings))
+
     def _report_broken(self) -> None:
         """Report folders at which sessions broke, unless nothing went well after them.
 
         :raises MailroomError: the last error, where that is so.
         """
         for folder, error in self.broken.items():
-            if self.idle_breaks and isinstance(error, ConnectionLost):
+            if self._progress_mark == self.reached and isinstance(error, ConnectionLost):
                 raise error
             self._fail(folder, str(error))
 

@@ -1,0 +1,287 @@
+"""Servers that lie, forget, withhold and hang up: the mirror says so and loses nothing."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailroom.archive import Archive
+from mailroom.client.imap import ImapClient
+from mailroom.exceptions import ConfigurationError, ConnectionLost
+from mailroom.model import RunContext
+from mailroom.policy.mirror import MirrorSelection
+from mailroom.services import mirror_run
+from mailroom.services.mirror import MirrorReport, mirror_account
+from mailroom.services.progress import NoProgress
+from tests.support.imap_server import CAPABILITIES, ImapServer, Mail, Mailbox
+from tests.support.mail import make_message, message_of_size
+
+
+def mail(*uids: int) -> dict[int, Mail]:
+    """Return one message a UID, each another."""
+    return {uid: Mail(content=make_message(subject=f"number {uid}")) for uid in uids}
+
+
+@dataclass
+class Odd:
+    """An odd server and its archive."""
+
+    server: ImapServer
+    root: Path
+
+    @property
+    def inbox(self) -> Mailbox:
+        """The folder that most faults are in."""
+        return self.server.folders["INBOX"]
+
+    def mirror(self, **selection: Any) -> MirrorReport:
+        """Mirror the account."""
+        return mirror_account(
+            lambda: ImapClient.connect(self.server.endpoint()),
+            Archive(self.root),
+            RunContext(run_id=uuid.uuid4().hex, what="mirror", account="a", started=_now(), who="a test"),
+            selection=MirrorSelection(**selection),
+            now=_now,
+            progress=NoProgress(),
+            stop=threading.Event(),
+        )
+
+    def states(self, folder: str = "INBOX") -> dict[int, str]:
+        """Return the newest change of each UID."""
+        rows = Archive(self.root).read_table("locations").sort_by("seq").to_pylist()
+        return {row["uid"]: row["change"] for row in rows if row["folder"] == folder}
+
+    def count(self, table: str) -> int:
+        """Return the number of rows of a table."""
+        return Archive(self.root).read_table(table).num_rows
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.fixture
+def odd(archive_root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Odd]:
+    """A server with five messages in INBOX."""
+    monkeypatch.setattr(mirror_run, "BREAK_SECONDS", 0.01)
+    with ImapServer({"INBOX": Mailbox(mail=mail(1, 2, 3, 4, 5))}) as server:
+        yield Odd(server, archive_root)
+
+
+@pytest.mark.parametrize("fault", ["withheld", "refused"])
+def test_message_listed_and_never_delivered_stops_nothing(odd: Odd, fault: str) -> None:
+    """It is recorded once, shown as a warning in each run, and archived as soon as it comes."""
+    setattr(odd.inbox, fault, {3})
+    for _ in range(2):
+        report = odd.mirror()
+        assert (report.unfetchable, len(report.warnings), report.failures) == (1, 1, ())
+    assert odd.states() == {1: "added", 2: "added", 3: "unfetchable", 4: "added", 5: "added"}
+    assert odd.count("locations") == 5
+    assert not Archive(odd.root).last_folders("a")["INBOX"].complete
+    setattr(odd.inbox, fault, set())
+    assert (odd.mirror().added, odd.states()[3]) == (1, "added")
+    assert Archive(odd.root).last_folders("a")["INBOX"].complete
+
+
+def test_message_never_delivered_and_then_gone_is_given_up(odd: Odd) -> None:
+    """What was never here and is no longer there needs no further trying."""
+    odd.inbox.withheld = {3}
+    odd.mirror()
+    del odd.inbox.mail[3]
+    assert odd.mirror().unfetchable == 0
+    assert odd.states()[3] == "expunged"
+
+
+def test_connection_that_breaks_at_one_message_passes_it_over(odd: Odd) -> None:
+    """After two breaks at the same message the run goes on without it, in new sessions."""
+    odd.inbox.hangs_up_at = {3: 99}
+    report = odd.mirror()
+    assert (report.added, report.unfetchable, report.failures) == (4, 1, ())
+    assert odd.states()[3] == "unfetchable"
+    odd.inbox.hangs_up_at = {}
+    assert odd.mirror().added == 1
+
+
+def test_connection_that_breaks_once_costs_nothing(odd: Odd) -> None:
+    """The next session goes on where the last one broke."""
+    odd.inbox.hangs_up_at = {1: 1, 4: 1}
+    report = odd.mirror()
+    assert (report.added, report.unfetchable, report.warnings) == (5, 0, ())
+    assert odd.count("locations") == 5
+
+
+def test_server_that_always_hangs_up_is_an_error(odd: Odd) -> None:
+    """Where no session brings anything, the run ends and a later try goes on."""
+    odd.inbox.hangs_up_at = {uid: 99 for uid in odd.inbox.mail}
+    odd.inbox.mail = {1: Mail(content=message_of_size(5000))}
+    odd.inbox.arrivals = _hang_up
+    with pytest.raises(ConnectionLost):
+        odd.mirror()
+
+
+def _hang_up(mailbox: Mailbox, search: int) -> None:
+    raise OSError
+
+
+def test_folder_that_breaks_every_session_leaves_the_others_alone(odd: Odd) -> None:
+    """One sick folder is a failure of the run, after all others were mirrored."""
+    odd.inbox.arrivals = _hang_up
+    odd.server.folders["Other"] = Mailbox(mail=mail(7))
+    report = odd.mirror()
+    assert report.added == 1
+    assert len(report.failures) == 1
+    assert "'INBOX'" in report.failures[0]
+    assert odd.states("Other") == {7: "added"}
+
+
+def test_folder_that_does_not_open_is_a_failure_of_its_own(odd: Odd) -> None:
+    """The others are mirrored, and its messages are not taken for gone."""
+    odd.mirror()
+    odd.inbox.is_broken = True
+    odd.server.folders["Other"] = Mailbox(mail=mail(7))
+    report = odd.mirror()
+    assert (report.added, report.expunged) == (1, 0)
+    assert "'INBOX' of a was not mirrored: the server does not open it: broken" in report.failures[0]
+
+
+def test_window_is_no_proof_that_mail_is_gone(odd: Odd) -> None:
+    """What a windowed listing lacks is recorded as not listed, and comes back when it is shown."""
+    odd.mirror()
+    odd.inbox.window = 2
+    odd.inbox.mail |= mail(6)
+    report = odd.mirror()
+    assert (report.added, report.expunged, report.not_listed) == (1, 0, 4)
+    assert "counts 6 messages and lists 2" in report.warnings[0]
+    assert Archive(odd.root).last_folders("a")["INBOX"].windowed
+    odd.inbox.window = None
+    assert odd.mirror().added == 4
+    assert set(odd.states().values()) == {"added"}
+    assert odd.count("messages") == 6
+
+
+def test_messages_that_search_leaves_out_are_found(odd: Odd) -> None:
+    """Where EXISTS counts more than SEARCH lists, the flags of all are asked for instead."""
+    odd.inbox.search_misses = {2, 3}
+    report = odd.mirror()
+    assert (report.added, report.warnings) == (5, ())
+    assert odd.mirror().expunged == 0
+
+
+def test_mail_that_comes_and_goes_meanwhile_is_no_failure(odd: Odd) -> None:
+    """New mail is taken along, a message that vanished is left out, and nothing is reported."""
+
+    def change(mailbox: Mailbox, search: int) -> None:
+        if search == 2:
+            mailbox.mail |= mail(6)
+            mailbox.withheld = set()
+
+    odd.inbox.arrivals = change
+    report = odd.mirror()
+    assert (report.added, report.warnings, report.failures) == (6, (), ())
+    odd.inbox.arrivals = None
+    assert odd.mirror().added == 0
+
+
+def test_message_that_vanishes_while_it_is_fetched_is_counted(odd: Odd) -> None:
+    """It is neither unfetchable nor archived."""
+    odd.inbox.withheld = {3}
+
+    def expunge(mailbox: Mailbox, search: int) -> None:
+        if search == 2:
+            mailbox.mail.pop(3, None)
+
+    odd.inbox.arrivals = expunge
+    report = odd.mirror()
+    assert (report.added, report.vanished, report.unfetchable) == (4, 1, 0)
+    assert 3 not in odd.states()
+
+
+def test_wrong_sizes_are_no_reason_to_refuse(odd: Odd) -> None:
+    """RFC822.SIZE is recorded as stated and believed in nothing."""
+    odd.inbox.mail[1].octets = 1
+    odd.inbox.mail[2].octets = 10_000_000
+    assert (odd.mirror().added, odd.mirror().added) == (5, 0)
+
+
+def test_plain_server_without_extensions_is_mirrored(archive_root: Path) -> None:
+    """IMAP4rev1 alone is enough: SEARCH in one line, all flags compared."""
+    inbox = Mailbox(mail=mail(*range(1, 50)))
+    with ImapServer({"INBOX": inbox}, capabilities=("IMAP4rev1",)) as server:
+        odd = Odd(server, archive_root)
+        assert odd.mirror().added == 49
+        inbox.mail[7].flags = "\\Seen $x"
+        del inbox.mail[9]
+        report = odd.mirror()
+        assert (report.flags, report.expunged) == (1, 1)
+        assert odd.mirror().flags == 0
+        assert odd.count("locations") == 51
+
+
+def test_server_without_uidvalidity_proves_nothing_gone(odd: Odd) -> None:
+    """Each message is asked who it is; renumbered ones are recognised, missing ones are not called gone."""
+    odd.inbox.uid_validity = None
+    odd.mirror()
+    kept = odd.inbox.mail
+    odd.inbox.mail = {1: kept[2], 2: kept[3], 8: kept[4], **mail(9)}
+    report = odd.mirror()
+    assert (report.expunged, report.not_listed) == (0, 3)
+    assert odd.count("messages") == 6
+    assert odd.states() == {
+        1: "added",
+        2: "added",
+        3: "not_listed",
+        4: "not_listed",
+        5: "not_listed",
+        8: "added",
+        9: "added",
+    }
+    rows = Archive(odd.root).read_table("locations").num_rows
+    odd.mirror()
+    assert Archive(odd.root).read_table("locations").num_rows == rows
+
+
+def test_object_ids_recognise_messages_without_message_id(archive_root: Path) -> None:
+    """EMAILID saves the download where a folder is numbered anew."""
+    content = [b"Subject: %d\r\n\r\nno name\r\n" % number for number in range(5)]
+    inbox = Mailbox(
+        mail={n + 1: Mail(content=one, object_id=f"M{n}") for n, one in enumerate(content)}, uid_validity=1
+    )
+    with ImapServer({"INBOX": inbox}, capabilities=(*CAPABILITIES, "OBJECTID")) as server:
+        odd = Odd(server, archive_root)
+        odd.mirror()
+        inbox.uid_validity = 2
+        inbox.mail = {uid + 100: one for uid, one in inbox.mail.items()}
+        report = odd.mirror()
+        assert (report.recognised, report.octets, report.expunged) == (5, 0, 5)
+
+
+def test_account_on_a_new_server_that_lost_its_mail_is_not_mirrored_away(archive_root: Path) -> None:
+    """An empty server in place of a full one stops the run with a sentence."""
+    with ImapServer({"INBOX": Mailbox(mail=mail(*range(1, 100)))}) as server:
+        Odd(server, archive_root).mirror()
+    with ImapServer({"INBOX": Mailbox(uid_validity=77)}) as server:
+        odd = Odd(server, archive_root)
+        with pytest.raises(ConfigurationError, match="99 of the 99 messages"):
+            odd.mirror()
+        assert set(odd.states().values()) == {"added"}
+
+
+def test_folder_that_is_hidden_but_there_is_not_taken_for_deleted(odd: Odd) -> None:
+    """Not being listed is no proof: the server is asked for the folder by name."""
+    odd.server.folders["Other"] = Mailbox(mail=mail(7))
+    odd.mirror()
+
+    class Hidden(dict[str, Mailbox]):
+        def __iter__(self) -> Iterator[str]:
+            return iter(["INBOX"])
+
+    odd.server.folders = Hidden(odd.server.folders)
+    report = odd.mirror()
+    assert (report.deleted_folders, report.expunged) == (0, 0)

@@ -1,0 +1,257 @@
+"""A small IMAP server on loopback whose faults can be chosen, for what Dovecot never does.
+
+It shows only a window, lists messages it does not deliver, hangs up at one of them, states no
+UIDVALIDITY, knows no CONDSTORE, gives object ids: as its :class:`Mailbox` and options say. It
+knows no more of IMAP than a reader of mail asks; messages have no flags but those given.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Self
+
+from mailroom.model import Endpoint, MailProtocol, Security
+
+__all__ = ["ImapServer", "Mail", "Mailbox"]
+
+CAPABILITIES = ("IMAP4rev1", "ESEARCH", "NAMESPACE", "ID", "UIDPLUS", "LITERAL+")
+
+
+@dataclass(kw_only=True)
+class Mail:
+    """One message on the server; ``octets`` is what RFC822.SIZE says, right or wrong."""
+
+    content: bytes
+    flags: str = ""
+    date: str = "04-Mar-2026 10:30:00 +0000"
+    object_id: str | None = None
+    octets: int | None = None
+
+
+@dataclass(kw_only=True)
+class Mailbox:
+    """One folder, and how the server treats it; change it between commands at will.
+
+    :param mail: messages by UID.
+    :param window: SEARCH and FETCH know only the newest so many messages; EXISTS counts all.
+    :param search_misses: UIDs that SEARCH leaves out.
+    :param withheld: UIDs that are listed and left out of what FETCH answers, whatever it asks.
+    :param refused: UIDs for which FETCH of bodies is answered with NO.
+    :param hangs_up_at: UIDs at whose body the connection ends, and how often it does.
+    :param arrivals: called at each SEARCH, to let mail come and go while a client works.
+    """
+
+    mail: dict[int, Mail] = field(default_factory=dict)
+    uid_validity: int | None = 1
+    window: int | None = None
+    search_misses: set[int] = field(default_factory=set)
+    withheld: set[int] = field(default_factory=set)
+    refused: set[int] = field(default_factory=set)
+    hangs_up_at: dict[int, int] = field(default_factory=dict)
+    is_broken: bool = False
+    arrivals: Callable[[Mailbox, int], None] | None = None
+    searches: int = 0
+
+    def shown(self) -> list[int]:
+        """Return the UIDs the server shows."""
+        uids = sorted(self.mail)
+        return uids if self.window is None else uids[-self.window :]
+
+
+class ImapServer:
+    """Serves folders to any user with any password, several sessions at once; a context manager.
+
+    ``commands`` records what clients sent, sign-ins left out.
+    """
+
+    def __init__(
+        self, folders: dict[str, Mailbox] | None = None, *, capabilities: tuple[str, ...] = CAPABILITIES
+    ) -> None:
+        self.folders = folders if folders is not None else {"INBOX": Mailbox()}
+        self.capabilities = capabilities
+        self.commands: list[str] = []
+        self.sessions = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._open: list[socket.socket] = []
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each in (self._listener, *self._open):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+        self._thread.join(10)
+
+    def endpoint(self, **overrides: Any) -> Endpoint:
+        """Return where the server is found, with no encryption."""
+        values: dict[str, Any] = {
+            "protocol": MailProtocol.IMAP,
+            "host": "127.0.0.1",
+            "port": self._listener.getsockname()[1],
+            "user": "user",
+            "secret": "secret",
+            "security": Security.PLAIN,
+            "timeout": 10.0,
+        }
+        return Endpoint(**(values | overrides))
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.sessions += 1
+            self._open.append(connection)
+            threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
+
+    def _converse(self, connection: socket.socket) -> None:
+        with connection, connection.makefile("rwb") as stream, contextlib.suppress(OSError, _HungUp):
+            stream.write(b"* OK ready\r\n")
+            stream.flush()
+            session = _Session(self, stream)
+            while (line := stream.readline()) and session.answer(line.decode("utf-8").rstrip("\r\n")):
+                stream.flush()
+            stream.flush()
+
+
+class _HungUp(Exception):
+    """The server ends a connection on purpose."""
+
+
+class _Session:
+    """One client's conversation."""
+
+    def __init__(self, server: ImapServer, stream: BinaryIO) -> None:
+        self._server = server
+        self._stream = stream
+        self._mailbox = Mailbox()
+
+    def answer(self, line: str) -> bool:
+        """Answer one command; return whether the conversation goes on."""
+        tag, _, command = line.partition(" ")
+        name = command.split(" ", 1)[0].upper()
+        if name not in ("LOGIN", "AUTHENTICATE"):
+            self._server.commands.append(command)
+        if name == "UID":
+            name = command.split(" ")[1].upper()
+        handler = getattr(self, f"_{name.lower()}", None)
+        outcome = "BAD unknown" if handler is None else handler(command) or "OK done"
+        self._say(f"{tag} {outcome}")
+        return name != "LOGOUT"
+
+    def _say(self, text: str) -> None:
+        self._stream.write(text.encode() + b"\r\n")
+
+    def _capability(self, command: str) -> None:
+        self._say(f"* CAPABILITY {' '.join(self._server.capabilities)}")
+
+    def _login(self, command: str) -> None:
+        return
+
+    def _noop(self, command: str) -> None:
+        return
+
+    def _id(self, command: str) -> None:
+        self._say("* ID NIL")
+
+    def _enable(self, command: str) -> None:
+        self._say("* ENABLED")
+
+    def _namespace(self, command: str) -> None:
+        self._say('* NAMESPACE (("" "/")) NIL NIL')
+
+    def _logout(self, command: str) -> None:
+        self._say("* BYE")
+
+    def _list(self, command: str) -> None:
+        for name in self._server.folders:
+            self._say(f'* LIST () "/" "{name}"')
+
+    def _status(self, command: str) -> str | None:
+        name = command.split('"')[1]
+        mailbox = self._server.folders.get(name)
+        if mailbox is None:
+            return "NO [NONEXISTENT] no such mailbox"
+        numbers = f"MESSAGES {len(mailbox.mail)} UIDNEXT {max(mailbox.mail, default=0) + 1}"
+        self._say(f'* STATUS "{name}" ({numbers} UIDVALIDITY {mailbox.uid_validity or 0})')
+        return None
+
+    def _examine(self, command: str) -> str | None:
+        mailbox = self._server.folders.get(command.split('"')[1])
+        if mailbox is None:
+            return "NO [NONEXISTENT] no such mailbox"
+        if mailbox.is_broken:
+            return "NO [SERVERBUG] broken"
+        self._mailbox = mailbox
+        self._say(f"* {len(mailbox.mail)} EXISTS")
+        if mailbox.uid_validity is not None:
+            self._say(f"* OK [UIDVALIDITY {mailbox.uid_validity}] ok")
+        self._say(f"* OK [UIDNEXT {max(mailbox.mail, default=0) + 1}] ok")
+        return "OK [READ-ONLY] done"
+
+    def _search(self, command: str) -> None:
+        mailbox = self._mailbox
+        mailbox.searches += 1
+        if mailbox.arrivals is not None:
+            mailbox.arrivals(mailbox, mailbox.searches)
+        uids = [str(uid) for uid in mailbox.shown() if uid not in mailbox.search_misses]
+        if "ESEARCH" not in self._server.capabilities:
+            self._say(" ".join(["* SEARCH", *uids]))
+        else:
+            found = f" ALL {','.join(uids)}" if uids else ""
+            self._say(f'* ESEARCH (TAG "x") UID{found}')
+
+    def _fetch(self, command: str) -> str | None:
+        _, _, numbers, items = command.split(" ", 3)
+        outcome = None
+        for position, uid in enumerate(self._mailbox.shown(), 1):
+            if not any(low <= uid <= high for low, high in _ranges(numbers)):
+                continue
+            if "BODY.PEEK[]" in items and uid in self._mailbox.refused:
+                outcome = "NO [SERVERBUG] cannot read a message"
+            elif uid not in self._mailbox.withheld or "BODY.PEEK[]" not in items:
+                self._deliver(position, uid, items)
+        return outcome
+
+    def _deliver(self, position: int, uid: int, items: str) -> None:
+        mail = self._mailbox.mail[uid]
+        parts = [f"UID {uid} FLAGS ({mail.flags})"]
+        if "RFC822.SIZE" in items:
+            octets = len(mail.content) if mail.octets is None else mail.octets
+            parts.append(f'INTERNALDATE "{mail.date}" RFC822.SIZE {octets}')
+        if "EMAILID" in items and mail.object_id:
+            parts.append(f"EMAILID ({mail.object_id})")
+        body = None
+        if "BODY.PEEK[]" in items:
+            body, name = mail.content, "BODY[]"
+        elif "HEADER.FIELDS" in items:
+            body = mail.content.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+            name = "BODY[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)]"
+        text = f"* {position} FETCH ({' '.join(parts)}"
+        if body is None:
+            self._say(f"{text})")
+            return
+        self._stream.write(f"{text} {name} {{{len(body)}}}\r\n".encode())
+        if self._mailbox.hangs_up_at.get(uid, 0) and "BODY.PEEK[]" in items:
+            self._mailbox.hangs_up_at[uid] -= 1
+            self._stream.write(body[: len(body) // 2])
+            self._stream.flush()
+            raise _HungUp
+        self._stream.write(body)
+        self._say(")")
+
+
+def _ranges(numbers: str) -> Iterator[tuple[float, float]]:
+    for item in numbers.split(","):
+        low, _, high = item.partition(":")
+        yield int(low), float("inf") if high == "*" else int(re.sub(r"\D", "", high) or low)
