@@ -13,7 +13,8 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Self
+from io import BufferedRWPair
+from typing import Any, Self
 
 from mailroom.model import Endpoint, MailProtocol, Security
 
@@ -131,7 +132,7 @@ class _HungUp(Exception):
 class _Session:
     """One client's conversation."""
 
-    def __init__(self, server: ImapServer, stream: BinaryIO) -> None:
+    def __init__(self, server: ImapServer, stream: BufferedRWPair) -> None:
         self._server = server
         self._stream = stream
         self._mailbox = Mailbox()

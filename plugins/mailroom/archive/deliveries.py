@@ -254,7 +254,11 @@ class Deliveries:
 
 
 class _Keys:
-    """A set of (digest, word) pairs, 16 octets each where they come by the column."""
+    """A set of (digest, word) pairs, 16 octets each where they come by the column.
+
+    The word is mixed into both halves of the digest: a set of digests takes those that share
+    their first half for one.
+    """
 
     def __init__(self) -> None:
         self._words = Vocabulary()
@@ -264,7 +268,8 @@ class _Keys:
 
     def merge(self, digests: pa.ChunkedArray | pa.Array, words: pa.ChunkedArray | pa.Array) -> None:
         first, second = halves(digests)
-        self._columns.append((first, second ^ _spread(self._words.numbers(words))))
+        mixed = _spread(self._words.numbers(words))
+        self._columns.append((first ^ mixed, second ^ mixed))
         self._sorted = None
 
     def add(self, digest: str, word: str) -> None:
@@ -282,9 +287,9 @@ class _Keys:
                 np.concatenate([empty, *(first for first, _ in self._columns)]),
                 np.concatenate([empty, *(second for _, second in self._columns)]),
             )
-        first, second = halves_of(digest)
-        mixed = np.array([second], np.uint64) ^ _spread(np.array([number], np.int64))
-        return bool(self._sorted.find(np.array([first], np.uint64), mixed)[0] >= 0)
+        first, second = (np.array([half], np.uint64) for half in halves_of(digest))
+        mixed = _spread(np.array([number], np.int64))
+        return bool(self._sorted.find(first ^ mixed, second ^ mixed)[0] >= 0)
 
 
 def _spread(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:

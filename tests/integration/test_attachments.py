@@ -1,0 +1,378 @@
+"""Attachments delivered to a folder and to S3: each once, under a name of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailroom.archive import Archive
+from mailroom.exceptions import ConfigurationError, StoreUnavailable
+from mailroom.model import Body, Change, LocationRow, MailProtocol, RunContext
+from mailroom.policy.attachments import DEFAULT_TEMPLATE, AttachmentRule
+from mailroom.services.attachments import DeliveryReport, deliver_attachments
+from mailroom.services.progress import NoProgress
+from tests.support.mail import make_message
+from tests.support.s3 import S3Server
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+PDF = ("invoice.pdf", "application/pdf", b"%PDF-1 one")
+CSV = ("data.csv", "text/csv", b"a,b\r\n1,2\r\n")
+LOGO = ("logo.png", "image/png", b"\x89PNG logo")
+
+
+def context(what: str = "attachments") -> RunContext:
+    """Return a new run."""
+    return RunContext(run_id=uuid.uuid4().hex, what=what, account="a", started=NOW, who="a test")
+
+
+class Store:
+    """An archive to fill and to deliver from."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.count = 0
+
+    def add(self, *contents: bytes, folder: str = "INBOX", account: str = "a", **values: Any) -> None:
+        """Archive messages."""
+        with Archive(self.root).writer(context("mirror")) as writer:
+            for content in contents:
+                self.count += 1
+                row: dict[str, Any] = {
+                    "account": account,
+                    "protocol": MailProtocol.IMAP,
+                    "folder": folder,
+                    "change": Change.ADDED,
+                    "at": NOW,
+                    "run_id": "r",
+                    "uid_validity": 1,
+                    "uid": self.count,
+                    "internal_date": NOW - timedelta(days=3),
+                }
+                writer.add(Body(octets=len(content), content=content), LocationRow(**(row | values)))
+            writer.finish("succeeded", {}, 0)
+
+    def deliver(self, to: Any, *rules: AttachmentRule, **options: Any) -> DeliveryReport:
+        """Deliver attachments."""
+        given: dict[str, Any] = {"template": "{filename}", "stop": threading.Event()}
+        return deliver_attachments(
+            Archive(self.root),
+            to,
+            context(),
+            rules=rules,
+            now=lambda: NOW,
+            progress=NoProgress(),
+            **(given | options),
+        )
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the rows of ``deliveries``."""
+        return Archive(self.root).read_table("deliveries").to_pylist()  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def store(archive_root: Path) -> Store:
+    """An archive with three messages and five attachments, two of which are parts of a text."""
+    found = Store(archive_root)
+    found.add(
+        make_message(subject="one", attachments=[PDF, CSV]),
+        make_message(
+            subject="two",
+            sender="Bob <bob@other.net>",
+            html="<img src=cid:x>",
+            inline=[LOGO],
+            attachments=[("invoice.pdf", "application/pdf", b"%PDF-1 two")],
+        ),
+        make_message(subject="no attachment"),
+    )
+    return found
+
+
+def files(root: Path) -> dict[str, bytes]:
+    """Return what lies below a folder."""
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and not path.is_relative_to(root / ".mailroom-incoming")
+    }
+
+
+def test_same_name_never_overwrites(store: Store, tmp_path: Path) -> None:
+    """The second invoice.pdf gets a number; every delivery has its row."""
+    report = store.deliver(tmp_path / "out")
+    assert (report.chosen, report.delivered, report.failures) == (3, 3, ())
+    assert sorted(files(tmp_path / "out")) == ["data.csv", "invoice-2.pdf", "invoice.pdf"]
+    assert {row["path"]: row["sha256"] for row in store.rows()} == {
+        name: hashlib.sha256(content).hexdigest() for name, content in files(tmp_path / "out").items()
+    }
+
+
+def test_each_is_delivered_once_over_runs(store: Store, tmp_path: Path) -> None:
+    """A later run delivers what is new and nothing else."""
+    store.deliver(tmp_path / "out")
+    again = store.deliver(tmp_path / "out")
+    assert (again.delivered, again.already) == (0, 3)
+    store.add(make_message(subject="new", attachments=[PDF]))
+    assert store.deliver(tmp_path / "out").delivered == 1
+    assert len(files(tmp_path / "out")) == len(store.rows()) == 4
+
+
+def test_what_a_consumer_took_away_is_not_delivered_again(store: Store, tmp_path: Path) -> None:
+    """The table says what was delivered, not the folder, which others may empty."""
+    store.deliver(tmp_path / "out")
+    for path in (tmp_path / "out").glob("[a-z]*"):
+        path.unlink()
+    assert store.deliver(tmp_path / "out").delivered == 0
+
+
+def test_another_destination_gets_everything(store: Store, tmp_path: Path) -> None:
+    """Once means once a destination."""
+    store.deliver(tmp_path / "one")
+    assert store.deliver(tmp_path / "two").delivered == 3
+
+
+def test_files_of_others_are_left_alone(store: Store, tmp_path: Path) -> None:
+    """What lies at the destination already is never overwritten."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "data.csv").write_bytes(b"theirs")
+    store.deliver(tmp_path / "out")
+    found = files(tmp_path / "out")
+    assert found["data.csv"] == b"theirs"
+    assert found["data-2.csv"] == CSV[2]
+
+
+def test_delivery_killed_before_its_row_is_adopted(store: Store, tmp_path: Path) -> None:
+    """The same content under the same name, claimed by nobody, is the delivery itself."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "data.csv").write_bytes(CSV[2])
+    report = store.deliver(tmp_path / "out")
+    assert (report.delivered, report.adopted) == (3, 1)
+    assert len(files(tmp_path / "out")) == 3
+
+
+def test_same_content_twice_is_two_deliveries(store: Store, tmp_path: Path) -> None:
+    """Two messages with the very same file both deliver it: provenance is kept for each."""
+    store.add(make_message(subject="again", attachments=[CSV]))
+    report = store.deliver(tmp_path / "out", AttachmentRule(name="*.csv"))
+    assert report.delivered == 2
+    assert sorted(files(tmp_path / "out")) == ["data-2.csv", "data.csv"]
+
+
+def test_many_of_one_name_in_one_message(archive_root: Path, tmp_path: Path) -> None:
+    """Twenty scans called scan.pdf are twenty files, whatever runs at once."""
+    store = Store(archive_root)
+    scans = [("scan.pdf", "application/pdf", b"page %d" % (number // 2)) for number in range(20)]
+    store.add(make_message(attachments=[*scans, ("scan-2.pdf", "application/pdf", b"page 0")]))
+    report = store.deliver(tmp_path / "out")
+    assert (report.delivered, report.adopted) == (21, 0)
+    assert len(files(tmp_path / "out")) == len({row["path"] for row in store.rows()}) == 21
+
+
+@pytest.mark.parametrize(
+    ("rule", "names"),
+    [
+        (AttachmentRule(name="*.csv"), ["data.csv"]),
+        (AttachmentRule(sender="*@other.net"), ["invoice.pdf"]),
+        (AttachmentRule(inline=True, content_type="image/*"), ["logo.png"]),
+        (AttachmentRule(subject="one", content_type="application/pdf"), ["invoice.pdf"]),
+        (AttachmentRule(min_size=11), ["data.csv"] if len(CSV[2]) >= 11 else []),
+        (AttachmentRule(since=date(2026, 3, 5)), []),
+        (AttachmentRule(folder="Archive"), []),
+    ],
+)
+def test_rules_choose(store: Store, tmp_path: Path, rule: AttachmentRule, names: list[str]) -> None:
+    """Only what a rule chooses is delivered."""
+    store.deliver(tmp_path / "out", rule)
+    assert sorted(files(tmp_path / "out")) == names
+
+
+def test_dry_run_shows_and_writes_nothing(store: Store, tmp_path: Path) -> None:
+    """The paths are told, and neither the destination nor the archive changes."""
+    before = sorted(path for path in store.root.rglob("*"))
+    report = store.deliver(tmp_path / "out", dry_run=True, template=DEFAULT_TEMPLATE)
+    assert (report.chosen, report.delivered) == (3, 0)
+    assert len(report.summary()["paths"]) == 3
+    assert all(path.startswith("2026/03/04/") for path in report.paths)
+    assert not (tmp_path / "out").exists()
+    assert sorted(path for path in store.root.rglob("*")) == before
+
+
+def test_message_in_several_places_is_delivered_once(store: Store, tmp_path: Path) -> None:
+    """A message seen in two folders and two accounts has its attachments once, of the account asked for."""
+    content = make_message(subject="copied", attachments=[("c.txt", "text/plain", b"c")])
+    store.add(content, folder="Archive")
+    store.add(content, folder="Other", account="b")
+    template = "{account}/{folder}/{filename}"
+    rule = AttachmentRule(name="c.txt")
+    assert store.deliver(tmp_path / "out", rule, account="b", template=template).delivered == 1
+    assert store.deliver(tmp_path / "out", rule, template=template).delivered == 0
+    assert sorted(files(tmp_path / "out")) == ["b/Other/c.txt"]
+
+
+def test_mail_gone_from_its_server_delivers_all_the_same(store: Store, tmp_path: Path) -> None:
+    """The archive is the source, not the server."""
+    archive = Archive(store.root)
+    with archive.writer(context("mirror")) as writer:
+        gone = [
+            LocationRow(
+                account="a",
+                protocol=MailProtocol.IMAP,
+                folder="INBOX",
+                change=Change.EXPUNGED,
+                at=NOW,
+                run_id="r",
+                uid_validity=1,
+                uid=row.uid,
+                sha256=row.sha256,
+            )
+            for row in archive.folder_state("a", "INBOX").live_rows()
+        ]
+        writer.record(gone)
+        writer.finish("succeeded", {}, 0)
+    assert store.deliver(tmp_path / "out").delivered == 3
+
+
+def test_day_of_undated_mail_is_when_the_server_received_it(archive_root: Path, tmp_path: Path) -> None:
+    """Without a Date header the internal date stands in, and the row's date stays empty."""
+    store = Store(archive_root)
+    store.add(make_message(date=None, attachments=[PDF]))
+    store.deliver(tmp_path / "out", template="{date:%Y-%m-%d}/{filename}")
+    assert list(files(tmp_path / "out")) == ["2026-11-17/invoice.pdf"]
+    assert store.rows()[0]["date"] is None
+
+
+def test_hostile_names_stay_below_the_destination(archive_root: Path, tmp_path: Path) -> None:
+    """Names that climb, hide or name devices become plain files."""
+    store = Store(archive_root)
+    names = ["../../up.txt", "/abs.txt", "..", "CON", ".hidden", "a\\b.txt", "x" * 300 + ".txt", "📎.txt"]
+    store.add(*(make_message(subject=n, attachments=[(n, "text/plain", n.encode())]) for n in names))
+    report = store.deliver(tmp_path / "deep" / "out")
+    assert (report.delivered, report.failures) == (len(names), ())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["archive", "deep"]
+    assert len(files(tmp_path / "deep" / "out")) == len(names)
+
+
+def test_damaged_message_stops_no_other(store: Store, tmp_path: Path) -> None:
+    """A raw object that is not what its name says is a failure of its attachments alone, each run."""
+    rows = Archive(store.root).read_table("messages", ["sha256", "subject"]).to_pylist()
+    digest = next(row["sha256"] for row in rows if row["subject"] == "one")
+    raw = store.root / "raw" / digest[:2] / f"{digest}.eml"
+    good = raw.read_bytes()
+    raw.write_bytes(good.replace(b"JVBERi0xIG9uZQ", b"JVBERi0xIHR3bw"))
+    assert raw.read_bytes() != good
+    report = store.deliver(tmp_path / "out")
+    assert (report.delivered, len(report.failures)) == (2, 1)
+    assert digest in report.failures[0]
+    raw.unlink()
+    assert len(store.deliver(tmp_path / "out").failures) == 1
+    raw.write_bytes(good)
+    assert store.deliver(tmp_path / "out").delivered == 1
+
+
+def test_stopped_run_says_so_and_the_next_goes_on(store: Store, tmp_path: Path) -> None:
+    """Nothing is begun after a stop, and nothing is lost by it."""
+    stop = threading.Event()
+    stop.set()
+    report = store.deliver(tmp_path / "out", stop=stop)
+    assert report.interrupted
+    assert report.delivered == 0
+    assert store.deliver(tmp_path / "out").delivered == 3
+
+
+def test_run_is_recorded_when_it_delivered(store: Store, tmp_path: Path) -> None:
+    """A run that found nothing leaves no trace."""
+
+    def runs() -> int:
+        rows = Archive(store.root).read_table("runs").to_pylist()
+        return sum(row["what"] == "attachments" for row in rows)
+
+    store.deliver(tmp_path / "out")
+    store.deliver(tmp_path / "out")
+    assert runs() == 1
+
+
+def test_archive_is_no_destination(store: Store) -> None:
+    """Delivering into the archive's own root is refused."""
+    with pytest.raises(ConfigurationError, match="the archive itself"):
+        store.deliver(store.root)
+
+
+def test_empty_archive_delivers_nothing(tmp_path: Path) -> None:
+    """Before the first fetch there is nothing to do, and nothing is made."""
+    assert Store(tmp_path / "none").deliver(tmp_path / "out").summary()["delivered"] == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Make a folder one that nothing can be created in: a file in its place."""
+    folder.write_bytes(b"")
+    yield
+    folder.unlink()
+
+
+def test_destination_that_refuses_everything_ends_the_run(store: Store, tmp_path: Path) -> None:
+    """Where a store refuses again and again, going on is of no use; the sentence says which store."""
+    store.add(
+        *(make_message(subject=f"{n}", attachments=[(f"{n}.txt", "text/plain", b"x")]) for n in range(20))
+    )
+    with read_only(tmp_path / "out"), pytest.raises((StoreUnavailable, ConfigurationError), match="out"):
+        store.deliver(tmp_path / "out" / "below")
+    assert store.deliver(tmp_path / "out").delivered == 23
+
+
+def test_s3_gets_content_type_and_provenance(store: Store, s3: S3Server) -> None:
+    """An object says of itself which message it came with, who sent it and when."""
+    bucket = s3.new_bucket()
+    destination = _s3_path(s3, bucket, "in coming")
+    assert store.deliver(destination, template="{sender_domain}/{filename}").delivered == 3
+    assert s3.keys(bucket) == [
+        "in coming/example.org/data.csv",
+        "in coming/example.org/invoice.pdf",
+        "in coming/other.net/invoice.pdf",
+    ]
+    head = s3.client().head_object(Bucket=bucket, Key="in coming/other.net/invoice.pdf")
+    assert head["ContentType"] == "application/pdf"
+    assert head["Metadata"]["sender"] == "bob@other.net"
+    assert head["Metadata"]["date"].startswith("2026-03-04T10:30")
+    assert store.deliver(destination, template="{sender_domain}/{filename}").delivered == 0
+
+
+def test_s3_large_and_colliding_attachments(archive_root: Path, s3: S3Server) -> None:
+    """An attachment of 20 MB goes through a file; names that are taken get numbers there too."""
+    store = Store(archive_root)
+    large = bytes(range(256)) * 80_000
+    store.add(make_message(attachments=[("big.bin", "application/octet-stream", large)]))
+    store.add(
+        *(make_message(subject=f"{n}", attachments=[("x.txt", "text/plain", b"%d" % n)]) for n in range(12))
+    )
+    bucket = s3.new_bucket()
+    report = store.deliver(_s3_path(s3, bucket))
+    assert (report.delivered, report.failures) == (13, ())
+    assert len(s3.keys(bucket)) == 13
+    body = s3.client().get_object(Bucket=bucket, Key="big.bin")["Body"].read()
+    assert hashlib.sha256(body).digest() == hashlib.sha256(large).digest()
+
+
+def test_missing_bucket_is_one_sentence(store: Store, s3: S3Server) -> None:
+    """A bucket that is not there is named, whether or not it ends the run."""
+    try:
+        report = store.deliver(_s3_path(s3, "no-such-bucket"))
+        said = report.failures[0]
+        assert report.delivered == 0
+    except (ConfigurationError, StoreUnavailable) as error:
+        said = str(error)
+    assert "no-such-bucket" in said
+
+
+def _s3_path(s3: S3Server, bucket: str, path: str = "") -> Any:
+    from upath import UPath
+
+    return UPath(f"s3://{bucket}/{path}".rstrip("/"), **s3.storage_options)
