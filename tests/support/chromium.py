@@ -38,6 +38,7 @@ class Chromium:
         self._process: subprocess.Popen[bytes] | None = None
         self._page: ClientConnection | None = None
         self._profile = Path()
+        self._closing = contextlib.ExitStack()
         self._number = 0
 
     def __enter__(self) -> Chromium:
@@ -68,7 +69,7 @@ class Chromium:
             port = self._port(said)
         pages = httpx.get(f"http://127.0.0.1:{port}/json/list", timeout=START_SECONDS).json()
         url = next(page["webSocketDebuggerUrl"] for page in pages if page["type"] == "page")
-        self._page = connect(url, max_size=None, compression=None)
+        self._page = self._closing.enter_context(connect(url, max_size=None, compression=None))
         self.command("Page.enable")
 
     def stop(self) -> None:
@@ -76,7 +77,7 @@ class Chromium:
         if self._page is not None:
             with contextlib.suppress(Exception):
                 self.command("Browser.close")
-            self._page.close()
+            self._closing.close()
             self._page = None
         if self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -113,13 +114,12 @@ class Chromium:
         assert "exceptionDetails" not in answer, f"{script}: {answer['exceptionDetails']}"
         return answer["result"].get("value")
 
-    def wait_for(self, script: str) -> Any:
-        """Wait until a JavaScript expression is true, and return it."""
+    def wait_for(self, script: str) -> None:
+        """Wait until a JavaScript expression is true."""
         deadline = time.monotonic() + WAIT_SECONDS
-        while not (found := self.run(script)):
+        while not self.run(f"!!({script})"):
             assert time.monotonic() < deadline, f"never true: {script}\n{self.text()[:3000]}"
             time.sleep(0.2)
-        return found
 
     def text(self) -> str:
         """Return the text of the page as a person sees it."""
@@ -127,7 +127,7 @@ class Chromium:
 
     def click(self, script: str) -> None:
         """Click, as a mouse does, in the middle of the element a JavaScript expression finds."""
-        self.wait_for(f"!!({script})")
+        self.wait_for(script)
         place = self.run(
             f"(() => {{ const e = {script}; e.scrollIntoView({{block: 'center'}});"
             "const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()"

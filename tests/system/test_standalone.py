@@ -239,6 +239,7 @@ def test_form_of_ingest_is_filled_and_triggered_in_a_browser(
     fill(browser, "connection", conn_ids["imap"])
     unfold(browser, "The archive")
     fill(browser, "archive", str(archive_root))
+    browser.run("document.querySelector('[name=element_days]').scrollIntoView({block: 'center'})")
     browser.screenshot(tmp_path / "form.png")
     assert (tmp_path / "form.png").stat().st_size > 10_000
     browser.click(
@@ -252,10 +253,11 @@ def test_form_of_ingest_is_filled_and_triggered_in_a_browser(
 
 def fill(browser: Chromium, name: str, text: str) -> None:
     """Type over what stands in a text field."""
-    browser.click(f"document.querySelector('[name=element_{name}]')")
-    browser.run("document.activeElement.select()")
+    field = f"document.querySelector('[name=element_{name}]')"
+    # A section that is still unfolding takes no focus yet.
+    browser.wait_for(f"(e => {{ e.focus(); e.select(); return document.activeElement === e; }})({field})")
     browser.type(text)
-    browser.wait_for(f"document.querySelector('[name=element_{name}]').value == {json.dumps(text)}")
+    browser.wait_for(f"{field}.value == {json.dumps(text)}")
 
 
 def choose(browser: Chromium, name: str, label: str) -> None:

@@ -61,12 +61,13 @@ def with_alias(outlets: Any) -> list[Any]:  # Any: Airflow's own outlets argumen
     return given if MAILROOM_ALIAS in given else [*given, MAILROOM_ALIAS]
 
 
-def announce(context: Context, asset: Asset, counts: Mapping[str, Any], changes: Sequence[str]) -> None:
+def announce(context: Context, asset: Asset, summary: Mapping[str, Any], changes: Sequence[str]) -> None:
     """Record an asset event, which Airflow publishes when the task succeeds; none if nothing changed.
 
-    :param counts: the summary of the run, which becomes the event's extra.
+    :param summary: what the run did; its counts become the event's extra.
     :param changes: the counts that speak of a change.
     """
     events = context.get("outlet_events")
-    if events is not None and any(counts.get(name) for name in changes):
-        events[MAILROOM_ALIAS].add(asset, extra=dict(counts))
+    is_change = any(summary.get(name) for name in changes) and not summary.get("dry_run")
+    if events is not None and is_change:
+        events[MAILROOM_ALIAS].add(asset, extra={k: v for k, v in summary.items() if type(v) is int})

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AttachmentsToObjectStorageOperator"]
 
-CHANGES = ("delivered",)
+CHANGES = ("delivered", "adopted")
 """The counts that make an asset event."""
 
 RULE_FIELDS = {
@@ -178,4 +178,5 @@ def _rule(words: Mapping[str, Any]) -> AttachmentRule:
         raise ConfigurationError(
             f"A rule says {', '.join(unknown)}; it may say {', '.join(RULE_FIELDS)}.", argument="rules"
         )
-    return AttachmentRule(**{word: RULE_FIELDS[word](word, value) for word, value in words.items()})
+    read: dict[str, Any] = {word: RULE_FIELDS[word](word, value) for word, value in words.items()}
+    return AttachmentRule(**read)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ImapMirrorOperator"]
 
-CHANGES = ("added", "flags", "moved", "expunged", "not_listed")
+CHANGES = ("added", "recognised", "flags", "expunged", "not_listed", "deleted_folders")
 """The counts that make an asset event."""
 
 DEFAULT_MAX_GONE = 0.25

@@ -105,6 +105,8 @@ def conclude(report: Report, run: RunContext, log: Logger) -> dict[str, Any]:
     summary = report.summary()
     log.info("%s of %s: %s", run.what, run.account, summary)
     _count(run, summary)
+    for warning in getattr(report, "warnings", ()):
+        log.warning("%s", warning)
     for failure in report.failures:
         log.error("%s", failure)
     if report.failures:

@@ -74,13 +74,24 @@ def test_alias_joins_the_outlets_of_the_author() -> None:
 
 
 @pytest.mark.parametrize(
-    ("counts", "events"), [({"added": 0, "listed": 9}, 0), ({"added": 2, "listed": 9}, 1)]
+    ("counts", "events"),
+    [
+        ({"added": 0, "listed": 9}, 0),
+        ({"added": 2, "listed": 9}, 1),
+        ({"deleted": 2, "dry_run": False}, 1),
+        ({"deleted": 2, "dry_run": True}, 0),
+    ],
 )
 def test_event_only_where_something_changed(counts: dict[str, Any], events: int) -> None:
-    """A run with nothing new wakes nobody."""
-    made = announced(counts, ("added", "deleted"))
-    assert len(made) == events
-    assert all(extra == counts for _, extra in made)
+    """A run with nothing new, or one that only says what it would do, wakes nobody."""
+    assert len(announced(counts, ("added", "deleted"))) == events
+
+
+def test_event_carries_counts_only() -> None:
+    """Whoever may see assets may not see folder names or addresses."""
+    summary = {"added": 2, "account": "office", "warnings": ["x"], "dry_run": False}
+    ((_, extra),) = announced(summary, ("added",))
+    assert extra == {"added": 2}
 
 
 def test_no_event_outside_of_a_task() -> None:

@@ -26,6 +26,7 @@ class Report:
     counts: dict[str, Any] = field(default_factory=dict)
     failures: tuple[str, ...] = ()
     interrupted: bool = False
+    warnings: tuple[str, ...] = ()
 
     def summary(self) -> dict[str, Any]:
         return self.counts
@@ -98,6 +99,12 @@ def test_every_failure_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(AirflowException):
         conclude(Report(failures=failures), RUN, LOG)
     assert [f for f in failures if f not in caplog.text] == []
+
+
+def test_warnings_are_in_the_log_of_a_success(caplog: pytest.LogCaptureFixture) -> None:
+    """What was odd, but stopped nothing, is said."""
+    conclude(Report(warnings=("Folder Trash is numbered anew.",)), RUN, LOG)
+    assert "numbered anew" in caplog.text
 
 
 def test_interrupted_run_says_that_it_can_go_on() -> None:
