@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mailroom.client.pop3 import Headed, Pop3Client
+from mailroom.client.pop3 import Headed, MaildropListing, Pop3Client
 from mailroom.exceptions import ConnectionLost
 from mailroom.policy.fetch import FetchMode
 from tests.integration.runs import DELETE, LEAVE, Account, days, digest, raw_digests
@@ -350,3 +350,103 @@ def test_listing_that_is_empty_for_a_moment_costs_nothing(maildrop: Maildrop, ac
     report = account.fetch()
     assert (report.retrieved, report.left) == (0, 10)
     assert set(account.states().values()) == {"added"}
+
+
+class Grudging(Pop3Client):
+    """A server that does not let the message of UIDL u9 go, nor the first of two named same."""
+
+    def list_messages(self) -> MaildropListing:
+        listing = super().list_messages()
+        names = [message.uidl for message in listing.messages]
+        self.held = {names.index(name) + 1 for name in ("u9", "same") if name in names}
+        return listing
+
+    def delete(self, numbers: Sequence[int]) -> dict[int, str | None]:
+        outcome = super().delete([number for number in numbers if number not in self.held])
+        return outcome | {number: "not allowed" for number in numbers if number in self.held}
+
+
+def test_deletion_that_the_server_refuses_is_told_once(maildrop: Maildrop, account: Account) -> None:
+    """The message stays, the others go through all windows, and one sentence says so."""
+    maildrop.window = 4
+    report = account.fetch(DELETE, connect=lambda: Grudging.connect(account.endpoint))
+    assert [uidl for uidl, _ in maildrop.messages] == ["u9"]
+    assert (report.deleted, len(report.failures)) == (9, 1)
+    assert "not allowed" in report.failures[0]
+    assert account.states()["u9", digest(MAIL[9])] == "added"
+
+
+def test_equal_messages_under_one_uidl_are_one_row_and_both_go(maildrop: Maildrop, account: Account) -> None:
+    """The same bytes twice under the same UIDL cannot be told apart, nor need they be."""
+    maildrop.messages = [("same", MAIL[0]), ("same", MAIL[0]), ("u1", MAIL[1])]
+    assert account.fetch().added == 2
+    assert account.changes() == ["added", "added"]
+    assert account.fetch(DELETE).deleted == 3
+    assert maildrop.messages == []
+    assert account.changes() == ["added", "added", "deleted_by_fetch", "deleted_by_fetch"]
+
+
+def test_equal_message_that_stays_keeps_the_row_alive(maildrop: Maildrop, account: Account) -> None:
+    """While one of two twins is on the server, the archive does not say that it was deleted."""
+    maildrop.messages = [("same", MAIL[0]), ("same", MAIL[0])]
+    report = account.fetch(DELETE, connect=lambda: Grudging.connect(account.endpoint))
+    assert (report.deleted, len(maildrop.messages)) == (1, 1)
+    assert account.states() == {("same", digest(MAIL[0])): "added"}
+    assert account.fetch(DELETE).deleted == 1
+    assert account.states() == {("same", digest(MAIL[0])): "deleted_by_fetch"}
+
+
+def test_size_that_the_server_states_anew_costs_one_more_download(
+    maildrop: Maildrop, account: Account
+) -> None:
+    """The bytes turn out to be known; the new size is noted, and the days do not start again."""
+    account.fetch()
+    maildrop.stated = {3: 77}
+    account.wait(days(5))
+    assert account.fetch().retrieved == 1
+    report = account.fetch()
+    assert (report.retrieved, report.not_listed) == (0, 0)
+    assert account.archive.read_table("messages").num_rows == 10
+    account.wait(days(5))
+    assert account.fetch(FetchMode(delete_after=days(10))).deleted == 10
+
+
+def test_host_that_was_empty_for_a_while_before_re_encoded_mail_came(
+    maildrop: Maildrop, account: Account
+) -> None:
+    """What went missing in an earlier run is recognised too, when no UIDL of the listing is known."""
+    account.fetch()
+    maildrop.messages = []
+    account.fetch()
+    maildrop.messages = [(f"new{n}", b"X-Moved: yes\r\n" + content) for n, content in enumerate(MAIL)]
+    assert account.fetch().added == 10
+    assert account.archive.read_table("messages").num_rows == 10
+
+
+def test_what_the_first_window_hid_is_not_recorded_as_missing(maildrop: Maildrop, account: Account) -> None:
+    """Later windows of the same run show it; it is deleted then, and nothing is called not listed."""
+    account.fetch()
+    maildrop.window = 3
+    report = account.fetch(DELETE)
+    assert (report.deleted, report.not_listed, maildrop.messages) == (10, 0, [])
+    assert "not_listed" not in account.changes()
+
+
+def test_what_a_later_window_shows_is_not_missing(maildrop: Maildrop, account: Account) -> None:
+    """A message that the first window hid and that has to stay is on the server, not missing."""
+    account.fetch()
+    maildrop.window = 3
+    (account.root / "raw" / digest(MAIL[0])[:2] / f"{digest(MAIL[0])}.eml").unlink()
+    report = account.fetch(DELETE)
+    assert (report.deleted, report.not_listed, len(report.failures)) == (9, 0, 1)
+    assert account.states()["u0", digest(MAIL[0])] == "added"
+
+
+def test_incomplete_run_by_content_calls_nothing_missing(without_uidl: Maildrop, account: Account) -> None:
+    """A message that could not be retrieved has no name, so nothing can be said of absence."""
+    without_uidl.has_top, without_uidl.capabilities = False, NO_TOP
+    account.fetch()
+    without_uidl.refused = {2: "try later"}
+    report = account.fetch()
+    assert (len(report.failures), report.not_listed) == (1, 0)
+    assert "not_listed" not in account.changes()

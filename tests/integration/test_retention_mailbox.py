@@ -139,6 +139,23 @@ def test_flagged_message_stays_unless_asked(dovecot: Dovecot, user: str, filled:
     assert there(dovecot, user) == [5, 6]
 
 
+def test_flag_that_another_device_sets_during_the_run_counts(
+    dovecot: Dovecot, user: str, filled: Account
+) -> None:
+    """The server is made to show what others changed since the folder was opened."""
+
+    class Flagged(ImapClient):
+        def noop(self) -> None:
+            with dovecot.mailbox(user) as phone:
+                phone.select_folder("INBOX")
+                phone.add_flags(phone.search("UID 2"), ["\\Flagged"])
+            super().noop()
+
+    filled.connect = lambda: Flagged.connect(filled.endpoint)  # type: ignore[method-assign]
+    filled.retain(MONTH)
+    assert there(dovecot, user) == [2, 5, 6]
+
+
 def test_damaged_archived_copy_keeps_the_message(dovecot: Dovecot, user: str, filled: Account) -> None:
     """The archived bytes are read back before anything goes."""
     name = digest(mail(1))
@@ -152,6 +169,15 @@ def test_fraction_takes_the_oldest(dovecot: Dovecot, user: str, filled: Account)
     report = filled.retain(RetentionRule(older_than=days(30), max_fraction=0.34))
     assert of(report).kept == {"over max_fraction": 2}
     assert there(dovecot, user) == [3, 4, 5, 6]
+
+
+def test_fraction_holds_over_several_batches(
+    dovecot: Dovecot, user: str, filled: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a share of the folder, not of a batch."""
+    monkeypatch.setattr("mailroom.services.mailbox_retention.BATCH_MESSAGES", 1)
+    filled.retain(RetentionRule(older_than=days(30), max_fraction=0.5))
+    assert there(dovecot, user) == [4, 5, 6]
 
 
 def test_archived_basis_counts_from_the_archive(dovecot: Dovecot, user: str, filled: Account) -> None:
@@ -169,6 +195,29 @@ def throw_away(dovecot: Dovecot, user: str, uid: int) -> None:
             phone.create_folder("Trash")
         phone.select_folder("INBOX")
         phone.move([uid], "Trash")
+
+
+class WithoutSavedate(ImapClient):
+    """A server that does not say when a message came into its folder."""
+
+    def supports(self, name: str) -> bool:
+        return name != "SAVEDATE" and super().supports(name)
+
+
+def test_rows_of_an_older_numbering_do_not_make_a_message_old(
+    dovecot: Dovecot, user: str, filled: Account
+) -> None:
+    """UID 1 of the folder that was there before is another message than UID 1 of this one."""
+    filled.connect = lambda: WithoutSavedate.connect(filled.endpoint)  # type: ignore[method-assign]
+    throw_away(dovecot, user, 1)
+    mirror(filled)
+    filled.wait(days(31))
+    with dovecot.mailbox(user) as phone:
+        phone.delete_folder("Trash")
+    throw_away(dovecot, user, 2)
+    mirror(filled)
+    filled.retain(RetentionRule(older_than=days(30), folders=("Trash",)))
+    assert there(dovecot, user, "Trash") == [1]
 
 
 @pytest.mark.parametrize("without", ["", "SAVEDATE"], ids=["by SAVEDATE where offered", "by our first row"])
@@ -233,6 +282,25 @@ def test_server_without_uidplus_refuses_beside_foreign_deletions(
         phone.select_folder("INBOX", readonly=True)
         assert phone.search("DELETED") == [6]
         assert phone.search("ALL") == [1, 2, 3, 4, 5, 6]
+
+
+def test_server_without_uidplus_refuses_when_somebody_marks_meanwhile(
+    dovecot: Dovecot, user: str, filled: Account
+) -> None:
+    """What is marked is looked at again right before EXPUNGE; our marks are taken back, theirs stay."""
+
+    class Raced(WithoutUidplus):
+        def mark_deleted(self, uids: Any) -> set[int]:
+            marked = super().mark_deleted(uids)
+            mark_deleted(dovecot, user, 6)
+            return marked
+
+    filled.connect = lambda: Raced.connect(filled.endpoint)  # type: ignore[method-assign]
+    assert filled.retain(MONTH).deleted == 0
+    with dovecot.mailbox(user) as phone:
+        phone.select_folder("INBOX", readonly=True)
+        assert phone.search("DELETED") == [6]
+        assert len(phone.search("ALL")) == 6
 
 
 def test_server_without_uidplus_deletes_where_nothing_else_is_marked(

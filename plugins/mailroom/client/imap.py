@@ -259,6 +259,13 @@ class ImapClient:
         """
         self._command("EXPUNGE")
 
+    def noop(self) -> None:
+        """Take in what others changed; without it SEARCH and FETCH may show an older state (Dovecot's do).
+
+        :raises ConnectionLost: if the server goes away.
+        """
+        self._command("NOOP")
+
     def logout(self) -> None:
         """Say goodbye; errors no longer matter then. In the middle of an answer, just hang up."""
         if self._wire.is_streaming:

@@ -68,6 +68,8 @@ def delete_messages(client: ImapClient, uids: Collection[int]) -> Expunged:
 
 
 def _marked(client: ImapClient) -> frozenset[int]:
+    """Return what is marked \\Deleted now, by whomever."""
+    client.noop()
     return frozenset(int(uid) for uid in client.search("DELETED"))
 
 

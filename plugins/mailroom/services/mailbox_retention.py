@@ -133,6 +133,7 @@ class MailboxRetention:
     ) -> DeletionPlan:
         """Ask the server and the archive about a batch, and decide."""
         by_uid = {row.uid: row for row in rows if row.uid is not None}
+        self.client.noop()
         asked = self.client.fetch_fingerprints(sorted(by_uid), with_save_date=self._asks_save_date(basis))
         answers = {message.uid: _answer(message) for message in asked if message.uid in by_uid}
         candidates = []
