@@ -28,11 +28,10 @@ _PLAIN_NAMED = re.compile(
     r"\s*+(?:\"([^\"\\<>=]*+)\"|([^\"(),:;<>@\[\]\\=]*+))\s*<([^<>()\s\",;:\\=@]+@[^<>()\s\",;:\\=@]+)>\s*\Z"
 )
 _PLAIN = re.compile(r"\s*([^<>()\s\",;:\\=@\[\]]+@[^<>()\s\",;:\\=@\[\]]+)\s*\Z")
-_SPECIAL = re.compile(r"[\"(;:\\=\[]")
 _TOKEN = re.compile(
     r"(?P<word>=\?[^?\s]{0,64}\?[bBqQ]\?[^?]{0,2000}\?=)"
-    r"|\"(?P<quoted>(?:[^\"\\]|\\.)*+)\""
-    r"|<(?P<angle>[^<>\",]*+(?=>)|(?:[^<>\",;]|\"(?:[^\"\\<>]|\\.)*+\"|(?<![\w.])@[^:<>]*+:)*+)>?"
+    r"|\"(?P<quoted>(?:[^\"\\]|\\.)*+)\"?"
+    r"|<(?P<angle>[^<>\",]*+(?=>)|(?:@[^:<>]{1,500}+:|\"(?:[^\"\\<>]|\\.)*+\"|[^<>\",;])*+)>?"
     r"|(?P<comment>\()"
     r"|(?P<separator>[,;:])"
     r"|(?P<space>\s++)"
@@ -43,7 +42,6 @@ _ROUTE = re.compile(r"\A@[^:]*+:")
 _MAILTO = re.compile(r"\A(?:mailto|smtp):", re.I)
 _COMMENT = re.compile(r"\([^()]*+\)")
 _BRACKET = re.compile(r"\\.|[()]", re.S)
-_SPACES = re.compile(r"\s+")
 
 
 class Address(NamedTuple):
@@ -110,11 +108,14 @@ def _mailboxes(value: str, hint: str | None) -> Iterator[Address]:
     last_semicolon = value.rfind(";")
     while at < len(value):
         token = _TOKEN.match(value, at)
-        if token is None:  # a quote that never ends
-            at += 1
-            continue
+        if token is None:  # a backslash at the end
+            break
         at = token.end()
         kind = token.lastgroup
+        if kind == "quoted" and (at - token.start() < 2 or value[at - 1] != '"'):
+            value = value[: token.start()] + value[token.start() :].replace('"', " ")
+            at = token.start()  # a quote that never ends means nothing, nor does another one after it
+            continue
         if kind == "separator":
             if token[0] == ":":
                 mailbox.add_colon(is_group=token.start() < last_semicolon)
@@ -175,6 +176,8 @@ class _Mailbox:
                 yield _with_angle(phrase or comment, address, hint)
             return
         raw = "".join(self.raw)
+        if "=?" in raw:
+            raw = decode_words(raw, hint)
         found = _ADDRESS.search(raw)
         if found is None:
             if any(map(str.isalnum, phrase)):
@@ -215,7 +218,7 @@ def _address(name: str, address: str) -> Address:
     if " " in address and '"' not in address:
         address = address.replace(" ", "")
     address = address.lower()
-    name = _SPACES.sub(" ", name.replace("\\", "") if "\\" in name else name).strip()
+    name = " ".join((name.replace("\\", "") if "\\" in name else name).split())
     if len(name) > 1 and name[0] == name[-1] and name[0] in "'\"":
         name = name[1:-1].strip()
     return Address("" if name.lower() == address else name, address)

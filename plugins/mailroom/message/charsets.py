@@ -13,6 +13,8 @@ import codecs
 import functools
 import re
 
+from mailroom.message.guesses import guess_codec
+
 __all__ = ["MAX_LABEL_CHARACTERS", "codec_of", "decode_text", "is_known"]
 
 MAX_LABEL_CHARACTERS = 64
@@ -103,10 +105,8 @@ def codec_of(label: str) -> str | None:
 
 
 def _squeezed(label: str) -> str:
-    label = label.lower()
-    if "=" in label:
-        label = label.rpartition("=")[2]  # charset="charset=us-ascii"
-    return re.sub(r"[^a-z0-9]+", "", re.split(r"[*;,(]", label, maxsplit=1)[0])
+    label = re.split(r"[*;,(]", label.lower(), maxsplit=1)[0]
+    return re.sub(r"[^a-z0-9]+", "", label.rpartition("=")[2])  # charset="charset=us-ascii"
 
 
 def _codec(name: str) -> str | None:
@@ -133,17 +133,20 @@ def decode_text(data: bytes, label: str | None = None, hint: str | None = None) 
     if codec is None and hint:
         codec = codec_of(hint)
     if codec is None or codec == "cp1252":
-        return _decode_western(data)
+        return _decode_western(data, is_labelled=codec is not None)
     return _decode_as(data, codec)
 
 
-def _decode_western(data: bytes) -> str:
+def _decode_western(data: bytes, *, is_labelled: bool) -> str:
     """Decode what is labelled Latin, or nothing: UTF-8 if it can be, for Latin text never looks like it."""
     try:
         return data.decode("utf-8")
-    except UnicodeDecodeError:
-        if _is_mostly_utf8(data):
-            return data.decode("utf-8", "replace")
+    except UnicodeDecodeError as error:
+        is_cut = error.end == len(data) and error.reason == "unexpected end of data"
+        if _is_mostly_utf8(data, is_cut=is_cut):
+            return _decode_hurt_utf8(data)
+    if not is_labelled and (guess := guess_codec(data)) is not None and (text := _decoded(data, guess)):
+        return text
     try:
         return data.decode("cp1252")
     except UnicodeDecodeError:  # five octets have no character there
@@ -159,7 +162,7 @@ def _decode_as(data: bytes, codec: str) -> str:
             return text
     text = _decoded(data, codec)
     if text is None and codec == "utf-8":
-        return _decode_western(data)
+        return _decode_western(data, is_labelled=True)
     if text is None and codec not in _STATEFUL:
         text = _decoded(data, "utf-8")
     if text is None:
@@ -174,10 +177,25 @@ def _decoded(data: bytes, codec: str) -> str | None:
         return None
 
 
-def _is_mostly_utf8(data: bytes) -> bool:
+def _decode_hurt_utf8(data: bytes) -> str:
+    """Decode UTF-8 with some damage; surrogates written one by one are what old Java programs send."""
+    if b"\xed" in data:
+        try:
+            pairs = data.decode("utf-8", "surrogatepass").encode("utf-16-le", "surrogatepass")
+        except UnicodeDecodeError:
+            pass
+        else:
+            return pairs.decode("utf-16-le", "replace")
+    return data.decode("utf-8", "replace")
+
+
+def _is_mostly_utf8(data: bytes, *, is_cut: bool) -> bool:
     """Whether text that is not valid UTF-8 was so before something cut or hurt it."""
     whole = sum(map(len, _UTF8_SEQUENCE.findall(data)))
-    return whole > 2 and 2 * whole > sum(map(len, _HIGH_RUN.findall(data)))
+    hurt = sum(map(len, _HIGH_RUN.findall(data))) - whole
+    if is_cut and whole:
+        return True
+    return whole > 2 and (hurt * 4 < whole or hurt <= min(3, whole - 1))
 
 
 def _decode_jis(data: bytes) -> str:
@@ -186,7 +204,7 @@ def _decode_jis(data: bytes) -> str:
     if text is not None:
         return text
     if not data.isascii():
-        return _decoded(data, "cp932") or _decode_western(data)
+        return _decoded(data, "cp932") or _decode_western(data, is_labelled=True)
     pieces = _JIS_ESCAPE.split(data)
     text = pieces[0].decode("ascii")
     for escape, piece in zip(pieces[1::2], pieces[2::2], strict=True):

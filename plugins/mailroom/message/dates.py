@@ -107,8 +107,8 @@ def _parse_other(value: str) -> datetime | None:
         year, month, day, hour, minute, second = map(int, compact.groups())
         return _utc((year, month, day, hour, minute, second), _zone(value[compact.end() :], ""))
     clock, before, after = _time(value)
-    if clock is None:
-        return None
+    if clock is None or (":" not in value and _calendar(before, after) is None):
+        clock, before, after = (0, 0, 0), value, ""  # a day without a time
     comments = " ".join(_COMMENT.findall(after))
     after = _COMMENT.sub(" ", after)
     calendar = _calendar(before, after)
@@ -119,7 +119,7 @@ def _parse_other(value: str) -> datetime | None:
 
 def _time(value: str) -> tuple[tuple[int, int, int] | None, str, str]:
     """Return the time of day, and what stands before and after it."""
-    found = _TIME.search(value) if ":" in value else (_TIME.search(value, _date_end(value)))
+    found = _TIME.search(value, 0 if ":" in value else _date_end(value)) or _TIME.search(value)
     if found is None:
         hour_only = _HOUR.search(value)
         if hour_only is None:
@@ -171,7 +171,7 @@ def _month(name: str) -> int | None:
 def _numeric(found: re.Match[str]) -> tuple[int, int, int]:
     """Read ``d.m.y``, ``d-m-y``, and ``m/d/y`` unless only ``d/m/y`` makes sense."""
     first, second, year = int(found[1]), int(found[3]), _full_year(found[4])
-    if found[2] == "/" and first <= 12:
+    if (found[2] == "/" or second > 12) and first <= 12:
         return year, first, second
     return year, second, first
 

@@ -76,6 +76,9 @@ def _terminator(value: str, start: int, is_quoted: bool) -> tuple[int, int]:
     while end >= 0 and is_quoted and _STILL_TEXT.match(value, end + 2):
         end = value.find("?=", end + 2)  # "Why?=20Me?=": a question mark, then an octet in hex
     if end >= 0:
+        another = _OPENING.search(value, start, end)
+        if another is not None:  # this one lost its end, and the one found is that of the next
+            return start + len(value[start : another.start()].rstrip(" \t?=")), another.start()
         return end, end + 2
     rest = value[start:]
     if rest and " " not in rest and "\t" not in rest:  # the last word of a value that was cut

@@ -42,9 +42,9 @@ _KNOWN_FIELD = re.compile(_KNOWN, re.IGNORECASE)
 _PARAMETER_LINE = re.compile(r"[A-Za-z][\w*-]{0,40}\s?=")
 # At most a few CRs before a LF: an unbounded run would be searched again from each of them.
 _BLANK_LINE = re.compile(rb"\n\r{0,4}\n|\r\r(?!\r{0,4}\n)")
-_ENVELOPE = re.compile(rb"\s{0,64}>?From (?![ \t]*:)[^\r\n]{0,998}(?:\r{0,4}\n|\r)")
-_LEADING = re.compile(rb"\s{1,64}(?=" + _KNOWN + rb")", re.IGNORECASE)
-_BEFORE_HEADER = (b">", b" ", b"\t", b"\r", b"\n", b"F")
+_ENVELOPE = re.compile(rb"(?:\xef\xbb\xbf)?\s{0,64}>?From (?![ \t]*:)[^\r\n]{0,998}(?:\r{0,4}\n|\r)")
+_LEADING = re.compile(rb"(?:\xef\xbb\xbf)?\s{0,64}(?=" + _KNOWN + rb")", re.IGNORECASE)
+_BEFORE_HEADER = (b">", b" ", b"\t", b"\r", b"\n", b"F", b"\xef")
 _FOLD = re.compile(r"\n([ \t]*)")
 _CR_RUN = re.compile(r"\r++(\n|\Z|[ \t]|[!-9;-~]{1,64}:)?")
 
@@ -76,7 +76,11 @@ def read_header(buffer: Buffer, start: int, end: int, defects: Defects) -> tuple
     if not fields:
         defects.add(Defect.HEADER_MISSING)
         return {}, start
-    if start + body == end and Defect.HEADER_LINE_MALFORMED in defects:
+    if (
+        end - start - body < 80
+        and not buffer[start + body : end].strip()
+        and Defect.HEADER_LINE_MALFORMED in defects
+    ):
         text_at = _first_malformed(window[:length])
         if text_at >= 0:  # nothing but a blank line follows: the text stands right below the header
             defects.add(Defect.BLANK_LINE_MISSING)
@@ -192,9 +196,12 @@ def unfold(value: str) -> str:
 
 
 def first(header: Header, name: str) -> str:
-    """Return the first value of a field, unfolded, or an empty string."""
-    values = header.get(name)
-    return unfold(values[0]) if values else ""
+    """Return the first value of a field that is not empty, unfolded, or an empty string."""
+    for value in header.get(name, ()):
+        text = unfold(value)
+        if text:
+            return text
+    return ""
 
 
 def unfolded(header: Header, name: str) -> list[str]:

@@ -26,7 +26,6 @@ __all__ = ["date_of", "fingerprint_of", "fingerprint_of_header", "identity_of", 
 _VERSION = b"mailroom identity 1"
 """Changes when a rule here does: identities of two versions are never equal."""
 
-_SPACES = re.compile(r"\s+")
 _UNWRITABLE = re.compile("[\ud800-\udfff]")
 
 
@@ -85,4 +84,4 @@ def printable(text: str) -> str:
 
 
 def _spaced(text: str) -> str:
-    return _SPACES.sub(" ", text).strip()
+    return " ".join(text.split())

@@ -72,12 +72,13 @@ def parse_parameters(value: str) -> Parameterised:
 
 def _parse(value: str) -> Parameterised:
     simple = _SIMPLE.match(value)
-    if simple is None:
+    if simple is None or "''" in value:
         return _parse_tolerantly(value)
     parameters: dict[str, str] = {}
     if simple[2]:
         for name, quoted, token in _SIMPLE_PAIR.findall(simple[2]):
-            parameters.setdefault(name.lower(), quoted or token)
+            name = name.lower()
+            parameters[name] = parameters.get(name) or quoted or token
     return Parameterised(simple[1].lower(), parameters)
 
 
@@ -112,13 +113,12 @@ def _read_value(value: str, at: int, is_name: bool) -> tuple[str, int]:
         stop = _stop(value, at + 1)
         text = value[at + 1 : stop].rstrip(" \t;,")
         return _unescape(text[:-1] if text.endswith('"') else text), stop
-    if value.startswith("=?", at) and (word := _ENCODED_WORD.match(value, at)) is not None:
-        return word[0], word.end()
+    word = _ENCODED_WORD.match(value, at) if value.startswith("=?", at) else None
     if not is_name:
         token = _TOKEN.match(value, at)
         return (token[0], max(token.end(), at)) if token is not None else ("", at)
-    stop = _stop(value, at)
-    text = value[at:stop].strip()
+    stop = _stop(value, word.end() if word is not None else at)
+    text = value[at:stop].strip().replace('\\"', '"')
     head, semicolon, tail = text.partition(";")
     if semicolon and _HAS_EXTENSION.search(head) and not _HAS_EXTENSION.search(tail):
         text = head

@@ -31,20 +31,26 @@ MAX_TEXT_CHARACTERS = 1024 * 1024
 MAX_HTML_CHARACTERS = 2 * 1024 * 1024
 """How much HTML is read for it. Characters."""
 
-BODY_TYPES = frozenset(("text/plain", "text/html", "text/enriched", "text/richtext", "text/rfc822-headers", "text/x-amp-html", "text/watch-html"))  # fmt: skip  # noqa: E501
+BODY_TYPES = frozenset(
+    f"text/{kind}"
+    for kind in ("plain", "html", "enriched", "richtext", "rfc822-headers", "x-amp-html", "watch-html")
+)
 """Types that are part of the message itself unless they are named or said to be attached."""
 
-_HIDDEN = frozenset(("script", "style", "title", "template", "noscript", "svg"))
-_PARAGRAPHS = frozenset(
-    ("blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "p", "pre", "table", "ul", "ol", "dl", "hr")
-)
-_BLOCK_TAGS = (
+_HIDDEN = frozenset(("script", "style", "title", "template", "svg"))
+_PARAGRAPH_TAGS = "blockquote h1 h2 h3 h4 h5 h6 p pre table ul ol dl hr"
+_LINE_TAGS = (
     "address article aside body center dd div dt fieldset figure footer form header html li main nav option "
     "section tbody tfoot thead tr br"
 )
-_BLOCKS = frozenset(_BLOCK_TAGS.split())
-_TAG_NAME = re.compile(r"/?([a-zA-Z][a-zA-Z0-9]*)")
-_SPACES = re.compile(r"[ \t\r\n\f\v]+")
+_BREAKS = {
+    slash + name: lines
+    for lines, names in (("\n\n", _PARAGRAPH_TAGS), ("\n", _LINE_TAGS))
+    for name in names.split()
+    for slash in ("", "/")
+}
+_BREAKS |= {"li": "\n- ", "td": "\t", "th": "\t"}
+_TAG = re.compile(r"(/?[a-zA-Z][a-zA-Z0-9]*+)[^>\"]*+(?:\"[^\"]*+\"[^>\"]*+)*+>")
 _BLANK_LINES = re.compile(r"\n{3,}")
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s{0,4}=\s{0,4}[\"']?\s{0,4}([\w.:-]{1,64})", re.I)
 
@@ -74,58 +80,36 @@ def charset_of_html(data: bytes) -> str | None:
 
 def readable_html(page: str) -> str:
     """Return the words of an HTML page in lines, as a reader would see them; linear in its length."""
-    pieces: list[str] = []
-    hidden = ""
-    in_comment = False
-    before, *tags = page[:MAX_HTML_CHARACTERS].split("<")
-    _append(pieces, before)
+    text, *tags = " ".join(page[:MAX_HTML_CHARACTERS].split()).split("<")
+    pieces = [text]
+    hidden = ""  # the end tag of what is not shown; "-->" in a comment
     for tag in tags:
-        if in_comment or tag.startswith("!--"):
-            _, mark, text = tag.partition("-->")
-            in_comment = not mark
-            _append(pieces, text if mark and not hidden else "")
-            continue
-        name = _name(tag)
-        if hidden:
-            if name != hidden or tag[0] != "/":
+        found = _TAG.match(tag)
+        if found is not None and not hidden:
+            name = found[1].lower()
+            if name in _BREAKS:
+                pieces.append(_BREAKS[name])
+            elif name in _HIDDEN:
+                hidden = "/" + name
                 continue
+            pieces.append(tag[found.end() :])
+        elif hidden == "-->" or (not hidden and tag.startswith("!--")):
+            _, mark, text = tag.partition("-->")
+            hidden = "" if mark else "-->"
+            pieces.append(text)
+        elif not hidden:
+            pieces.append(_after_odd_tag(tag))
+        elif found is not None and found[1].lower() == hidden:
             hidden = ""
-        elif name in _HIDDEN and tag[0] != "/":
-            hidden = name
-            continue
-        if not name and tag[:1] not in ("!", "?", "/"):
-            pieces.append("<" + tag)  # a bare "<" in the text
-            continue
-        _append_tag(pieces, name, is_closing=tag[0] == "/")
-        _append(pieces, _after_tag(tag))
+            pieces.append(tag[found.end() :])
     return _tidy(html.unescape("".join(pieces)))
 
 
-def _name(tag: str) -> str:
-    found = _TAG_NAME.match(tag)
-    return found[1].lower() if found is not None else ""
-
-
-def _append(pieces: list[str], text: str) -> None:
-    if text:
-        pieces.append(_SPACES.sub(" ", text))
-
-
-def _append_tag(pieces: list[str], name: str, *, is_closing: bool) -> None:
-    if name in _PARAGRAPHS:
-        pieces.append("\n\n")
-    elif name in _BLOCKS:
-        pieces.append("\n- " if name == "li" and not is_closing else "\n")
-    elif name in ("td", "th") and not is_closing:
-        pieces.append("\t")
-
-
-def _after_tag(tag: str) -> str:
-    """Return what follows a tag; a ``>`` within a quoted attribute does not end it."""
-    inside, mark, text = tag.partition(">")
-    if inside.count('"') % 2 and (quote := text.find('"')) >= 0:
-        _, mark, text = text[quote:].partition(">")
-    return text if mark else ""
+def _after_odd_tag(tag: str) -> str:
+    """Return what follows a declaration or a tag with a quote that never ends; a bare ``<`` is text."""
+    if not tag[:1].isalpha() and tag[:1] not in ("!", "?", "/"):
+        return "<" + tag
+    return tag.partition(">")[2]
 
 
 def _tidy(text: str) -> str:

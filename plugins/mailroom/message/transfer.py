@@ -35,11 +35,15 @@ _HEAD_OCTETS = 512
 _WORDS_IN_HEAD = 25
 """One space in so many octets makes words; base64 has none, or one a line of 76."""
 
-_BASE64_OR_SPACE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\r\n"
-_NOT_BASE64 = bytes(set(range(256)) - set(_BASE64_OR_SPACE.rstrip()))
+_SHORT_LINE_OCTETS = 16
+"""A first line below this says too little; the rest of the head is looked at too. Octets."""
+
+_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
+_BASE64_OR_LINE_END = _BASE64 + b"\r\n"
+_NOT_BASE64 = bytes(set(range(256)) - set(_BASE64))
 _PADDING = re.compile(rb"=+")
 _SOFT_BREAK_WITH_SPACE = re.compile(rb"=[ \t]++(?=\r?\n)")
-_TEXT_LINE = re.compile(rb"[^\r\n]*[^A-Za-z0-9+/=\s][^\r\n]*")
+_ODD_LINE = re.compile(rb"^[A-Za-z0-9+/=]*+[^A-Za-z0-9+/=\r\n][^\r\n]*+", re.M)
 
 
 class Encoding(enum.Enum):
@@ -94,11 +98,14 @@ def decoded_chunks(buffer: Buffer, start: int, end: int, encoding: Encoding) -> 
 
 def is_base64(buffer: Buffer, start: int, end: int) -> bool:
     """Whether content that is said to be base64 may be it: words with spaces between are text."""
-    head = buffer[start : min(end, start + _HEAD_OCTETS)]
+    head = buffer[start : min(end, start + _HEAD_OCTETS)].strip()
     if _WORDS_IN_HEAD * head.count(b" ") <= len(head):
         return True
-    spaces = sum([line.strip().count(b" ") for line in head.splitlines()])
-    return _WORDS_IN_HEAD * spaces <= len(head)
+    lines = [line.strip() for line in head.splitlines()]
+    first = lines[0]
+    if len(first) < _SHORT_LINE_OCTETS:
+        first = b"".join(lines)
+    return _WORDS_IN_HEAD * first.count(b" ") <= len(first)
 
 
 def content_range(buffer: Buffer, start: int, end: int) -> tuple[int, int]:
@@ -109,25 +116,27 @@ def content_range(buffer: Buffer, start: int, end: int) -> tuple[int, int]:
     """
     tail_at = max(start, end - _TAIL_OCTETS)
     tail = buffer[tail_at:end]
-    if not tail.translate(None, _BASE64_OR_SPACE):
+    if not tail.translate(None, _BASE64_OR_LINE_END):
         return start, end
-    for line in _TEXT_LINE.finditer(tail):
-        if _is_text(line.group()) and _is_complete(tail[: line.start()], is_whole=tail_at == start):
-            return start, tail_at + line.start()
+    for line in _ODD_LINE.finditer(tail):
+        stop = tail_at + line.start()
+        if _is_text(line.group().strip()) and _is_complete(buffer, start, stop):
+            return start, stop
     return start, end
 
 
 def _is_text(line: bytes) -> bool:
-    strange = len(line.translate(None, _BASE64_OR_SPACE))
-    return strange > 4 or (strange > 0 and b" " in line.strip())
+    spaces = line.count(b" ")
+    strange = len(line.translate(None, _BASE64)) - spaces
+    return strange > 4 or spaces > 1 or (strange > 0 and spaces > 0)
 
 
-def _is_complete(before: bytes, is_whole: bool) -> bool:
-    """Whether base64 may end here: after padding, or at the end of a quantum of what can be seen."""
-    text = before.rstrip()
-    if text.endswith(b"=") or before.endswith((b"\n\n", b"\n\r\n")):
+def _is_complete(buffer: Buffer, start: int, stop: int) -> bool:
+    """Whether base64 may end here: after padding, above a blank line, or with a whole quantum."""
+    before = buffer[max(start, stop - 80) : stop]
+    if before.rstrip().endswith(b"=") or before.endswith((b"\n\n", b"\n\r\n")):
         return True
-    return is_whole and len(text.translate(None, _NOT_BASE64)) % 4 == 0
+    return sum(len(window.translate(None, _NOT_BASE64)) for window in windows(buffer, start, stop)) % 4 == 0
 
 
 def _base64_chunks(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:

@@ -1,0 +1,1 @@
+"""Tests of ``mailroom.message``, module by module."""
