@@ -30,7 +30,7 @@ def match(former: list[tuple[Appearance, bytes]], found: list[Appearance]) -> li
         before.add(appearance)
     for appearance in found:
         after.add(appearance)
-    contents = np.array([content for _, content in former], dtype="S8")
+    contents = np.array([[0, content[0]] for _, content in former], dtype=np.uint64)
     return match_appearances(before, contents, after).tolist()
 
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from mailroom.exceptions import ConfigurationError
 from mailroom.model import FolderRow
+from mailroom.policy.uid_sets import Uids, ascending, common, joined, without
 
 __all__ = [
     "FolderPlan",
@@ -28,8 +29,6 @@ __all__ = [
     "plan_folder",
     "search_criteria",
 ]
-
-Uids = npt.NDArray[np.int64]
 
 SMALL_LOSS = 50
 """So many messages may go in one run without a question, whatever share of the account they are."""
@@ -119,24 +118,23 @@ def plan_folder(
     """Compare what the server lists with what the archive holds.
 
     :param listed: every UID the server lists, in any order.
-    :param live: UIDs the archive holds as being there.
-    :param unfetchable: UIDs that were listed but never delivered.
+    :param live: UIDs the archive holds as being there, ascending.
+    :param unfetchable: UIDs that were listed but never delivered, ascending.
     :param wanted: the UIDs the selection lets through; None lets all of them through.
 
     >>> plan = plan_folder(np.array([1, 3, 4]), live=np.array([1, 2]), unfetchable=np.array([], dtype=int))
     >>> plan.fetch.tolist(), plan.gone.tolist()
     ([3, 4], [2])
     """
-    there = np.unique(listed)
-    chosen = there if wanted is None else np.intersect1d(there, wanted)
-    known = np.union1d(live, unfetchable)
-    fetch = np.setdiff1d(chosen, known, assume_unique=True)
-    tried = np.setdiff1d(unfetchable, live)
+    there = ascending(listed)
+    chosen = there if wanted is None else common(there, ascending(wanted))
+    fetch = without(chosen, joined(live, unfetchable))
+    tried = without(unfetchable, live)
     return FolderPlan(
         fetch=fetch if order == "oldest" else fetch[::-1],
-        retry=np.intersect1d(tried, chosen),
-        gone=np.setdiff1d(live, there),
-        given_up=np.setdiff1d(tried, there),
+        retry=common(tried, chosen),
+        gone=without(live, there),
+        given_up=without(tried, there),
     )
 
 
@@ -152,8 +150,10 @@ def find_changed_flags(
     """
     if not len(live) or not len(seen):
         return np.empty(0, dtype=np.intp)
-    _, from_end = np.unique(seen[::-1], return_index=True)
-    last = np.sort(len(seen) - 1 - from_end)
+    order = np.argsort(seen, kind="stable")
+    is_last = np.ones(len(seen), dtype=bool)
+    is_last[:-1] = seen[order][1:] != seen[order][:-1]
+    last = np.sort(order[is_last])
     places = np.minimum(np.searchsorted(live, seen[last]), len(live) - 1)
     is_live = live[places] == seen[last]
     differs = flags[places] != seen_flags[last]

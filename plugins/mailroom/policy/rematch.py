@@ -25,7 +25,8 @@ __all__ = ["Appearance", "Appearances", "match_appearances"]
 KEY_OCTETS = 16
 """Length of a key: 128 bits make two different messages with one key a matter of theory."""
 
-Keys = npt.NDArray[np.bytes_]
+Keys = npt.NDArray[np.uint64]
+"""Keys or digests as pairs of 64 bits; a pair of zeros is no key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,77 +79,52 @@ class Appearances:
     def columns(self) -> Iterator[Keys]:
         """Yield the keys of each level, aligned to the order of adding."""
         for column in self._keys:
-            yield np.frombuffer(bytes(column), dtype=f"S{KEY_OCTETS}")
+            yield np.frombuffer(bytes(column), dtype=np.uint64).reshape(-1, 2)
 
 
-def match_appearances(
-    former: Appearances, contents: npt.NDArray[np.bytes_], found: Appearances
-) -> npt.NDArray[np.int64]:
+def match_appearances(former: Appearances, contents: Keys, found: Appearances) -> npt.NDArray[np.int64]:
     """Return for each found message the place of the former one it is, or -1.
 
     No former message is matched twice. Of several that share a key, all former ones must have
     the same content; they are then matched in their order, as far as they go round.
 
-    :param contents: the content of each former message, as a digest, aligned to ``former``.
+    :param contents: the first 128 bits of the digest of each former message, aligned to ``former``.
     """
     matches = np.full(len(found), -1, dtype=np.int64)
     is_taken = np.zeros(len(former), dtype=bool)
     for former_keys, found_keys in zip(former.columns(), found.columns(), strict=True):
-        open_former = np.flatnonzero(~is_taken & (former_keys != b""))
-        open_found = np.flatnonzero((matches < 0) & (found_keys != b""))
+        open_former = np.flatnonzero(~is_taken & former_keys.any(axis=1))
+        open_found = np.flatnonzero((matches < 0) & found_keys.any(axis=1))
+        if not len(open_former) or not len(open_found):
+            continue
         places, targets = _pair(former_keys[open_former], contents[open_former], found_keys[open_found])
         matches[open_found[targets]] = open_former[places]
         is_taken[open_former[places]] = True
     return matches
 
 
-def _pair(
-    former: Keys, contents: npt.NDArray[np.bytes_], found: Keys
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _pair(former: Keys, contents: Keys, found: Keys) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Return places in ``former`` and in ``found`` that belong together by one level's keys."""
-    former_numbers, found_numbers, count = _numbered(former, found)
-    telling = _with_one_content(former_numbers, contents, count)
-    # The n-th former message with a key goes with the n-th found one.
-    left, left_turn = _turns(former_numbers)
-    right, right_turn = _turns(found_numbers)
-    width = np.int64(len(former) + len(found) + 1)
-    left_rank = former_numbers[left].astype(np.int64) * width + left_turn
-    right_rank = found_numbers[right].astype(np.int64) * width + right_turn
-    _, chosen_left, chosen_right = np.intersect1d(
-        left_rank, right_rank, assume_unique=True, return_indices=True
-    )
-    places, targets = left[chosen_left], right[chosen_right]
-    sure = telling[former_numbers[places]]
-    return places[sure], targets[sure]
+    left = np.argsort(former[:, 0], kind="stable")
+    right = np.argsort(found[:, 0], kind="stable")
+    left_keys, right_keys = former[left, 0], found[right, 0]
+    starts = np.flatnonzero(np.concatenate(([True], left_keys[1:] != left_keys[:-1])))
+    is_sure = _is_one(former[left, 1], starts) & _is_one(contents[left, 0], starts)
+    is_sure &= _is_one(contents[left, 1], starts)
+    # The n-th found message with a key goes with the n-th former one that has it.
+    turn = np.arange(len(right_keys)) - np.searchsorted(right_keys, right_keys)
+    asked = np.searchsorted(left_keys, right_keys) + turn
+    place = np.minimum(asked, len(left_keys) - 1)
+    is_pair = (asked == place) & (left_keys[place] == right_keys) & is_sure[place]
+    is_pair &= former[left[place], 1] == found[right, 1]
+    return left[place[is_pair]], right[is_pair]
 
 
-def _numbered(former: Keys, found: Keys) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], int]:
-    """Return the keys of both sides as numbers of one series, and how many there are."""
-    words, numbers = np.unique(np.concatenate([former, found]), return_inverse=True)
-    flat = numbers.reshape(-1).astype(np.int64)
-    return flat[: len(former)], flat[len(former) :], len(words)
-
-
-def _with_one_content(
-    numbers: npt.NDArray[np.int64], contents: npt.NDArray[np.bytes_], count: int
-) -> npt.NDArray[np.bool_]:
-    """Return for each key number whether all former messages that have it have one content."""
-    _, kinds = np.unique(contents, return_inverse=True)
-    kinds = kinds.reshape(-1).astype(np.int64)
-    lowest = np.full(count, np.iinfo(np.int64).max)
-    highest = np.full(count, -1)
-    np.minimum.at(lowest, numbers, kinds)
-    np.maximum.at(highest, numbers, kinds)
-    same: npt.NDArray[np.bool_] = lowest == highest
-    return same
-
-
-def _turns(numbers: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the places ordered by number, and which turn each has among those of its number."""
-    order = np.argsort(numbers, kind="stable")
-    ordered = numbers[order]
-    starts = np.searchsorted(ordered, ordered, side="left")
-    return order.astype(np.int64), np.arange(len(ordered)) - starts
+def _is_one(values: npt.NDArray[np.uint64], starts: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+    """Return for each value whether all of its group are the same; groups begin at ``starts``."""
+    is_same = np.minimum.reduceat(values, starts) == np.maximum.reduceat(values, starts)
+    found: npt.NDArray[np.bool_] = np.repeat(is_same, np.diff(np.append(starts, len(values))))
+    return found
 
 
 def _key(*parts: str | None) -> bytes:
@@ -156,9 +132,7 @@ def _key(*parts: str | None) -> bytes:
     if any(not part for part in parts):
         return b""
     text = "\0".join(part for part in parts if part)
-    digest = hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=KEY_OCTETS).digest()
-    # NumPy's byte strings end at their trailing zeros; the last octet says nothing, and is never one.
-    return digest[:-1] + b"\1"
+    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=KEY_OCTETS).digest()
 
 
 def _moment(moment: datetime | None) -> str | None:

@@ -20,19 +20,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
-import numpy.typing as npt
 
 from mailroom.archive import Archive, ArchiveWriter
 from mailroom.client.imap import ImapClient
 from mailroom.exceptions import CommandRejected, ConnectionLost, RemoteProtocolError
 from mailroom.model import Change, FetchedMessage, LocationRow, MailProtocol, RunContext
 from mailroom.policy.mirror import normal_flags
+from mailroom.policy.uid_sets import Uids, ascending, is_among
 from mailroom.services.mirror_report import MirrorTally
 from mailroom.services.progress import Progress
 
 __all__ = ["BREAKING_ERRORS", "MailboxDownload", "Suspects", "place_row"]
 
-Uids = npt.NDArray[np.int64]
 Suspects = Counter[tuple[str, int, int]]
 """How often each (folder, UIDVALIDITY, UID) was the next to come when a connection broke."""
 
@@ -76,7 +75,7 @@ class MailboxDownload:
     @property
     def added(self) -> Uids:
         """The UIDs that came, ascending."""
-        return np.unique(np.frombuffer(self._added, dtype=np.int64)) if self._added else _none()
+        return ascending(self._added)
 
     def fetch(self, uids: Uids, *, retry: Uids, order: str = "oldest") -> None:
         """Bring messages into the archive.
@@ -142,7 +141,7 @@ class MailboxDownload:
                 if breaks >= limit and uid in uids:
                     passed_over.append(uid)
                     self._give_up(uid, "the connection breaks when it is asked for")
-        return uids[~np.isin(uids, passed_over)] if passed_over else uids
+        return uids[~is_among(uids, ascending(passed_over))] if passed_over else uids
 
     def _give_up(self, uid: int, reason: str) -> None:
         """Record a message that does not come, unless that is recorded already."""
@@ -200,7 +199,3 @@ def _unfetchable_row(
         uid_validity=uid_validity,
         uid=uid,
     )
-
-
-def _none() -> Uids:
-    return np.empty(0, dtype=np.int64)

@@ -17,12 +17,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
-import numpy.typing as npt
 
 from mailroom.archive import Archive, ArchiveWriter
 from mailroom.client.imap import ImapClient, SelectedFolder
 from mailroom.model import Folder, FolderRow, LocationRow, RunContext
 from mailroom.policy.mirror import FolderPlan, MirrorSelection, plan_folder, search_criteria
+from mailroom.policy.uid_sets import Uids, ascending, common, is_among, joined, without
 from mailroom.services.contents import identities_of
 from mailroom.services.mailbox_download import MailboxDownload, Suspects, place_row
 from mailroom.services.mailbox_flags import record_changed_flags
@@ -32,8 +32,6 @@ from mailroom.services.progress import Progress
 from mailroom.services.renumbering import recognise
 
 __all__ = ["MailboxMirror", "Standing"]
-
-Uids = npt.NDArray[np.int64]
 
 _NONE: Uids = np.empty(0, dtype=np.int64)
 _log = logging.getLogger(__name__)
@@ -107,7 +105,7 @@ class MailboxMirror:
         if len(listed) >= self.selected.exists:
             return listed
         told = [message.uid for message in self.client.fetch_flags("1:*")]
-        listed = np.union1d(listed, np.array(told, dtype=np.int64))
+        listed = joined(listed, ascending(told))
         counted = self.client.folder_status(self.folder.name).get("MESSAGES", 0)
         self.is_windowed = len(listed) < min(counted, self.selected.exists)
         if self.is_windowed:
@@ -132,8 +130,8 @@ class MailboxMirror:
             return uids
         found: list[int] = []
         self.writer.record(self._recognised_rows(former, uids, found))
-        self.recognised = np.unique(np.array(found, dtype=np.int64))
-        rest = uids[~np.isin(uids, self.recognised)]
+        self.recognised = ascending(found)
+        rest = uids[~is_among(uids, self.recognised)]
         if len(rest):
             self.writer.expect(identities_of(self.archive, former()))
         return rest
@@ -162,11 +160,11 @@ class MailboxMirror:
         """List once more and fetch what came meanwhile or was missed; return the listing."""
         listed = self.client.search("ALL")
         if self.is_windowed:
-            listed = np.union1d(listed, before)
+            listed = joined(listed, before)
         plan = self._plan(
             listed,
-            np.union1d(np.union1d(self.holdings.live, self.recognised), download.added),
-            np.union1d(self.holdings.unfetchable, np.array(sorted(download.failed), dtype=np.int64)),
+            joined(self.holdings.live, self.recognised, download.added),
+            joined(self.holdings.unfetchable, ascending(download.failed)),
         )
         late = plan.fetch[plan.fetch <= before.max(initial=0)]
         if len(late):
@@ -197,14 +195,14 @@ class MailboxMirror:
     def _conclude(self, listed: Uids, download: MailboxDownload) -> Standing:
         """Return what stands now, and what is to be recorded as gone."""
         holdings = self.holdings
-        gone = np.setdiff1d(holdings.live, listed)
+        gone = without(holdings.live, listed)
         if holdings.uid_validity == holdings.state.uid_validity == NO_UID_VALIDITY:
-            gone = np.setdiff1d(holdings.state.live, listed)
-        given_up = np.setdiff1d(holdings.unfetchable, listed)
-        there = np.union1d(np.intersect1d(holdings.live, listed), self.recognised)
+            gone = without(holdings.state.live, listed)
+        given_up = without(holdings.unfetchable, listed)
+        there = joined(common(holdings.live, listed), self.recognised, download.added)
         return Standing(
             folder=self.folder.name,
-            live=len(np.union1d(there, download.added)),
+            live=len(there),
             gone=self._gone_rows(gone, given_up) if holdings.has_gone(gone, given_up) else None,
             row=FolderRow(
                 account=self.context.account,

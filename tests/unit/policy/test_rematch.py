@@ -32,7 +32,7 @@ def match(former: list[tuple[Appearance, str]], found: list[Appearance]) -> list
         before.add(appearance)
     for appearance in found:
         after.add(appearance)
-    contents = np.array([content.encode() for _, content in former], dtype="S8")
+    contents = np.array([[len(content), ord(content[0])] for _, content in former], dtype=np.uint64)
     return match_appearances(before, contents, after).tolist()
 
 
