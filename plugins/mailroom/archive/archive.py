@@ -70,7 +70,7 @@ class Archive:
     def raw(self) -> RawStore:
         """The raw objects."""
         if isinstance(self.store, LocalStore):
-            return LocalRawStore(self.store.root)
+            return LocalRawStore(self.store.root, self.store.wrote)
         from mailroom.archive.object_store import ObjectStore
         from mailroom.archive.raw_objects import ObjectRawStore
 
@@ -243,6 +243,24 @@ class Archive:
                 os.makedirs(self.store.absolute(INCOMING), exist_ok=True)
         self.raw.remove_stale()
         return self.store.durability()
+
+    def has_torn_messages(self) -> bool:
+        """Set aside what a power cut tore, in any table; say whether messages wait to be brought back.
+
+        :raises StoreUnavailable: where the disk refuses.
+        """
+        if not isinstance(self.store, LocalStore):
+            return False
+        from mailroom.archive.torn import TABLES_OF_MESSAGES, set_aside_torn, torn_commits
+
+        with translated(self.url):
+            try:
+                names = os.listdir(self.store.absolute("tables"))
+            except FileNotFoundError:
+                return False
+            for name in names:
+                set_aside_torn(self.store.absolute(f"tables/{name}"))
+            return any(torn_commits(self.store.absolute(f"tables/{name}")) for name in TABLES_OF_MESSAGES)
 
     def _before_open(self) -> Callable[[str], None] | None:
         if not isinstance(self.store, LocalStore):

@@ -91,6 +91,9 @@ class Committer:
             if arrival is not None and not intake.wait_for(arrival):
                 return False
         self._durability.sync()
+        if batch.arrivals and not self._is_complete:
+            self._complete()
+            self._is_complete = True
         self._commit_messages(batch, intake)
         placed = [self._placed(row, arrival) for row, arrival in batch.entries]
         if placed:
@@ -137,9 +140,6 @@ class Committer:
             intake.settle([*adopted, *(message for message, _ in fresh.values())])
 
     def _append_messages(self, fresh: Mapping[str, tuple[NewMessage, datetime]]) -> None:
-        if not self._is_complete:
-            self._complete()
-            self._is_complete = True
         rows = [
             MessageRow(digest=m.digest, octets=m.octets, indexed=m.indexed, archived_at=at)
             for m, at in fresh.values()

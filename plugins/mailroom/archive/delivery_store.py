@@ -18,7 +18,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import IO, Any, Protocol
 
-from mailroom.archive.durability import DiskSync, Durability, NoSync, find_syncfs
+from mailroom.archive.durability import DiskSync, Durability, NoSync, Unsynced, find_syncfs
 from mailroom.archive.failures import translated
 from mailroom.archive.store import LocalStore, Root, open_file_system
 from mailroom.exceptions import ConfigurationError, IntegrityError
@@ -71,6 +71,8 @@ class LocalDeliveryStore:
 
     def __init__(self, root: str) -> None:
         self.url = os.path.abspath(root)
+        self._syncfs = find_syncfs()
+        self._unsynced = Unsynced()
 
     def create(
         self,
@@ -98,10 +100,13 @@ class LocalDeliveryStore:
             try:
                 with open(part, "xb") as file:
                     _copy(content, file, digest)
-                return _link(part, final)
+                created = _link(part, final)
             finally:
                 if os.path.exists(part):
                     os.unlink(part)
+            if created and self._syncfs is None:
+                self._unsynced.add(final)
+            return created
 
     def digest_of(self, path: str, size: int) -> str | None:
         """Return the SHA-256 of a file, or None where no file of this size is there."""
@@ -118,7 +123,7 @@ class LocalDeliveryStore:
         """Return a sync of the file system this folder is on."""
         with translated(self.url):
             os.makedirs(self.url, exist_ok=True)
-        return DiskSync(self.url, syncfs=find_syncfs())
+        return DiskSync(self.url, syncfs=self._syncfs, unsynced=self._unsynced)
 
     def _absolute(self, path: str) -> str:
         return f"{self.url}/{_inside(path)}"

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from mailroom.archive.failures import translated
 
-__all__ = ["DiskSync", "Durability", "NoSync", "Sync", "find_syncfs"]
+__all__ = ["DiskSync", "Durability", "NoSync", "Sync", "Unsynced", "find_syncfs"]
 
 Sync = Callable[[int], int]
 """``syncfs``: takes a file descriptor, returns 0 or raises ``OSError``."""
@@ -45,9 +45,6 @@ def find_syncfs() -> Sync | None:
 class Durability(Protocol):
     """What the archive asks of a store before anything is changed on a mail server."""
 
-    def wrote(self, path: str) -> None:
-        """Remember a file that the next sync has to cover."""
-
     def sync(self) -> None:
         """Block until everything written so far survives a power cut."""
 
@@ -58,14 +55,34 @@ class Durability(Protocol):
 class NoSync:
     """The sync of a store that is durable as soon as it answers."""
 
-    def wrote(self, path: str) -> None:
-        """Do nothing: the store answered, so the object is safe."""
-
     def sync(self) -> None:
         """Do nothing."""
 
     def close(self) -> None:
         """Do nothing."""
+
+
+class Unsynced:
+    """The files written below one root since they were last synced; any thread may add."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._files: set[str] = set()
+
+    def add(self, path: str) -> None:
+        """Remember a file that is to be synced."""
+        with self._lock:
+            self._files.add(path)
+
+    def waiting(self) -> set[str]:
+        """Return the files to sync."""
+        with self._lock:
+            return set(self._files)
+
+    def forget(self, files: set[str]) -> None:
+        """Drop files that are synced."""
+        with self._lock:
+            self._files -= files
 
 
 class DiskSync:
@@ -75,22 +92,16 @@ class DiskSync:
     ``syncfs`` only on descriptors that were open when it happened.
 
     :param syncfs: the system's ``syncfs``; None means to fsync file by file.
+    :param unsynced: which files those are, where there is no ``syncfs``.
     :raises StoreUnavailable: where the root cannot be opened.
     """
 
-    def __init__(self, root: str, *, syncfs: Sync | None) -> None:
+    def __init__(self, root: str, *, syncfs: Sync | None, unsynced: Unsynced | None = None) -> None:
         self._root = root
         self._syncfs = syncfs
-        self._lock = threading.Lock()
-        self._files: set[str] = set()
+        self._unsynced = unsynced or Unsynced()
         with translated(root):
             self._descriptor = os.open(root, os.O_RDONLY)
-
-    def wrote(self, path: str) -> None:
-        """Remember a file that the next sync has to cover."""
-        if self._syncfs is None:
-            with self._lock:
-                self._files.add(path)
 
     def sync(self) -> None:
         """Block until everything written below the root is on the disk.
@@ -111,8 +122,7 @@ class DiskSync:
             os.close(descriptor)
 
     def _sync_each(self) -> None:
-        with self._lock:
-            written = set(self._files)
+        written = self._unsynced.waiting()
         logs = [log for log in Path(self._root).glob("tables/*/_delta_log") if log.is_dir()]
         files = written.union(str(entry) for log in logs for entry in log.iterdir())
         folders = {self._root}
@@ -121,8 +131,7 @@ class DiskSync:
                 folders.update(_folders_between(self._root, name))
         for folder in sorted(folders, key=len, reverse=True):
             _fsync(folder)
-        with self._lock:
-            self._files -= written
+        self._unsynced.forget(written)
 
 
 def _folders_between(root: str, name: str) -> list[str]:

@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mailroom.archive.data_files import aligned
 from mailroom.archive.digests import halves
 from mailroom.archive.indexed import Indexed
 from mailroom.archive.known import Known
@@ -81,10 +82,30 @@ class MessageTables:
 
         :raises StoreUnavailable: where the store refuses.
         """
-        mine = self._append_messages(rows)
+        mine = self.append_messages(rows)
         if mine:
             self.append_texts(mine)
             self.append_attachments([row for row in mine if row.indexed.attachments])
+
+    def append_messages(self, rows: Sequence[MessageRow]) -> list[MessageRow]:
+        """Add messages that are not there yet, without what belongs to them; return which were added.
+
+        :raises StoreUnavailable: where the store refuses.
+        """
+        mine = list(rows)
+
+        def plan() -> Append | None:
+            nonlocal mine
+            self.known.update()
+            mine = [row for row in mine if self.known.archived_at(row.digest) is None]
+            if not mine:
+                return None
+            return Append(rows=[_messages_table(mine)], transactions=_next(self.messages))
+
+        self.messages.append(plan)
+        for row in mine:
+            self.known.add(row.digest, row.archived_at)
+        return mine
 
     def append_texts(self, rows: Sequence[MessageRow]) -> None:
         """Add the texts of messages that have none yet."""
@@ -115,21 +136,28 @@ class MessageTables:
             attachments = self._without_row(self.attachments, "message_sha256", at_least=1)
         return texts, attachments
 
-    def _append_messages(self, rows: Sequence[MessageRow]) -> list[MessageRow]:
-        mine = list(rows)
+    def drop_unowned(self) -> int:
+        """Remove texts and attachments of messages that are not there; return how many rows.
 
-        def plan() -> Append | None:
-            nonlocal mine
-            self.known.update()
-            mine = [row for row in mine if self.known.archived_at(row.digest) is None]
-            if not mine:
-                return None
-            return Append(rows=[_messages_table(mine)], transactions=_next(self.messages))
+        A power cut can take a message's row and leave the others, which were committed
+        later; were they kept, the message would get a second text when it comes again.
 
-        self.messages.append(plan)
-        for row in mine:
-            self.known.add(row.digest, row.archived_at)
-        return mine
+        :raises StoreUnavailable: where the store refuses.
+        """
+        count = 0
+        for table, key in ((self.texts, "sha256"), (self.attachments, "message_sha256")):
+            table.refresh()
+            for file in table.files():
+                parts = [piece.table for piece in table.scan(table.spec.schema.names, files=[file])]
+                held = [
+                    part.filter(pa.array([self.archived_at(d) is not None for d in part[key].to_pylist()]))
+                    for part in parts
+                ]
+                gone = file.rows - sum(part.num_rows for part in held)
+                if gone and table.replace([file], [aligned(p, table.spec.schema) for p in held], drops=True):
+                    count += gone
+            table.mark_seen()
+        return count
 
     def _append_once(
         self,

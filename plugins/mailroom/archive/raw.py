@@ -17,7 +17,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import IO, Protocol
 
@@ -94,11 +94,13 @@ class LocalRawStore:
     """Raw objects in a local folder.
 
     :param root: the archive's root folder.
+    :param wrote: told the path of every object that is written.
     :raises StoreUnavailable: from every method, where the disk refuses.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, wrote: Callable[[str], None]) -> None:
         self._root = root
+        self._wrote = wrote
         self._incoming = f"{root}/{INCOMING}"
         self._names = itertools.count()
         self._prefix = uuid.uuid4().hex
@@ -119,6 +121,7 @@ class LocalRawStore:
                 self._write_content(body.content, final)
             elif body.path is not None:
                 self._adopt(body.path, final)
+            self._wrote(final)
 
     def local_path(self, digest: str) -> str:
         """Return the object's path, whether or not it is there."""

@@ -17,7 +17,7 @@ from mailroom.archive.indexed import index_content
 from mailroom.archive.message_tables import MessageRow, MessageTables
 from mailroom.archive.raw import RawStore
 from mailroom.archive.tables import Table
-from mailroom.archive.torn import mark_repaired, torn_commits
+from mailroom.archive.torn import TABLES_OF_MESSAGES, mark_repaired, torn_commits
 from mailroom.exceptions import IntegrityError
 
 __all__ = ["Repair"]
@@ -65,18 +65,20 @@ class Repair:
         :raises StoreUnavailable: where the store refuses.
         """
         with translated(self._url):
-            names = ("messages", "texts", "attachments")
-            torn = [path for name in names for path in torn_commits(f"{root}/tables/{name}")]
+            torn = [path for name in TABLES_OF_MESSAGES for path in torn_commits(f"{root}/tables/{name}")]
         if not torn:
             return 0
         count = self.rebuild()
+        self._tables.drop_unowned()
         self.complete()
         with translated(self._url):
             mark_repaired(torn)
         return count
 
     def rebuild(self) -> int:
-        """Add a row for every raw object that has none and is what its name says; return how many.
+        """Add a row of ``messages`` for every raw object that has none and is what its name says.
+
+        :returns: how many.
 
         :raises StoreUnavailable: where the store refuses.
         """
@@ -85,8 +87,7 @@ class Repair:
         since = self._archived_since(set(lacking))
         count = 0
         for rows in self._parsed(lacking, since):
-            self._tables.append(rows)
-            count += len(rows)
+            count += len(self._tables.append_messages(rows))
         log.warning("Brought back %d messages from raw objects", count)
         return count
 

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from mailroom.archive.durability import DiskSync, Durability, find_syncfs
+from mailroom.archive.durability import DiskSync, Durability, Unsynced, find_syncfs
 from mailroom.archive.failures import translated
 from mailroom.exceptions import ConfigurationError
 
@@ -63,13 +63,18 @@ class Store(Protocol):
 
 
 class LocalStore:
-    """An archive in a folder of this machine."""
+    """An archive in a folder of this machine.
+
+    :ivar syncfs: the system's ``syncfs``, or None, which makes every written file be noted.
+    """
 
     has_credentials = False
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = os.path.abspath(os.fspath(root))
         self.url = self.root
+        self.syncfs = find_syncfs()
+        self._unsynced = Unsynced()
         if re.search("%[0-9A-Fa-f]{2}", self.root):
             raise ConfigurationError(
                 f"The archive root {self.root} has a percent sign before two hex digits, "
@@ -117,6 +122,7 @@ class LocalStore:
         except BaseException:
             self.remove(path)
             raise
+        self.wrote(name)
 
     def remove(self, path: str) -> None:
         """Delete a file; no error where it is gone."""
@@ -125,9 +131,14 @@ class LocalStore:
         except FileNotFoundError:
             return
 
+    def wrote(self, name: str) -> None:
+        """Note a file for the next sync, where one call cannot cover them all."""
+        if self.syncfs is None:
+            self._unsynced.add(name)
+
     def durability(self) -> Durability:
         """Return a sync that stays open for the writer's life."""
-        return DiskSync(self.root, syncfs=find_syncfs())
+        return DiskSync(self.root, syncfs=self.syncfs, unsynced=self._unsynced)
 
 
 def open_store(root: Root, storage_options: Mapping[str, Any] | None = None) -> Store:

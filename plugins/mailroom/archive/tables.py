@@ -154,16 +154,18 @@ class Table:
             where=self.store.url,
         )
 
-    def replace(self, old: Sequence[DataFile], rows: Iterable[pa.Table]) -> bool:
+    def replace(self, old: Sequence[DataFile], rows: Iterable[pa.Table], *, drops: bool = False) -> bool:
         """Write rows of several files as one; False where anyone committed meanwhile, and nothing changed.
+
+        :param drops: whether rows are left out, so that other readers must not take it for upkeep.
 
         The commit is refused unless it directly follows the version in hand, because
         ``deltalake`` takes it for a blind append and would let two of them double rows.
         """
         with translated(self.store.url):
-            file, added = write_file(self.store, self.spec, rows, data_change=False)
+            file, added = write_file(self.store, self.spec, rows, data_change=drops)
             stamp = int(time.time() * 1000)
-            removed = [RemoveAction(f.path, False, stamp, size=f.size, partition_values={}) for f in old]
+            removed = [RemoveAction(f.path, drops, stamp, size=f.size, partition_values={}) for f in old]
             try:
                 self._commit([added, *removed], [], max_retries=0)
             except CommitFailedError:
@@ -272,8 +274,11 @@ class Table:
         self._files = None
 
     def _try_append(self, wanted: Append) -> bool:
-        if self._open() is None:
-            self._create()
+        if self._delta is None:
+            if self._open() is None:
+                self._create()
+            if self.version > 0:
+                return False  # the plan was made before there was a table, and another writer was first
         before = self.version
         with translated(self.store.url):
             file, added = write_file(self.store, self.spec, wanted.rows, data_change=True)

@@ -14,16 +14,18 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
-__all__ = ["LINES", "mark_repaired", "set_aside_torn", "torn_commits"]
+__all__ = ["LINES", "TABLES_OF_MESSAGES", "mark_repaired", "set_aside_torn", "torn_commits"]
 
 log = logging.getLogger(__name__)
 
 LINES = "mailroomLines"
 """Key under which each of our commits says how many lines its log entry has."""
+
+TABLES_OF_MESSAGES = ("messages", "texts", "attachments")
+"""The tables whose rows can be known again from the raw objects."""
 
 WINDOW = 4
 """How many of the last commits of a table are looked at."""
@@ -157,8 +159,3 @@ def _version_of(name: str) -> int:
 
 def _set_aside(path: str) -> None:
     os.rename(path, f"{path}.{time.time_ns()}{SUFFIX}")
-
-
-def entries(folder: str) -> Iterator[str]:
-    """Yield the names of a table's log entries."""
-    yield from (name for name in os.listdir(f"{folder}/_delta_log") if _is_entry(name))

@@ -82,6 +82,12 @@ class ArchiveWriter:
         self._is_over = False
 
     def __enter__(self) -> Self:
+        """Begin; what a power cut tore is repaired first, also in a run that brings nothing new.
+
+        :raises StoreUnavailable: where the store refuses.
+        """
+        if self._archive.has_torn_messages():
+            self._opened()
         return self
 
     def __exit__(
