@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -210,6 +211,17 @@ def test_stop_keeps_what_came_and_the_next_run_goes_on(account: MirrorAccount) -
     stop.clear()
     assert account.mirror().added == 33 - report.added
     account.assert_in_step()
+
+
+def test_two_runs_at_once_record_everything_once(account: MirrorAccount) -> None:
+    """A task that was started twice does no harm: each place is recorded as new once."""
+    account.server.fill(account.user, [Stored(content=make_message(subject=f"{n}")) for n in range(300)])
+    with ThreadPoolExecutor(2) as threads:
+        runs = [threads.submit(account.mirror) for _ in range(2)]
+        assert all(run.result().failures == () for run in runs)
+    account.assert_in_step()
+    assert account.changes() == ["added"] * 303
+    assert account.mirror().added == 0
 
 
 def test_mass_disappearance_stops_and_is_let_through_on_demand(account: MirrorAccount) -> None:

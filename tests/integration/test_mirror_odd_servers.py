@@ -166,6 +166,15 @@ def test_window_is_no_proof_that_mail_is_gone(odd: Odd) -> None:
     assert odd.count("messages") == 6
 
 
+def test_window_over_a_large_folder_is_not_taken_for_a_loss(odd: Odd) -> None:
+    """A server that begins to show a part only does not stop the run."""
+    odd.inbox.mail = mail(*range(1, 121))
+    odd.mirror()
+    odd.inbox.window = 10
+    report = odd.mirror()
+    assert (report.not_listed, report.expunged) == (110, 0)
+
+
 def test_messages_that_search_leaves_out_are_found(odd: Odd) -> None:
     """Where EXISTS counts more than SEARCH lists, the flags of all are asked for instead."""
     odd.inbox.search_misses = {2, 3}

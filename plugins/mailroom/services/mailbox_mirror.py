@@ -44,12 +44,14 @@ class Standing:
     :param live: messages that are on the server and archived; None where the work was broken off.
     :param gone: rows that record what the server has no longer; None where there are none.
     :param row: the state of the folder, to be recorded after ``gone``.
+    :param is_windowed: whether the server listed a part only, so that ``live`` is no count of what is there.
     """
 
     folder: str
     live: int | None = None
     gone: Rows | None = None
     row: FolderRow | None = None
+    is_windowed: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,9 +106,11 @@ class MailboxMirror:
         listed = self.client.search("ALL")
         if len(listed) >= self.selected.exists:
             return listed
+        counted = self.client.folder_status(self.folder.name).get("MESSAGES", 0)
+        if len(listed) >= counted:
+            return listed  # some went away since the mailbox was opened
         told = [message.uid for message in self.client.fetch_flags("1:*")]
         listed = joined(listed, ascending(told))
-        counted = self.client.folder_status(self.folder.name).get("MESSAGES", 0)
         self.is_windowed = len(listed) < min(counted, self.selected.exists)
         if self.is_windowed:
             self._warn(
@@ -203,6 +207,7 @@ class MailboxMirror:
         return Standing(
             folder=self.folder.name,
             live=len(there),
+            is_windowed=self.is_windowed,
             gone=self._gone_rows(gone, given_up) if holdings.has_gone(gone, given_up) else None,
             row=FolderRow(
                 account=self.context.account,

@@ -84,6 +84,7 @@ class MirrorRun:
             self._session()
         self._report_broken()
         self._settle()
+        self._compare_counts()
         return MirrorReport.of(self.context.account, self.tally, interrupted=self.stop.is_set())
 
     def _session(self) -> None:
@@ -220,7 +221,7 @@ class MirrorRun:
         before = sum(self.live.get(name, 0) for name in self.chosen or ())
         after = before - sum(self.live.get(row.folder, 0) for row in self.vanished)
         for standing in self.standings:
-            if standing.live is not None:
+            if standing.live is not None and not standing.is_windowed:
                 after += standing.live - self.live.get(standing.folder, 0)
         check_loss(self.context.account, before, after, self.selection.max_gone)
         for standing in self.standings:
@@ -228,6 +229,23 @@ class MirrorRun:
                 self.writer.record(self._counted(standing.gone()))
                 self.writer.close_folder(standing.row)
         self._close_vanished()
+
+    def _compare_counts(self) -> None:
+        """Report folders of which the archive's rows do not add up to what was just found there."""
+        if self.stop.is_set() or not self.tally.steps:
+            return
+        self.writer.flush()
+        live = self.archive.live_counts(self.context.account)
+        for standing in self.standings:
+            held = live.get(standing.folder, 0)
+            if standing.live is not None and held != standing.live:
+                text = (
+                    f"Folder {standing.folder!r} of {self.context.account}: the archive shows {held} "
+                    f"messages and the server {standing.live}; unless another run works on the account, "
+                    "run once more, and it is compared in full."
+                )
+                self.tally.warnings.append(text)
+                _log.warning("%s", text)
 
     def _close_vanished(self) -> None:
         """Record that folders are gone, and every message that was in them."""
