@@ -51,12 +51,10 @@ class Mailbox:
 
     def present(self) -> set[str]:
         place = self._dovecot.home / "users" / self._user / "mail" / "INBOX"
-        found = []
-        for path in place.glob("[cn]*/*"):
-            # The server may still be carrying out what the killed command had asked for.
+        while True:
+            # The server may still be carrying out what the killed command had asked for: look again.
             with contextlib.suppress(FileNotFoundError):
-                found.append(path.read_bytes())
-        return digests_of(found)
+                return digests_of([path.read_bytes() for path in place.glob("[cn]*/*")])
 
     def _fill(self, number: int, messages: list[bytes], days: int) -> None:
         date = NOW - timedelta(days=days)
