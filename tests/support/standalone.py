@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ def reap():
         pass
 
 for number in (signal.SIGTERM, signal.SIGKILL):
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 5
     for pid in ours():
         try:
             os.kill(pid, number)
@@ -188,6 +188,13 @@ class Standalone:
             time.sleep(0.5)
         return found
 
+    def wait_until(self, is_so: Callable[[], object]) -> None:
+        """Wait until something is so."""
+        deadline = time.monotonic() + RUN_SECONDS
+        while not is_so():
+            assert time.monotonic() < deadline, f"never so; the log ends with:\n{self.log[-3000:]}"
+            time.sleep(0.2)
+
     def _environment(self, passwords: Path) -> dict[str, str]:
         bundle = "airflow.dag_processing.bundles.local.LocalDagBundle"
         listed = [
@@ -257,6 +264,11 @@ class Run:
         """Return what a task returned."""
         path = f"{self._path}/taskInstances/{task_id}/xcomEntries/return_value"
         return self._airflow.get(path, deserialize=True)["value"]
+
+    def mark(self, task_id: str, state: str) -> None:
+        """Set a task's state, as a person does on its page; a running one is ended."""
+        path = f"{self._path}/taskInstances/{task_id}"
+        self._airflow.call("PATCH", path, json={"new_state": state})
 
     def log(self, task_id: str) -> str:
         """Return the log of a task's first try."""

@@ -19,6 +19,21 @@ use_throwaway_home()
 
 PDF = b"%PDF-1.4 an invoice\n" * 50
 
+WAITS = """
+from airflow.sdk import dag, task
+from mailroom.operators.assets import mailbox_asset
+
+@dag(schedule=[mailbox_asset("watched_imap")], catchup=False)
+def waits_for_mail():
+    @task
+    def look():
+        return "seen"
+    look()
+
+waits_for_mail()
+"""
+"""A DAG that runs after an account brought something new."""
+
 Connect = Callable[..., dict[str, Any]]
 """Makes the values of a connection to the test's own account."""
 
@@ -33,7 +48,7 @@ def airflow_database() -> None:
 
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
-    """A running Airflow, with one DAG more: mail_ingest on a schedule, made as its own text says."""
+    """A running Airflow with two DAGs more: mail_ingest on a schedule, as its own text says, and WAITS."""
     from tests.support.airflow_home import REPOSITORY
 
     folder = tmp_path_factory.mktemp("scheduled")
@@ -46,6 +61,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
         assert old in text
         text = text.replace(old, new, 1)
     (folder / "mail_ingest_scheduled.py").write_text(text)
+    (folder / "waits_for_mail.py").write_text(WAITS)
     with Standalone(bundles={"scheduled": folder}) as running:
         yield running
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mailroom.archive import Archive
 from tests.support.dag_runs import DagRunResult, run_dag
 from tests.support.s3 import S3Server
 from tests.system.conftest import PDF, Connect, Server, raw_messages
@@ -206,6 +207,15 @@ def test_connection_names_the_archive(
     assert result.state == "success"
     assert raw_messages(own) == set(mail["INBOX"])
     assert delivered(tmp_path / "in") == [PDF]
+
+
+def test_archive_knows_who_it_was(mail: Mail, archive_root: Path) -> None:
+    """DAG, task and try stand beside every run, so that a change can be traced back."""
+    done("mail_pop3_fetch", archive_root)
+    (row,) = Archive(archive_root).read_table("runs").to_pylist()
+    assert (row["what"], row["account"]) == ("fetch", "pop3_default")
+    assert row["who"] == "DAG mail_pop3_fetch, task fetch, try 1"
+    assert row["run_id"].startswith("mail_pop3_fetch/manual__")
 
 
 def test_change_is_announced_once(mail: Mail, archive_root: Path) -> None:

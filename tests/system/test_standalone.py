@@ -10,7 +10,11 @@ from typing import Any
 
 import pytest
 
+from mailroom.archive import Archive
 from tests.support.chromium import Chromium
+from tests.support.dovecot import Dovecot
+from tests.support.mail import make_message
+from tests.support.proxy import Proxy
 from tests.support.standalone import Run, Standalone
 from tests.system.conftest import PDF, Connect, Server, raw_messages
 
@@ -113,6 +117,57 @@ def test_change_becomes_an_asset_event(
     events = [e for e in airflow.get("/api/v2/assets/events")["asset_events"] if e["uri"] == uri]
     assert [event["extra"]["added"] for event in events] == [4]
     assert "secret" not in json.dumps(events)
+
+
+def test_dag_that_waits_for_an_account_runs_after_a_change(
+    airflow: Standalone, account: Connect, mail: Mail, archive_root: Path
+) -> None:
+    """``schedule=[mailbox_asset(...)]`` is all another DAG needs."""
+    airflow.wait_for_dags("waits_for_mail")
+    airflow.connect("watched_imap", **account("imap"))
+    done(airflow, "mail_imap_mirror", {"connection": "watched_imap", "archive": str(archive_root)})
+    (found,) = airflow.wait_for_runs("waits_for_mail")
+    assert found.wait() == "success"
+
+
+def test_killed_task_keeps_what_it_has_and_the_next_run_goes_on(
+    airflow: Standalone, dovecot: Dovecot, user: str, account: Connect, archive_root: Path
+) -> None:
+    """Marked as failed in the middle, a mirror stops by itself, and nothing is lost or held twice."""
+    folders = 60
+    for number in range(folders):
+        dovecot.append(user, make_message(subject=f"Message {number}"), f"Folder {number:02}")
+    conn_id = f"slow_{uuid.uuid4().hex[:8]}"
+    form = {"connection": conn_id, "archive": str(archive_root)}
+    with Proxy(dovecot.host, dovecot.imap_port, round_trip=0.5) as slow:
+        plain = {"security": "plain"}
+        airflow.connect(conn_id, **account("imap", port=slow.port, host=slow.host, extra=plain))
+        run = airflow.trigger("mail_imap_mirror", form)
+        airflow.wait_until(lambda: raw_messages(archive_root))
+        run.mark("mirror", "failed")
+        assert run.wait() == "failed"
+        airflow.wait_until(lambda: len(outcomes(archive_root)) == 1)
+    assert outcomes(archive_root) == ["interrupted"]
+    assert 0 < len(raw_messages(archive_root)) < folders
+    airflow.call("PATCH", f"/api/v2/connections/{conn_id}", json=port_only(conn_id, dovecot.imap_port))
+    done(airflow, "mail_imap_mirror", form)
+    live = Archive(archive_root).read_table("locations")
+    assert live.num_rows == len(raw_messages(archive_root)) == folders
+    assert outcomes(archive_root) == ["interrupted", "succeeded"]
+
+
+def outcomes(root: Path) -> list[str]:
+    """Return how the runs ended that an archive knows of."""
+    archive = Archive(root)
+    if not archive.exists():
+        return []
+    runs = archive.read_table("runs", columns=["started", "outcome"]).sort_by("started")
+    return list(runs["outcome"].to_pylist())
+
+
+def port_only(conn_id: str, port: int) -> dict[str, Any]:
+    """Return what changes the port of a connection and nothing else."""
+    return {"connection_id": conn_id, "conn_type": "imap", "port": port}
 
 
 def test_wrong_form_is_refused_before_it_runs(airflow: Standalone) -> None:
@@ -237,11 +292,10 @@ def test_form_of_ingest_is_filled_and_triggered_in_a_browser(
     assert "marks mail as read" in dialog
     choose(browser, "copy_on_server", "No: leave none")
     fill(browser, "connection", conn_ids["imap"])
-    unfold(browser, "The archive")
-    fill(browser, "archive", str(archive_root))
-    browser.run("document.querySelector('[name=element_days]').scrollIntoView({block: 'center'})")
     browser.screenshot(tmp_path / "form.png")
     assert (tmp_path / "form.png").stat().st_size > 10_000
+    unfold(browser, "The archive")
+    fill(browser, "archive", str(archive_root))
     browser.click(
         "[...document.querySelectorAll('[role=dialog] button')].find(b => b.innerText == 'Trigger')"
     )
