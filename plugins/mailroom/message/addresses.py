@@ -168,7 +168,7 @@ class _Mailbox:
             self.raw.append(":")
 
     def finished(self, hint: str | None) -> Iterator[Address]:
-        phrase = "".join(self.phrase_before).strip() or "".join(self.phrase).strip()
+        phrase = "".join(self.phrase_before).strip(" <>") or "".join(self.phrase).strip(" <>")
         comment = " ".join(self.comments).strip()
         if self.angle is not None:
             address = decode_words(self.angle, hint).strip()

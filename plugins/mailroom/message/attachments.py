@@ -116,7 +116,7 @@ def _disposition(part: Part) -> tuple[str, Disposition, dict[str, str]]:
     if said == "inline":
         return said, "inline", parameters
     if said:
-        return "attachment", "attachment", parameters
+        return said, "attachment", parameters
     is_related = part.container == "multipart/related" and "content-id" in part.header
     return "", "inline" if is_related and part.media_type not in BODY_TYPES else None, parameters
 

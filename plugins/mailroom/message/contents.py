@@ -99,22 +99,24 @@ def _read_in_chunks(part: Part, defects: Defects, *, with_text: bool, hint: str 
     size = 0
     normal = _NormalText(part, hint) if is_textual(part) and not part.children else None
     kept: list[str] = []
-    room = MAX_TEXT_CHARACTERS if with_text else 0
+    characters = 0
     for chunk in part.chunks():
         checksum.update(chunk)
         size += len(chunk)
         if normal is None:
             continue
         for text in normal.feed(chunk):
-            if room > 0:
-                kept.append(text[:room])
-                room -= len(text)
+            if with_text and characters < MAX_TEXT_CHARACTERS:
+                kept.append(text)
+            characters += len(text)
     if normal is None:
         return Content(size, checksum.hexdigest(), checksum.digest())
-    kept.extend(text[: max(room, 0)] for text in normal.finish())
-    if with_text and room < 0:
+    for text in normal.finish():
+        kept.append(text)
+        characters += len(text)
+    if with_text and characters > MAX_TEXT_CHARACTERS:
         defects.add(Defect.TEXT_TOO_LONG)
-    return Content(size, checksum.hexdigest(), normal.digest(), "".join(kept))
+    return Content(size, checksum.hexdigest(), normal.digest(), "".join(kept)[:MAX_TEXT_CHARACTERS])
 
 
 class _NormalText:

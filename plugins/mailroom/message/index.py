@@ -168,7 +168,9 @@ class _Reader:
 
     def read(self, root: Part, leaves: list[Part]) -> None:
         files = [describe(leaf, self.hint) for leaf in leaves]
-        is_body = {id(leaf): file.is_body for leaf, file in zip(leaves, files, strict=True)}
+        is_body = {
+            id(leaf): file.is_body and not leaf.is_blank for leaf, file in zip(leaves, files, strict=True)
+        }
         shown = {id(part) for part in body_parts(root, is_body)}
         texts: list[str] = []
         for leaf, file in zip(leaves, files, strict=True):

@@ -39,6 +39,7 @@ _MESSAGE_TYPES = frozenset(("message/rfc822", "message/global", "message/news"))
 _SIGNED_TYPES = frozenset(("application/pkcs7-mime", "application/x-pkcs7-mime"))
 _TYPE = re.compile(r"[\w!#$&^+.-]+/[\w!#$&^+.-]+")
 _BARE_TYPES = {"text": "text/plain", "plain": "text/plain", "html": "text/html", "message": "message/rfc822"}
+_BLANK_OCTETS = 256
 _LINE_ENDS = b"\r\n"
 _LINE_OCTETS = 80
 _LINE_REST = re.compile(rb"(--)?[ \t]*+(?:\r?\n|\r|\Z)")
@@ -81,6 +82,11 @@ class Part:
     def is_signed(self) -> bool:
         """Whether it is an S/MIME signature around what was signed."""
         return bool(self.children) and self.media_type in _SIGNED_TYPES
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether there is nothing in it but a little white space."""
+        return self.end - self.start < _BLANK_OCTETS and not self.buffer[self.start : self.end].strip()
 
     def chunks(self) -> Iterator[bytes]:
         """Yield its decoded content in bounded chunks."""

@@ -1,0 +1,73 @@
+"""Content taken out of S/MIME signatures."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailroom.message.signed import signed_content
+
+SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")
+ENVELOPED_DATA = bytes.fromhex("06092a864886f70d010703")
+DATA = bytes.fromhex("06092a864886f70d010701")
+CONTENT = b"Content-Type: text/plain\r\n\r\nsigned words\r\n"
+
+
+def der(tag: int, *values: bytes) -> bytes:
+    body = b"".join(values)
+    if len(body) < 0x80:
+        return bytes([tag, len(body)]) + body
+    length = len(body).to_bytes(4, "big").lstrip(b"\0")
+    return bytes([tag, 0x80 | len(length)]) + length + body
+
+
+def ber(tag: int, *values: bytes) -> bytes:
+    return bytes([tag, 0x80]) + b"".join(values) + b"\0\0"
+
+
+def signature(content: bytes, *, kind: bytes = SIGNED_DATA) -> bytes:
+    algorithms = der(0x31, der(0x30, bytes.fromhex("0609608648016503040201")))
+    signed = der(0x30, b"\x02\x01\x01", algorithms, der(0x30, DATA, content), der(0x31))
+    return der(0x30, kind, der(0xA0, signed))
+
+
+def test_content_of_definite_length() -> None:
+    """DER, as Outlook writes it, short and long."""
+    assert signed_content(signature(der(0xA0, der(0x04, CONTENT)))) == CONTENT
+    assert signed_content(signature(der(0xA0, der(0x04, CONTENT * 5000)))) == CONTENT * 5000
+
+
+def test_content_in_pieces_of_indefinite_length() -> None:
+    """BER, as OpenSSL streams it: an octet string made of many."""
+    pieces = [der(0x04, CONTENT[at : at + 10]) for at in range(0, len(CONTENT), 10)]
+    body = ber(0x30, DATA, ber(0xA0, ber(0x24, *pieces)))
+    algorithms = ber(0x31, ber(0x30, bytes.fromhex("0609608648016503040201")))
+    signed = ber(0x30, b"\x02\x01\x01", algorithms, body, der(0x31))
+    assert signed_content(ber(0x30, SIGNED_DATA, ber(0xA0, signed))) == CONTENT
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"no ASN.1 at all",
+        signature(b""),
+        signature(der(0xA0)),
+        signature(der(0xA0, der(0x02, b"\x01"))),
+        signature(der(0xA0, der(0x04, CONTENT)), kind=ENVELOPED_DATA),
+        b"\x04\x02" + SIGNED_DATA,
+        der(0x30, SIGNED_DATA),
+        der(0x30, SIGNED_DATA, der(0xA0, b"\x30\x89" + b"\xff" * 9)),
+    ],
+    ids=["empty", "text", "no content", "empty content", "integer", "encrypted", "odd", "cut", "length"],
+)
+def test_what_holds_no_content_gives_none(data: bytes) -> None:
+    """Detached and encrypted ones, and what is no signature, give nothing and raise nothing."""
+    assert signed_content(data) is None
+
+
+def test_any_cut_is_survived() -> None:
+    """A signature that was cut gives nothing, or the part of the content that is there."""
+    whole = signature(der(0xA0, der(0x04, CONTENT)))
+    for end in range(len(whole)):
+        found = signed_content(whole[:end])
+        assert found is None or CONTENT.startswith(found)
