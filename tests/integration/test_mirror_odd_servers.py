@@ -198,6 +198,20 @@ def test_mail_that_comes_and_goes_meanwhile_is_no_failure(odd: Odd) -> None:
     assert odd.mirror().added == 0
 
 
+def test_message_listed_only_at_second_sight_is_archived_and_told(odd: Odd) -> None:
+    """A server that shows older mail late must not lose it, and the report says what happened."""
+
+    def reveal(mailbox: Mailbox, search: int) -> None:
+        if search == 2:
+            mailbox.mail |= mail(2)
+
+    del odd.inbox.mail[2]
+    odd.inbox.arrivals = reveal
+    report = odd.mirror()
+    assert report.added == 5
+    assert "only at second sight" in report.warnings[0]
+
+
 def test_message_that_vanishes_while_it_is_fetched_is_counted(odd: Odd) -> None:
     """It is neither unfetchable nor archived."""
     odd.inbox.withheld = {3}
