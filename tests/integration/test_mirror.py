@@ -15,6 +15,7 @@ from tests.integration.mirrors import MirrorAccount, shown_by_server
 from tests.support.dovecot import Dovecot
 from tests.support.mail import AWKWARD, make_message, message_of_size
 from tests.support.maildir import Stored
+from tests.support.s3 import S3Server
 
 
 @pytest.fixture
@@ -222,6 +223,23 @@ def test_two_runs_at_once_record_everything_once(account: MirrorAccount) -> None
     account.assert_in_step()
     assert account.changes() == ["added"] * 303
     assert account.mirror().added == 0
+
+
+def test_archive_in_a_bucket_is_in_step_too(account: MirrorAccount, s3: S3Server) -> None:
+    """The same mirror writes to an object store."""
+    from upath import UPath
+
+    account.root = UPath(f"s3://{s3.new_bucket()}/mail", **s3.storage_options)
+    assert account.mirror().added == 3
+    with account.server.mailbox(account.user) as client:
+        client.select_folder("INBOX")
+        client.add_flags([1], [b"\\Answered"])
+        client.delete_messages([2])
+        client.expunge()
+    report = account.mirror()
+    assert (report.flags, report.expunged) == (1, 1)
+    account.assert_in_step()
+    assert account.mirror().unchanged == 2
 
 
 def test_mass_disappearance_stops_and_is_let_through_on_demand(account: MirrorAccount) -> None:
