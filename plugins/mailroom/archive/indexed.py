@@ -1,6 +1,6 @@
 """What the tables keep of one parsed message, in a form that is cheap to send between processes.
 
-Belongs here: calling the parser, and bounding what comes back. Does not belong here:
+Belongs here: calling the parser, and the shape of what comes back. Does not belong here:
 parsing (``message``), threads and processes (``indexing``). Imports nothing heavy,
 because the indexing process starts with it.
 """
@@ -12,10 +12,7 @@ import os
 from datetime import datetime
 from typing import NamedTuple
 
-__all__ = ["MAPPED_OCTETS", "MAX_TEXT_CHARACTERS", "Indexed", "index_content", "index_file", "not_indexed"]
-
-MAX_TEXT_CHARACTERS = 1024 * 1024
-"""How much of a message's text the tables keep, in characters; the raw object keeps all."""
+__all__ = ["MAPPED_OCTETS", "Indexed", "index_content", "index_file", "not_indexed"]
 
 MAPPED_OCTETS = 1024 * 1024
 """Messages above this size are mapped rather than read. Octets."""
@@ -48,9 +45,6 @@ def index_content(content: bytes | mmap.mmap) -> Indexed:
         found = index_message(content)
     except Exception as error:  # noqa: BLE001 (no bug of the parser may keep a message out of the archive)
         return not_indexed(f"{type(error).__name__} in the parser")
-    text, defects = found.text, found.defects
-    if len(text) > MAX_TEXT_CHARACTERS:
-        text, defects = text[:MAX_TEXT_CHARACTERS], (*defects, "text cut")
     return Indexed(
         identity=found.identity,
         message_id=found.message_id,
@@ -63,8 +57,8 @@ def index_content(content: bytes | mmap.mmap) -> Indexed:
         subject=found.subject,
         in_reply_to=found.in_reply_to,
         references=tuple(found.references),
-        defects=tuple(defects),
-        text=text.encode("utf-8", "replace"),
+        defects=tuple(found.defects),
+        text=found.text.encode("utf-8", "replace"),
         attachments=tuple(
             (a.part, a.filename, a.content_type, a.disposition, a.size, a.sha256) for a in found.attachments
         ),

@@ -56,13 +56,15 @@ class LocationLog:
     def __init__(self, table: Table, planned_on: Mapping[str, int]) -> None:
         self.table = table
         self._planned_on = planned_on
+        self._planned: dict[str, int] = {}
         self._mine: dict[str, int] = {}
+        self._shared: set[str] = set()
 
     def begin(self, account: str, folder: str) -> None:
         """Note that rows of a folder are coming, planned on the state as it was read last."""
         name = transaction_name(account, folder)
-        if name not in self._mine and name in self._planned_on:
-            self._mine[name] = self._planned_on[name]
+        if name not in self._planned and name in self._planned_on:
+            self._planned[name] = self._planned_on[name]
 
     def append(self, placed: Sequence[Placed]) -> None:
         """Commit rows; what another writer has said already is left out.
@@ -89,12 +91,18 @@ class LocationLog:
             self._mine[transaction_name(*where)] += bool(places)
 
     def _catch_up(self, account: str, folder: str, places: list[Placed]) -> None:
-        """Drop what others have said since the state was read, and go on from their number."""
+        """Drop what others have said since the state was read, and go on from their number.
+
+        Once another writer was seen in a folder, every later batch is looked at too: it was
+        planned on the state as it was read, not on what was committed since.
+        """
         name = transaction_name(account, folder)
         now = self.table.transaction_version(name)
-        before = self._mine.get(name, now)
-        if now != before:
-            said = _said_since(self.table, account, folder, before)
+        planned = self._planned.setdefault(name, now)
+        if now != self._mine.get(name, planned):
+            self._shared.add(name)
+        if name in self._shared:
+            said = _said_since(self.table, account, folder, planned)
             places[:] = [place for place in places if not _is_said(place, said)]
         self._mine[name] = now
 

@@ -18,7 +18,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import IO, Protocol
 
 from mailroom.archive.failures import translated
@@ -191,9 +191,10 @@ class LocalRawStore:
         removed = 0
         with translated(self._root):
             for entry in _listing(self._incoming):
-                if entry.stat().st_mtime < time.time() - STALE_SECONDS:
-                    os.unlink(entry.path)
-                    removed += 1
+                with suppress(FileNotFoundError):  # a living run has stored it in this moment
+                    if entry.stat().st_mtime < time.time() - STALE_SECONDS:
+                        os.unlink(entry.path)
+                        removed += 1
         return removed
 
     def close(self) -> None:

@@ -51,7 +51,7 @@ class Repair:
         texts, attachments = self._tables.lacking()
         lacking = sorted(texts | attachments)
         if lacking:
-            log.warning("Completing the texts and attachments of %d messages after a kill", len(lacking))
+            log.info("Completing texts and attachments of %d messages for another run", len(lacking))
         for rows in self._parsed(lacking):
             self._tables.append_texts([row for row in rows if row.digest in texts])
             self._tables.append_attachments(

@@ -81,7 +81,7 @@ _TEXTS_TABLE = _spec(
     "The readable text of each message, apart from metadata so that access can be given separately.",
     [
         ("sha256", pa.string(), "the message"),
-        ("text", pa.string(), "readable text; cut where very long (then 'text cut' is among the defects)"),
+        ("text", pa.string(), "readable text; of a very long one the beginning, which a defect says"),
     ],
     unique=("sha256", "text"),
 )

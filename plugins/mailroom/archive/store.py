@@ -204,7 +204,10 @@ def _open_url(scheme: str, rest: str, options: dict[str, Any]) -> Any:
         import fsspec
 
         with translated(f"{scheme}://{bucket}"):
-            return fsspec.filesystem(scheme, **options)
+            filesystem = fsspec.filesystem(scheme, **options)
+            if hasattr(filesystem, "connect"):
+                filesystem.connect()  # asks nothing of the network, but reads the options
+            return filesystem
     except TypeError as error:
         raise ConfigurationError(
             f"The file system for {scheme}:// does not take one of these storage options: "

@@ -80,6 +80,7 @@ class Table:
         self._opened_at = 0.0
         self._files: list[DataFile] | None = None
         self._seen: set[str] = set()
+        self._is_pinned = False
         self.tidied = 0
         self.appended = 0
 
@@ -120,7 +121,9 @@ class Table:
         """Return the data files of the version in hand, oldest first."""
         if self._files is None:
             delta = self._open()
-            self._files = [] if delta is None else _data_files(delta, self.spec.bounds, self.store.url)
+            if delta is None:
+                return []
+            self._files = _data_files(delta, self.spec.bounds, self.store.url)
         return self._files
 
     def row_count(self) -> int:
@@ -143,7 +146,12 @@ class Table:
         :raises StoreUnavailable: where the store refuses, or others are always faster.
         """
         for attempt in range(MAX_ATTEMPTS):
-            wanted = plan()
+            self._open()
+            self._is_pinned = True  # a table that appears while planning would not be the one planned on
+            try:
+                wanted = plan()
+            finally:
+                self._is_pinned = False
             if wanted is None or self._try_append(wanted):
                 return
             time.sleep(random.uniform(0, 0.01 * min(attempt, 20)))
@@ -237,7 +245,7 @@ class Table:
         )
 
     def _open(self) -> DeltaTable | None:
-        if self._delta is None:
+        if self._delta is None and not self._is_pinned:
             if self._before_open is not None:
                 before, self._before_open = self._before_open, None
                 before(self.name)
@@ -253,32 +261,28 @@ class Table:
             self.tidied = max(self.tidied, self._delta.version())
         return self._delta
 
-    def _create(self) -> None:
-        uri, options = self.store.table_uri(self.name), self.store.delta_options()
+    def _create(self) -> bool:
+        """Create the table; False where another writer was first."""
         try:
             self._delta = DeltaTable.create(
-                uri,
+                self.store.table_uri(self.name),
                 schema=self.spec.schema,
                 name=self.name,
                 description=self.spec.description,
                 configuration=CONFIGURATION,
-                storage_options=options,
+                storage_options=self.store.delta_options(),
             )
         except (DeltaError, OSError) as error:
-            # Another writer may have created it in this moment.
-            try:
-                self._delta = DeltaTable(uri, storage_options=options)
-            except (DeltaError, OSError):
+            if self._open() is None:
                 raise translate(error, self.store.url) from error
+            return False
         self._opened_at = time.monotonic()
         self._files = None
+        return True
 
     def _try_append(self, wanted: Append) -> bool:
-        if self._delta is None:
-            if self._open() is None:
-                self._create()
-            if self.version > 0:
-                return False  # the plan was made before there was a table, and another writer was first
+        if self._delta is None and not self._create():
+            return False
         before = self.version
         with translated(self.store.url):
             file, added = write_file(self.store, self.spec, wanted.rows, data_change=True)
