@@ -10,6 +10,7 @@ inside an encoded word. Does not belong here: whether an address exists.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -65,7 +66,7 @@ def parse_addresses(value: str, hint: str | None = None) -> tuple[Address, ...]:
     simple = _parse_simply(value)
     if simple is not None:
         return simple
-    return tuple(_mailboxes(value[:MAX_VALUE_CHARACTERS], hint))[:MAX_ADDRESSES]
+    return tuple(itertools.islice(_mailboxes(value[:MAX_VALUE_CHARACTERS], hint), MAX_ADDRESSES))
 
 
 def parse_sender(value: str, hint: str | None = None) -> tuple[Address, ...]:

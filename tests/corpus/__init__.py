@@ -1,0 +1,1 @@
+"""Tests on messages of others, which lie where ``MAILROOM_CORPUS`` points and nowhere here."""
