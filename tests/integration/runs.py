@@ -59,6 +59,11 @@ class Account:
     def __post_init__(self) -> None:
         self.archive = Archive(self.root)
 
+    def at(self, archive: Archive) -> Account:
+        """Use this archive instead of the folder ``root``."""
+        self.archive = archive
+        return self
+
     def now(self) -> datetime:
         """Return the time, one millisecond later at each look, so that rows have an order."""
         self.clock += timedelta(milliseconds=1)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mailroom.client.pop3 import MaildropListing, Pop3Client
-from mailroom.model import MailProtocol
+from mailroom.client.pop3 import MaildropListing, Pop3Client, Retrieved
+from mailroom.model import MailProtocol, SpoolFactory
 from mailroom.policy.fetch import FetchMode
 from tests.integration.runs import DELETE, Account, days, digest, raw_digests
 from tests.support.dovecot import Dovecot, find_dovecot
@@ -193,21 +193,20 @@ def test_stop_before_the_first_batch_changes_nothing(filled: Account) -> None:
     assert (report.interrupted, report.deleted, listed(filled)) == (True, 0, 7)
 
 
-def test_stop_within_a_run_keeps_what_is_done_and_goes_on_next_time(
-    filled: Account, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The batch in hand is archived and deleted; the next run takes the rest."""
-    monkeypatch.setattr("mailroom.services.maildrop_session.BATCH_MESSAGES", 2)
+def test_stop_within_a_run_keeps_what_is_done_and_goes_on_next_time(filled: Account) -> None:
+    """What has arrived is archived and deleted; the next run takes the rest."""
     stop = threading.Event()
 
     class Interrupted(Pop3Client):
-        def delete(self, numbers: Sequence[int]) -> dict[int, str | None]:
-            stop.set()
-            return super().delete(numbers)
+        def retrieve(self, numbers: Sequence[int], spool: SpoolFactory) -> Iterator[Retrieved]:
+            for place, retrieved in enumerate(super().retrieve(numbers, spool)):
+                if place == 2:
+                    stop.set()
+                yield retrieved
 
     report = filled.fetch(DELETE, stop=stop, connect=lambda: Interrupted.connect(filled.endpoint))
-    assert (report.interrupted, report.added, report.deleted, listed(filled)) == (True, 2, 2, 5)
-    assert filled.fetch(DELETE).deleted == 5
+    assert (report.interrupted, report.added, report.deleted, listed(filled)) == (True, 3, 3, 4)
+    assert filled.fetch(DELETE).deleted == 4
     assert raw_digests(filled.root) == {digest(content) for content in MAIL}
 
 

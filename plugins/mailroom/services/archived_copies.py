@@ -26,10 +26,14 @@ MAX_HEADER_OCTETS = 4 * 1024 * 1024
 HEADER_END = b"\r\n\r\n"
 
 
-def read_copies(archive: Archive, digests: Collection[str]) -> dict[str, ArchivedCopy]:
+def read_copies(
+    archive: Archive, digests: Collection[str], *, with_headers: bool = True
+) -> dict[str, ArchivedCopy]:
     """Read the raw objects of these SHA-256 digests back and say whether they are whole.
 
     One that is missing or is not what its name says is not intact; nothing is raised for it.
+
+    :param with_headers: whether to take the header fields too, for a comparison with the server.
 
     :raises StoreUnavailable: if the store cannot be read.
     """
@@ -37,14 +41,17 @@ def read_copies(archive: Archive, digests: Collection[str]) -> dict[str, Archive
     if not wanted:
         return {}
     with ThreadPoolExecutor(min(READERS, len(wanted)), thread_name_prefix="read-back") as readers:
-        return dict(zip(wanted, readers.map(lambda digest: _read_copy(archive, digest), wanted), strict=True))
+        copies = readers.map(lambda digest: _read_copy(archive, digest, with_headers), wanted)
+        return dict(zip(wanted, copies, strict=True))
 
 
-def _read_copy(archive: Archive, digest: str) -> ArchivedCopy:
+def _read_copy(archive: Archive, digest: str, with_header: bool) -> ArchivedCopy:
     try:
         with archive.raw.mapped(digest) as content:
             if hashlib.sha256(content).hexdigest() != digest:
                 return ArchivedCopy(is_intact=False)
+            if not with_header:
+                return ArchivedCopy(is_intact=True)
             end = content.find(HEADER_END, 0, MAX_HEADER_OCTETS)
             header = bytes(content[: end + len(HEADER_END) if end >= 0 else MAX_HEADER_OCTETS])
     except IntegrityError:

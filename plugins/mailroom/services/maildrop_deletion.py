@@ -21,7 +21,7 @@ from mailroom.exceptions import CommandRejected, ConnectionLost
 from mailroom.message import fingerprint_of_header
 from mailroom.model import Body, LocationRow
 from mailroom.policy.deletion import Candidate, DeletionPlan, plan_deletions
-from mailroom.policy.proof import ArchivedCopy, ServerAnswer, is_telling
+from mailroom.policy.proof import ServerAnswer, is_telling
 from mailroom.services.archived_copies import read_copies
 
 __all__ = ["PROOF_BATCH", "MaildropDeletion", "digest_of", "discard"]
@@ -68,7 +68,7 @@ class MaildropDeletion:
             plan = plan_deletions(
                 batch,
                 self._ask(batch, sizes),
-                self._read_back(batch),
+                read_copies(self.archive, _digests(batch)),
                 cutoff=cutoff,
                 allowance=allowance,
             )
@@ -84,7 +84,8 @@ class MaildropDeletion:
         :raises ConnectionLost: if the server goes away; then nothing was deleted.
         """
         answers = {c.key: ServerAnswer(sha256=c.row.sha256) for c in candidates}
-        plan = plan_deletions(candidates, answers, self._read_back(candidates), cutoff=cutoff)
+        copies = read_copies(self.archive, _digests(candidates), with_headers=False)
+        plan = plan_deletions(candidates, answers, copies, cutoff=cutoff)
         self._mark(plan)
         return plan
 
@@ -126,9 +127,6 @@ class MaildropDeletion:
             if decision.keep is not None:
                 self._kept.add((decision.candidate.row.uidl, decision.candidate.row.sha256))
 
-    def _read_back(self, candidates: Sequence[Candidate]) -> dict[str, ArchivedCopy]:
-        return read_copies(self.archive, {c.row.sha256 for c in candidates if c.row.sha256 is not None})
-
     def _ask(self, candidates: Sequence[Candidate], sizes: Mapping[int, int]) -> dict[int, ServerAnswer]:
         """Return what the server says of each: its header by TOP, or all where that tells too little."""
         answers: dict[int, ServerAnswer] = {}
@@ -148,6 +146,10 @@ class MaildropDeletion:
                 answers[retrieved.number] = ServerAnswer(sha256=digest_of(retrieved.body))
                 discard(retrieved.body)
         return answers
+
+
+def _digests(candidates: Sequence[Candidate]) -> set[str]:
+    return {c.row.sha256 for c in candidates if c.row.sha256 is not None}
 
 
 def digest_of(body: Body) -> str:

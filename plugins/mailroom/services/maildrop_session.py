@@ -36,11 +36,8 @@ from mailroom.services.progress import Progress
 __all__ = ["MaildropSession", "SessionTally"]
 
 PLAN_MESSAGES = 10_000
-"""How many listed messages are planned at a time, so that rows of the archive do not fill memory."""
-
-BATCH_MESSAGES = 500
-BATCH_OCTETS = 32 * 1024 * 1024
-"""How much is retrieved between two looks at the stop signal and, where it deletes, two commits."""
+"""How many listed messages are planned, retrieved, committed and deleted at a time, so that rows of the
+archive do not fill memory."""
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +52,7 @@ class SessionTally:
     :param damaged: messages that stay because their archived copy is missing or damaged.
     :param errors: size and the server's words for each message not delivered, by its name.
     :param nameless_errors: the same for messages that have no name.
-    :param in_flight: the message that the server was to send next.
+    :param in_flight: the message that the server was to send when the connection broke.
     :param tried: names of messages that need no second look in this run.
     :param contents: digests, as names, of messages that only content can name.
     :param superseded: live rows whose UIDL now stands for other bytes.
@@ -78,7 +75,7 @@ class SessionTally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Arrival:
-    """A message of the batch in hand: its row where it is known already, else what to find its row by."""
+    """A message that has arrived: its row where it is known already, else what to find its row by."""
 
     item: Retrieval
     uidl: str
@@ -120,7 +117,7 @@ class MaildropSession:
         self._sizes = {message.number: message.octets for message in self.listing.messages}
 
     def work(self) -> None:
-        """Retrieve, archive and mark for deletion, batch by batch, until done or told to stop.
+        """Retrieve, archive and mark for deletion until done or told to stop.
 
         :raises ConnectionLost: if the server goes away; ``tally.in_flight`` names what it was sending.
         """
@@ -149,32 +146,33 @@ class MaildropSession:
         self.writer.flush()
 
     def _retrieve_all(self, items: Sequence[Retrieval], rows: Mapping[str, Sequence[LocationRow]]) -> None:
-        for batch in _in_batches(items):
-            if self.stop.is_set():
-                return
-            arrivals = self._retrieve(batch, rows)
-            if self.mode.deletes or any(arrival.item.why is not Why.NEW for arrival in arrivals):
-                self._settle(arrivals, self.writer.flush())
+        """Retrieve into the archive, commit, and mark what may go.
+
+        There is nothing to win by deleting earlier: until QUIT the server deletes nothing.
+        """
+        arrivals = list(self._retrieve(items, rows))
+        if self.mode.deletes or any(arrival.item.why is not Why.NEW for arrival in arrivals):
+            self._settle(arrivals, self.writer.flush())
 
     def _retrieve(
-        self, batch: Sequence[Retrieval], rows: Mapping[str, Sequence[LocationRow]]
-    ) -> list[_Arrival]:
-        """Retrieve one batch into the archive; what the server refuses becomes an error of the tally."""
-        arrivals: list[_Arrival] = []
+        self, items: Sequence[Retrieval], rows: Mapping[str, Sequence[LocationRow]]
+    ) -> Iterator[_Arrival]:
+        """Retrieve until done or told to stop; what the server refuses becomes an error of the tally."""
         tally = self.tally
-        following = iter([*batch[1:], None])
-        tally.in_flight = batch[0]
-        answers = self.client.retrieve([item.number for item in batch], self.archive.new_spool)
-        for item, retrieved in zip(batch, answers, strict=True):
+        answers = self.client.retrieve([item.number for item in items], self.archive.new_spool)
+        for item in items:
+            if self.stop.is_set():
+                return
+            tally.in_flight = item
+            retrieved = next(answers)
+            tally.in_flight = None
             if retrieved.body is None:
                 self._refuse(item, retrieved.error or "no reason given")
-            else:
-                tally.retrieved += 1
-                tally.octets += retrieved.body.octets
-                arrivals.append(self._take(item, retrieved.body, rows))
-                self.progress.advance(1, retrieved.body.octets)
-            tally.in_flight = next(following)
-        return arrivals
+                continue
+            tally.retrieved += 1
+            tally.octets += retrieved.body.octets
+            self.progress.advance(1, retrieved.body.octets)
+            yield self._take(item, retrieved.body, rows)
 
     def _refuse(self, item: Retrieval, error: str) -> None:
         _log.warning("message %r of %s was not delivered: %s", item.uidl, self.context.account, error)
@@ -210,7 +208,7 @@ class MaildropSession:
         self.tally.added += 1
 
     def _settle(self, arrivals: Sequence[_Arrival], committed: Sequence[LocationRow]) -> None:
-        """Look a committed batch up in what the archive says it stored, and mark what may go."""
+        """Look what arrived up in what the archive says it stored, and mark what may go."""
         by_uidl: dict[str | None, dict[str | None, LocationRow]] = {}
         for stored in committed:
             by_uidl.setdefault(stored.uidl, {})[stored.sha256] = stored
@@ -297,17 +295,3 @@ def _row_of(arrival: _Arrival, stored: Mapping[str | None, LocationRow]) -> Loca
     if arrival.digest in stored:
         return stored[arrival.digest]
     return next(iter(stored.values())) if len(stored) == 1 else None
-
-
-def _in_batches(items: Sequence[Retrieval]) -> Iterator[list[Retrieval]]:
-    """Cut what is to be retrieved into batches bounded by count and octets."""
-    batch: list[Retrieval] = []
-    octets = 0
-    for item in items:
-        if batch and (len(batch) >= BATCH_MESSAGES or octets + item.octets > BATCH_OCTETS):
-            yield batch
-            batch, octets = [], 0
-        batch.append(item)
-        octets += item.octets
-    if batch:
-        yield batch
