@@ -1,0 +1,68 @@
+"""Which charset unlabelled octets are written in, by what their script leaves behind.
+
+Belongs here: text that is not UTF-8 and that no label or neighbour explains, mostly
+subjects that programs wrote without encoding. Does not belong here: labels
+(``charsets``). A guess is made only where Latin text is out of the question.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["guess_codec"]
+
+_SAMPLE_OCTETS = 4096
+_FEWEST_OCTETS = 6
+_HIGH = re.compile(rb"[\x80-\xff]+")
+_LETTER = re.compile(rb"[A-Za-z]")
+_LOWER_HALF = re.compile(rb"[\xc0-\xdf\xa3\xb3]")
+_UPPER_HALF = re.compile(rb"[\xe0-\xff\xa8\xb8]")
+_KANA = re.compile(rb"[\xa4\xa5]")
+_NOT_HANGUL = re.compile(rb"[^\xb0-\xc8]")
+_PAIRS = re.compile(rb"(?:[\xa1-\xf7][\xa1-\xfe])+")
+_SHIFT_JIS = re.compile(rb"(?:[\x81-\x9f\xe0-\xea][\x40-\x7e\x80-\xfc]|[\xa1-\xdf])+")
+_BIG5 = re.compile(rb"(?:[\xa1-\xf9][\x40-\x7e\xa1-\xfe])+")
+_SHIFTED_KANA = re.compile(rb"\x82[\x9f-\xf1]|\x83[\x40-\x96]")
+_COMMON_BIG5 = re.compile(rb"[\xa4-\xc6][\x40-\x7e\xa1-\xfe]")
+
+
+def guess_codec(data: bytes) -> str | None:
+    """Return Python's codec for octets of a script that is not Latin, or None."""
+    data = data[:_SAMPLE_OCTETS]
+    runs = _HIGH.findall(data)
+    high = b"".join(runs)
+    if len(high) < _FEWEST_OCTETS or len(high) < len(_LETTER.findall(data)):
+        return None  # accents among Latin letters
+    cyrillic = _guess_cyrillic(high)
+    if cyrillic is not None:
+        return cyrillic
+    return _guess_pairs(high[::2]) if all(map(_PAIRS.fullmatch, runs)) else _guess_mixed(data, high)
+
+
+def _guess_cyrillic(high: bytes) -> str | None:
+    """Tell by the small letters: they are the upper half of windows-1251, and the lower half of KOI8-R."""
+    lower, upper = len(_LOWER_HALF.findall(high)), len(_UPPER_HALF.findall(high))
+    if (lower + upper) * 20 < len(high) * 19 or max(lower, upper) * 10 < len(high) * 7:
+        return None
+    return "cp1251" if upper > lower else "koi8_r"
+
+
+def _guess_pairs(leads: bytes) -> str:
+    """Tell EUC charsets by their first octets: kana have two rows, hangul 25, hanzi many."""
+    if len(_KANA.findall(leads)) * 3 > len(leads):
+        return "euc_jp"
+    return "gb18030" if _NOT_HANGUL.search(leads) is not None else "cp949"
+
+
+def _guess_mixed(data: bytes, high: bytes) -> str | None:
+    """Tell Shift_JIS and Big5, whose second octets may be ASCII."""
+    if len(_SHIFTED_KANA.findall(data)) >= 2 and _covers(_SHIFT_JIS, data, high):
+        return "cp932"
+    if len(_COMMON_BIG5.findall(data)) >= 3 and _covers(_BIG5, data, high):
+        return "big5hkscs"
+    return None
+
+
+def _covers(pattern: re.Pattern[bytes], data: bytes, high: bytes) -> bool:
+    covered = sum(len(_HIGH.sub(b"", run)) - len(run) for run in pattern.findall(data))
+    return -covered >= len(high)
