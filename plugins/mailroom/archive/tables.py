@@ -262,7 +262,7 @@ class Table:
         return self._delta
 
     def _create(self) -> bool:
-        """Create the table; False where another writer was first."""
+        """Create the table; False where another writer was first, or has committed already."""
         try:
             self._delta = DeltaTable.create(
                 self.store.table_uri(self.name),
@@ -278,7 +278,7 @@ class Table:
             return False
         self._opened_at = time.monotonic()
         self._files = None
-        return True
+        return bool(self._delta.version() == 0)
 
     def _try_append(self, wanted: Append) -> bool:
         if self._delta is None and not self._create():
