@@ -107,10 +107,7 @@ def _mailboxes(value: str, hint: str | None) -> Iterator[Address]:
     mailbox = _Mailbox()
     at = 0
     last_semicolon = value.rfind(";")
-    while at < len(value):
-        token = _TOKEN.match(value, at)
-        if token is None:  # a backslash at the end
-            break
+    while (token := _TOKEN.match(value, at)) is not None:
         at = token.end()
         kind = token.lastgroup
         if kind == "quoted" and (at - token.start() < 2 or value[at - 1] != '"'):
@@ -203,9 +200,6 @@ def _with_angle(name: str, address: str, hint: str | None) -> Address:
 
 def _without_address(phrase: str, comment: str, hint: str | None) -> Address:
     name = decode_words(phrase, hint)
-    if name != phrase and (found := _ADDRESS.search(name)) is not None:  # all of it was one encoded word
-        rest = (name[: found.start()] + " " + name[found.end() :]).replace('"', " ").strip(" <>")
-        return _address(rest, found[0])
     if comment and phrase and " " not in phrase:  # MAILER-DAEMON (Mail Delivery System)
         return _address(decode_words(comment, hint), name)
     return _address(name or decode_words(comment, hint), "")
