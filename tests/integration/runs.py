@@ -17,10 +17,10 @@ from mailroom.model import Endpoint, MailProtocol, RunContext
 from mailroom.policy.fetch import FetchMode
 from mailroom.policy.retention import RetentionRule
 from mailroom.services.fetch import FetchReport, fetch_maildrop
-from mailroom.services.progress import NoProgress
+from mailroom.services.progress import NoProgress, Progress
 from mailroom.services.retention import RetentionReport, enforce_retention
 
-__all__ = ["DELETE", "LEAVE", "Account", "days", "digest", "raw_digests"]
+__all__ = ["DELETE", "LEAVE", "Account", "Recorded", "days", "digest", "raw_digests"]
 
 LEAVE = FetchMode()
 DELETE = FetchMode(leave_on_server=False)
@@ -46,6 +46,29 @@ def raw_digests(root: Path) -> set[str]:
     return found
 
 
+class Recorded:
+    """A progress that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.started: list[tuple[str, int | None, int | None]] = []
+        self.messages = 0
+        self.octets = 0
+        self.finished = 0
+
+    def start(self, what: str, messages: int | None, octets: int | None) -> None:
+        """Remember a beginning."""
+        self.started.append((what, messages, octets))
+
+    def advance(self, messages: int, octets: int) -> None:
+        """Add a step."""
+        self.messages += messages
+        self.octets += octets
+
+    def finish(self) -> None:
+        """Count an end."""
+        self.finished += 1
+
+
 @dataclass
 class Account:
     """One account under one archive; ``clock`` is what the services take for now."""
@@ -54,6 +77,7 @@ class Account:
     endpoint: Endpoint
     name: str = "account"
     clock: datetime = START
+    progress: Progress = field(default_factory=NoProgress)
     archive: Archive = field(init=False)
 
     def __post_init__(self) -> None:
@@ -101,7 +125,7 @@ class Account:
             self.context("fetch"),
             mode=mode,
             now=self.now,
-            progress=NoProgress(),
+            progress=self.progress,
             stop=stop or threading.Event(),
         )
 
@@ -116,7 +140,7 @@ class Account:
             rule=rule,
             dry_run=dry_run,
             now=self.now,
-            progress=NoProgress(),
+            progress=self.progress,
             stop=stop or threading.Event(),
         )
 

@@ -12,7 +12,7 @@ import pytest
 from mailroom.client.pop3 import MaildropListing, Pop3Client, Retrieved
 from mailroom.model import MailProtocol, SpoolFactory
 from mailroom.policy.fetch import FetchMode
-from tests.integration.runs import DELETE, Account, days, digest, raw_digests
+from tests.integration.runs import DELETE, Account, Recorded, days, digest, raw_digests
 from tests.support.dovecot import Dovecot, find_dovecot
 from tests.support.mail import AWKWARD, make_message, message_of_size
 from tests.support.maildir import Stored
@@ -250,6 +250,15 @@ def test_account_at_a_new_host_that_re_encodes_is_recognised_by_its_contents(
     assert filled.archive.read_table("messages").num_rows == 7
     filled.wait(days(2))
     assert filled.fetch(TEN_DAYS).deleted == 7
+
+
+def test_progress_is_told_in_messages_and_octets(filled: Account) -> None:
+    """The totals are those of the new messages; every start has its end."""
+    filled.progress = seen = Recorded()
+    filled.fetch(DELETE)
+    octets = sum(len(content) for content in MAIL)
+    assert seen.started == [("INBOX", 7, octets), ("INBOX", 0, 0)]
+    assert (seen.messages, seen.octets, seen.finished) == (7, octets, 2)
 
 
 def test_summary_is_small_and_json(filled: Account) -> None:

@@ -19,7 +19,7 @@ from mailroom.policy.retention import Basis, RetentionRule
 from mailroom.services.mirror import mirror_account
 from mailroom.services.progress import NoProgress
 from mailroom.services.retention_report import FolderRetention, RetentionReport
-from tests.integration.runs import Account, days, digest
+from tests.integration.runs import Account, Recorded, days, digest
 from tests.support.dovecot import Dovecot
 from tests.support.mail import make_message
 
@@ -81,6 +81,14 @@ def test_old_archived_messages_go_and_the_rest_stays(dovecot: Dovecot, user: str
     assert there(dovecot, user) == [5, 6]
     assert filled.changes().count("deleted_by_retention") == 4
     assert filled.archive.folder_state("account", "INBOX").live.tolist() == [5, 6]
+
+
+def test_progress_is_told_by_folder(filled: Account) -> None:
+    """The total is what is due."""
+    filled.progress = seen = Recorded()
+    filled.retain(MONTH)
+    assert ("INBOX", 4, None) in seen.started
+    assert (seen.messages, seen.finished) == (4, len(seen.started))
 
 
 def test_second_run_finds_nothing_to_do(filled: Account) -> None:

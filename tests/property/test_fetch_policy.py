@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailroom.model import Change, LocationRow
-from mailroom.policy.fetch import FetchMode, Retrieval, plan_fetch, shared_uidls
+from mailroom.policy.fetch import FetchMode, Retrieval, plan_fetch, shared_uidls, uidl_of_header
 from tests.unit.policy.rows import NOW, Message, days_ago, maildrop_row
 
 UIDLS = st.sampled_from(["u1", "u2", "u3", "u4", "u5"])
@@ -117,3 +117,33 @@ def _archive(rows: dict[str, list[LocationRow]], item: Retrieval) -> None:
     uidl = item.uidl or ""
     before = [replace(r, change=Change.NOT_LISTED) if r.change.is_live else r for r in rows.get(uidl, [])]
     rows[uidl] = [*before, maildrop_row(uidl, sha256=f"{uidl} retrieved", size=item.octets)]
+
+
+HEADER_LINES = st.lists(
+    st.binary(min_size=1, max_size=30).filter(lambda line: not set(line) & set(b"\r\n")), max_size=8
+)
+
+
+@given(st.binary(max_size=300))
+def test_any_header_has_a_name(header: bytes) -> None:
+    """Whatever a server sends for TOP, it is named the same each time."""
+    assert uidl_of_header(header) == uidl_of_header(header)
+
+
+@given(HEADER_LINES)
+def test_line_ends_are_no_part_of_who_a_message_is(lines: list[bytes]) -> None:
+    """A server that changes them still shows the same message."""
+    assert uidl_of_header(b"\r\n".join(lines)) == uidl_of_header(b"\n".join(lines))
+
+
+@given(HEADER_LINES, st.sampled_from([b"Status: RO", b"X-Status: A", b"X-UID: 7", b"X-Mozilla-Status: 0001"]))
+def test_field_that_servers_rewrite_changes_nothing(lines: list[bytes], field: bytes) -> None:
+    """Reading a message on another device does not make it another message."""
+    assert uidl_of_header(b"\r\n".join(lines)) == uidl_of_header(b"\r\n".join([*lines, field]))
+
+
+@given(HEADER_LINES, st.integers(0, 10**6))
+def test_every_other_field_counts(lines: list[bytes], number: int) -> None:
+    """Two messages that differ in one trace field are two."""
+    traced = [b"Received: by x; %d" % number, *lines]
+    assert uidl_of_header(b"\r\n".join(lines)) != uidl_of_header(b"\r\n".join(traced))
