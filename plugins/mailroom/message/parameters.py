@@ -18,10 +18,13 @@ from typing import NamedTuple
 
 from mailroom.message.charsets import codec_of, decode_text
 
-__all__ = ["MAX_VALUE_CHARACTERS", "Parameterised", "lost_characters", "parse_parameters"]
+__all__ = ["MAX_PARAMETERS", "MAX_VALUE_CHARACTERS", "Parameterised", "lost_characters", "parse_parameters"]
 
 MAX_VALUE_CHARACTERS = 16 * 1024
 """How much of one value is read; a file name of 255 characters takes 3 KiB at most. Characters."""
+
+MAX_PARAMETERS = 200
+"""How many parameters of one value are read; a long name in sections takes 50."""
 
 _CACHED_CHARACTERS = 200
 """Values up to this length are remembered, for most messages share a few. Characters."""
@@ -89,7 +92,7 @@ def _parse_tolerantly(value: str) -> Parameterised:
     main = _VALUE.match(value)
     at = main.end() if main is not None else 0
     pieces: list[_Piece] = []
-    while at < len(value):
+    while at < len(value) and len(pieces) < MAX_PARAMETERS:
         attribute = _ATTRIBUTE.match(value, at)
         if attribute is None:
             following = _NEXT.search(value, at)

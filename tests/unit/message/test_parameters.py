@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailroom.message.encoded_words import decode_words
-from mailroom.message.parameters import lost_characters, parse_parameters
+from mailroom.message.parameters import MAX_PARAMETERS, lost_characters, parse_parameters
 
 
 @pytest.mark.parametrize(
@@ -150,3 +150,9 @@ def test_values_longer_than_the_cache_takes_are_read_too() -> None:
     """Length changes nothing but the cache."""
     name = "x" * 300 + ".pdf"
     assert parse_parameters(f"attachment; filename={name}").parameters == {"filename": name}
+
+
+def test_parameters_beyond_the_limit_are_not_read() -> None:
+    """A value without end is read up to a named limit."""
+    value = "a/b" + "".join(f'; p{n}="it\\"s"' for n in range(MAX_PARAMETERS + 10))
+    assert len(parse_parameters(value).parameters) == MAX_PARAMETERS
