@@ -9,10 +9,10 @@ empty answer says that the parser is loaded.
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import struct
-import sys
 from typing import IO
 
 from mailroom.archive.indexed import Indexed, index_content, index_file, not_indexed
@@ -23,6 +23,12 @@ REQUEST = struct.Struct("<cI")
 ANSWER = struct.Struct("<I")
 PATH = b"P"
 CONTENT = b"C"
+
+READ_AHEAD_OCTETS = 256 * 1024
+"""How much of the requests is read at a time. Octets."""
+
+COLLECT_AFTER = 50_000
+"""Allocations between two collections of garbage."""
 
 
 def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
@@ -44,10 +50,11 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
 
 def main() -> None:
     """Serve on the standard streams; whatever else prints goes to standard error."""
+    gc.set_threshold(COLLECT_AFTER)  # parsing makes many short-lived objects and hardly a cycle
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     try:
-        serve(sys.stdin.buffer, answers)
+        serve(os.fdopen(os.dup(0), "rb", buffering=READ_AHEAD_OCTETS), answers)
         answers.close()
     except BrokenPipeError:
         os._exit(0)  # the process that asked is gone, and so is the reader of any message

@@ -12,6 +12,8 @@ however it ends, the pipe closes and so does the other.
 
 from __future__ import annotations
 
+import fcntl
+import io
 import logging
 import os
 import pickle
@@ -35,6 +37,21 @@ log = logging.getLogger(__name__)
 PROCESS_AFTER = 200
 """Messages parsed in this process before another is started for the rest."""
 
+MAX_PROCESSES = 3
+"""More parse faster than one connection brings messages."""
+
+BACKLOG = 64
+"""Messages that may wait for each process before one more is started, where there is a core for it."""
+
+PIPED_OCTETS = 32 * 1024
+"""Contents up to this size are sent through the pipe; larger ones are read from their file. Octets."""
+
+ANSWER_OCTETS = 64 * 1024
+"""How much of the answers is read at a time. Octets."""
+
+PIPE_OCTETS = 1024 * 1024
+"""Size of the pipe that requests wait in, where the system grants it. Octets."""
+
 MAX_DEATHS = 3
 """How often the indexing process may die before its work is done here."""
 
@@ -42,24 +59,32 @@ Key = TypeVar("Key")
 
 
 class Indexer(Generic[Key]):
-    """Parses messages in the order they come, and hands each result to ``done``.
+    """Parses messages, and hands each result to ``done``.
 
     :param done: called with the key and the result, from any thread.
     :param process_after: how many messages are parsed here before a process is started.
+    :param processes: how many may be started; by default one for each further core.
     """
 
-    def __init__(self, done: Callable[[Key, Indexed], None], *, process_after: int = PROCESS_AFTER) -> None:
+    def __init__(
+        self,
+        done: Callable[[Key, Indexed], None],
+        *,
+        process_after: int = PROCESS_AFTER,
+        processes: int | None = None,
+    ) -> None:
         self._done = done
         self._left = process_after
+        self._most = processes or max(1, min(MAX_PROCESSES, _cores() - 1))
         self._deaths = 0
         self._lock = threading.Lock()
-        self._process: _Process[Key] | None = None
+        self._processes: list[_Process[Key]] = []
         self._closed = False
 
     def submit(self, key: Key, *, path: str | None = None, content: bytes | None = None) -> None:
         """Parse a message, here and now or soon and elsewhere; a file must stay until ``done``.
 
-        Where both are given, content is used here and the path elsewhere.
+        Where both are given, whichever is cheaper is used.
         """
         process = self._elsewhere()
         if process is None:
@@ -71,25 +96,36 @@ class Indexer(Generic[Key]):
         """Stop; what was not parsed yet is given up."""
         with self._lock:
             self._closed = True
-            process, self._process = self._process, None
-        if process is not None:
+            processes, self._processes = self._processes, []
+        for process in processes:
             process.close()
 
     def _elsewhere(self) -> _Process[Key] | None:
+        """Return the process that has least to do; None where the work is to be done here."""
         with self._lock:
             if self._left > 0 or self._closed:
                 self._left -= 1
                 return None
-            if self._process is not None and self._process.is_over:
-                self._deaths += 1 if self._process.has_started else MAX_DEATHS + 1
-                self._process = None
-            if self._process is None and self._deaths <= MAX_DEATHS and sys.executable:
-                try:
-                    self._process = _Process(self._done)
-                except OSError as error:  # no memory or no process left to us: slower, but it goes on
-                    log.warning("The indexing process cannot be started: %s", error.strerror)
-                    self._deaths = MAX_DEATHS + 1
-            return self._process
+            for process in [process for process in self._processes if process.is_over]:
+                self._deaths += 1 if process.has_started else MAX_DEATHS + 1
+                self._processes.remove(process)
+            idlest = min(self._processes, key=lambda process: process.backlog, default=None)
+            is_busy = idlest is None or idlest.backlog > BACKLOG
+            if is_busy and len(self._processes) < self._most and self._deaths <= MAX_DEATHS:
+                return self._started() or idlest
+            return idlest
+
+    def _started(self) -> _Process[Key] | None:
+        if not sys.executable:
+            return None
+        try:
+            process = _Process(self._done)
+        except OSError as error:  # no memory or no process left to us: slower, but it goes on
+            log.warning("The indexing process cannot be started: %s", error.strerror)
+            self._deaths = MAX_DEATHS + 1
+            return None
+        self._processes.append(process)
+        return process
 
 
 class _Process(Generic[Key]):
@@ -107,25 +143,42 @@ class _Process(Generic[Key]):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=_environment(),
+            bufsize=0,
             start_new_session=True,  # Ctrl-C is for this process, which finishes its batch
         )
         self._requests = cast(IO[bytes], self._child.stdin)
-        self._answers = cast(IO[bytes], self._child.stdout)
+        self._answers = io.BufferedReader(cast(io.FileIO, self._child.stdout), ANSWER_OCTETS)
+        with suppress(AttributeError, OSError):  # not on every system, and not beyond the user's limit
+            fcntl.fcntl(self._requests.fileno(), fcntl.F_SETPIPE_SZ, PIPE_OCTETS)
         self._thread = threading.Thread(target=self._receive, name="mailroom-index", daemon=True)
         self._thread.start()
 
+    @property
+    def backlog(self) -> int:
+        """How many messages wait for an answer."""
+        return len(self._waiting)
+
     def submit(self, key: Key, path: str | None, content: bytes | None) -> None:
-        kind, payload = (PATH, os.fsencode(path)) if path is not None else (CONTENT, content or b"")
+        """Send a message; what cannot be sent any more is parsed here."""
+        if content is not None and (path is None or len(content) <= PIPED_OCTETS):
+            kind, payload = CONTENT, content
+        else:
+            kind, payload = PATH, os.fsencode(path or "")
         with self._lock:
             self._waiting.append((key, path, None if path is not None else content))
             if self.is_over:
                 self._finish_here()
                 return
             try:
-                self._requests.write(REQUEST.pack(kind, len(payload)) + payload)
-                self._requests.flush()
-            except (BrokenPipeError, ValueError):
+                self._send(REQUEST.pack(kind, len(payload)) + payload)
+            except BrokenPipeError:
                 return  # it died: the receiving thread does what is waiting
+
+    def _send(self, request: bytes) -> None:
+        descriptor = self._requests.fileno()
+        sent = os.write(descriptor, request)
+        while sent < len(request):
+            sent += os.write(descriptor, request[sent:])
 
     def close(self) -> None:
         self._closing = True
@@ -154,8 +207,7 @@ class _Process(Generic[Key]):
         with self._lock:
             self.is_over = True
             self._answers.close()
-            with suppress(BrokenPipeError):  # what was buffered for the dead is of no use
-                self._requests.close()
+            self._requests.close()
             if self._closing or not self._waiting:
                 return
             log.warning(
@@ -179,6 +231,13 @@ def _index(path: str | None, content: bytes | None) -> Indexed:
         return index_file(path or "")
     except OSError as error:
         return not_indexed(error.strerror or type(error).__name__)
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
 
 
 def _environment() -> dict[str, str]:

@@ -196,6 +196,8 @@ class Intake:
             elif body.path is not None:
                 os.unlink(body.path)
             self._release(held)
+            if arrival.message is None:
+                self._resolve(arrival, digest)
         elif message.expected:
             self._stage(message, body, held)
         else:
@@ -209,14 +211,19 @@ class Intake:
         """Return the message for this thread to store, or None where that is done or being done."""
         with self.lock:
             arrival.digest = digest
-            arrival.archived_at = self._archived_at(digest)
-            if arrival.archived_at is None:
+            if self._archived_at(digest) is None:
                 arrival.message = self.pending.get(digest)
                 if arrival.message is None:
                     arrival.message = self.pending[digest] = NewMessage(digest, octets, arrival.expected)
                     return arrival.message
-            self._wake()
+                self._wake()
             return None
+
+    def _resolve(self, arrival: Arrival, digest: str) -> None:
+        """Note that a message is held; not before its file is whole, for its row is committed then."""
+        with self.lock:
+            arrival.archived_at = self._archived_at(digest)
+            self._wake()
 
     def _store(self, message: NewMessage, body: Body, held: int) -> None:
         path = self._raw.local_path(message.digest)
@@ -253,14 +260,18 @@ class Intake:
         staged, message.staged = message.staged, None
         if staged is None or message.indexed is None:
             raise ArchiveError("A message was stored before it was parsed; this is a bug in Mailroom.")
-        found = message.expected.get(message.indexed.identity or "") or ()
-        if found:
-            message.is_ = found[0]
+        message.is_ = self._find_expected(message.expected, message.indexed.identity)
+        if message.is_ is not None:
             message.indexed = None
             os.unlink(staged)
         else:
             self._raw.write(message.digest, Body(octets=message.octets, path=staged))
         self._release(0, message)
+
+    def _find_expected(self, expected: Expected, identity: str | None) -> Described | None:
+        """Return the archived message of an identity, if its bytes are there; none has no identity."""
+        found = expected.get(identity, ()) if identity else ()
+        return next((held for held in found if self._raw.size(held.sha256) == held.size), None)
 
     def _release(self, octets: int, ready: NewMessage | None = None) -> None:
         with self.lock:

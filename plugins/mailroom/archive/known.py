@@ -65,7 +65,7 @@ class Known:
             recent = self._recent.get(digest)
             if recent is not None:
                 return _EPOCH + recent * _MICROSECOND
-            place = int(np.searchsorted(self._first, np.uint64(first)))
+            place = int(self._first.searchsorted(np.uint64(first)))
             while place < len(self._first) and int(self._first[place]) == first:
                 if int(self._second[place]) == second:
                     return _EPOCH + int(self._archived[place]) * _MICROSECOND

@@ -54,9 +54,7 @@ def elsewhere(results: Results) -> Iterator[Indexer[int]]:
 
 
 def child_of(indexer: Indexer[int]) -> subprocess.Popen[bytes]:
-    process = indexer._process
-    assert process is not None
-    return process._child
+    return indexer._processes[0]._child
 
 
 def test_few_messages_are_parsed_here(results: Results) -> None:
@@ -64,7 +62,7 @@ def test_few_messages_are_parsed_here(results: Results) -> None:
     indexer = Indexer(results, process_after=3)
     for number in range(3):
         indexer.submit(number, content=content(number))
-    assert indexer._process is None
+    assert indexer._processes == []
     assert [results.found[n].subject for n in range(3)] == ["message 0", "message 1", "message 2"]
     indexer.close()
 
@@ -83,16 +81,32 @@ def test_many_messages_are_parsed_elsewhere_with_the_same_result(
         assert found[number + 1] == index_content(content(number + 1))
 
 
-def test_a_path_is_preferred_elsewhere_and_content_here(results: Results, tmp_path: Path) -> None:
-    """Bytes at hand are not read again here, nor sent through a pipe when they are on disk."""
+def test_large_contents_are_read_from_their_file_elsewhere(results: Results, tmp_path: Path) -> None:
+    """Bytes at hand are used here, and through the pipe while small; large ones are on disk already."""
     (tmp_path / "x").write_bytes(content(1))
     indexer = Indexer(results, process_after=1)
     indexer.submit(1, path=str(tmp_path / "x"), content=content(2))
-    indexer.submit(2, path=str(tmp_path / "x"), content=content(2))
-    found = results.wait_for(2)
+    indexer.submit(2, path=str(tmp_path / "x"), content=content(3))
+    indexer.submit(3, path=str(tmp_path / "x"), content=content(4, size=indexing.PIPED_OCTETS))
+    indexer.submit(4, path=str(tmp_path / "x"))
+    found = results.wait_for(4)
     indexer.close()
-    assert found[1].subject == "message 2"
-    assert found[2].subject == "message 1"
+    assert [found[n].subject for n in (1, 2, 3, 4)] == ["message 2", "message 3", "message 1", "message 1"]
+
+
+def test_a_backlog_starts_another_process(results: Results, tmp_path: Path) -> None:
+    """Where messages wait, one more process is started, up to the number allowed; all are parsed."""
+    pipe = tmp_path / "not-yet"
+    os.mkfifo(pipe)
+    indexer = Indexer(results, process_after=0, processes=2)
+    indexer.submit(0, path=str(pipe))
+    for number in range(1, indexing.BACKLOG + 4):
+        indexer.submit(number, content=content(number))
+    assert len(indexer._processes) == 2
+    pipe.write_bytes(content(0))
+    found = results.wait_for(indexing.BACKLOG + 4)
+    indexer.close()
+    assert {found[n].subject for n in found} == {f"message {n}" for n in range(indexing.BACKLOG + 4)}
 
 
 def test_a_message_that_kills_the_parser_is_archived_as_not_indexed(
@@ -122,12 +136,11 @@ def test_a_process_that_dies_again_and_again_is_done_without(
     for number in range(indexing.MAX_DEATHS + 2):
         elsewhere.submit(number, content=content(number))
         results.wait_for(number + 1)
-        process = elsewhere._process
-        if process is not None:
+        for process in elsewhere._processes:
             os.kill(process._child.pid, signal.SIGKILL)
             process._thread.join(30)
     elsewhere.submit(99, content=content(99))
-    assert elsewhere._process is None
+    assert elsewhere._processes == []
     assert results.found[99].subject == "message 99"
 
 
@@ -168,7 +181,7 @@ def test_the_process_ends_with_the_one_that_started_it() -> None:
     """Killed without warning, a run leaves no process behind."""
     code = (
         "import sys, time; from mailroom.archive.indexing import Indexer\n"
-        "def done(key, found): print(indexer._process._child.pid, flush=True)\n"
+        "def done(key, found): print(indexer._processes[0]._child.pid, flush=True)\n"
         "indexer = Indexer(done, process_after=0)\n"
         "indexer.submit(1, content=b'x')\n"
         "time.sleep(60)"
