@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Archive"]
 
-POP3_FOLDER = "INBOX"
-"""The folder that rows of a POP3 maildrop are recorded under; POP3 knows no other."""
-
 
 ROOT_MODE = 0o750
 """Permissions of a root we create: mail is not for everyone on the machine."""
@@ -126,7 +123,7 @@ class Archive:
 
         :raises StoreUnavailable: where the archive cannot be read.
         """
-        from mailroom.archive.state import MaildropState
+        from mailroom.archive.state import POP3_FOLDER, MaildropState
 
         places = self._updated_places(account, MailProtocol.POP3)
         return MaildropState(places, account, self._plan_on(account, POP3_FOLDER))

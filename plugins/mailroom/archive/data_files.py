@@ -23,7 +23,7 @@ from deltalake.transaction import AddAction
 from mailroom.archive.schemas import TableSpec
 from mailroom.archive.store import Store
 
-__all__ = ["DataFile", "Slice", "aligned", "group_may_hold", "read_slice", "write_file"]
+__all__ = ["DataFile", "Slice", "aligned", "read_slice", "write_file"]
 
 MAX_BOUND_CHARACTERS = 128
 """Longer texts are not stated as a file's smallest or largest value."""
@@ -104,32 +104,40 @@ def aligned(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 def read_slice(
     parquet: pq.ParquetFile, file: str, group: int, columns: Sequence[str], equal: Mapping[str, str]
-) -> Slice:
-    """Return the rows of a row group that match; columns an older file lacks are left out."""
+) -> Slice | None:
+    """Return the rows of a row group that match, or None; columns an older file lacks are left out.
+
+    A column whose bounds say that all its values match is not read for matching.
+    """
+    open_ended = _not_settled(parquet.metadata.row_group(group), equal)
+    if open_ended is None:
+        return None
     there = set(parquet.schema_arrow.names)
-    needed = [name for name in dict.fromkeys([*columns, *equal]) if name in there]
+    needed = [name for name in dict.fromkeys([*columns, *open_ended]) if name in there]
     table = parquet.read_row_group(group, columns=needed, use_threads=False)
     rows = np.arange(table.num_rows, dtype=np.int32)
-    for column, value in equal.items():
-        hit = pc.fill_null(pc.equal(table[column], value), False)
-        table = table.filter(hit)
-        rows = rows[hit.to_numpy()]
+    for column in open_ended:
+        hit = pc.fill_null(pc.equal(table[column], equal[column]), False)
+        if not pc.all(hit).as_py():
+            table = table.filter(hit)
+            rows = rows[hit.to_numpy()]
     return Slice(file=file, group=group, rows=rows, table=table.select([c for c in columns if c in there]))
 
 
-def group_may_hold(group: Any, equal: Mapping[str, str]) -> bool:  # Any: pyarrow's untyped metadata
-    """Say whether rows with these values can be in a row group, as far as its statistics tell."""
-    if not equal:
-        return True
-    for number in range(group.num_columns):
+def _not_settled(group: Any, equal: Mapping[str, str]) -> list[str] | None:  # Any: pyarrow's metadata
+    """Return the columns that have to be compared row by row; None where no row can match."""
+    left = dict(equal)
+    for number in range(group.num_columns if equal else 0):
         column = group.column(number)
-        value = equal.get(column.path_in_schema)
-        if value is None:
+        value = left.get(column.path_in_schema)
+        stats = None if value is None else column.statistics
+        if stats is None or not stats.has_min_max:
             continue
-        stats = column.statistics
-        if stats is not None and stats.has_min_max and not stats.min <= value <= stats.max:
-            return False
-    return True
+        if not stats.min <= value <= stats.max:
+            return None
+        if stats.min == stats.max and stats.null_count == 0:
+            del left[column.path_in_schema]
+    return list(left)
 
 
 def _widen(bounds: dict[str, tuple[Any, Any]], table: pa.Table, columns: Sequence[str]) -> None:

@@ -40,6 +40,7 @@ _BY_ERRNO = {
     errno.EPERM: "permission",
     errno.ENOTDIR: "missing",
     errno.ENOENT: "missing",
+    errno.EEXIST: "missing",
     errno.EIO: "broken",
 }
 

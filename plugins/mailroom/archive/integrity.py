@@ -23,11 +23,12 @@ import pyarrow.compute as pc
 from mailroom.archive.archive import Archive
 from mailroom.archive.data_files import DataFile
 from mailroom.archive.digests import DigestSet, Halves, halves, halves_of
+from mailroom.archive.failures import translated
 from mailroom.archive.problems import Problem, ProblemKind, VerifyReport
 from mailroom.archive.raw import object_path
 from mailroom.archive.schemas import TABLES
 from mailroom.archive.store import LocalStore
-from mailroom.archive.torn import torn_commits
+from mailroom.archive.torn import find_torn, torn_commits
 from mailroom.exceptions import ConfigurationError, IntegrityError
 
 __all__ = ["Watcher", "verify_archive"]
@@ -37,6 +38,10 @@ HASHING_THREADS = 4
 
 MAX_LISTED = 1000
 """How many problems of one kind a report lists; all are counted."""
+
+
+KEYS = {"texts": "sha256", "attachments": "message_sha256", "locations": "sha256"}
+"""Tables whose rows are about messages, and the column that says about which."""
 
 
 class Watcher(Protocol):
@@ -90,6 +95,7 @@ class _Check:
         self._stop = stop
         self._tally = _Tally()
         self._files: dict[str, list[DataFile]] = {}
+        self._torn: set[str] = set()
 
     def run(self) -> VerifyReport:
         """Check objects, then tables, and return what was found."""
@@ -151,14 +157,33 @@ class _Check:
             self._progress.advance(1, size)
 
     def _tables(self, objects: DigestSet, sizes: npt.NDArray[np.int64]) -> None:
+        self._look_for_torn()
         for name in TABLES:
-            self._files[name] = self._readable_files(name)
-        held = self._messages(objects, sizes)
-        self._rows_of("texts", "sha256", held)
-        self._rows_of("attachments", "message_sha256", held)
-        self._rows_of("locations", "sha256", held)
-        self._not_indexed(objects, held)
+            if name not in self._torn:
+                self._files[name] = self._readable_files(name)
+        if "messages" not in self._torn:
+            held = self._messages(objects, sizes)
+            for name, key in KEYS.items():
+                if name not in self._torn:
+                    self._rows_of(name, key, held)
+            self._not_indexed(objects, held)
         self._leftovers()
+
+    def _look_for_torn(self) -> None:
+        """Note tables that end torn, and leave them alone: opening one would set aside what is torn."""
+        if not isinstance(self._archive.store, LocalStore):
+            return
+        for name in TABLES:
+            with translated(self._archive.url):
+                torn = find_torn(self._archive.store.absolute(f"tables/{name}"))
+            if torn:
+                self._torn.add(name)
+                self._tally.note(
+                    ProblemKind.TORN,
+                    f"tables/{name}",
+                    f"The last {len(torn)} commits of tables/{name} are torn: files of theirs are cut or "
+                    "missing, as after a power cut; run fetch or mirror again, which repairs it.",
+                )
 
     def _readable_files(self, name: str) -> list[DataFile]:
         """Read every page of every file, checksums and all; return the files that can be read."""

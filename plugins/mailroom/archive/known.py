@@ -21,6 +21,8 @@ __all__ = ["Known"]
 MERGE_ROWS = 20_000
 """New digests are kept in a dictionary until there are this many, then sorted in."""
 
+_Columns = tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], npt.NDArray[np.int64]]
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -50,13 +52,15 @@ class Known:
         """
         fresh = self._table.unseen()
         self._table.mark_seen()
+        if not fresh:
+            return
         with self._lock:
+            parts = [(self._first, self._second, self._archived)]
             for piece in self._table.scan(["sha256", "archived_at"], files=fresh):
                 first, second = halves(piece.table["sha256"])
                 archived = pc.fill_null(piece.table["archived_at"].cast("int64"), 0).to_numpy()
-                self._merge(first, second, archived)
-            if fresh:
-                self._sort()
+                parts.append((first, second, archived))
+            self._sort_in(parts)
 
     def archived_at(self, digest: str) -> datetime | None:
         """Return when a message was archived, or None where it is not in the table."""
@@ -78,20 +82,17 @@ class Known:
             self._recent[digest] = (archived_at - _EPOCH) // _MICROSECOND
             if len(self._recent) >= MERGE_ROWS:
                 pairs = np.array([halves_of(digest) for digest in self._recent], dtype=np.uint64)
-                self._merge(pairs[:, 0], pairs[:, 1], np.fromiter(self._recent.values(), np.int64))
+                recent = (pairs[:, 0], pairs[:, 1], np.fromiter(self._recent.values(), np.int64))
                 self._recent = {}
-                self._sort()
+                self._sort_in([(self._first, self._second, self._archived), recent])
 
-    def _merge(
-        self, first: npt.NDArray[np.uint64], second: npt.NDArray[np.uint64], archived: npt.NDArray[np.int64]
-    ) -> None:
-        self._first = np.concatenate([self._first, first])
-        self._second = np.concatenate([self._second, second])
-        self._archived = np.concatenate([self._archived, archived])
-
-    def _sort(self) -> None:
-        order = np.lexsort((self._second, self._first))
-        first, second = self._first[order], self._second[order]
+    def _sort_in(self, parts: list[_Columns]) -> None:
+        first, second, archived = (np.concatenate([part[n] for part in parts]) for n in range(3))
+        order = np.lexsort((second, first))
+        first, second = first[order], second[order]
         once = np.ones(len(first), dtype=bool)  # rows are read again after another writer joined files
         once[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
-        self._first, self._second, self._archived = first[once], second[once], self._archived[order][once]
+        if once.all():
+            self._first, self._second, self._archived = first, second, archived[order]
+        else:
+            self._first, self._second, self._archived = first[once], second[once], archived[order][once]

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from mailroom.archive.data_files import DataFile, Slice
 from mailroom.archive.digests import halves
+from mailroom.archive.memory import MemoryRelease
 from mailroom.archive.tables import Table
 from mailroom.model import Change, MailProtocol
 
@@ -28,47 +29,45 @@ CHANGES = [change.value for change in Change]
 
 Ints = npt.NDArray[np.int64]
 
-_COLUMNS = ("folder", "uidvalidity", "uid", "uidl", "sha256", "change", "seq", "flags", "protocol")
+_COMMON = ("folder", "change", "seq", "flags")
 
-_REDUCE_ROWS = 500_000
-"""After how many new rows older ones of the same key are dropped while reading."""
+_KEYS = {MailProtocol.IMAP: ("uidvalidity", "uid"), MailProtocol.POP3: ("sha256", "uidl")}
+
+_REDUCE_ROWS = 100_000
+"""After how many new rows of a folder older ones of the same key are dropped while reading."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """Aligned columns of log rows.
+    """Aligned columns of log rows of one folder.
 
-    :param folder: number of the folder's name.
     :param epoch: UIDVALIDITY (-1: none); for POP3 the first 64 bits of the message's digest (0: none).
     :param number: UID (-1: none); for POP3 the number of the UIDL.
     :param group: number of the row group the row is in, and ``row`` its place there.
     """
 
-    folder: npt.NDArray[np.int32]
     epoch: Ints
     number: Ints
-    seq: Ints
+    seq: npt.NDArray[np.int32]
     change: npt.NDArray[np.int8]
     flags: npt.NDArray[np.int32]
     group: npt.NDArray[np.int32]
     row: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.seq)
 
     def take(self, chosen: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Rows:
         """Return some of the rows, by number or mask."""
         return Rows(**{name: getattr(self, name)[chosen] for name in self.__slots__})
 
     def newest(self) -> Rows:
-        """Return the newest row of each key, ordered by folder, epoch and number."""
-        order = np.lexsort((self.seq, self.number, self.epoch, self.folder))
-        rows = self.take(order)
-        if len(order) < 2:
-            return rows
-        last = np.ones(len(order), dtype=bool)
-        last[:-1] = (
-            (rows.folder[1:] != rows.folder[:-1])
-            | (rows.epoch[1:] != rows.epoch[:-1])
-            | (rows.number[1:] != rows.number[:-1])
-        )
+        """Return the newest row of each key, ordered by epoch and number."""
+        if _is_rising(self.epoch, self.number):
+            return self
+        rows = self.take(np.lexsort((self.seq, self.number, self.epoch)))
+        last = np.ones(len(rows), dtype=bool)
+        last[:-1] = (rows.epoch[1:] != rows.epoch[:-1]) | (rows.number[1:] != rows.number[:-1])
         return rows if last.all() else rows.take(last)
 
 
@@ -110,36 +109,47 @@ class RowReader:
         self._table = table
         self.files: dict[str, DataFile] = {}
         self.groups: list[tuple[str, int]] = []
+        self._last: tuple[object, pa.Table] | None = None
 
     def read(
         self, rows: Rows, columns: Sequence[str] | None = None
     ) -> Iterator[tuple[npt.NDArray[np.intp], pa.Table]]:
         """Yield, group by group, which of ``rows`` were read, and their columns.
 
+        The last group stays in memory: rows are mostly asked for in the order they were written.
+
         :raises StoreUnavailable: where a file cannot be read.
         """
         order = np.argsort(rows.group, kind="stable")
         cuts = np.flatnonzero(np.diff(rows.group[order])) + 1
         for chosen in np.split(order, cuts) if len(order) else ():
-            path, group = self.groups[rows.group[chosen[0]]]
-            yield chosen, self._table.read_rows(self.files[path], group, rows.row[chosen], columns)
+            yield chosen, self._group(int(rows.group[chosen[0]]), columns).take(rows.row[chosen])
+
+    def _group(self, number: int, columns: Sequence[str] | None) -> pa.Table:
+        wanted = (number, None if columns is None else tuple(columns))
+        if self._last is None or self._last[0] != wanted:
+            path, group = self.groups[number]
+            self._last = None
+            self._last = (wanted, self._table.read_group(self.files[path], group, columns))
+        return self._last[1]
 
 
 class Places:
-    """The newest rows of one account and protocol, kept up to date with the table."""
+    """The newest rows of one account and protocol, folder by folder, kept up with the table."""
 
     def __init__(self, table: Table, account: str, protocol: MailProtocol) -> None:
         self._table = table
-        self._account = account
+        self._equal = {"account": account, "protocol": protocol.value}
         self._protocol = protocol
+        self._memory = MemoryRelease()
         self._forget()
 
     def _forget(self) -> None:
         self.reader = RowReader(self._table)
-        self.folders = Vocabulary()
         self.flags = Vocabulary("")
         self.uidls = Vocabulary("")
-        self.rows = _no_rows()
+        self._folders = Vocabulary()
+        self._parts: dict[int, list[Rows]] = {}
 
     def update(self) -> None:
         """Read what the table in hand has that was not read yet.
@@ -150,45 +160,64 @@ class Places:
         if not self.reader.files.keys() <= now.keys():
             self._forget()  # files were joined: every row is in a new place
         fresh = [file for path, file in now.items() if path not in self.reader.files]
+        if not fresh:
+            return
         self.reader.files.update(now)
-        parts, unreduced = [self.rows], 0
-        for piece in self._table.scan(_COLUMNS, equal={"account": self._account}, files=fresh):
-            rows = self._rows_of(piece)
-            parts.append(rows)
-            unreduced += len(rows.seq)
-            if unreduced > _REDUCE_ROWS:
-                parts, unreduced = [_joined(parts).newest()], 0
-        if fresh:
-            self.rows = _joined(parts).newest()
+        columns = (*_KEYS[self._protocol], *_COMMON)
+        for piece in self._table.scan(columns, equal=self._equal, files=fresh):
+            self._sort_in(*self._rows_of(piece))
+        self._memory.release()
+
+    def folder_names(self) -> list[str]:
+        """Return the folders that have rows."""
+        return list(self._folders.words)
 
     def of_folder(self, folder: str) -> Rows:
         """Return the newest rows of one folder, ordered by epoch and number."""
-        number = self.folders.find(folder)
-        start, stop = np.searchsorted(self.rows.folder, [number, number + 1])
-        return self.rows.take(np.arange(start, stop))
+        number = self._folders.find(folder)
+        parts = self._parts.get(number)
+        if parts is None:
+            return _no_rows()
+        if len(parts) > 1:
+            parts[:] = [_joined(parts).newest()]
+        return parts[0]
 
-    def _rows_of(self, piece: Slice) -> Rows:
-        table, positions = piece.table, piece.rows
-        mine = pc.equal(table["protocol"], self._protocol.value).to_numpy()
-        if not mine.all():
-            table, positions = table.filter(pa.array(mine)), positions[mine]
+    def _sort_in(self, folders: Ints, rows: Rows) -> None:
+        for number in np.unique(folders).tolist():
+            mine = folders == number
+            parts = self._parts.setdefault(number, [_no_rows()])
+            parts.append(rows if mine.all() else rows.take(mine))
+            if sum(len(part) for part in parts[1:]) > max(_REDUCE_ROWS, len(parts[0]) // 2):
+                parts[:] = [_joined(parts).newest()]
+
+    def _rows_of(self, piece: Slice) -> tuple[Ints, Rows]:
+        """Return rows of a piece, and the number of each one's folder."""
+        table = piece.table
         group = len(self.reader.groups)
         self.reader.groups.append((piece.file, piece.group))
         if self._protocol is MailProtocol.POP3:
             epoch, number = halves(table["sha256"])[0].view(np.int64), self.uidls.numbers(table["uidl"])
         else:
             epoch, number = _ints(table["uidvalidity"]), _ints(table["uid"])
-        changes = pc.index_in(table["change"], pa.array(CHANGES))
-        return Rows(
-            folder=self.folders.numbers(table["folder"]).astype(np.int32),
+        changes = pc.fill_null(pc.index_in(table["change"], pa.array(CHANGES)), -1)
+        rows = Rows(
             epoch=epoch,
             number=number,
-            seq=_ints(table["seq"]),
-            change=pc.fill_null(changes, -1).to_numpy().astype(np.int8),
+            seq=_ints(table["seq"]).astype(np.int32),
+            change=changes.to_numpy().astype(np.int8),
             flags=self.flags.numbers(pc.binary_join(table["flags"], " ")).astype(np.int32),
-            group=np.full(len(positions), group, dtype=np.int32),
-            row=positions,
+            group=np.full(table.num_rows, group, dtype=np.int32),
+            row=piece.rows,
         )
+        return self._folders.numbers(table["folder"]), rows
+
+
+def _is_rising(epoch: Ints, number: Ints) -> bool:
+    """Say whether keys are in order and each is there once, which a first mirror's are."""
+    if len(epoch) < 2:
+        return True
+    later = (epoch[1:] > epoch[:-1]) | ((epoch[1:] == epoch[:-1]) & (number[1:] > number[:-1]))
+    return bool(later.all())
 
 
 def _ints(column: pa.ChunkedArray) -> Ints:
@@ -198,10 +227,9 @@ def _ints(column: pa.ChunkedArray) -> Ints:
 def _no_rows() -> Rows:
     wide, narrow = np.empty(0, np.int64), np.empty(0, np.int32)
     return Rows(
-        folder=narrow,
         epoch=wide,
         number=wide,
-        seq=wide,
+        seq=narrow,
         change=np.empty(0, np.int8),
         flags=narrow,
         group=narrow,

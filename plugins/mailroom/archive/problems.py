@@ -19,6 +19,7 @@ class ProblemKind(enum.Enum):
     MISSING = "missing"
     SIZE = "wrong_size"
     UNREADABLE = "unreadable"
+    TORN = "torn"
     DANGLING = "dangling"
     DOUBLED = "doubled"
     INCOMPLETE = "incomplete"

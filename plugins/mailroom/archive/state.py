@@ -21,6 +21,9 @@ __all__ = ["FolderState", "MaildropState", "live_counts"]
 
 Uids = npt.NDArray[np.int64]
 
+POP3_FOLDER = "INBOX"
+"""The folder that rows of a POP3 maildrop are recorded under; POP3 knows no other."""
+
 CHUNK_ROWS = 4096
 """How many rows are turned into values at a time."""
 
@@ -98,7 +101,7 @@ class MaildropState:
         self.seq = seq
         self._reader = places.reader
         self._uidls = places.uidls
-        self._rows = places.rows
+        self._rows = places.of_folder(POP3_FOLDER)
         self._by_uidl = np.argsort(self._rows.number, kind="stable")
         self._sorted = self._rows.number[self._by_uidl]
 
@@ -137,23 +140,21 @@ class MaildropState:
 
 def live_counts(places: Places) -> dict[str, int]:
     """Return how many messages of each folder are live, those under an older UIDVALIDITY among them."""
-    live = places.rows.folder[_LIVE[places.rows.change]]
-    counts = np.bincount(live, minlength=len(places.folders.words))
-    return dict(zip(places.folders.words, counts.tolist(), strict=True))
+    return {name: int(_LIVE[places.of_folder(name).change].sum()) for name in places.folder_names()}
 
 
 def _newest_epoch(rows: Rows) -> int | None:
     """Return the UIDVALIDITY last recorded under; rows that only close an old one do not count."""
     opening = _LIVE[rows.change] | (rows.change == _UNFETCHABLE)
     chosen = rows.take(opening) if opening.any() else rows
-    if not len(chosen.seq):
+    if not len(chosen):
         return None
     newest = int(chosen.epoch[chosen.seq == chosen.seq.max()].max())
     return None if newest < 0 else newest
 
 
 def _values(reader: RowReader, rows: Rows) -> list[LocationRow]:
-    found: list[LocationRow | None] = [None] * len(rows.seq)
+    found: list[LocationRow | None] = [None] * len(rows)
     for chosen, table in reader.read(rows):
         for number, row in zip(chosen.tolist(), location_rows(table), strict=True):
             found[number] = row
@@ -161,5 +162,5 @@ def _values(reader: RowReader, rows: Rows) -> list[LocationRow]:
 
 
 def _in_chunks(reader: RowReader, rows: Rows) -> Iterator[LocationRow]:
-    for start in range(0, len(rows.seq), CHUNK_ROWS):
-        yield from _values(reader, rows.take(np.arange(start, min(start + CHUNK_ROWS, len(rows.seq)))))
+    for start in range(0, len(rows), CHUNK_ROWS):
+        yield from _values(reader, rows.take(np.arange(start, min(start + CHUNK_ROWS, len(rows)))))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import urllib.parse
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -136,6 +137,17 @@ class LocalStore:
         if self.syncfs is None:
             self._unsynced.add(name)
 
+    def claim_room(self, octets: int) -> None:
+        """Fail unless so much can be written here now; nothing of it stays.
+
+        :raises StoreUnavailable: where the disk is full or read-only.
+        """
+        name = self.absolute(f".room-{uuid.uuid4().hex}")
+        with translated(self.url), open(name, "xb", buffering=0) as file:
+            os.unlink(name)
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, octets)
+
     def durability(self) -> Durability:
         """Return a sync that stays open for the writer's life."""
         return DiskSync(self.root, syncfs=self.syncfs, unsynced=self._unsynced)
@@ -209,11 +221,20 @@ def _open_url(scheme: str, rest: str, options: dict[str, Any]) -> Any:
                 filesystem.connect()  # asks nothing of the network, but reads the options
             return filesystem
     except TypeError as error:
+        if not options:
+            raise ConfigurationError(
+                f"{scheme}://{bucket} cannot be opened without storage options."
+            ) from error
         raise ConfigurationError(
             f"The file system for {scheme}:// does not take one of these storage options: "
             f"{', '.join(sorted(options))}."
         ) from error
     except (ImportError, ValueError) as error:
+        if isinstance(error, ValueError) and "protocol not known" not in str(error).lower():
+            raise ConfigurationError(
+                f"The settings for {scheme}://{bucket} make no sense; check its options and environment, "
+                "such as AWS_ENDPOINT_URL, which must be a URL."
+            ) from error
         raise ConfigurationError(
             f"No file system for {scheme}:// is installed; install airflow-mailroom with the extra for it "
             "(s3, gcs or azure)."

@@ -24,7 +24,7 @@ from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Tr
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
-from mailroom.archive.data_files import DataFile, Slice, group_may_hold, read_slice, write_file
+from mailroom.archive.data_files import DataFile, Slice, aligned, read_slice, write_file
 from mailroom.archive.failures import translate, translated
 from mailroom.archive.schemas import TableSpec
 from mailroom.archive.store import Store
@@ -224,15 +224,22 @@ class Table:
                 continue
             with translated(self.store.url), self.parquet(file) as parquet:
                 for group in range(parquet.metadata.num_row_groups):
-                    if group_may_hold(parquet.metadata.row_group(group), wanted):
-                        yield read_slice(parquet, file.path, group, columns, wanted)
+                    found = read_slice(parquet, file.path, group, columns, wanted)
+                    if found is not None:
+                        yield found
 
     def read_rows(
         self, file: DataFile, group: int, rows: npt.NDArray[np.int32], columns: Sequence[str] | None = None
     ) -> pa.Table:
-        """Return these rows of one row group; all columns where none are named."""
+        """Return these rows of one row group; all columns of the schema where none are named."""
+        return self.read_group(file, group, columns).take(rows)
+
+    def read_group(self, file: DataFile, group: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return one row group; all columns of the schema where none are named."""
+        names = list(columns or self.spec.schema.names)
         with translated(self.store.url), self.parquet(file) as parquet:
-            return parquet.read_row_group(group, columns=columns, use_threads=False).take(rows)
+            found = parquet.read_row_group(group, columns=names, use_threads=False)
+        return aligned(found, pa.schema([self.spec.schema.field(name) for name in names]))
 
     def parquet(self, file: DataFile, *, check: bool = False) -> pq.ParquetFile:
         """Open a data file.

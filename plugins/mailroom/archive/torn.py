@@ -17,7 +17,7 @@ import time
 from typing import Any
 from urllib.parse import unquote
 
-__all__ = ["LINES", "TABLES_OF_MESSAGES", "mark_repaired", "set_aside_torn", "torn_commits"]
+__all__ = ["LINES", "TABLES_OF_MESSAGES", "find_torn", "mark_repaired", "set_aside_torn", "torn_commits"]
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,18 @@ PARQUET_MAGIC = b"PAR1"
 SUFFIX = ".torn"
 
 
+def find_torn(folder: str) -> list[str]:
+    """Return the names of the torn entries at the end of a table's log, and change nothing.
+
+    :raises OSError: where the disk refuses.
+    """
+    try:
+        names = os.listdir(f"{folder}/_delta_log")
+    except FileNotFoundError:
+        return []
+    return _torn_names(folder, names)
+
+
 def set_aside_torn(folder: str) -> list[str]:
     """Set aside the torn commits at the end of a table's log, and return the names of their entries.
 
@@ -46,18 +58,13 @@ def set_aside_torn(folder: str) -> list[str]:
     except FileNotFoundError:
         return []
     _check_checkpoints(log_folder, names)
-    versions = sorted(int(name[:20]) for name in names if _is_entry(name))
-    torn = _first_torn(folder, versions[-WINDOW:])
-    if torn is None:
-        return []
-    found = sorted(name for name in names if _version_of(name) >= torn)
-    if any(name.endswith(".parquet") for name in found) and "_last_checkpoint" in names:
-        found.append("_last_checkpoint")
+    found = _torn_names(folder, names)
     for name in reversed(found):
         _set_aside(f"{log_folder}/{name}")
-    log.warning(
-        "Set aside %d torn entries of table %s after a power cut", len(found), os.path.basename(folder)
-    )
+    if found:
+        log.warning(
+            "Set aside %d torn entries of table %s after a power cut", len(found), os.path.basename(folder)
+        )
     return found
 
 
@@ -77,6 +84,18 @@ def mark_repaired(paths: list[str]) -> None:
     """
     for path in paths:
         os.rename(path, f"{path}-repaired")
+
+
+def _torn_names(folder: str, names: list[str]) -> list[str]:
+    """Return the torn entries and all on top of them, oldest first."""
+    versions = sorted(int(name[:20]) for name in names if _is_entry(name))
+    torn = _first_torn(folder, versions[-WINDOW:])
+    if torn is None:
+        return []
+    found = sorted(name for name in names if _version_of(name) >= torn)
+    if any(name.endswith(".parquet") for name in found) and "_last_checkpoint" in names:
+        found.append("_last_checkpoint")
+    return found
 
 
 def _first_torn(folder: str, versions: list[int]) -> int | None:

@@ -46,6 +46,9 @@ BATCH_OCTETS = 32 * 1024 * 1024
 BATCH_ROWS = 10_000
 """Rows of a batch."""
 
+ROOM_OCTETS = 1024 * 1024
+"""Room that must be left on the disk before anything is deleted on a server, to record it."""
+
 BATCH_SECONDS = 30.0
 """Age at which a batch is committed on a slow network, so that little is lost by a kill. Seconds."""
 
@@ -101,7 +104,8 @@ class ArchiveWriter:
         except ArchiveError as failure:
             if error is None:
                 raise
-            log.warning("What was not committed yet is given up: %s", failure)
+            if str(failure) != str(error):
+                log.warning("What was not committed yet is given up: %s", failure)
         finally:
             self._close()
 
@@ -168,11 +172,14 @@ class ArchiveWriter:
         """Block until all of the archive survives a power cut, whoever wrote it.
 
         For runs that delete on a server what an earlier run archived: that one may have
-        been killed between its commit and its sync.
+        been killed between its commit and its sync. What will be deleted has to be recorded,
+        so a disk that is read-only or all but full is refused as well.
 
         :raises ArchiveError: where something could not be committed or synced.
         """
         self._opened()
+        if isinstance(self._archive.store, LocalStore):
+            self._archive.store.claim_room(ROOM_OCTETS)
         self.flush()
         if self._durability is not None:
             self._durability.sync()
