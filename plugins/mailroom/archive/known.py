@@ -10,18 +10,16 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow.compute as pc
 
 from mailroom.archive.digests import halves, halves_of
+from mailroom.archive.memory import MemoryRelease
 from mailroom.archive.tables import Table
 
 __all__ = ["Known"]
 
 MERGE_ROWS = 20_000
 """New digests are kept in a dictionary until there are this many, then sorted in."""
-
-_Columns = tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], npt.NDArray[np.int64]]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -41,6 +39,7 @@ class Known:
         self._archived = np.empty(0, np.int64)
         self._recent: dict[str, int] = {}
         self._lock = threading.RLock()
+        self._memory = MemoryRelease()
 
     def __len__(self) -> int:
         return len(self._first) + len(self._recent)
@@ -55,12 +54,16 @@ class Known:
         if not fresh:
             return
         with self._lock:
-            parts = [(self._first, self._second, self._archived)]
+            start = len(self._first)
+            self._make_room(sum(file.rows for file in fresh))
             for piece in self._table.scan(["sha256", "archived_at"], files=fresh):
-                first, second = halves(piece.table["sha256"])
-                archived = pc.fill_null(piece.table["archived_at"].cast("int64"), 0).to_numpy()
-                parts.append((first, second, archived))
-            self._sort_in(parts)
+                stop = start + piece.table.num_rows
+                self._first[start:stop], self._second[start:stop] = halves(piece.table["sha256"])
+                archived = pc.fill_null(piece.table["archived_at"].cast("int64"), 0)
+                self._archived[start:stop] = archived.to_numpy()
+                start = stop
+            self._sort()
+        self._memory.release()
 
     def archived_at(self, digest: str) -> datetime | None:
         """Return when a message was archived, or None where it is not in the table."""
@@ -81,18 +84,29 @@ class Known:
         with self._lock:
             self._recent[digest] = (archived_at - _EPOCH) // _MICROSECOND
             if len(self._recent) >= MERGE_ROWS:
+                start = len(self._first)
+                self._make_room(len(self._recent))
                 pairs = np.array([halves_of(digest) for digest in self._recent], dtype=np.uint64)
-                recent = (pairs[:, 0], pairs[:, 1], np.fromiter(self._recent.values(), np.int64))
+                self._first[start:], self._second[start:] = pairs[:, 0], pairs[:, 1]
+                self._archived[start:] = np.fromiter(self._recent.values(), np.int64)
                 self._recent = {}
-                self._sort_in([(self._first, self._second, self._archived), recent])
+                self._sort()
 
-    def _sort_in(self, parts: list[_Columns]) -> None:
-        first, second, archived = (np.concatenate([part[n] for part in parts]) for n in range(3))
-        order = np.lexsort((second, first))
-        first, second = first[order], second[order]
-        once = np.ones(len(first), dtype=bool)  # rows are read again after another writer joined files
-        once[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
-        if once.all():
-            self._first, self._second, self._archived = first, second, archived[order]
-        else:
-            self._first, self._second, self._archived = first[once], second[once], archived[order][once]
+    def _make_room(self, rows: int) -> None:
+        for name in ("_first", "_second", "_archived"):
+            column = getattr(self, name)
+            longer = np.empty(len(column) + rows, column.dtype)
+            longer[: len(column)] = column
+            setattr(self, name, longer)
+
+    def _sort(self) -> None:
+        """Sort all columns, one after the other, so that no second copy of all of them is held."""
+        order = np.argsort(self._first)
+        self._first = self._first[order]
+        self._second = self._second[order]
+        self._archived = self._archived[order]
+        once = np.ones(len(order), dtype=bool)  # rows are read again after another writer joined files
+        once[1:] = (self._first[1:] != self._first[:-1]) | (self._second[1:] != self._second[:-1])
+        if not once.all():
+            self._first, self._second = self._first[once], self._second[once]
+            self._archived = self._archived[once]
