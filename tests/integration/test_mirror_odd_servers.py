@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import uuid
 from collections.abc import Iterator
@@ -268,6 +269,62 @@ def test_server_without_uidvalidity_proves_nothing_gone(odd: Odd) -> None:
     rows = Archive(odd.root).read_table("locations").num_rows
     odd.mirror()
     assert Archive(odd.root).read_table("locations").num_rows == rows
+
+
+def test_server_that_stops_stating_uidvalidity_keeps_its_messages(odd: Odd) -> None:
+    """A message of the same number is recorded under the numbering of none, not closed with the old one."""
+    odd.mirror()
+    odd.inbox.uid_validity = None
+    report = odd.mirror()
+    assert (report.recognised, report.octets, report.warnings) == (5, 0, ())
+    live = Archive(odd.root).folder_state("a", "INBOX").live
+    assert live.tolist() == [1, 2, 3, 4, 5]
+
+
+def later(*uids: int) -> dict[int, Mail]:
+    """Return messages that came a day after those of `mail`."""
+    return {
+        uid: Mail(content=make_message(subject=f"later {uid}"), date="05-Mar-2026 10:30:00 +0000")
+        for uid in uids
+    }
+
+
+@pytest.mark.parametrize("order", ["oldest", "newest"])
+def test_numbers_given_twice_hide_no_mail(odd: Odd, order: str) -> None:
+    """A folder restored from a copy keeps its UIDVALIDITY and gives UIDs again that the archive knows."""
+    odd.mirror()
+    before = odd.inbox.mail
+    odd.inbox.mail = {1: before[1], 2: before[2], **later(3, 4, 8)}
+    report = odd.mirror(order=order)
+    assert (report.added, report.expunged, len(report.warnings)) == (3, 1, 1)
+    assert odd.count("messages") == 8
+    assert odd.states() == {1: "added", 2: "added", 3: "added", 4: "added", 5: "expunged", 8: "added"}
+    state = Archive(odd.root).folder_state("a", "INBOX")
+    held = {row.uid: row.sha256 for row in state.live_rows()}
+    assert held == {uid: hashlib.sha256(m.content).hexdigest() for uid, m in odd.inbox.mail.items()}
+    rows = odd.count("locations")
+    report = odd.mirror()
+    assert (report.added, report.warnings, odd.count("locations")) == (0, (), rows)
+
+
+def test_flags_of_a_restored_folder_are_compared_in_the_next_run(odd: Odd) -> None:
+    """The run that finds numbers given twice compares messages; flags follow."""
+    odd.mirror()
+    before = odd.inbox.mail
+    before[1].flags = "\\Seen"
+    odd.inbox.mail = {1: before[1], **later(2)}
+    odd.mirror()
+    assert odd.mirror().flags == 1
+
+
+def test_run_stopped_among_numbers_given_twice_is_continued(odd: Odd) -> None:
+    """The highest of them comes last, so that the next run finds out as well."""
+    odd.mirror()
+    odd.inbox.mail = {1: odd.inbox.mail[1], **later(2, 3, 4)}
+    odd.inbox.hangs_up_at = {3: 1}
+    odd.mirror(order="newest")
+    assert odd.count("messages") == 8
+    assert Archive(odd.root).folder_state("a", "INBOX").live.tolist() == [1, 2, 3, 4]
 
 
 def test_object_ids_recognise_messages_without_message_id(archive_root: Path) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mailroom.exceptions import ConfigurationError
-from mailroom.model import FolderRow
+from mailroom.model import FetchedMessage, FolderRow, LocationRow
 from mailroom.policy.uid_sets import Uids, ascending, common, joined, without
 
 __all__ = [
@@ -136,6 +136,20 @@ def plan_folder(
         gone=without(live, there),
         given_up=without(tried, there),
     )
+
+
+def is_another(row: LocationRow, message: FetchedMessage) -> bool:
+    """Return whether what a server states of a UID is not what it stated of the archived message.
+
+    The surest thing that is known of both decides: the object id, the internal date, the size.
+    """
+    stated = (
+        (row.object_id, message.object_id),
+        (row.internal_date, message.internal_date),
+        (row.size, message.octets),
+    )
+    known = ((before, now) for before, now in stated if before is not None and now is not None)
+    return next((before != now for before, now in known), False)
 
 
 def find_changed_flags(

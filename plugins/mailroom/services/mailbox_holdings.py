@@ -38,16 +38,23 @@ class Holdings:
 
     :param uid_validity: the server's present one.
     :param moved: rows of messages whose folders are gone; they may turn up in a new folder.
+    :param is_restored: whether the server has given UIDs a second time under the UIDVALIDITY it had.
     """
 
     state: FolderState
     uid_validity: int
     moved: Rows | None = None
+    is_restored: bool = False
 
     @property
     def is_numbered(self) -> bool:
         """Whether the archive's UIDs mean what the server's do."""
-        return self.uid_validity == self.state.uid_validity != NO_UID_VALIDITY
+        return self.is_same_numbering and self.uid_validity != NO_UID_VALIDITY and not self.is_restored
+
+    @property
+    def is_same_numbering(self) -> bool:
+        """Whether rows of a UID now and then are rows of one place, whatever message lies there."""
+        return self.uid_validity == self.state.uid_validity
 
     @property
     def live(self) -> Uids:
@@ -57,7 +64,7 @@ class Holdings:
     @property
     def unfetchable(self) -> Uids:
         """UIDs that were never delivered, ascending."""
-        return self.state.unfetchable if self.uid_validity == self.state.uid_validity else _NONE
+        return self.state.unfetchable if self.is_same_numbering and not self.is_restored else _NONE
 
     @property
     def past(self) -> Rows | None:
@@ -70,7 +77,7 @@ class Holdings:
     @property
     def former(self) -> Rows | None:
         """Rows of messages that may be there under another number or name, or None."""
-        if self.uid_validity == self.state.uid_validity == NO_UID_VALIDITY:
+        if self.is_same_numbering and not self.is_numbered:
             return self.state.live_rows
         return self.past or (self.moved if self.state.uid_validity is None else None)
 

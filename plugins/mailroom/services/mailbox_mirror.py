@@ -21,12 +21,12 @@ import numpy as np
 from mailroom.archive import Archive, ArchiveWriter
 from mailroom.client.imap import ImapClient, SelectedFolder
 from mailroom.model import Folder, FolderRow, LocationRow, RunContext
-from mailroom.policy.mirror import FolderPlan, MirrorSelection, plan_folder, search_criteria
+from mailroom.policy.mirror import FolderPlan, MirrorSelection, is_another, plan_folder, search_criteria
 from mailroom.policy.uid_sets import Uids, ascending, common, is_among, joined, without
 from mailroom.services.contents import identities_of
 from mailroom.services.mailbox_download import MailboxDownload, Suspects, place_row
 from mailroom.services.mailbox_flags import record_changed_flags
-from mailroom.services.mailbox_holdings import NO_UID_VALIDITY, Holdings, Rows
+from mailroom.services.mailbox_holdings import Holdings, Rows
 from mailroom.services.mirror_report import MirrorTally
 from mailroom.services.progress import Progress
 from mailroom.services.renumbering import recognise
@@ -85,12 +85,13 @@ class MailboxMirror:
         :raises ConnectionLost: if the server goes away; what came is with the writer.
         """
         listed = self._list()
+        self._check_numbers(listed)
         plan = self._plan(listed, self.holdings.live, self.holdings.unfetchable)
         fetch = self._recognise(plan.fetch)
         download = self._download()
         self.progress.start(self.folder.name, len(fetch), None)
         try:
-            download.fetch(fetch, retry=plan.retry, order=self.selection.order)
+            download.fetch(fetch, retry=plan.retry, order=self._order)
             if len(fetch) and not self.stop.is_set():
                 listed = self._look_again(download, listed)
         finally:
@@ -119,13 +120,33 @@ class MailboxMirror:
             )
         return listed
 
+    def _check_numbers(self, listed: Uids) -> None:
+        """Ask who the newest known message is: if another one, no number can be trusted.
+
+        A folder that was restored from a copy, or made anew under its name, may have the
+        UIDVALIDITY it had and give UIDs a second time; mail that came since would be taken for
+        known. UIDs ascend, so where any was given twice, the highest that is still there was.
+        """
+        highest = common(self.holdings.live, listed)[-1:]
+        rows = {row.uid: row for row in self.holdings.state.rows(highest)} if len(highest) else {}
+        for message in self.client.fetch_fingerprints(highest) if rows else ():
+            if message.uid in rows and is_another(rows[message.uid], message):
+                self.holdings = replace(self.holdings, is_restored=True)
+                self._warn(
+                    "the server has given numbers a second time, as after a restore from a copy; "
+                    "every message in it is compared"
+                )
+
     def _plan(self, listed: Uids, live: Uids, unfetchable: Uids) -> FolderPlan:
         wanted = None
         if self.selection.is_partial and len(listed):
             wanted = self.client.search(*search_criteria(self.selection))
-        return plan_folder(
-            listed, live=live, unfetchable=unfetchable, wanted=wanted, order=self.selection.order
-        )
+        return plan_folder(listed, live=live, unfetchable=unfetchable, wanted=wanted, order=self._order)
+
+    @property
+    def _order(self) -> str:
+        """The order to fetch in; ascending while `_check_numbers` must still find out after a kill."""
+        return "oldest" if self.holdings.is_restored else self.selection.order
 
     def _recognise(self, uids: Uids) -> Uids:
         """Record messages that are known by another number or folder; return the others."""
@@ -142,10 +163,9 @@ class MailboxMirror:
 
     def _recognised_rows(self, former: Rows, uids: Uids, found: list[int]) -> Iterator[LocationRow]:
         """Yield the rows of recognised messages; ``found`` gets their UIDs."""
-        are_numbers_lasting = self.holdings.uid_validity != NO_UID_VALIDITY
         for known in recognise(self.client, self.archive, uids, former):
             found.append(known.message.uid)
-            if not are_numbers_lasting and known.former_uid == known.message.uid:
+            if self.holdings.is_same_numbering and known.former_uid == known.message.uid:
                 continue  # nothing has happened to it
             self.tally.recognised += 1
             self.tally.added += 1
@@ -200,7 +220,7 @@ class MailboxMirror:
         """Return what stands now, and what is to be recorded as gone."""
         holdings = self.holdings
         gone = without(holdings.live, listed)
-        if holdings.uid_validity == holdings.state.uid_validity == NO_UID_VALIDITY:
+        if holdings.is_same_numbering and not holdings.is_numbered:
             gone = without(holdings.state.live, listed)
         given_up = without(holdings.unfetchable, listed)
         there = joined(common(holdings.live, listed), self.recognised, download.added)
@@ -218,7 +238,8 @@ class MailboxMirror:
                 special_use=self.folder.special_use,
                 uid_validity=holdings.uid_validity,
                 uid_next=self.selected.uid_next,
-                highest_modseq=self.selected.highest_modseq,
+                # Flags were not compared then, so the next run is to compare them all.
+                highest_modseq=None if holdings.is_restored else self.selected.highest_modseq,
                 messages=self.selected.exists,
                 complete=not download.failed,
                 windowed=self.is_windowed or self.selection.is_partial,

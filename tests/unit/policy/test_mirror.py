@@ -9,19 +9,20 @@ import numpy as np
 import pytest
 
 from mailroom.exceptions import ConfigurationError
-from mailroom.model import FolderRow
+from mailroom.model import FetchedMessage, FolderRow
 from mailroom.policy.mirror import (
     SMALL_LOSS,
     FolderPlan,
     MirrorSelection,
     check_loss,
     find_changed_flags,
+    is_another,
     is_unchanged,
     normal_flags,
     plan_folder,
     search_criteria,
 )
-from tests.unit.policy.rows import NOW
+from tests.unit.policy.rows import NOW, days_ago, mailbox_row
 
 
 def uids(*numbers: int) -> np.ndarray:
@@ -235,3 +236,24 @@ def test_mass_disappearance_stops_with_a_way_on(before: int, after: int, max_gon
     with pytest.raises(ConfigurationError, match=r"no longer on the server.*max_gone=1") as caught:
         check_loss("a", before, after, max_gone)
     assert (caught.value.facts["before"], caught.value.facts["after"]) == (before, after)
+
+
+@pytest.mark.parametrize(
+    ("held", "stated", "expected"),
+    [
+        ({}, {}, False),
+        ({}, {"internal_date": days_ago(40), "octets": 100}, False),
+        ({}, {"internal_date": days_ago(39), "octets": 100}, True),
+        ({}, {"internal_date": days_ago(40), "octets": 101}, False),
+        ({}, {"octets": 101}, True),
+        ({"object_id": "M1"}, {"object_id": "M1", "internal_date": days_ago(1)}, False),
+        ({"object_id": "M1"}, {"object_id": "M2", "internal_date": days_ago(40)}, True),
+        ({"object_id": "M1", "internal_date": None, "size": None}, {"octets": 5}, False),
+        ({"size": 0, "internal_date": None}, {"octets": 7}, True),
+    ],
+)
+def test_another_message_under_a_known_number_is_told_by_the_surest_thing_known(
+    held: dict[str, Any], stated: dict[str, Any], expected: bool
+) -> None:
+    """Object id before date before size: servers change their mind about sizes, never about dates."""
+    assert is_another(mailbox_row(5, **held), FetchedMessage(uid=5, **stated)) is expected
