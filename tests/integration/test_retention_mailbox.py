@@ -164,6 +164,31 @@ def test_flag_that_another_device_sets_during_the_run_counts(
     assert there(dovecot, user) == [2, 5, 6]
 
 
+@pytest.mark.parametrize("uidplus", [True, False])
+def test_flag_that_another_device_sets_after_the_decision_counts(
+    dovecot: Dovecot, user: str, filled: Account, uidplus: bool
+) -> None:
+    """Reading a batch back takes seconds; what was flagged meanwhile loses our mark and stays."""
+
+    class FlaggedLate(ImapClient):
+        def mark_deleted(self, uids: Any) -> set[int]:
+            with dovecot.mailbox(user) as phone:
+                phone.select_folder("INBOX")
+                phone.add_flags([2], ["\\Flagged"])
+            return super().mark_deleted(uids)
+
+        def supports(self, name: str) -> bool:
+            return (uidplus or name != "UIDPLUS") and super().supports(name)
+
+    filled.connect = lambda: FlaggedLate.connect(filled.endpoint)  # type: ignore[method-assign]
+    report = filled.retain(MONTH)
+    assert (of(report).deleted, of(report).kept, report.failures) == (3, {"flagged": 1}, ())
+    assert there(dovecot, user) == [2, 5, 6]
+    with dovecot.mailbox(user) as phone:
+        phone.select_folder("INBOX", readonly=True)
+        assert phone.search("DELETED") == []
+
+
 def test_damaged_archived_copy_keeps_the_message(dovecot: Dovecot, user: str, filled: Account) -> None:
     """The archived bytes are read back before anything goes."""
     name = digest(mail(1))

@@ -23,15 +23,19 @@ class Expunged:
     """What became of the messages that were to go.
 
     :param gone: UIDs that we deleted; what others deleted meanwhile is not among them.
+    :param spared: UIDs that were flagged after it was decided that they may go.
     :param refusal: why some or all of the others are still there, as the end of a sentence.
     """
 
     gone: frozenset[int]
+    spared: frozenset[int] = frozenset()
     refusal: str | None = None
 
 
-def delete_messages(client: ImapClient, uids: Collection[int]) -> Expunged:
+def delete_messages(client: ImapClient, uids: Collection[int], *, spare_flagged: bool) -> Expunged:
     """Delete these messages of the selected mailbox, and only these.
+
+    :param spare_flagged: whether what is marked \\Flagged by now stays.
 
     Where the server has no UIDPLUS, it is done only while nothing else is marked
     \\Deleted; otherwise our marks are taken back and nothing is deleted.
@@ -54,23 +58,32 @@ def delete_messages(client: ImapClient, uids: Collection[int]) -> Expunged:
             refusal=f"the server marked {len(strangers)} messages that nobody named; all marks were undone",
         )
     after = _marked(client)
+    spared = _flagged(client) & plan if spare_flagged else frozenset()
+    _take_back(client, spared - before)
+    plan -= spared
+    after -= spared - before
     if not by_uid and after - plan:
         _take_back(client, plan - before)
-        return Expunged(gone=frozenset(), refusal=_foreign(len(after - plan)))
+        return Expunged(gone=frozenset(), spared=spared, refusal=_foreign(len(after - plan)))
     marked = after & plan
     if marked:
         client.expunge(sorted(marked)) if by_uid else client.expunge_all()
     remaining = _present(client, plan)
     if remaining:
         refusal = f"the server kept {len(remaining)} of {len(plan)} messages that were to go"
-        return Expunged(gone=marked - remaining, refusal=refusal)
-    return Expunged(gone=marked)
+        return Expunged(gone=marked - remaining, spared=spared, refusal=refusal)
+    return Expunged(gone=marked, spared=spared)
 
 
 def _marked(client: ImapClient) -> frozenset[int]:
     """Return what is marked \\Deleted now, by whomever."""
     client.noop()
     return frozenset(int(uid) for uid in client.search("DELETED"))
+
+
+def _flagged(client: ImapClient) -> frozenset[int]:
+    """Return what is marked \\Flagged, as far as the last NOOP showed it."""
+    return frozenset(int(uid) for uid in client.search("FLAGGED"))
 
 
 def _present(client: ImapClient, uids: Collection[int]) -> frozenset[int]:

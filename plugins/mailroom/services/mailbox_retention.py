@@ -167,7 +167,8 @@ class MailboxRetention:
                 tally.delete(candidate)
             return None
         self.writer.secure()
-        outcome = delete_messages(self.client, chosen.keys())
+        outcome = delete_messages(self.client, chosen.keys(), spare_flagged=not self.rule.include_flagged)
+        tally.kept[Keep.FLAGGED] += len(outcome.spared)
         at = self.now()
         self.writer.record(
             replace(chosen[uid].row, change=Change.DELETED_BY_RETENTION, at=at, run_id=self.context.run_id)
