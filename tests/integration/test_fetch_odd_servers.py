@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mailroom.archive import Archive
+from mailroom.archive.durability import DiskSync
 from mailroom.client.pop3 import Headed, MaildropListing, Pop3Client
 from mailroom.exceptions import ConnectionLost
 from mailroom.policy.fetch import FetchMode
@@ -450,3 +452,78 @@ def test_incomplete_run_by_content_calls_nothing_missing(without_uidl: Maildrop,
     report = account.fetch()
     assert (len(report.failures), report.not_listed) == (1, 0)
     assert "not_listed" not in account.changes()
+
+
+def test_mail_that_says_all_in_a_header_of_its_own_is_not_taken_for_another(
+    maildrop: Maildrop, account: Account
+) -> None:
+    """Without Message-ID an identity covers next to nothing: such mail is kept by its bytes alone."""
+    first, second = b"X-Alarm: fire\r\n\r\n", b"X-Alarm: flood\r\n\r\n"
+    maildrop.messages = [("u0", first), ("u1", MAIL[1])]
+    account.fetch()
+    maildrop.messages = [("u1", MAIL[1]), ("u2", second)]
+    account.fetch(DELETE)
+    assert maildrop.messages == []
+    assert raw_digests(account.root) == {digest(first), digest(second), digest(MAIL[1])}
+
+
+def test_re_encoded_copy_is_stored_where_the_archived_one_is_lost(
+    maildrop: Maildrop, account: Account
+) -> None:
+    """A copy under other bytes makes do with the archived one only while that is there."""
+    account.fetch()
+    maildrop.messages = [("new", MAIL[0].replace(b"Subject:", b"X-Moved: yes\r\nSubject:"))]
+    (account.root / "raw" / digest(MAIL[0])[:2] / f"{digest(MAIL[0])}.eml").unlink()
+    account.fetch()
+    assert digest(maildrop.messages[0][1]) in raw_digests(account.root)
+
+
+def test_messages_without_header_are_told_apart_by_content(without_uidl: Maildrop, account: Account) -> None:
+    """An empty header names nothing, so it stands in for no UIDL."""
+    first, second = b"\r\nalarm 1\r\n", b"\r\nalarm 2\r\n"
+    without_uidl.messages = [("", first)]
+    account.fetch()
+    without_uidl.messages = [("", second), ("", MAIL[1])]
+    assert account.fetch().identity == "content"
+    assert raw_digests(account.root) == {digest(first), digest(second), digest(MAIL[1])}
+    assert account.fetch(DELETE).deleted == 2
+
+
+def test_server_that_confirms_deletions_and_does_nothing_ends_the_run(
+    without_uidl: Maildrop, account: Account
+) -> None:
+    """What this run has deleted is not deleted a second time, by whatever name it is known."""
+    without_uidl.has_top, without_uidl.capabilities = False, NO_TOP
+
+    def connect() -> Pop3Client:
+        without_uidl.messages = [("", content) for content in MAIL]
+        return Pop3Client.connect(account.endpoint)
+
+    report = account.fetch(DELETE, connect=connect)
+    assert (report.sessions, report.deleted) == (2, 10)
+    assert account.changes() == ["added"] * 10 + ["deleted_by_fetch"] * 10
+
+
+def test_archive_is_synced_before_what_an_earlier_run_committed_is_deleted(
+    maildrop: Maildrop, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That run may have been killed between commit and sync, and this one may write nothing itself."""
+    maildrop.messages = [("shared", MAIL[0]), ("shared", MAIL[1])]
+    account.fetch()
+    done: list[str] = []
+    sync = DiskSync.sync
+
+    def noted(self: DiskSync) -> None:
+        done.append("sync")
+        sync(self)
+
+    monkeypatch.setattr(DiskSync, "sync", noted)
+
+    class Recording(Pop3Client):
+        def delete(self, numbers: Sequence[int]) -> dict[int, str | None]:
+            done.append("DELE")
+            return super().delete(numbers)
+
+    account.archive = Archive(account.root)
+    assert account.fetch(DELETE, connect=lambda: Recording.connect(account.endpoint)).deleted == 2
+    assert done.index("sync") < done.index("DELE")

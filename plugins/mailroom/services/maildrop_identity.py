@@ -2,8 +2,8 @@
 
 Here: a listing in which every message has a name that outlives the session, as far as
 the server can give one. Not here: what to do with the messages. UIDL is optional in RFC
-1939 section 7; without it the header (TOP) stands in for it, and without TOP only the
-content, which takes retrieving everything each time.
+1939 section 7; without it the header (TOP) stands in for it, and without TOP, or where the
+header tells next to nothing, only the content, which takes retrieving it each time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mailroom.client.pop3 import MaildropMessage, Pop3Client
+from mailroom.message import fingerprint_of_header
 from mailroom.policy.fetch import uidl_of_header
+from mailroom.policy.proof import is_telling
 
 __all__ = ["IdentitySource", "NamedListing", "list_maildrop"]
 
@@ -61,11 +63,11 @@ def list_maildrop(client: Pop3Client) -> NamedListing:
 
 
 def _name_by_header(client: Pop3Client, numbers: Sequence[int]) -> dict[int, str]:
-    """Return the stand-in for a UIDL of each message that TOP answers for."""
+    """Return the stand-in for a UIDL of each message whose header, by TOP, tells it from others."""
     if client.capabilities and "TOP" not in client.capabilities:
         return {}
     return {
         headed.number: uidl_of_header(headed.header)
         for headed in client.top(numbers)
-        if headed.header is not None
+        if headed.header is not None and is_telling(fingerprint_of_header(headed.header))
     }

@@ -172,7 +172,9 @@ class MaildropSession:
             tally.retrieved += 1
             tally.octets += retrieved.body.octets
             self.progress.advance(1, retrieved.body.octets)
-            yield self._take(item, retrieved.body, rows)
+            arrival = self._take(item, retrieved.body, rows)
+            if arrival is not None:
+                yield arrival
 
     def _refuse(self, item: Retrieval, error: str) -> None:
         _log.warning("message %r of %s was not delivered: %s", item.uidl, self.context.account, error)
@@ -182,8 +184,14 @@ class MaildropSession:
             self.tally.errors[item.uidl] = (item.octets, error)
             self.tally.tried.add(item.uidl)
 
-    def _take(self, item: Retrieval, body: Body, rows: Mapping[str, Sequence[LocationRow]]) -> _Arrival:
-        """Hand one message to the archive, unless it turns out to be one that is known at this place."""
+    def _take(
+        self, item: Retrieval, body: Body, rows: Mapping[str, Sequence[LocationRow]]
+    ) -> _Arrival | None:
+        """Hand one message to the archive, unless it turns out to be one that is known at this place.
+
+        None where only its content could tell that this run has dealt with it already: a server that
+        confirms deletions and does not carry them out would otherwise keep the run going for ever.
+        """
         if item.why is Why.NEW and item.uidl is not None:
             self._add(item.uidl, item.octets, body)
             return _Arrival(item=item, uidl=item.uidl, digest=None)
@@ -192,6 +200,9 @@ class MaildropSession:
         if item.uidl is None:
             uidl = uidl_of_content(digest)
             self.tally.contents.add(uidl)
+            if uidl in self.passed_over:
+                discard(body)
+                return None
             known = self.state.rows({uidl}).get(uidl, ())
         else:
             uidl, known = item.uidl, rows.get(item.uidl, ())
@@ -245,6 +256,8 @@ class MaildropSession:
             if self.mode.is_due(row.archived_at, now)
         ]
         self.tally.left += len(found) - len(candidates)
+        if any(arrival.row is not None for arrival, _ in found):
+            self.writer.secure()  # committed by an earlier run, which may have been killed before its sync
         self._count_kept(self.deletion.mark_retrieved(candidates, cutoff=cutoff))
 
     def _delete_earlier(self, due: Sequence[Candidate]) -> list[Retrieval]:
