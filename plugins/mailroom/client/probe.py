@@ -73,7 +73,7 @@ def _probe_imap(endpoint: Endpoint) -> str:
         has_uidplus = client.supports("UIDPLUS")
     text = f"INBOX holds {_count(inbox.exists, 'message')}; the account has {_count(folders, 'folder')}."
     if not has_uidplus:
-        text += " UIDPLUS is not offered, so Mailroom cannot delete messages here."
+        text += " UIDPLUS is not offered, so folders with deletions of others in them are left alone."
     return text
 
 
