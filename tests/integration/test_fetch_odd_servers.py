@@ -527,3 +527,19 @@ def test_archive_is_synced_before_what_an_earlier_run_committed_is_deleted(
     account.archive = Archive(account.root)
     assert account.fetch(DELETE, connect=lambda: Recording.connect(account.endpoint)).deleted == 2
     assert done.index("sync") < done.index("DELE")
+
+
+@pytest.mark.parametrize("mode", [LEAVE, DELETE])
+def test_empty_answer_for_a_message_that_has_a_size_is_not_taken_for_it(
+    maildrop: Maildrop, account: Account, mode: FetchMode
+) -> None:
+    """A server in trouble sends nothing and says +OK; what it sent is not archived, let alone deleted."""
+    maildrop.messages = [("u0", b""), ("u1", MAIL[1]), ("u2", b"")]
+    maildrop.stated = {1: len(MAIL[0])}
+    report = account.fetch(mode)
+    assert (report.added, len(report.failures)) == (2, 1)
+    assert "came empty" in report.failures[0]
+    assert ("u0", b"") in maildrop.messages
+    maildrop.messages[0] = ("u0", MAIL[0])
+    account.fetch(mode)
+    assert digest(MAIL[0]) in raw_digests(account.root)

@@ -7,7 +7,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +227,18 @@ def test_message_that_vanishes_while_it_is_fetched_is_counted(odd: Odd) -> None:
     assert 3 not in odd.states()
 
 
+def test_empty_answer_for_a_message_that_has_a_size_is_not_taken_for_it(odd: Odd) -> None:
+    """A server in trouble sends nothing and says OK; the message is asked for again until it comes."""
+    content, odd.inbox.mail[3].octets = odd.inbox.mail[3].content, len(odd.inbox.mail[3].content)
+    odd.inbox.mail[3].content = b""
+    odd.inbox.mail[4].content = b""
+    assert odd.mirror().unfetchable == 1
+    assert (odd.states()[3], odd.states()[4]) == ("unfetchable", "added")
+    odd.inbox.mail[3].content = content
+    odd.mirror()
+    assert odd.states()[3] == "added"
+
+
 def test_wrong_sizes_are_no_reason_to_refuse(odd: Odd) -> None:
     """RFC822.SIZE is recorded as stated and believed in nothing."""
     odd.inbox.mail[1].octets = 1
@@ -305,6 +317,17 @@ def test_numbers_given_twice_hide_no_mail(odd: Odd, order: str) -> None:
     rows = odd.count("locations")
     report = odd.mirror()
     assert (report.added, report.warnings, odd.count("locations")) == (0, (), rows)
+
+
+def test_numbers_given_twice_hide_no_mail_from_a_selection(odd: Odd) -> None:
+    """What lies behind known numbers is compared even where the selection would leave it out."""
+    odd.mirror()
+    odd.inbox.mail = {uid: odd.inbox.mail[uid] for uid in (1, 2, 3)} | later(4, 5)
+    odd.inbox.unwanted = {3, 4}
+    report = odd.mirror(since=date(2026, 3, 5))
+    assert (report.added, len(report.warnings), report.failures) == (2, 1, ())
+    assert Archive(odd.root).folder_state("a", "INBOX").live.tolist() == [1, 2, 3, 4, 5]
+    assert odd.count("messages") == 7
 
 
 def test_flags_of_a_restored_folder_are_compared_in_the_next_run(odd: Odd) -> None:

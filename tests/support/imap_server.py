@@ -41,6 +41,7 @@ class Mailbox:
     :param mail: messages by UID.
     :param window: SEARCH and FETCH know only the newest so many messages; EXISTS counts all.
     :param search_misses: UIDs that SEARCH leaves out.
+    :param unwanted: UIDs that SEARCH leaves out where it is asked for a day or a size.
     :param withheld: UIDs that are listed and left out of what FETCH answers, whatever it asks.
     :param refused: UIDs for which FETCH of bodies is answered with NO.
     :param hangs_up_at: UIDs at whose body the connection ends, and how often it does.
@@ -51,6 +52,7 @@ class Mailbox:
     uid_validity: int | None = 1
     window: int | None = None
     search_misses: set[int] = field(default_factory=set)
+    unwanted: set[int] = field(default_factory=set)
     withheld: set[int] = field(default_factory=set)
     refused: set[int] = field(default_factory=set)
     hangs_up_at: dict[int, int] = field(default_factory=dict)
@@ -205,7 +207,10 @@ class _Session:
         mailbox.searches += 1
         if mailbox.arrivals is not None:
             mailbox.arrivals(mailbox, mailbox.searches)
-        uids = [str(uid) for uid in mailbox.shown() if uid not in mailbox.search_misses]
+        hidden = mailbox.search_misses
+        if any(key in command for key in ("SINCE", "BEFORE", "LARGER")):
+            hidden = hidden | mailbox.unwanted
+        uids = [str(uid) for uid in mailbox.shown() if uid not in hidden]
         if "ESEARCH" not in self._server.capabilities:
             self._say(" ".join(["* SEARCH", *uids]))
         else:

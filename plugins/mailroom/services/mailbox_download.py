@@ -106,7 +106,7 @@ class MailboxDownload:
         waiting = dict.fromkeys(uids.tolist())
         try:
             for message in self.client.fetch_messages(uids, self.archive.new_spool):
-                if message.body is None or message.uid not in waiting:
+                if not _is_delivered(message) or message.uid not in waiting:
                     continue  # what the server says of other messages in between
                 del waiting[message.uid]
                 self._take(message)
@@ -154,6 +154,11 @@ class MailboxDownload:
             return
         self.tally.steps += 1
         self.writer.record([_unfetchable_row(self.context, self.folder, self.uid_validity, uid, self.now())])
+
+
+def _is_delivered(message: FetchedMessage) -> bool:
+    """Return whether a message came; an empty one that has a size did not (servers in trouble do that)."""
+    return message.body is not None and bool(message.body.octets or not message.octets)
 
 
 def place_row(

@@ -62,6 +62,11 @@ class Holdings:
         return self.state.live if self.is_numbered else _NONE
 
     @property
+    def recorded(self) -> Uids:
+        """UIDs that are live in the archive under the present numbering, whatever message lies there."""
+        return self.state.live if self.is_same_numbering else _NONE
+
+    @property
     def unfetchable(self) -> Uids:
         """UIDs that were never delivered, ascending."""
         return self.state.unfetchable if self.is_same_numbering and not self.is_restored else _NONE

@@ -141,6 +141,8 @@ class MailboxMirror:
         wanted = None
         if self.selection.is_partial and len(listed):
             wanted = self.client.search(*search_criteria(self.selection))
+            if self.holdings.is_restored:
+                wanted = joined(wanted, self.holdings.recorded)  # none may stay unknown behind a known number
         return plan_folder(listed, live=live, unfetchable=unfetchable, wanted=wanted, order=self._order)
 
     @property
@@ -219,11 +221,10 @@ class MailboxMirror:
     def _conclude(self, listed: Uids, download: MailboxDownload) -> Standing:
         """Return what stands now, and what is to be recorded as gone."""
         holdings = self.holdings
-        gone = without(holdings.live, listed)
-        if holdings.is_same_numbering and not holdings.is_numbered:
-            gone = without(holdings.state.live, listed)
+        gone = without(holdings.recorded, listed)
         given_up = without(holdings.unfetchable, listed)
-        there = joined(common(holdings.live, listed), self.recognised, download.added)
+        kept = without(common(holdings.recorded, listed), ascending(download.failed))
+        there = joined(kept, self.recognised, download.added)
         return Standing(
             folder=self.folder.name,
             live=len(there),

@@ -169,6 +169,9 @@ class MaildropSession:
             if retrieved.body is None:
                 self._refuse(item, retrieved.error or "no reason given")
                 continue
+            if item.octets and not retrieved.body.octets:
+                self._refuse(item, f"it came empty, and the server lists it with {item.octets} octets")
+                continue
             tally.retrieved += 1
             tally.octets += retrieved.body.octets
             self.progress.advance(1, retrieved.body.octets)
