@@ -20,6 +20,9 @@ from mailroom.archive.failures import translated
 
 __all__ = ["DiskSync", "Durability", "NoSync", "Sync", "Unsynced", "find_syncfs"]
 
+PARTS = ("raw", "tables")
+"""Folders of an archive that may be put on disks of their own, by a mount or a link."""
+
 Sync = Callable[[int], int]
 """``syncfs``: takes a file descriptor, returns 0 or raises ``OSError``."""
 
@@ -88,8 +91,8 @@ class Unsynced:
 class DiskSync:
     """Sync what was written below one local root.
 
-    The descriptor stays open between syncs: Linux reports a failed write-back to
-    ``syncfs`` only on descriptors that were open when it happened.
+    The descriptors, one of each file system, stay open between syncs: Linux reports a failed
+    write-back to ``syncfs`` only on descriptors that were open when it happened.
 
     :param syncfs: the system's ``syncfs``; None means to fsync file by file.
     :param unsynced: which files those are, where there is no ``syncfs``.
@@ -100,8 +103,12 @@ class DiskSync:
         self._root = root
         self._syncfs = syncfs
         self._unsynced = unsynced or Unsynced()
+        self._descriptors: dict[int, int] = {}
         with translated(root):
-            self._descriptor = os.open(root, os.O_RDONLY)
+            self._open(root)
+            for part in PARTS:
+                if os.path.isdir(f"{root}/{part}"):
+                    self._open(f"{root}/{part}")
 
     def sync(self) -> None:
         """Block until everything written below the root is on the disk.
@@ -111,15 +118,21 @@ class DiskSync:
         """
         with translated(self._root):
             if self._syncfs is not None:
-                self._syncfs(self._descriptor)
+                for descriptor in self._descriptors.values():
+                    self._syncfs(descriptor)
             else:
                 self._sync_each()
 
     def close(self) -> None:
-        """Release the descriptor; safe to call twice."""
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
+        """Release the descriptors; safe to call twice."""
+        while self._descriptors:
+            os.close(self._descriptors.popitem()[1])
+
+    def _open(self, folder: str) -> None:
+        """Hold a folder open, unless one of its file system is held already."""
+        device = os.stat(folder).st_dev
+        if device not in self._descriptors:
+            self._descriptors[device] = os.open(folder, os.O_RDONLY)
 
     def _sync_each(self) -> None:
         written = self._unsynced.waiting()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,25 @@ def test_syncfs_covers_the_root_in_one_call(tmp_path: Path) -> None:
     sync.close()
     sync.close()
     assert calls == [tmp_path.stat().st_ino] * 2
+
+
+def test_syncfs_covers_a_part_on_a_disk_of_its_own(tmp_path: Path) -> None:
+    """Raw mail linked to a larger disk is synced there as well, for one call covers one file system."""
+    if not os.path.isdir("/dev/shm") or os.stat("/dev/shm").st_dev == tmp_path.stat().st_dev:
+        pytest.skip("this system has no second file system at hand")
+    calls: list[int] = []
+
+    def syncfs(descriptor: int) -> int:
+        calls.append(os.fstat(descriptor).st_dev)
+        return 0
+
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        (tmp_path / "raw").symlink_to(elsewhere)
+        (tmp_path / "tables").mkdir()
+        sync = DiskSync(str(tmp_path), syncfs=syncfs)
+        sync.sync()
+        sync.close()
+        assert sorted(calls) == sorted({tmp_path.stat().st_dev, os.stat(elsewhere).st_dev})
 
 
 def test_the_system_s_own_syncfs_works(tmp_path: Path) -> None:
