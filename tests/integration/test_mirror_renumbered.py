@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -188,3 +189,28 @@ def test_lost_connections_cost_no_message(
     account.assert_in_step()
     uids = account.archive.read_table("locations").to_pylist()
     assert sorted(row["uid"] for row in uids if row["change"] == "added") == list(range(1, 13))
+
+
+def test_mail_after_a_restore_from_a_copy_is_archived(
+    dovecot: Dovecot, user: str, archive_root: Path, tmp_path: Path
+) -> None:
+    """Dovecot comes back with the UIDVALIDITY and the numbers of the copy, and gives them anew."""
+    account = MirrorAccount(dovecot, user, archive_root)
+    home, copy = Path(dovecot.doveadm("user", "-f", "home", user).strip()), tmp_path / "copy"
+    for number in range(12):
+        if number == 6:
+            subprocess.run(["cp", "-a", home, copy], check=True)
+        account.append(
+            make_message(subject=f"number {number}"), internal_date=datetime(2020, 1, 1 + number, tzinfo=UTC)
+        )
+    account.mirror()
+    subprocess.run(["rm", "-r", home], check=True)
+    subprocess.run(["mv", copy, home], check=True)
+    for number in range(8):
+        account.append(
+            make_message(subject=f"later {number}"), internal_date=datetime(2020, 2, 1 + number, tzinfo=UTC)
+        )
+    report = account.mirror()
+    assert (report.added, report.failures, len(report.warnings)) == (8, (), 1)
+    account.assert_in_step()
+    assert account.archive.read_table("messages").num_rows == 20
