@@ -330,6 +330,29 @@ def test_numbers_given_twice_hide_no_mail_from_a_selection(odd: Odd) -> None:
     assert odd.count("messages") == 7
 
 
+def test_folders_that_swapped_their_names_hide_no_mail(odd: Odd) -> None:
+    """Some servers give all folders one UIDVALIDITY; new mail may then lie behind the other's numbers."""
+    odd.server.folders["Archive"] = Mailbox(mail=later(1, 2))
+    odd.mirror()
+    folders = odd.server.folders
+    folders["INBOX"], folders["Archive"] = folders["Archive"], folders["INBOX"]
+    folders["INBOX"].mail |= mail(3)
+    folders["INBOX"].mail[3].content = make_message(subject="new")
+    odd.mirror()
+    assert odd.count("messages") == 8
+    live = {row.uid: row.sha256 for row in Archive(odd.root).folder_state("a", "INBOX").live_rows()}
+    assert live == {uid: hashlib.sha256(m.content).hexdigest() for uid, m in odd.inbox.mail.items()}
+
+
+def test_server_that_corrects_sizes_and_dates_has_given_no_number_twice(odd: Odd) -> None:
+    """The Message-ID says that it is the same message, and nothing is downloaded again."""
+    odd.mirror()
+    odd.inbox.mail[5].octets = 99_999
+    odd.inbox.mail[5].date = "05-Mar-2026 10:30:00 +0000"
+    report = odd.mirror()
+    assert (report.added, report.warnings) == (0, ())
+
+
 def test_flags_of_a_restored_folder_are_compared_in_the_next_run(odd: Odd) -> None:
     """The run that finds numbers given twice compares messages; flags follow."""
     odd.mirror()

@@ -138,18 +138,19 @@ def plan_folder(
     )
 
 
-def is_another(row: LocationRow, message: FetchedMessage) -> bool:
+def may_be_another(row: LocationRow, message: FetchedMessage) -> bool:
     """Return whether what a server states of a UID is not what it stated of the archived message.
 
-    The surest thing that is known of both decides: the object id, the internal date, the size.
+    Equal object ids settle it; a date or size that differs may have been corrected by the server.
     """
+    if row.object_id is not None and row.object_id == message.object_id:
+        return False
     stated = (
         (row.object_id, message.object_id),
         (row.internal_date, message.internal_date),
         (row.size, message.octets),
     )
-    known = ((before, now) for before, now in stated if before is not None and now is not None)
-    return next((before != now for before, now in known), False)
+    return any(before != now for before, now in stated if before is not None and now is not None)
 
 
 def find_changed_flags(

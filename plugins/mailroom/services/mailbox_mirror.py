@@ -20,8 +20,9 @@ import numpy as np
 
 from mailroom.archive import Archive, ArchiveWriter
 from mailroom.client.imap import ImapClient, SelectedFolder
-from mailroom.model import Folder, FolderRow, LocationRow, RunContext
-from mailroom.policy.mirror import FolderPlan, MirrorSelection, is_another, plan_folder, search_criteria
+from mailroom.message import fingerprint_of_header
+from mailroom.model import FetchedMessage, Folder, FolderRow, LocationRow, RunContext
+from mailroom.policy.mirror import FolderPlan, MirrorSelection, may_be_another, plan_folder, search_criteria
 from mailroom.policy.uid_sets import Uids, ascending, common, is_among, joined, without
 from mailroom.services.contents import identities_of
 from mailroom.services.mailbox_download import MailboxDownload, Suspects, place_row
@@ -130,12 +131,19 @@ class MailboxMirror:
         highest = common(self.holdings.live, listed)[-1:]
         rows = {row.uid: row for row in self.holdings.state.rows(highest)} if len(highest) else {}
         for message in self.client.fetch_fingerprints(highest) if rows else ():
-            if message.uid in rows and is_another(rows[message.uid], message):
+            if message.uid in rows and self._is_another(rows[message.uid], message):
                 self.holdings = replace(self.holdings, is_restored=True)
                 self._warn(
                     "the server has given numbers a second time, as after a restore from a copy; "
                     "every message in it is compared"
                 )
+
+    def _is_another(self, row: LocationRow, message: FetchedMessage) -> bool:
+        if not may_be_another(row, message) or row.sha256 is None:
+            return False
+        held = self.archive.describe({row.sha256}).get(row.sha256)
+        name = fingerprint_of_header(message.header or b"").message_id
+        return held is None or held.message_id is None or held.message_id != name
 
     def _plan(self, listed: Uids, live: Uids, unfetchable: Uids) -> FolderPlan:
         wanted = None
