@@ -20,11 +20,13 @@ from datetime import date
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from urllib.parse import quote
 
 from rich.console import Console
 from rich.panel import Panel
 
 from demo import scene
+from demo.mailbox import IMAP_USER
 from tests.support.dovecot import Dovecot, DovecotMissing
 
 __all__ = ["main"]
@@ -42,6 +44,7 @@ def main() -> int:
     try:
         with Dovecot() as server:
             scene.fill(server, date.today())
+            _bring_in_step(server)
             return _serve(console, server)
     except DovecotMissing as missing:
         console.print(str(missing), style="red", soft_wrap=True, markup=False)
@@ -49,6 +52,20 @@ def main() -> int:
     except KeyboardInterrupt:
         console.print("Ended; nothing is left running.")
         return 0
+
+
+def _bring_in_step(server: Dovecot) -> None:
+    """Mirror the account where an archive of it is kept: every new server numbers its folders anew."""
+    if not scene.ARCHIVE.exists():
+        return
+    url = f"imap://{quote(IMAP_USER, safe='')}@{server.host}:{server.imap_port}"
+    command = [sys.executable, "-m", "mailroom", "mirror", url, "--account", scene.IMAP_ID, "--quiet"]
+    subprocess.run(
+        [*command, "--archive", str(scene.ARCHIVE)],
+        env=os.environ | {"MAILROOM_PASSWORD": scene.PASSWORD},
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
 
 
 def _serve(console: Console, server: Dovecot) -> int:

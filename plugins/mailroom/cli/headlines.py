@@ -14,6 +14,10 @@ __all__ = ["attachments", "fetch", "mirror", "octets_in_words", "retention", "ve
 Summary = Mapping[str, Any]  # Any: the JSON values of a report
 
 
+BASES = {"internal": "arrival", "archived": "first archiving", "saved": "coming into the folder"}
+"""What the days of retention count from, in words."""
+
+
 def fetch(summary: Summary) -> str:
     """Return what a POP3 fetch did."""
     lines = [
@@ -65,6 +69,7 @@ def retention(summary: Summary) -> str:
     ]
     for folder in summary["folders"]:
         lines.append(f"  {_folder_line(folder)}")
+        lines += _message_lines(folder)
     if summary["folders_not_shown"]:
         lines.append(f"  … and {_count(summary['folders_not_shown'], 'more folder')}.")
     if summary["dry_run"]:
@@ -127,9 +132,22 @@ def _folder_line(folder: Summary) -> str:
     if folder.get("oldest"):
         parts.append(f"from {folder['oldest'][:10]} to {folder['newest'][:10]}")
     if folder.get("basis"):
-        parts.append(f"counted from {folder['basis']}")
+        parts.append(f"counted from {BASES[folder['basis']]}")
     parts += [f"{number:,} kept: {reason}" for reason, number in folder.get("kept", {}).items()]
     return f"{_shown(folder['folder'])}: {', '.join(parts)}"
+
+
+def _message_lines(folder: Summary) -> list[str]:
+    """Return the messages that a dry run lists, and how many more there are."""
+    listed = folder.get("messages", ())
+    lines = []
+    for message in listed:
+        kind = "uid" if "uid" in message else "uidl"
+        size = octets_in_words(message["octets"] or 0)
+        since = (message["since"] or "no date")[:10]
+        lines.append(f"    {kind.upper()} {_shown(str(message[kind]))}, {size}, {since}")
+    more = folder["deleted"] - len(listed)
+    return [*lines, f"    … and {_count(more, 'more message')}"] if listed and more else lines
 
 
 def _notes(summary: Summary, **texts: str) -> list[str]:

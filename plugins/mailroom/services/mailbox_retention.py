@@ -105,7 +105,9 @@ class MailboxRetention:
         cutoff = self.now() - self.rule.older_than
         dates = _dates(self.archive, state, basis)
         uids = state.live.tolist() if self._asks_save_date(basis) else _due(dates, cutoff)
-        tally = RetentionTally(folder=folder.name, basis=basis.value, live=len(state.live))
+        tally = RetentionTally(
+            folder=folder.name, basis=basis.value, live=len(state.live), is_dry=self.writer is None
+        )
         allowance = allowance_of(tally.live, self.rule.max_fraction)
         self.progress.start(folder.name, len(uids), None)
         for start in range(0, len(uids), BATCH_MESSAGES):

@@ -58,7 +58,12 @@ class MaildropRetention:
         candidates, ambiguous = _candidates(messages, known)
         cutoff = self.now() - self.rule.older_than
         due = [c for c in candidates if c.since is not None and c.since <= cutoff]
-        tally = RetentionTally(folder=INBOX, basis=basis.value, live=len(candidates) + ambiguous)
+        tally = RetentionTally(
+            folder=INBOX,
+            basis=basis.value,
+            live=len(candidates) + ambiguous,
+            is_dry=self.writer is None,
+        )
         tally.kept[Keep.AMBIGUOUS] = ambiguous
         self.progress.start(INBOX, len(due), sum(c.row.size or 0 for c in due))
         self._mark(due, {m.number: m.octets for m in messages}, cutoff, tally)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +14,11 @@ __all__ = ["FolderRetention", "RetentionReport", "RetentionTally"]
 
 MAX_FOLDERS_SHOWN = 50
 """How many folders a summary lists; it has to stay small enough for an XCom."""
+
+MAX_MESSAGES_SHOWN = 20
+"""How many messages of a folder a dry run's summary lists, for the same reason; its log has all of them."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +33,7 @@ class FolderRetention:
     :param oldest: the earliest instant that the days of a deleted one counted from.
     :param kept: how many of the due ones stayed, by reason.
     :param note: why the folder was passed over.
+    :param messages: in a dry run, the first ones that would go: number, size, and since when it counts.
     """
 
     folder: str
@@ -39,6 +46,7 @@ class FolderRetention:
     newest: datetime | None = None
     kept: dict[str, int] = field(default_factory=dict)
     note: str | None = None
+    messages: tuple[dict[str, Any], ...] = ()
 
     def summary(self) -> dict[str, Any]:
         """Return what is worth telling as a small JSON object."""
@@ -53,6 +61,8 @@ class FolderRetention:
             found["basis"] = self.basis
         if self.note:
             found["note"] = self.note
+        if self.messages:
+            found["messages"] = list(self.messages)
         return found
 
 
@@ -93,17 +103,22 @@ class RetentionReport:
 
 @dataclass(slots=True, kw_only=True)
 class RetentionTally:
-    """The counts of one folder while it is worked off."""
+    """The counts of one folder while it is worked off.
+
+    :param is_dry: whether to list what would go.
+    """
 
     folder: str
     basis: str
     live: int
+    is_dry: bool = False
     due: int = 0
     deleted: int = 0
     octets: int = 0
     oldest: datetime | None = None
     newest: datetime | None = None
     kept: Counter[Keep] = field(default_factory=Counter)
+    messages: list[dict[str, Any]] = field(default_factory=list)
 
     def keep(self, plan: DeletionPlan) -> None:
         """Count what a plan keeps; what is too young was never due."""
@@ -118,6 +133,17 @@ class RetentionTally:
         if candidate.since is not None:
             self.oldest = min(self.oldest or candidate.since, candidate.since)
             self.newest = max(self.newest or candidate.since, candidate.since)
+        if self.is_dry:
+            self._list(candidate)
+
+    def _list(self, candidate: Candidate) -> None:
+        """Say of one message that it would go: its number, size, and since when its days count."""
+        row, since = candidate.row, candidate.since
+        number = {"uid": row.uid} if row.uid is not None else {"uidl": row.uidl}
+        told = {**number, "octets": row.size, "since": since.isoformat() if since else None}
+        _log.info("%r: would delete %s", self.folder, told)
+        if len(self.messages) < MAX_MESSAGES_SHOWN:
+            self.messages.append(told)
 
     def result(self) -> FolderRetention:
         """Return the counts as they are now."""
@@ -131,4 +157,5 @@ class RetentionTally:
             oldest=self.oldest,
             newest=self.newest,
             kept={keep.value: n for keep, n in self.kept.items() if n and keep is not Keep.TOO_YOUNG},
+            messages=tuple(self.messages),
         )

@@ -62,6 +62,14 @@ def test_dry_run_of_retention_says_that_nothing_was_changed() -> None:
     assert told.endswith("nothing was changed.")
 
 
+def test_dry_run_lists_the_messages_that_would_go() -> None:
+    """A person sees which, not only how many; what is too many to list is counted."""
+    listed = ({"uid": 7, "octets": 1500, "since": "2024-03-01T10:00:00+00:00"},)
+    folder = FolderRetention(folder="INBOX", basis="internal", live=9, due=3, deleted=3, messages=listed)
+    told = headlines.retention(RetentionReport(account="a", dry_run=True, folders=(folder,)).summary())
+    assert "    UID 7, 1.5 kB, 2024-03-01\n    … and 2 more messages" in told
+
+
 def test_folder_names_cannot_write_to_the_terminal() -> None:
     """A folder's name comes from the server; its escape codes are not carried out."""
     folder = FolderRetention(folder="x\x1b[2J", note="not in the archive: mirror it first")
