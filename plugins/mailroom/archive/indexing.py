@@ -37,6 +37,12 @@ log = logging.getLogger(__name__)
 PROCESS_AFTER = 200
 """Messages parsed in this process before another is started for the rest."""
 
+PROCESS_AFTER_OCTETS = 4 * 1024 * 1024
+"""Octets of messages parsed in this process before another is started for the rest."""
+
+LARGE_OCTETS = 256 * 1024
+"""Larger messages are always parsed in another process, whose memory ends with it. Octets."""
+
 MAX_PROCESSES = 3
 """More parse faster than one connection brings messages."""
 
@@ -75,18 +81,19 @@ class Indexer(Generic[Key]):
     ) -> None:
         self._done = done
         self._left = process_after
+        self._left_octets = PROCESS_AFTER_OCTETS
         self._most = processes or max(1, min(MAX_PROCESSES, _cores() - 1))
         self._deaths = 0
         self._lock = threading.Lock()
         self._processes: list[_Process[Key]] = []
         self._closed = False
 
-    def submit(self, key: Key, *, path: str | None = None, content: bytes | None = None) -> None:
+    def submit(self, key: Key, octets: int, *, path: str | None = None, content: bytes | None = None) -> None:
         """Parse a message, here and now or soon and elsewhere; a file must stay until ``done``.
 
         Where both are given, whichever is cheaper is used.
         """
-        process = self._elsewhere()
+        process = self._elsewhere(octets)
         if process is None:
             self._done(key, _index(path, content))
         else:
@@ -100,11 +107,13 @@ class Indexer(Generic[Key]):
         for process in processes:
             process.close()
 
-    def _elsewhere(self) -> _Process[Key] | None:
+    def _elsewhere(self, octets: int) -> _Process[Key] | None:
         """Return the process that has least to do; None where the work is to be done here."""
         with self._lock:
-            if self._left > 0 or self._closed:
-                self._left -= 1
+            self._left -= 1
+            self._left_octets -= octets
+            is_early = self._left >= 0 and self._left_octets >= 0
+            if self._closed or (is_early and octets < LARGE_OCTETS and not self._processes):
                 return None
             for process in [process for process in self._processes if process.is_over]:
                 self._deaths += 1 if process.has_started else MAX_DEATHS + 1

@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 IN_FLIGHT_OCTETS = 16 * 1024 * 1024
 """How much of message contents may wait in memory for disk or parser. Octets."""
 
+KNOWN_OCTETS = 1024 * 1024
+"""Octets of messages after which their share of text is a fair guess for the next."""
+
 Expected = Mapping[str, Sequence[Described]]
 """Archived messages by identity, one of which an incoming message may turn out to be."""
 
@@ -105,6 +108,8 @@ class Intake:
         self._ready = threading.Condition(self.lock)
         self._awaited: Arrival | None = None
         self.pending: dict[str, NewMessage] = {}
+        self._text_octets = 0
+        self._parsed_octets = 0
         self._raw = raw
         self._archived_at = archived_at
         self._failed = failed
@@ -127,6 +132,12 @@ class Intake:
             self._in_flight += octets
         self._work.put(arrival)
         return arrival
+
+    def share_of_text(self) -> float:
+        """Return how much of the messages so far was text; all of it while little is known."""
+        if self._parsed_octets < KNOWN_OCTETS:
+            return 1.0
+        return min(1.0, self._text_octets / self._parsed_octets)
 
     def wait_for(self, arrival: Arrival) -> bool:
         """Block until an arrival is ready; False where the intake stopped before."""
@@ -229,13 +240,13 @@ class Intake:
         path = self._raw.local_path(message.digest)
         if path is None and body.content is None:
             message.staged = body.path  # parsed from the spool file before the upload consumes it
-            self._indexer.submit((message, 0), path=body.path)
+            self._indexer.submit((message, 0), message.octets, path=body.path)
             return
         self._raw.write(message.digest, body)
         if path is None:
-            self._indexer.submit((message, held), content=body.content)
+            self._indexer.submit((message, held), message.octets, content=body.content)
         else:
-            self._indexer.submit((message, 0), path=path, content=body.content)
+            self._indexer.submit((message, 0), message.octets, path=path, content=body.content)
             self._release(held)
 
     def _stage(self, message: NewMessage, body: Body, held: int) -> None:
@@ -246,11 +257,14 @@ class Intake:
             with open(message.staged, "wb") as file:
                 file.write(body.content)
             self._release(held)
-        self._indexer.submit((message, 0), path=message.staged)
+        self._indexer.submit((message, 0), message.octets, path=message.staged)
 
     def _indexed(self, key: tuple[NewMessage, int], indexed: Indexed) -> None:
         message, held = key
         message.indexed = indexed
+        with self.lock:
+            self._text_octets += len(indexed.text)
+            self._parsed_octets += message.octets
         if message.staged is not None:
             self._work.put(message)
             return

@@ -29,7 +29,7 @@ from mailroom.archive.tables import Append, Table
 
 __all__ = ["MessageRow", "MessageTables"]
 
-TEXT_CHUNK_OCTETS = 4 * 1024 * 1024
+TEXT_CHUNK_OCTETS = 2 * 1024 * 1024
 """Texts are turned into Arrow in pieces of this size, so that a batch is not held twice. Octets."""
 
 

@@ -41,7 +41,10 @@ BATCH_MESSAGES = 2000
 """Messages of a batch; a kill costs at most fetching a few batches again."""
 
 BATCH_OCTETS = 32 * 1024 * 1024
-"""Octets of messages of a batch: their texts wait in memory for its commit."""
+"""Octets of messages of a batch."""
+
+BATCH_TEXT_OCTETS = 8 * 1024 * 1024
+"""Octets of text of a batch, as far as can be guessed: they wait in memory for its commit."""
 
 BATCH_ROWS = 10_000
 """Rows of a batch."""
@@ -230,6 +233,7 @@ class ArchiveWriter:
             batch.arrivals >= BATCH_MESSAGES
             or batch.octets >= BATCH_OCTETS
             or len(batch.entries) >= BATCH_ROWS
+            or (self._intake is not None and batch.octets * self._intake.share_of_text() >= BATCH_TEXT_OCTETS)
             or (batch.arrivals and time.monotonic() - self._batch_began >= BATCH_SECONDS)
         ):
             self._seal()

@@ -61,7 +61,7 @@ def test_few_messages_are_parsed_here(results: Results) -> None:
     """A small run starts no process."""
     indexer = Indexer(results, process_after=3)
     for number in range(3):
-        indexer.submit(number, content=content(number))
+        indexer.submit(number, 300, content=content(number))
     assert indexer._processes == []
     assert [results.found[n].subject for n in range(3)] == ["message 0", "message 1", "message 2"]
     indexer.close()
@@ -73,8 +73,8 @@ def test_many_messages_are_parsed_elsewhere_with_the_same_result(
     """By path and by content, the process finds what would be found here."""
     for number in range(0, 20, 2):
         (tmp_path / str(number)).write_bytes(content(number, attachments=2))
-        elsewhere.submit(number, path=str(tmp_path / str(number)))
-        elsewhere.submit(number + 1, content=content(number + 1))
+        elsewhere.submit(number, 300, path=str(tmp_path / str(number)))
+        elsewhere.submit(number + 1, 300, content=content(number + 1))
     found = results.wait_for(20)
     for number in range(0, 20, 2):
         assert found[number] == index_content(content(number, attachments=2))
@@ -85,10 +85,10 @@ def test_large_contents_are_read_from_their_file_elsewhere(results: Results, tmp
     """Bytes at hand are used here, and through the pipe while small; large ones are on disk already."""
     (tmp_path / "x").write_bytes(content(1))
     indexer = Indexer(results, process_after=1)
-    indexer.submit(1, path=str(tmp_path / "x"), content=content(2))
-    indexer.submit(2, path=str(tmp_path / "x"), content=content(3))
-    indexer.submit(3, path=str(tmp_path / "x"), content=content(4, size=indexing.PIPED_OCTETS))
-    indexer.submit(4, path=str(tmp_path / "x"))
+    indexer.submit(1, 300, path=str(tmp_path / "x"), content=content(2))
+    indexer.submit(2, 300, path=str(tmp_path / "x"), content=content(3))
+    indexer.submit(3, 300, path=str(tmp_path / "x"), content=content(4, size=indexing.PIPED_OCTETS))
+    indexer.submit(4, 300, path=str(tmp_path / "x"))
     found = results.wait_for(4)
     indexer.close()
     assert [found[n].subject for n in (1, 2, 3, 4)] == ["message 2", "message 3", "message 1", "message 1"]
@@ -99,9 +99,9 @@ def test_a_backlog_starts_another_process(results: Results, tmp_path: Path) -> N
     pipe = tmp_path / "not-yet"
     os.mkfifo(pipe)
     indexer = Indexer(results, process_after=0, processes=2)
-    indexer.submit(0, path=str(pipe))
+    indexer.submit(0, 300, path=str(pipe))
     for number in range(1, indexing.BACKLOG + 4):
-        indexer.submit(number, content=content(number))
+        indexer.submit(number, 300, content=content(number))
     assert len(indexer._processes) == 2
     pipe.write_bytes(content(0))
     found = results.wait_for(indexing.BACKLOG + 4)
@@ -115,16 +115,16 @@ def test_a_message_that_kills_the_parser_is_archived_as_not_indexed(
     """The message at hand is blamed, the others are parsed all the same, and a new process is started."""
     pipe = tmp_path / "never-ends"
     os.mkfifo(pipe)
-    elsewhere.submit(0, content=content(0))
+    elsewhere.submit(0, 300, content=content(0))
     results.wait_for(1)
-    elsewhere.submit(1, path=str(pipe))
-    elsewhere.submit(2, content=content(2))
+    elsewhere.submit(1, 300, path=str(pipe))
+    elsewhere.submit(2, 300, content=content(2))
     first = child_of(elsewhere)
     os.kill(first.pid, signal.SIGKILL)
     found = results.wait_for(3)
     assert found[1].defects == ("not indexed: the parser's process ended",)
     assert found[2].subject == "message 2"
-    elsewhere.submit(3, content=content(3))
+    elsewhere.submit(3, 300, content=content(3))
     assert results.wait_for(4)[3].subject == "message 3"
     assert child_of(elsewhere).pid != first.pid
 
@@ -134,12 +134,12 @@ def test_a_process_that_dies_again_and_again_is_done_without(
 ) -> None:
     """After a few deaths the work is done here."""
     for number in range(indexing.MAX_DEATHS + 2):
-        elsewhere.submit(number, content=content(number))
+        elsewhere.submit(number, 300, content=content(number))
         results.wait_for(number + 1)
         for process in elsewhere._processes:
             os.kill(process._child.pid, signal.SIGKILL)
             process._thread.join(30)
-    elsewhere.submit(99, content=content(99))
+    elsewhere.submit(99, 300, content=content(99))
     assert elsewhere._processes == []
     assert results.found[99].subject == "message 99"
 
@@ -151,7 +151,7 @@ def test_a_process_that_cannot_start_blames_no_message(
     monkeypatch.setattr(sys, "executable", "/bin/false")
     indexer = Indexer(results, process_after=0)
     for number in range(5):
-        indexer.submit(number, content=content(number))
+        indexer.submit(number, 300, content=content(number))
     found = results.wait_for(5)
     indexer.close()
     assert [found[n].subject for n in range(5)] == [f"message {n}" for n in range(5)]
@@ -162,14 +162,14 @@ def test_a_missing_interpreter_is_no_error(results: Results, monkeypatch: pytest
     for executable in ("/does/not/exist", ""):
         monkeypatch.setattr(sys, "executable", executable)
         indexer = Indexer(results, process_after=0)
-        indexer.submit(1, content=content(1))
+        indexer.submit(1, 300, content=content(1))
         assert results.found.pop(1).subject == "message 1"
         indexer.close()
 
 
 def test_closing_ends_the_process(results: Results, elsewhere: Indexer[int]) -> None:
     """No process outlives its indexer, whatever it was doing."""
-    elsewhere.submit(1, content=content(1))
+    elsewhere.submit(1, 300, content=content(1))
     results.wait_for(1)
     child = child_of(elsewhere)
     elsewhere.close()
@@ -183,7 +183,7 @@ def test_the_process_ends_with_the_one_that_started_it() -> None:
         "import sys, time; from mailroom.archive.indexing import Indexer\n"
         "def done(key, found): print(indexer._processes[0]._child.pid, flush=True)\n"
         "indexer = Indexer(done, process_after=0)\n"
-        "indexer.submit(1, content=b'x')\n"
+        "indexer.submit(1, 300, content=b'x')\n"
         "time.sleep(60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
