@@ -1,19 +1,19 @@
 """The ``mailroom`` command: the same engine with no Airflow.
 
-``arguments`` says what may be typed, ``account`` turns a URL into an endpoint,
-``commands`` calls one service each, ``terminal`` shows progress and results, and
-``main`` here maps outcomes to exit statuses: 0 done, 1 failed (one sentence on
-stderr), 2 wrong usage, 130 and 143 interrupted after the batch in hand was committed.
+``arguments`` says what may be typed, ``values`` and ``account`` turn words into values,
+``commands`` calls one service each, ``terminal`` shows progress and results in ``wording``
+for this place, and ``main`` here maps outcomes to exit statuses: 0 done, 1 failed (one
+sentence on stderr), 2 wrong usage, 130 and 143 interrupted.
 
 Nothing of the engine is imported before a command is chosen, so ``--help`` is quick.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Sequence
 
-from mailroom.cli.arguments import build_parser
 from mailroom.cli.interruption import Interruption
 
 __all__ = ["main"]
@@ -22,35 +22,74 @@ EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 
+COMMAND_OF = {"pop3": "fetch", "imap": "mirror"}
+"""Which command reads an account by which protocol."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status.
 
     :param argv: the words after the program's name; those of this process by default.
     """
-    parser = build_parser()
-    options = parser.parse_args(argv)
-    from mailroom.cli.account import UsageError
-    from mailroom.cli.terminal import Terminal
-    from mailroom.exceptions import MailroomError
-
-    terminal = Terminal(as_json=options.json, quiet=options.quiet)
+    words = sys.argv[1:] if argv is None else list(argv)
     with Interruption() as interruption:
         try:
-            outcome = options.run(options, terminal, interruption.stop)
+            return _run(words, interruption)
+        except KeyboardInterrupt:
+            print("\nmailroom: Interrupted; run the same command again to go on.", file=sys.stderr)
+            return interruption.exit_status or EXIT_FAILED
+
+
+def _run(words: Sequence[str], interruption: Interruption) -> int:
+    from mailroom.cli.account import UsageError
+    from mailroom.cli.arguments import build_parser
+    from mailroom.cli.terminal import ResultNotWritten, Terminal
+    from mailroom.exceptions import MailroomError
+
+    with Terminal(as_json="--json" in words, quiet="--quiet" in words) as terminal:
+        try:
+            if not words:
+                terminal.show_help(build_parser())
+                return EXIT_USAGE
+            options = _options(words)
+            outcome = options.run(options, terminal, interruption.begin())
+            terminal.conclude(outcome)
         except UsageError as error:
-            terminal.complain(str(error))
+            terminal.fail(str(error), "usage")
             return EXIT_USAGE
         except MailroomError as error:
+            terminal.fail(str(error), type(error).__name__)
+            return EXIT_FAILED
+        except ResultNotWritten as error:
             terminal.complain(str(error))
             return EXIT_FAILED
-        except KeyboardInterrupt:
-            terminal.complain("Interrupted; run the same command again to go on.")
-            return interruption.exit_status or EXIT_FAILED
-    terminal.conclude(outcome)
     if outcome.interrupted:
         return interruption.exit_status or EXIT_FAILED
     return EXIT_FAILED if outcome.failures else EXIT_DONE
+
+
+def _options(words: Sequence[str]) -> argparse.Namespace:
+    """Return what was typed, and for an account all that is needed to sign in.
+
+    :raises UsageError: where it cannot be meant.
+    """
+    from mailroom.cli.account import UsageError, endpoint_of_url, with_secret
+    from mailroom.cli.arguments import build_parser
+
+    parser = build_parser()
+    options, unknown = parser.parse_known_args(words)
+    if unknown:
+        raise UsageError(f"Unrecognized: {' '.join(unknown)}; see mailroom {options.command} --help.")
+    if options.protocols:
+        endpoint = endpoint_of_url(options)
+        if endpoint.protocol not in options.protocols:
+            spoken = options.protocols[0].value.upper()
+            raise UsageError(
+                f"mailroom {options.command} speaks {spoken}; for {endpoint.protocol.value.upper()} "
+                f"use: mailroom {COMMAND_OF[endpoint.protocol.value]} {options.url}"
+            )
+        options.endpoint = with_secret(endpoint)
+    return options
 
 
 if __name__ == "__main__":

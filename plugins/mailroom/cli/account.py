@@ -1,4 +1,4 @@
-"""From what a user types to an account: URL, password, durations, sizes.
+"""From what a user types to an account: URL and password.
 
 Schemes: ``pop3s pop3 pop3+starttls imaps imap imap+starttls``, written as
 ``scheme://user@host:port`` with ``@`` in a user as ``%40``. A password never stands
@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import ipaddress
 import os
-import re
 import sys
 from dataclasses import replace
-from datetime import timedelta
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from mailroom.model import DEFAULT_PORTS, AuthMethod, Endpoint, MailProtocol, Security
 
-__all__ = ["UsageError", "account_name", "duration", "endpoint_of_url", "octets", "with_secret"]
+__all__ = ["UsageError", "account_name", "endpoint_of_url", "with_secret"]
 
 PASSWORD_VARIABLE = "MAILROOM_PASSWORD"
 
@@ -31,8 +28,6 @@ _SCHEMES = {
     "imap": (MailProtocol.IMAP, Security.PLAIN),
     "imap+starttls": (MailProtocol.IMAP, Security.STARTTLS),
 }
-_DURATION_UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1, "w": 604_800}
-_SIZE_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
 class UsageError(Exception):
@@ -44,36 +39,22 @@ def endpoint_of_url(options: argparse.Namespace) -> Endpoint:
 
     :raises UsageError: where the URL is not one of ours, or would send a password in the clear.
     """
-    try:
-        parts = urlsplit(options.url)
-        port = parts.port
-    except ValueError as error:
-        raise UsageError(f"{_shown(options.url)} is not an account URL: {error}.") from error
-    if parts.scheme not in _SCHEMES:
-        raise UsageError(
-            f"{_shown(options.url)} is not an account URL. Write scheme://user@host:port "
-            f"with one of {', '.join(_SCHEMES)}."
-        )
-    if parts.password is not None:
-        raise UsageError(f"Leave the password out of the URL: set {PASSWORD_VARIABLE} or type it when asked.")
-    if not parts.hostname or not parts.username:
-        raise UsageError(
-            f"{_shown(options.url)} lacks a user or a host. Write scheme://user@host:port, "
-            "with an @ in the user name as %40."
-        )
+    parts = _parsed(options.url)
+    host, user = parts.hostname or "", unquote(parts.username or "")
     protocol, security = _SCHEMES[parts.scheme]
-    if security is Security.PLAIN and not options.allow_plaintext and not _is_loopback(parts.hostname):
+    if security is Security.PLAIN and not options.allow_plaintext and not _is_loopback(host):
         raise UsageError(
-            f"{parts.scheme}:// would send the password to {parts.hostname} unencrypted. "
+            f"{parts.scheme}:// would send the password to {host} unencrypted. "
             f"Use {parts.scheme}s:// or {parts.scheme}+starttls://, or add --allow-plaintext."
         )
     return Endpoint(
         protocol=protocol,
-        host=parts.hostname,
-        port=port or DEFAULT_PORTS[protocol, security],
-        user=unquote(parts.username),
+        host=host,
+        port=parts.port or DEFAULT_PORTS[protocol, security],
+        user=user,
         security=security,
         auth=AuthMethod(options.auth),
+        verify=not options.no_verify,
         ca_file=options.ca_file,
         timeout=options.timeout,
     )
@@ -92,50 +73,69 @@ def with_secret(endpoint: Endpoint) -> Endpoint:
 
     :raises UsageError: where there is neither.
     """
-    secret = os.environ.get(PASSWORD_VARIABLE)
-    if secret is None:
-        if not sys.stdin.isatty():
-            raise UsageError(
-                f"No password for {endpoint.user}: set {PASSWORD_VARIABLE}, or run on a terminal to be asked."
-            )
-        what = "Password" if endpoint.auth is AuthMethod.PASSWORD else "Access token"
-        secret = getpass.getpass(f"{what} for {endpoint.user} at {endpoint.host}: ")
+    secret = os.environ.get(PASSWORD_VARIABLE) or _asked(endpoint)
+    if not secret:
+        raise UsageError(f"The password of {endpoint.user} is empty; no account can be read without one.")
+    if any("\udc80" <= character <= "\udcff" for character in secret):
+        raise UsageError(f"The value of {PASSWORD_VARIABLE} is not UTF-8; set it in a UTF-8 locale.")
     return replace(endpoint, secret=secret)
 
 
-def duration(text: str) -> timedelta:
-    """Read a duration such as ``7d``, ``12h`` or ``0d``; a bare number counts days.
+def _parsed(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0 or parts.scheme not in _SCHEMES:
+        raise UsageError(
+            f"{_shown(url)} is not an account URL: write scheme://user@host:port "
+            f"with one of {', '.join(_SCHEMES)}."
+        )
+    if parts.password is not None:
+        raise UsageError(f"Leave the password out of the URL: set {PASSWORD_VARIABLE} or type it when asked.")
+    if not parts.hostname or not unquote(parts.username or "").isprintable() or not parts.username:
+        raise UsageError(
+            f"{_shown(url)} has no user or no host: write scheme://user@host:port, "
+            "with an @ in the user name as %40."
+        )
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise UsageError(
+            f"{_shown(url)} says more than an account: leave out what follows the host; "
+            "folders are chosen with --folder."
+        )
+    return parts
 
-    >>> duration("7d")
-    datetime.timedelta(days=7)
-    """
-    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)\s*([wdhms]?)", text.strip().lower())
-    if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a duration; write 7d, 12h or 30d")
-    return timedelta(seconds=float(match[1]) * _DURATION_UNITS[match[2] or "d"])
 
-
-def octets(text: str) -> int:
-    """Read a size such as ``500k``, ``10M`` or ``1048576`` (octets).
-
-    >>> octets("10M")
-    10485760
-    """
-    match = re.fullmatch(r"(\d{1,15})\s*([kmg]?)i?b?", text.strip().lower())
-    if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size; write 500k, 10M or a number of octets")
-    return int(match[1]) * _SIZE_UNITS[match[2]]
+def _asked(endpoint: Endpoint) -> str:
+    what = "password" if endpoint.auth is AuthMethod.PASSWORD else "access token"
+    if sys.stdin is None or not sys.stdin.isatty():
+        state = "is empty" if PASSWORD_VARIABLE in os.environ else "is not set"
+        raise UsageError(
+            f"No {what} for {endpoint.user}: {PASSWORD_VARIABLE} {state}; set it, or run on a terminal "
+            "to be asked."
+        )
+    try:
+        return getpass.getpass(f"{what.capitalize()} for {endpoint.user} at {endpoint.host}: ")
+    except EOFError:
+        return ""
 
 
 def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
+    import ipaddress  # takes longer to load than all of this command line
+
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 
 
 def _shown(url: str) -> str:
-    """Return the URL with whatever stands before an ``@`` after a colon taken out."""
-    return repr(re.sub(r"(?<=//)([^/@:]*):[^@]*@", r"\1:***@", url))
+    """Return the URL without what may be a password: all between a colon in its user part and the last @."""
+    scheme, separator, rest = url.partition("://")
+    user, at, host = (rest if separator else url).rpartition("@")
+    name, colon, _ = user.partition(":")
+    if not at and ":" in host:  # the host may have been forgotten
+        port = host.rpartition(":")[2]
+        host = host if port.strip("/").isdigit() else f"{host.partition(':')[0]}:***"
+    return repr(f"{scheme + separator if separator else ''}{name}{':***' if colon else ''}{at}{host}")

@@ -3,34 +3,75 @@
 from __future__ import annotations
 
 import argparse
-from datetime import date
+from collections.abc import Callable
+from typing import NoReturn
 
 from mailroom import __version__
 from mailroom.cli import commands
-from mailroom.cli.account import duration, octets
-from mailroom.model import AuthMethod
+from mailroom.cli.account import UsageError
+from mailroom.cli.values import day, duration, name, octets, place, seconds, share
+from mailroom.model import AuthMethod, MailProtocol
 
 __all__ = ["build_parser"]
 
 _EPILOG = """\
-The password comes from MAILROOM_PASSWORD or is asked for. Account URLs are
-scheme://user@host:port with pop3s, pop3+starttls, pop3, imaps, imap+starttls or imap;
-write an @ in the user name as %40.
+examples:
+  mailroom mirror imaps://ana%40example.org@imap.example.org --archive ~/mail
+  mailroom fetch pop3s://ana@pop.example.org --archive ~/mail --delete-after 7d
+  mailroom attachments --archive ~/mail --to ~/invoices --name '*.pdf'
+  mailroom retention imaps://ana@imap.example.org --archive ~/mail --older-than 90d --dry-run
+  mailroom verify --archive ~/mail
 
-exit status: 0 done, 1 failed, 2 wrong usage, 130/143 interrupted (what was committed stays)
+An account is scheme://user@host:port, an @ in the user name written %40. Schemes:
+imaps, pop3s (TLS); imap+starttls, pop3+starttls; imap, pop3 (plain, for this machine).
+The password comes from the variable MAILROOM_PASSWORD or is asked for. An archive is a
+folder, or s3://bucket/prefix with AWS_ACCESS_KEY_ID and so on in the environment.
+"mailroom COMMAND --help" tells all options of a command.
+
+exit status: 0 done; 1 failed, with one sentence; 2 wrong usage; 130 or 143 interrupted
+by Ctrl-C or SIGTERM: what was committed stays, and the same command goes on from there
 """
+
+_EPILOG_OF_A_COMMAND = """\
+example:
+  {example}
+
+exit status: 0 done; 1 failed, with one sentence; 2 wrong usage; 130 or 143 interrupted
+"""
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=32)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, where argparse would print all its options first."""
+
+    def __init__(self, **settings: object) -> None:
+        # Abbreviations would change their meaning when options are added: --del, --delete, --delete-after.
+        super().__init__(
+            **{"allow_abbrev": False, "formatter_class": _formatter, **settings}  # type: ignore[arg-type]  # a mix of types
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of leaving.
+
+        :raises UsageError: always.
+        """
+        raise UsageError(f"{message[:1].upper()}{message[1:].rstrip('.')}; see {self.prog} --help.")
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line; ``options.run`` is the chosen command."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="mailroom",
         description="Fetch, mirror, archive and clean up mailboxes.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"mailroom {__version__}")
-    words = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    words = parser.add_subparsers(
+        title="commands", required=True, dest="command", metavar="COMMAND", parser_class=_Parser
+    )
     _add_fetch(words)
     _add_mirror(words)
     _add_retention(words)
@@ -43,24 +84,53 @@ _Words = argparse._SubParsersAction  # the only name argparse has for it
 
 
 def _command(
-    words: _Words[argparse.ArgumentParser], name: str, run: object, text: str
-) -> argparse.ArgumentParser:
-    parser = words.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-    parser.set_defaults(run=run)
-    parser.add_argument(
-        "--archive", required=True, metavar="ROOT", help="the archive: a folder or s3://bucket/prefix"
+    words: _Words[_Parser],
+    word: str,
+    run: Callable[..., object],
+    text: str,
+    example: str,
+    protocols: tuple[MailProtocol, ...] = (),
+) -> _Parser:
+    parser = words.add_parser(
+        word,
+        help=text,
+        description=text[0].upper() + text[1:] + ".",
+        epilog=_EPILOG_OF_A_COMMAND.format(example=example),
     )
+    parser.set_defaults(run=run, protocols=protocols)
+    if protocols:
+        kinds = " or ".join(f"{protocol.value}s://user@host" for protocol in protocols)
+        parser.add_argument("url", metavar="URL", help=f"the account, as {kinds}")
+    parser.add_argument(
+        "--archive",
+        required=True,
+        type=place,
+        metavar="ROOT",
+        help="the archive: a folder or s3://bucket/prefix",
+    )
+    if protocols:
+        _add_account(parser)
     parser.add_argument("--json", action="store_true", help="end with one JSON object on standard output")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     return parser
 
 
-def _add_account(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("url", metavar="URL", help="the account, as imaps://user@host")
-    parser.add_argument("--account", metavar="NAME", help="its name in the archive (default: user@host)")
+def _add_account(parser: _Parser) -> None:
+    parser.add_argument(
+        "--account", type=name, metavar="NAME", help="its name in the archive (default: user@host)"
+    )
     parser.add_argument("--ca-file", metavar="FILE", help="trust the authorities in this PEM file")
     parser.add_argument(
-        "--timeout", type=float, default=60.0, metavar="SECONDS", help="wait this long for an answer"
+        "--no-verify",
+        action="store_true",
+        help="take any certificate: anyone on the way can then read the password",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="wait this long for an answer (default: 60)",
     )
     parser.add_argument(
         "--allow-plaintext", action="store_true", help="let pop3:// and imap:// leave this machine"
@@ -73,7 +143,7 @@ def _add_account(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_folders(parser: argparse.ArgumentParser) -> None:
+def _add_folders(parser: _Parser) -> None:
     parser.add_argument(
         "--folder", action="append", default=[], metavar="PATTERN", help="only these folders; may be repeated"
     )
@@ -82,9 +152,15 @@ def _add_folders(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_fetch(words: _Words[argparse.ArgumentParser]) -> None:
-    parser = _command(words, "fetch", commands.fetch, "download a POP3 inbox into the archive")
-    _add_account(parser)
+def _add_fetch(words: _Words[_Parser]) -> None:
+    parser = _command(
+        words,
+        "fetch",
+        commands.fetch,
+        "download a POP3 inbox into the archive",
+        "mailroom fetch pop3s://ana@pop.example.org --archive ~/mail --delete-after 7d",
+        (MailProtocol.POP3,),
+    )
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--leave-on-server", action="store_true", help="leave a copy on the server (default)")
     mode.add_argument("--delete", action="store_true", help="leave none: delete what is safely archived")
@@ -93,16 +169,18 @@ def _add_fetch(words: _Words[argparse.ArgumentParser]) -> None:
     )
 
 
-def _add_mirror(words: _Words[argparse.ArgumentParser]) -> None:
-    parser = _command(words, "mirror", commands.mirror, "mirror an IMAP account into the archive")
-    _add_account(parser)
+def _add_mirror(words: _Words[_Parser]) -> None:
+    parser = _command(
+        words,
+        "mirror",
+        commands.mirror,
+        "mirror an IMAP account into the archive",
+        "mailroom mirror imaps://ana%40example.org@imap.example.org --archive ~/mail --exclude Trash",
+        (MailProtocol.IMAP,),
+    )
     _add_folders(parser)
-    parser.add_argument(
-        "--since", type=date.fromisoformat, metavar="2024-01-31", help="only mail received since"
-    )
-    parser.add_argument(
-        "--until", type=date.fromisoformat, metavar="2024-12-31", help="only mail received before"
-    )
+    parser.add_argument("--since", type=day, metavar="2024-01-31", help="only mail received since")
+    parser.add_argument("--until", type=day, metavar="2024-12-31", help="only mail received before")
     parser.add_argument("--larger-than", type=octets, metavar="10M", help="only messages larger than this")
     parser.add_argument(
         "--order", choices=["oldest", "newest"], default="oldest", help="which mail comes first"
@@ -112,18 +190,22 @@ def _add_mirror(words: _Words[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument(
         "--max-gone",
-        type=float,
+        type=share,
         default=0.25,
         metavar="SHARE",
         help="stop where more than this share of the account would be recorded as gone (1 allows it)",
     )
 
 
-def _add_retention(words: _Words[argparse.ArgumentParser]) -> None:
+def _add_retention(words: _Words[_Parser]) -> None:
     parser = _command(
-        words, "retention", commands.retention, "delete from the server what is old, archived and verified"
+        words,
+        "retention",
+        commands.retention,
+        "delete from the server what is old, archived and verified",
+        "mailroom retention imaps://ana@imap.example.org --archive ~/mail --older-than 90d --dry-run",
+        (MailProtocol.IMAP, MailProtocol.POP3),
     )
-    _add_account(parser)
     _add_folders(parser)
     parser.add_argument(
         "--older-than", type=duration, required=True, metavar="30d", help="keep what is younger"
@@ -137,7 +219,7 @@ def _add_retention(words: _Words[argparse.ArgumentParser]) -> None:
     parser.add_argument("--include-flagged", action="store_true", help="delete flagged messages too")
     parser.add_argument(
         "--max-fraction",
-        type=float,
+        type=share,
         default=1.0,
         metavar="SHARE",
         help="at most this share of a folder a run",
@@ -145,20 +227,30 @@ def _add_retention(words: _Words[argparse.ArgumentParser]) -> None:
     parser.add_argument("--dry-run", action="store_true", help="say what would go, change nothing")
 
 
-def _add_attachments(words: _Words[argparse.ArgumentParser]) -> None:
-    parser = _command(words, "attachments", commands.attachments, "deliver attachments to an object store")
-    parser.add_argument(
-        "--to", required=True, metavar="ROOT", help="where they go: a folder or s3://bucket/prefix"
+def _add_attachments(words: _Words[_Parser]) -> None:
+    parser = _command(
+        words,
+        "attachments",
+        commands.attachments,
+        "deliver attachments of archived mail to a folder or bucket, each once",
+        "mailroom attachments --archive ~/mail --to s3://company/invoices --name '*.pdf|*.xlsx'",
     )
-    parser.add_argument("--account", metavar="NAME", help="only mail of this account")
+    parser.add_argument(
+        "--to",
+        required=True,
+        type=place,
+        metavar="ROOT",
+        help="where they go: a folder or s3://bucket/prefix",
+    )
+    parser.add_argument("--account", type=name, metavar="NAME", help="only mail of this account")
     parser.add_argument("--name", metavar="GLOB", help="file name, as *.pdf")
     parser.add_argument("--name-regex", metavar="REGEX", help="file name, as a regular expression")
     parser.add_argument("--type", metavar="GLOB", help="content type, as application/pdf or image/*")
     parser.add_argument("--from", dest="sender", metavar="GLOB", help="sender's address, as *@supplier.com")
     parser.add_argument("--subject", metavar="GLOB", help="subject, as *invoice*")
     parser.add_argument("--folder", metavar="GLOB", help="only from this folder")
-    parser.add_argument("--since", type=date.fromisoformat, metavar="2024-01-31", help="mail dated since")
-    parser.add_argument("--until", type=date.fromisoformat, metavar="2024-12-31", help="mail dated before")
+    parser.add_argument("--since", type=day, metavar="2024-01-31", help="mail dated since")
+    parser.add_argument("--until", type=day, metavar="2024-12-31", help="mail dated before")
     parser.add_argument("--min-size", type=octets, metavar="1k", help="at least this large")
     parser.add_argument("--max-size", type=octets, metavar="20M", help="at most this large")
     parser.add_argument("--inline", action="store_true", help="inline images as well")
@@ -168,5 +260,11 @@ def _add_attachments(words: _Words[argparse.ArgumentParser]) -> None:
     parser.add_argument("--dry-run", action="store_true", help="say what would be delivered, deliver nothing")
 
 
-def _add_verify(words: _Words[argparse.ArgumentParser]) -> None:
-    _command(words, "verify", commands.verify, "check every object and every row of the archive")
+def _add_verify(words: _Words[_Parser]) -> None:
+    _command(
+        words,
+        "verify",
+        commands.verify,
+        "check every object and every row of the archive",
+        "mailroom verify --archive ~/mail",
+    )

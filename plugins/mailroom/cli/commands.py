@@ -6,29 +6,30 @@ The engine is imported inside the functions, so that help and usage errors are q
 from __future__ import annotations
 
 import argparse
+import contextlib
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mailroom.cli import headlines
-from mailroom.cli.account import UsageError, account_name, endpoint_of_url, with_secret
+from mailroom.cli.account import UsageError, account_name
 from mailroom.cli.terminal import Outcome, Terminal
+from mailroom.exceptions import ConfigurationError
 from mailroom.model import Endpoint, MailProtocol, RunContext
 
 if TYPE_CHECKING:
+    from mailroom.archive import Archive
     from mailroom.client.imap import ImapClient
     from mailroom.client.pop3 import Pop3Client
 
 __all__ = ["attachments", "fetch", "mirror", "retention", "verify"]
 
-_COMMAND_OF = {MailProtocol.POP3: "fetch", MailProtocol.IMAP: "mirror"}
-
 
 def fetch(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
     """Download a POP3 inbox in one of the three modes."""
-    endpoint = _endpoint(options, MailProtocol.POP3)
+    endpoint = options.endpoint
     from mailroom.archive import Archive
     from mailroom.policy.fetch import FetchMode
     from mailroom.services.fetch import fetch_maildrop
@@ -47,21 +48,22 @@ def fetch(options: argparse.Namespace, terminal: Terminal, stop: threading.Event
 
 def mirror(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
     """Bring the archive in step with an IMAP account."""
-    endpoint = _endpoint(options, MailProtocol.IMAP)
+    endpoint = options.endpoint
     from mailroom.archive import Archive
     from mailroom.policy.mirror import MirrorSelection
     from mailroom.services.mirror import mirror_account
 
-    selection = MirrorSelection(
-        folders=tuple(options.folder) or ("*",),
-        exclude=tuple(options.exclude),
-        since=options.since,
-        until=options.until,
-        larger_than=options.larger_than,
-        order=options.order,
-        other_namespaces=options.other_namespaces,
-        max_gone=options.max_gone,
-    )
+    with _usage():
+        selection = MirrorSelection(
+            folders=tuple(options.folder) or ("*",),
+            exclude=tuple(options.exclude),
+            since=options.since,
+            until=options.until,
+            larger_than=options.larger_than,
+            order=options.order,
+            other_namespaces=options.other_namespaces,
+            max_gone=options.max_gone,
+        )
     report = mirror_account(
         _imap(endpoint),
         Archive(options.archive),
@@ -76,22 +78,22 @@ def mirror(options: argparse.Namespace, terminal: Terminal, stop: threading.Even
 
 def retention(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
     """Delete from the server what is old, archived and verified."""
-    endpoint = _endpoint(options)
-    from mailroom.archive import Archive
+    endpoint = options.endpoint
     from mailroom.policy.retention import Basis, RetentionRule
     from mailroom.services.retention import enforce_retention
 
-    rule = RetentionRule(
-        older_than=options.older_than,
-        basis=Basis(options.basis) if options.basis else None,
-        folders=tuple(options.folder) or ("*",),
-        exclude=tuple(options.exclude),
-        include_flagged=options.include_flagged,
-        max_fraction=options.max_fraction,
-    )
+    with _usage():
+        rule = RetentionRule(
+            older_than=options.older_than,
+            basis=Basis(options.basis) if options.basis else None,
+            folders=tuple(options.folder) or ("*",),
+            exclude=tuple(options.exclude),
+            include_flagged=options.include_flagged,
+            max_fraction=options.max_fraction,
+        )
     report = enforce_retention(
         _pop3(endpoint) if endpoint.protocol is MailProtocol.POP3 else _imap(endpoint),
-        Archive(options.archive),
+        _existing(options.archive),
         _context("retention", account_name(options, endpoint)),
         rule=rule,
         dry_run=options.dry_run,
@@ -104,29 +106,35 @@ def retention(options: argparse.Namespace, terminal: Terminal, stop: threading.E
 
 def attachments(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
     """Deliver attachments of archived mail to an object store."""
-    from mailroom.archive import Archive
     from mailroom.policy.attachments import DEFAULT_TEMPLATE, AttachmentRule
+    from mailroom.policy.destinations import DestinationTemplate
     from mailroom.services.attachments import deliver_attachments
 
-    rule = AttachmentRule(
-        name=options.name,
-        name_regex=options.name_regex,
-        content_type=options.type,
-        min_size=options.min_size,
-        max_size=options.max_size,
-        sender=options.sender,
-        subject=options.subject,
-        folder=options.folder,
-        since=options.since,
-        until=options.until,
-        inline=options.inline,
-    )
+    template = DEFAULT_TEMPLATE if options.template is None else options.template
+    with _usage():
+        DestinationTemplate(template)
+        rule = AttachmentRule(
+            name=options.name,
+            name_regex=options.name_regex,
+            content_type=options.type,
+            min_size=options.min_size,
+            max_size=options.max_size,
+            sender=options.sender,
+            subject=options.subject,
+            folder=options.folder,
+            since=options.since,
+            until=options.until,
+            inline=options.inline,
+        )
+    archive = _existing(options.archive)
+    if options.account is not None:
+        _check_account(archive, options.account)
     report = deliver_attachments(
-        Archive(options.archive),
+        archive,
         options.to,
         _context("attachments", options.account or ""),
         rules=(rule,),
-        template=options.template or DEFAULT_TEMPLATE,
+        template=template,
         account=options.account,
         dry_run=options.dry_run,
         now=_now,
@@ -145,14 +153,36 @@ def verify(options: argparse.Namespace, terminal: Terminal, stop: threading.Even
     return Outcome.of(report, headlines.verify)
 
 
-def _endpoint(options: argparse.Namespace, protocol: MailProtocol | None = None) -> Endpoint:
-    endpoint = endpoint_of_url(options)
-    if protocol is not None and endpoint.protocol is not protocol:
-        raise UsageError(
-            f"This command speaks {protocol.value.upper()}; for {endpoint.protocol.value.upper()} "
-            f"use: mailroom {_COMMAND_OF[endpoint.protocol]} {options.url}"
-        )
-    return with_secret(endpoint)
+@contextlib.contextmanager
+def _usage() -> Iterator[None]:
+    """Take what a rule refuses for what it is here: wrong usage."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise UsageError(str(error)) from error
+
+
+def _existing(root: str) -> Archive:
+    """Return the archive at a root, for a command that has nothing to do without one."""
+    from mailroom.archive import Archive
+
+    archive = Archive(root)
+    if not archive.exists():
+        raise ConfigurationError(f"There is no archive at {archive.url}; check the path.")
+    return archive
+
+
+def _check_account(archive: Archive, account: str) -> None:
+    """Refuse an account that the archive has no mail of, and name those that it has."""
+    known: set[str] = set()
+    for table in archive.scan_table("locations", ["account"]):
+        known.update(table["account"].unique().to_pylist())
+        if account in known:
+            return
+    names = ", ".join(sorted(map(repr, known))) or "none"
+    raise ConfigurationError(
+        f"The archive has no mail of an account {account!r}; it has these accounts: {names}."
+    )
 
 
 def _pop3(endpoint: Endpoint) -> Callable[[], Pop3Client]:

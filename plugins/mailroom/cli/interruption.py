@@ -1,7 +1,8 @@
-"""Ctrl-C and SIGTERM: the first asks for a clean stop, the second stops at once."""
+"""Ctrl-C and SIGTERM: at once while nothing was begun, then a clean stop, the second time at once."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from types import FrameType, TracebackType
@@ -11,17 +12,23 @@ __all__ = ["Interruption"]
 EXIT_STATUS_BASE = 128
 """A process ended by signal N exits with this plus N, as shells have it."""
 
+STOPPING = b"\nmailroom: Stopping after the batch in hand; press Ctrl-C again to stop at once.\n"
+
 
 class Interruption:
-    """Catches the first SIGINT or SIGTERM and sets ``stop``, so that the batch in hand is committed.
+    """Catches SIGINT and SIGTERM.
 
-    The former handlers come back with the first signal: a second one acts as if
-    nothing had been caught. What was committed by then stays.
+    Until ``begin`` a signal raises KeyboardInterrupt where the program is, as at a password prompt.
+    After it, the first sets the stop flag, so that the batch in hand is committed, and gives the
+    former handlers back: a second one acts as if nothing had been caught. What was committed stays.
+
+    :ivar exit_status: what the process should exit with, once a signal came.
     """
 
     def __init__(self) -> None:
-        self.stop = threading.Event()
         self.exit_status: int | None = None
+        self._stop = threading.Event()
+        self._has_begun = False
         self._former: dict[int, signal.Handlers] = {}
 
     def __enter__(self) -> Interruption:
@@ -37,12 +44,30 @@ class Interruption:
         """Give the former handlers back."""
         self._release()
 
+    def begin(self) -> threading.Event:
+        """Return the flag that a signal sets from here on."""
+        self._has_begun = True
+        return self._stop
+
     def _catch(self, number: int, frame: FrameType | None) -> None:
         self.exit_status = EXIT_STATUS_BASE + number
-        self.stop.set()
+        if not self._has_begun:
+            raise KeyboardInterrupt
+        self._stop.set()
         self._release()
+        if number == signal.SIGINT:
+            _say(STOPPING)
 
     def _release(self) -> None:
         while self._former:
             number, handler = self._former.popitem()
             signal.signal(number, handler)
+
+
+def _say(line: bytes) -> None:
+    # Straight to the terminal: a handler may run in the middle of a print, which must not be entered twice.
+    try:
+        if os.isatty(2):
+            os.write(2, line)
+    except OSError:
+        return

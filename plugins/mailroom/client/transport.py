@@ -33,6 +33,9 @@ RECEIVE_OCTETS = 256 * 1024
 MAX_LINE_OCTETS = 64 * 1024 * 1024
 """Longest line ``readline`` returns. A SEARCH answer over a million UIDs is one line of 8 MB."""
 
+MAX_TIMEOUT = 86_400.0
+"""Longest wait for an answer, in seconds; systems refuse numbers far above, and NaN."""
+
 _TLS_RECORD_STARTS = (b"\x15\x03", b"\x16\x03")
 """First octets of a TLS alert and of a TLS handshake: what a TLS port may say to a plain client."""
 
@@ -200,10 +203,10 @@ class Transport:
 
 def _open_socket(endpoint: Endpoint) -> socket.socket:
     host, port, where = endpoint.host, endpoint.port, f"{endpoint.host}:{endpoint.port}"
-    if not host or not 0 < port < 65536 or endpoint.timeout <= 0:
+    if not host or not 0 < port < 65536 or not 0 < endpoint.timeout <= MAX_TIMEOUT:
         raise ConfigurationError(
             f"{where} with a timeout of {endpoint.timeout:g} s cannot be connected to: "
-            "give a host, a port from 1 to 65535 and a timeout above 0."
+            "give a host, a port from 1 to 65535 and a timeout above 0 and of at most a day."
         )
     try:
         connected = socket.create_connection((host, port), timeout=endpoint.timeout)

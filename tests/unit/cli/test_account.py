@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from datetime import timedelta
+import io
+import sys
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from mailroom.cli.account import UsageError, account_name, duration, endpoint_of_url, octets, with_secret
+from mailroom.cli.account import UsageError, account_name, endpoint_of_url, with_secret
 from mailroom.cli.arguments import build_parser
 from mailroom.model import MailProtocol, Security
 
@@ -48,9 +47,16 @@ def test_at_sign_in_user_is_written_percent_forty() -> None:
     ("url", "words"),
     [
         ("http://u@h", "scheme://user@host:port"),
-        ("imaps://h", "lacks a user or a host"),
-        ("imaps://u@", "lacks a user or a host"),
+        ("imaps://h", "has no user or no host"),
+        ("imaps://u@", "has no user or no host"),
+        ("imaps://a%0D%0Ab@h", "has no user or no host"),
         ("imaps://u@h:port", "is not an account URL"),
+        ("imaps://u@h:0", "is not an account URL"),
+        ("imaps://u@h:99999", "is not an account URL"),
+        ("imaps://u@[::1", "is not an account URL"),
+        ("u@h", "is not an account URL"),
+        ("imaps://u@h/INBOX", "with --folder"),
+        ("imaps://u@h?x=1", "with --folder"),
         ("imap://u@mail.example.org", "unencrypted"),
         ("pop3://u@192.0.2.1", "--allow-plaintext"),
     ],
@@ -61,7 +67,19 @@ def test_wrong_urls_are_told_what_to_write(url: str, words: str) -> None:
         endpoint_of_url(options(url))
 
 
-@pytest.mark.parametrize("url", ["imaps://u:hunter2secret@h", "http://u:hunter2secret@h"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "imaps://u:hunter2secret@h",
+        "http://u:hunter2secret@h",
+        "u:hunter2secret@h",
+        "imaps:u:hunter2secret@h",
+        "imaps://u:hunter2secret@h:port",
+        "imaps://u:hunter2secret",
+        "imaps://u:x@hunter2secret@h:port",
+        "imaps://u:hunter2secret/x@h",
+    ],
+)
 def test_password_in_url_is_refused_and_not_repeated(url: str) -> None:
     """A password typed into a URL is neither used nor shown again."""
     with pytest.raises(UsageError) as refusal:
@@ -97,31 +115,27 @@ def test_password_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) ->
     assert "hunter2secret" not in repr(endpoint)
 
 
-@pytest.mark.parametrize(
-    ("text", "meant"),
-    [
-        ("7d", timedelta(days=7)),
-        ("30", timedelta(days=30)),
-        ("0d", timedelta(0)),
-        ("12h", timedelta(hours=12)),
-        ("2w", timedelta(days=14)),
-        ("1.5d", timedelta(hours=36)),
-    ],
-)
-def test_durations_count_days_unless_said(text: str, meant: timedelta) -> None:
-    """A bare number is days, as everywhere in mail clients."""
-    assert duration(text) == meant
+@pytest.mark.parametrize(("value", "words"), [(None, "is not set"), ("", "is empty")])
+def test_no_password_and_nobody_to_ask_is_wrong_usage(
+    monkeypatch: pytest.MonkeyPatch, value: str | None, words: str
+) -> None:
+    """Without a terminal nobody is asked, and an empty variable is no password."""
+    monkeypatch.delenv("MAILROOM_PASSWORD", raising=False)
+    if value is not None:
+        monkeypatch.setenv("MAILROOM_PASSWORD", value)
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    with pytest.raises(UsageError, match=words):
+        with_secret(endpoint_of_url(options("imaps://u@h")))
 
 
-@pytest.mark.parametrize("text", ["", "d", "-1d", "7 days ago", "1e9d", "9999999d"])
-def test_other_durations_are_refused(text: str) -> None:
-    """What is no duration is a usage error, never a guess."""
-    with pytest.raises(argparse.ArgumentTypeError):
-        duration(text)
+def test_password_that_is_no_text_is_wrong_usage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes that are not UTF-8 cannot be sent as a password, and are not repeated."""
+    monkeypatch.setenv("MAILROOM_PASSWORD", "\udcff")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        with_secret(endpoint_of_url(options("imaps://u@h")))
 
 
-@given(st.integers(min_value=0, max_value=10**9))
-def test_sizes_round_trip_in_octets(number: int) -> None:
-    """A number of octets is itself, and units multiply by 1,024."""
-    assert octets(str(number)) == number
-    assert octets(f"{number}k") == number * 1024
+def test_certificates_are_checked_unless_told_otherwise() -> None:
+    """Only --no-verify takes any certificate."""
+    assert endpoint_of_url(options("imaps://u@h")).verify
+    assert not endpoint_of_url(options("imaps://u@h", "--no-verify")).verify

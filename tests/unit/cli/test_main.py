@@ -85,18 +85,29 @@ def test_many_failures_are_counted_not_listed(capsys: pytest.CaptureFixture[str]
 def test_first_signal_asks_for_a_clean_stop(number: signal.Signals, status: int) -> None:
     """The first Ctrl-C or SIGTERM sets the stop flag and the exit status shells expect."""
     with Interruption() as interruption:
+        stop = interruption.begin()
         signal.raise_signal(number)
-        assert interruption.stop.is_set()
+        assert stop.is_set()
         assert interruption.exit_status == status
 
 
 def test_second_ctrl_c_stops_at_once() -> None:
     """After the first signal the former handlers are back."""
     with Interruption() as interruption:
+        stop = interruption.begin()
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-    assert interruption.stop.is_set()
+    assert stop.is_set()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_before_the_work_stops_at_once(number: signal.Signals, status: int) -> None:
+    """At a password prompt there is no batch to finish."""
+    with Interruption() as interruption:
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+        assert interruption.exit_status == status
 
 
 def test_interruption_in_another_thread_only_offers_the_flag() -> None:
@@ -105,7 +116,7 @@ def test_interruption_in_another_thread_only_offers_the_flag() -> None:
 
     def enter() -> None:
         with Interruption() as interruption:
-            seen.append(interruption.stop.is_set())
+            seen.append(interruption.begin().is_set())
 
     thread = threading.Thread(target=enter)
     thread.start()

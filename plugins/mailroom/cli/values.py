@@ -1,0 +1,142 @@
+"""Single words of a command line: durations, sizes, days, shares, places, account names.
+
+Belongs here: from text to a value, or one sentence that says how to write it. Does not
+belong here: account URLs and passwords (``account``). Nothing is opened or created.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import re
+from datetime import date, timedelta
+
+__all__ = ["day", "duration", "name", "octets", "place", "seconds", "share"]
+
+MAX_DURATION = timedelta(days=36_500)
+"""A hundred years; mail is younger, and dates before the year 1 cannot be had."""
+
+MAX_SECONDS = 86_400.0
+"""The longest timeout: a day."""
+
+MAX_OCTETS = 2**62
+"""No message is larger, and servers count in 63 bits (RFC 9051)."""
+
+_DURATION_UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1, "w": 604_800}
+_SIZE_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+_STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az")
+_CREDENTIALS = "the environment says who you are there, as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY do"
+
+
+def duration(text: str) -> timedelta:
+    """Read a duration such as ``7d``, ``12h`` or ``0d``; a bare number counts days.
+
+    >>> duration("7d")
+    datetime.timedelta(days=7)
+    """
+    match = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)\s*([wdhms]?)", text.strip().lower())
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration; write 7d, 12h or 4w")
+    found = timedelta(seconds=float(match[1]) * _DURATION_UNITS[match[2] or "d"])
+    if found > MAX_DURATION:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than a hundred years")
+    return found
+
+
+def octets(text: str) -> int:
+    """Read a size such as ``500k``, ``10M`` or ``1048576`` (octets).
+
+    >>> octets("10M")
+    10485760
+    """
+    match = re.fullmatch(r"([0-9]{1,15})\s*([kmg]?)i?b?", text.strip().lower())
+    found = int(match[1]) * _SIZE_UNITS[match[2]] if match else None
+    if found is None or found > MAX_OCTETS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size; write 500k, 10M or a number of octets")
+    return found
+
+
+def day(text: str) -> date:
+    """Read a day such as ``2026-01-31``.
+
+    >>> day("2026-01-31")
+    datetime.date(2026, 1, 31)
+    """
+    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text.strip()):
+        try:
+            return date.fromisoformat(text.strip())
+        except ValueError:
+            pass
+    raise argparse.ArgumentTypeError(f"{text!r} is not a day; write year-month-day, as 2026-01-31")
+
+
+def seconds(text: str) -> float:
+    """Read a timeout in seconds, above 0 and at most a day.
+
+    >>> seconds("2.5")
+    2.5
+    """
+    found = _number(text)
+    if not 0 < found <= MAX_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a timeout; write seconds, as 60")
+    return found
+
+
+def share(text: str) -> float:
+    """Read a share from 0 to 1, such as ``0.25`` or ``25%``.
+
+    >>> share("25%")
+    0.25
+    """
+    is_percent = text.strip().endswith("%")
+    found = _number(text.strip().rstrip("%")) / (100 if is_percent else 1)
+    if not 0 <= found <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share; write 0.25 or 25%, at most 1 or 100%")
+    return found
+
+
+def name(text: str) -> str:
+    """Take an account's name, which must not be empty."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the name is empty; leave the option out to have the default")
+    return text
+
+
+def place(text: str) -> str:
+    """Take a folder or the URL of one in an object store, where such a place can be.
+
+    An empty text is refused: it would mean the current folder, and is mostly a variable that is not set.
+    """
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the place is empty; write a folder, or . for this one")
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        path = os.path.expanduser(text)
+        if os.path.exists(path) and not os.path.isdir(path):
+            raise argparse.ArgumentTypeError(f"{text!r} is a file; give a folder")
+    elif scheme not in ("file", "local"):
+        _check_store(scheme, rest.partition("/")[0])
+    return text
+
+
+def _check_store(scheme: str, bucket: str) -> None:
+    # What stands before an @ may be a secret, so it is never repeated.
+    if scheme not in _STORES:
+        raise argparse.ArgumentTypeError(
+            f"{scheme}:// is no place that can be used here; give a folder, s3://, gs:// or abfs://"
+        )
+    if not bucket:
+        raise argparse.ArgumentTypeError(f"{scheme}:// names no bucket; write {scheme}://bucket/prefix")
+    if "@" in bucket and not scheme.startswith("a"):
+        raise argparse.ArgumentTypeError(
+            f"leave out what stands before the @ in {scheme}://…@{bucket.rpartition('@')[2]}; {_CREDENTIALS}"
+        )
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
