@@ -37,10 +37,10 @@ def enforce_retention(
 ) -> RetentionReport:
     """Delete old messages on the server, only those that are provably in the archive.
 
-    Each message is asked again who it is in the session that deletes it, and its archived
-    bytes are read back; whatever is in doubt stays and is counted by its reason.
+    Each is asked again who it is in the session that deletes it, and its archived bytes are
+    read back; whatever is in doubt stays and is counted by its reason.
 
-    :param dry_run: tell what would go; nothing is changed on the server or in the archive.
+    :param dry_run: tell what would go; neither server nor archive is changed.
     :param stop: when set, the batch in hand is deleted and recorded, and the session ends well.
     :raises ConfigurationError: if a folder pattern means no folder, or POP3 is asked for what it has not.
     :raises ConnectionLost: if the server cannot be reached or goes away; what it deleted is recorded.
@@ -75,20 +75,26 @@ def enforce_retention(
                 failures=failures,
             )
             folders.extend(mailboxes.enforce())
-        report = RetentionReport(
-            account=context.account,
-            dry_run=dry_run,
-            folders=tuple(folders),
-            failures=tuple(failures),
-            interrupted=stop.is_set(),
-        )
-        if writer is not None:
-            _finish(writer, report)
+        return _finish(writer, context.account, folders, failures, stop)
+
+
+def _finish(
+    writer: ArchiveWriter | None,
+    account: str,
+    folders: list[FolderRetention],
+    failures: list[str],
+    stop: threading.Event,
+) -> RetentionReport:
+    """Record the run with its counts, unless it was a dry one, and return its report."""
+    report = RetentionReport(
+        account=account,
+        dry_run=writer is None,
+        folders=tuple(folders),
+        failures=tuple(failures),
+        interrupted=stop.is_set(),
+    )
+    if writer is not None:
+        outcome = "interrupted" if report.interrupted else "failed" if failures else "succeeded"
+        counts = {"deleted": report.deleted, "due": sum(folder.due for folder in folders)}
+        writer.finish(outcome, counts, sum(folder.octets for folder in folders))
     return report
-
-
-def _finish(writer: ArchiveWriter, report: RetentionReport) -> None:
-    """Record the run with its counts."""
-    outcome = "interrupted" if report.interrupted else "failed" if report.failures else "succeeded"
-    counts = {"deleted": report.deleted, "due": sum(folder.due for folder in report.folders)}
-    writer.finish(outcome, counts, sum(folder.octets for folder in report.folders))
