@@ -15,7 +15,7 @@ from mailroom.archive.tables import Append, Table
 from mailroom.archive.upkeep import EVERY_COMMITS, keep_up
 from tests.support.archives import NOW, archive_messages, place, table_counts, tables_without_doubles
 
-COMMITS = 600
+COMMITS = 300
 LOOK_EVERY = 5
 DAYS = 3 * 24 * 3600
 
@@ -53,7 +53,7 @@ def test_hundreds_of_commits_leave_few_files(table: Table, archive_root: Path) -
         append(table, uid)
         if uid % LOOK_EVERY == 0:
             keep_up(table, lambda: None)
-        if uid % 150 == 149:
+        if uid % 75 == 74:
             seen.append((len(table.files()), *files_of(folder)))
             age(folder)
     assert max(active for active, _, _ in seen) <= EVERY_COMMITS + LOOK_EVERY

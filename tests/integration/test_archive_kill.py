@@ -116,10 +116,10 @@ def test_kills_at_random_moments_lose_and_double_nothing(archive_root: Path) -> 
     """Killed again and again in one archive, every run goes on where the last one stopped."""
     choose = random.Random(20261124)
     last, reported = 0, set[int]()
-    for _ in range(6):
-        last += 150
+    for _ in range(5):
+        last += 60
         run = subprocess.Popen(child(archive_root, 1, last), stdout=subprocess.PIPE, text=True)
-        killer = threading.Timer(choose.uniform(0.5, 2.5), run.kill)
+        killer = threading.Timer(choose.uniform(0.5, 1.5), run.kill)
         killer.start()
         output = run.communicate(timeout=120)[0]
         killer.cancel()
