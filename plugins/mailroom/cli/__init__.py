@@ -85,8 +85,8 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
         if endpoint.protocol not in options.protocols:
             spoken = options.protocols[0].value.upper()
             raise UsageError(
-                f"mailroom {options.command} speaks {spoken}; for {endpoint.protocol.value.upper()} "
-                f"use: mailroom {COMMAND_OF[endpoint.protocol.value]} {options.url}"
+                f"This command speaks {spoken}; for {endpoint.protocol.value.upper()} there is: "
+                f"mailroom {COMMAND_OF[endpoint.protocol.value]}."
             )
         options.endpoint = with_secret(endpoint)
     return options

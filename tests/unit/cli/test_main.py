@@ -29,7 +29,7 @@ def test_wrong_usage_exits_two(capsys: pytest.CaptureFixture[str], tmp_path: Pat
 def test_protocol_of_another_command_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Fetching from an IMAP URL says which command does that."""
     assert main(["fetch", "imaps://u@h", "--archive", str(tmp_path / "a")]) == 2
-    assert "mailroom mirror imaps://u@h" in capsys.readouterr().err
+    assert "for IMAP there is: mailroom mirror." in capsys.readouterr().err
 
 
 def test_unknown_host_fails_with_one_sentence(
