@@ -221,7 +221,7 @@ def test_signal_in_the_first_moment_is_no_traceback(tmp_path: Path) -> None:
             time.sleep(moment)
             running.send(signal.SIGTERM)
             found = running.wait(20)
-        assert found.status in (1, 143, -signal.SIGTERM)
+        assert found.status in (1, 143, -signal.SIGTERM), found
         assert "Traceback" not in found.err
 
 

@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             return _run(words, interruption)
         except KeyboardInterrupt:
-            print("\nmailroom: Interrupted; run the same command again to go on.", file=sys.stderr)
+            print("mailroom: Interrupted; run the same command again to go on.", file=sys.stderr)
             return interruption.exit_status or EXIT_FAILED
 
 
@@ -51,7 +51,7 @@ def _run(words: Sequence[str], interruption: Interruption) -> int:
             if not words:
                 terminal.show_help(build_parser())
                 return EXIT_USAGE
-            options = _options(words)
+            options = _options(words, interruption)
             outcome = options.run(options, terminal, interruption.begin())
             terminal.conclude(outcome)
         except UsageError as error:
@@ -68,7 +68,7 @@ def _run(words: Sequence[str], interruption: Interruption) -> int:
     return EXIT_FAILED if outcome.failures else EXIT_DONE
 
 
-def _options(words: Sequence[str]) -> argparse.Namespace:
+def _options(words: Sequence[str], interruption: Interruption) -> argparse.Namespace:
     """Return what was typed, and for an account all that is needed to sign in.
 
     :raises UsageError: where it cannot be meant.
@@ -88,7 +88,8 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
                 f"This command speaks {spoken}; for {endpoint.protocol.value.upper()} there is: "
                 f"mailroom {COMMAND_OF[endpoint.protocol.value]}."
             )
-        options.endpoint = with_secret(endpoint)
+        with interruption.asking():
+            options.endpoint = with_secret(endpoint)
     return options
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from types import FrameType, TracebackType
 
 __all__ = ["Interruption"]
@@ -15,11 +17,15 @@ EXIT_STATUS_BASE = 128
 STOPPING = b"\nmailroom: Stopping after the batch in hand; press Ctrl-C again to stop at once.\n"
 
 
+NOT_BEGUN = b"mailroom: Interrupted before anything was begun.\n"
+
+
 class Interruption:
     """Catches SIGINT and SIGTERM.
 
-    Until ``begin`` a signal raises KeyboardInterrupt where the program is, as at a password prompt.
-    After it, the first sets the stop flag, so that the batch in hand is committed, and gives the
+    Until ``begin`` a signal ends the process: raised as KeyboardInterrupt it could get lost inside an
+    import. Only a password prompt (``asking``) gets that, to give the terminal its echo back.
+    After ``begin``, the first sets the stop flag, so that the batch in hand is committed, and gives the
     former handlers back: a second one acts as if nothing had been caught. What was committed stays.
 
     :ivar exit_status: what the process should exit with, once a signal came.
@@ -29,6 +35,7 @@ class Interruption:
         self.exit_status: int | None = None
         self._stop = threading.Event()
         self._has_begun = False
+        self._is_asking = False
         self._former: dict[int, signal.Handlers] = {}
 
     def __enter__(self) -> Interruption:
@@ -44,6 +51,15 @@ class Interruption:
         """Give the former handlers back."""
         self._release()
 
+    @contextlib.contextmanager
+    def asking(self) -> Iterator[None]:
+        """Let a signal raise KeyboardInterrupt inside the block, where a person is asked something."""
+        self._is_asking = True
+        try:
+            yield
+        finally:
+            self._is_asking = False
+
     def begin(self) -> threading.Event:
         """Return the flag that a signal sets from here on."""
         self._has_begun = True
@@ -51,11 +67,14 @@ class Interruption:
 
     def _catch(self, number: int, frame: FrameType | None) -> None:
         self.exit_status = EXIT_STATUS_BASE + number
-        if not self._has_begun:
+        if self._is_asking:
             raise KeyboardInterrupt
+        if not self._has_begun:
+            _say(NOT_BEGUN)
+            os._exit(self.exit_status)
         self._stop.set()
         self._release()
-        if number == signal.SIGINT:
+        if number == signal.SIGINT and os.isatty(2):
             _say(STOPPING)
 
     def _release(self) -> None:
@@ -66,8 +85,5 @@ class Interruption:
 
 def _say(line: bytes) -> None:
     # Straight to the terminal: a handler may run in the middle of a print, which must not be entered twice.
-    try:
-        if os.isatty(2):
-            os.write(2, line)
-    except OSError:
-        return
+    with contextlib.suppress(OSError):
+        os.write(2, line)

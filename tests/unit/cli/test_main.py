@@ -102,10 +102,10 @@ def test_second_ctrl_c_stops_at_once() -> None:
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signal_before_the_work_stops_at_once(number: signal.Signals, status: int) -> None:
+def test_signal_at_a_prompt_stops_at_once(number: signal.Signals, status: int) -> None:
     """At a password prompt there is no batch to finish."""
     with Interruption() as interruption:
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt), interruption.asking():
             signal.raise_signal(number)
         assert interruption.exit_status == status
 
