@@ -101,6 +101,7 @@ class Intake:
         failed: Callable[[BaseException], None],
         *,
         threads: int,
+        in_flight: int = IN_FLIGHT_OCTETS,
         process_after: int | None = None,
     ) -> None:
         self.lock = threading.Lock()
@@ -114,6 +115,7 @@ class Intake:
         self._archived_at = archived_at
         self._failed = failed
         self._in_flight = 0
+        self._most_in_flight = in_flight
         self._stopping = False
         self._work: queue.SimpleQueue[Arrival | NewMessage | None] = queue.SimpleQueue()
         self._threads = threads
@@ -127,7 +129,7 @@ class Intake:
         arrival = Arrival(body, expected)
         octets = 0 if body.content is None else len(body.content)
         with self.lock:
-            while self._in_flight and self._in_flight + octets > IN_FLIGHT_OCTETS and not self._stopping:
+            while self._in_flight and self._in_flight + octets > self._most_in_flight and not self._stopping:
                 self._room.wait()
             self._in_flight += octets
         self._work.put(arrival)

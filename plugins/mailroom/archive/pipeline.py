@@ -17,7 +17,7 @@ from mailroom.exceptions import ArchiveError, MailroomError
 
 __all__ = ["Pipeline"]
 
-MAX_WAITING_BATCHES = 2
+MAX_WAITING_BATCHES = 1
 """Batches that may wait for their commit before the caller waits for it."""
 
 

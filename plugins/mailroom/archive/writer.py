@@ -22,7 +22,7 @@ from mailroom.archive.archive import Archive
 from mailroom.archive.committer import Batch, Committer
 from mailroom.archive.described import Described
 from mailroom.archive.durability import Durability
-from mailroom.archive.intake import Arrival, Expected, Intake
+from mailroom.archive.intake import IN_FLIGHT_OCTETS, Arrival, Expected, Intake
 from mailroom.archive.locations import LocationLog, key_of
 from mailroom.archive.message_tables import MessageTables
 from mailroom.archive.pipeline import Pipeline
@@ -270,8 +270,13 @@ class ArchiveWriter:
             complete=repair.complete,
             keep_committed=self._keep,
         )
-        threads = DISK_THREADS if archive.is_local else OBJECT_STORE_THREADS
-        self._intake = Intake(archive.raw, tables.archived_at, self._pipeline.fail, threads=threads)
+        self._intake = Intake(
+            archive.raw,
+            tables.archived_at,
+            self._pipeline.fail,
+            threads=DISK_THREADS if archive.is_local else OBJECT_STORE_THREADS,
+            in_flight=IN_FLIGHT_OCTETS if archive.is_local else IN_FLIGHT_OCTETS // 2,
+        )
         self._pipeline.start(self._intake, self._committer)
         return self._intake, self._committer
 

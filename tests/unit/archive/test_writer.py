@@ -140,7 +140,7 @@ def test_errors_of_threads_come_up_at_the_next_call(
 
 def test_a_caller_that_waits_is_woken_by_a_failure(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     """Back-pressure never becomes a hang: while the disk is stuck and then fails, add returns."""
-    monkeypatch.setattr("mailroom.archive.intake.IN_FLIGHT_OCTETS", 500)
+    monkeypatch.setattr(writer, "IN_FLIGHT_OCTETS", 500)
     break_disk(archive, OSError(errno.EIO, "Input/output error"))
 
     def run() -> None:
