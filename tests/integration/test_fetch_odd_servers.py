@@ -10,8 +10,9 @@ import pytest
 
 from mailroom.archive import Archive
 from mailroom.archive.durability import DiskSync
-from mailroom.client.pop3 import Headed, MaildropListing, Pop3Client
-from mailroom.exceptions import ConnectionLost
+from mailroom.client.pop3 import Headed, MaildropListing, Pop3Client, Retrieved
+from mailroom.exceptions import ConnectionLost, RemoteProtocolError
+from mailroom.model import SpoolFactory
 from mailroom.policy.fetch import FetchMode
 from tests.integration.runs import DELETE, LEAVE, Account, days, digest, raw_digests
 from tests.support.mail import make_message
@@ -306,6 +307,23 @@ def test_message_at_which_the_server_hangs_up_stops_no_other(maildrop: Maildrop,
     maildrop.hang_up_at = None
     assert account.fetch().failures == ()
     assert raw_digests(account.root) == {digest(content) for content in MAIL}
+
+
+def test_message_at_which_the_server_babbles_stops_no_other(maildrop: Maildrop, account: Account) -> None:
+    """What is no POP3 ends the session, but not the run."""
+
+    class Babbling(Pop3Client):
+        def retrieve(self, numbers: Sequence[int], spool: SpoolFactory) -> Iterator[Retrieved]:
+            for retrieved in super().retrieve(numbers, spool):
+                if retrieved.number == 4:
+                    raise RemoteProtocolError("The server sent something else than a status line.")
+                yield retrieved
+
+    report = account.fetch(connect=lambda: Babbling.connect(account.endpoint))
+    assert (report.added, len(report.failures)) == (9, 1)
+    assert "'u3'" in report.failures[0]
+    assert "status line" in report.failures[0]
+    assert account.fetch().failures == ()
 
 
 def test_server_that_always_hangs_up_ends_the_run(maildrop: Maildrop, account: Account) -> None:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from mailroom.client.imap import ImapClient
+from mailroom.client.imap import ImapClient, SelectedFolder
 from mailroom.exceptions import ConfigurationError
 from mailroom.model import MailProtocol
 from mailroom.policy.mirror import MirrorSelection
@@ -355,6 +355,45 @@ def test_folder_that_was_numbered_anew_is_left_alone(dovecot: Dovecot, user: str
     assert report.deleted == 0
     assert "UIDVALIDITY" in report.failures[0]
     assert len(there(dovecot, user)) == 6
+
+
+def test_folder_without_uid_validity_is_left_alone(dovecot: Dovecot, user: str, filled: Account) -> None:
+    """Where the server does not say whether it numbered anew, its numbers prove nothing."""
+
+    class Unnumbered(ImapClient):
+        def select(self, name: str) -> SelectedFolder:
+            return replace(super().select(name), uid_validity=None)
+
+    filled.connect = lambda: Unnumbered.connect(filled.endpoint)  # type: ignore[method-assign]
+    report = filled.retain(MONTH)
+    assert (report.deleted, len(report.failures)) == (0, 1)
+    assert len(there(dovecot, user)) == 6
+
+
+def test_folder_that_the_server_opens_for_reading_only_is_left_alone(filled: Account) -> None:
+    """It is a failure, because the user asked for a deletion that cannot be had."""
+
+    class ReadOnly(ImapClient):
+        def select(self, name: str) -> SelectedFolder:
+            return self.examine(name)
+
+    filled.connect = lambda: ReadOnly.connect(filled.endpoint)  # type: ignore[method-assign]
+    report = filled.retain(MONTH)
+    assert "reading only" in report.failures[0]
+
+
+def test_folder_that_does_not_open_stops_no_other(dovecot: Dovecot, user: str, filled: Account) -> None:
+    """One refused folder is a failure in the report, and the rest is worked off."""
+    dovecot.append(user, mail(30), folder="Archive", internal_date=ago(300))
+    mirror(filled)
+
+    class Closed(ImapClient):
+        def select(self, name: str) -> SelectedFolder:
+            return super().select("no such folder" if name == "Archive" else name)
+
+    filled.connect = lambda: Closed.connect(filled.endpoint)  # type: ignore[method-assign]
+    report = filled.retain(MONTH)
+    assert (report.deleted, len(report.failures)) == (4, 1)
 
 
 def test_folder_that_was_never_mirrored_is_passed_over_with_a_note(

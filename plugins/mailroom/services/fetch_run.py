@@ -20,7 +20,7 @@ from datetime import datetime
 
 from mailroom.archive import Archive, ArchiveWriter, Described, MaildropState
 from mailroom.client.pop3 import Pop3Client
-from mailroom.exceptions import ConnectionLost
+from mailroom.exceptions import ConnectionLost, LimitExceeded, MailroomError, RemoteProtocolError
 from mailroom.model import Change, RunContext
 from mailroom.policy.fetch import CONTENT_PREFIX, FetchMode, may_be_there
 from mailroom.services.contents import identities_of
@@ -37,6 +37,9 @@ MAX_LOSSES = 2
 
 MAX_IDLE_LOSSES = 3
 """How many sessions in a row may break without any new message before the run gives up."""
+
+BREAKING_ERRORS = (ConnectionLost, RemoteProtocolError, LimitExceeded)
+"""What ends a session, but need not end the run: it may be one message's doing."""
 
 BUSY_TRIES = 5
 BUSY_SECONDS = 1.0
@@ -116,7 +119,7 @@ class FetchRun:
             session = self._open(client, listing)
             try:
                 session.work()
-            except ConnectionLost as error:
+            except BREAKING_ERRORS as error:
                 if not self._outlive(session, error):
                     raise
                 return True
@@ -197,7 +200,7 @@ class FetchRun:
                 self.vanished += 1
         self.refused.clear()
 
-    def _outlive(self, session: MaildropSession, error: ConnectionLost) -> bool:
+    def _outlive(self, session: MaildropSession, error: MailroomError) -> bool:
         """Return whether to go on after a broken connection; the message at which it broke is noted.
 
         Nothing was deleted, for there was no QUIT; what was archived is committed.
@@ -207,7 +210,7 @@ class FetchRun:
             self.losses[culprit.uidl] += 1
             if self.losses[culprit.uidl] >= MAX_LOSSES:
                 session.tally.tried.add(culprit.uidl)
-                self.unfetchable[culprit.uidl] = (culprit.octets, f"the connection broke: {error.reason}")
+                self.unfetchable[culprit.uidl] = (culprit.octets, str(error).rstrip("."))
         self.idle_losses = 0 if session.tally.added else self.idle_losses + 1
         _log.warning("session %d of %s broke: %s", self.sessions, self.context.account, error)
         self.writer.flush()
@@ -235,7 +238,7 @@ class FetchRun:
     def _confirm(self, session: MaildropSession) -> int:
         """Say QUIT, record what it deleted, and return how many that were."""
         deletion = session.deletion
-        gone = deletion.confirm(self.context.account, self.failures)
+        gone = deletion.confirm(self.context.account, self.failures, doubtful=session.tally.errors)
         if self.ledger.record(gone, Change.DELETED_BY_FETCH):
             self.writer.flush()
         self.total.tried |= deletion.handled

@@ -90,6 +90,8 @@ class MailboxRetention:
             selected = (self.client.select if self.writer else self.client.examine)(folder.name)
         except CommandRejected as error:
             return self._refuse(folder, f"the server does not open it: {error.text}")
+        if selected.uid_validity is None:
+            return self._refuse(folder, "the server states no UIDVALIDITY, so that its numbers prove nothing")
         if selected.uid_validity != state.uid_validity:
             return self._refuse(
                 folder,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
@@ -89,12 +89,15 @@ class MaildropDeletion:
         self._mark(plan)
         return plan
 
-    def confirm(self, account: str, failures: list[str]) -> list[LocationRow]:
+    def confirm(
+        self, account: str, failures: list[str], *, doubtful: Collection[str] = ()
+    ) -> list[LocationRow]:
         """Say QUIT and return the rows of what it deleted; none where it was not answered with +OK.
 
         A message whose twin (same UIDL, same bytes) stays is not among them: it is still there.
 
         :param failures: takes a sentence for each thing that did not work.
+        :param doubtful: UIDLs that also stand for a message that was not delivered, which may be that twin.
         """
         if self.refused:
             text = next(iter(self.refused.values()))
@@ -112,7 +115,7 @@ class MaildropDeletion:
             return []
         self.confirmed = len(self._marked)
         gone = {(row.uidl, row.sha256): row for row in self._marked}
-        return [row for key, row in gone.items() if key not in self._kept]
+        return [row for key, row in gone.items() if key not in self._kept and row.uidl not in doubtful]
 
     def _mark(self, plan: DeletionPlan) -> None:
         chosen = {candidate.key: candidate.row for candidate in plan.delete}

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -160,7 +159,6 @@ def a_world() -> Iterator[World]:
 SOME = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-@pytest.mark.integration
 @SOME
 @given(rounds(), st.sampled_from(MODES))
 def test_whatever_happens_nothing_is_lost_and_the_next_good_run_is_right(
@@ -184,7 +182,6 @@ def test_whatever_happens_nothing_is_lost_and_the_next_good_run_is_right(
         assert world.account.history() == before
 
 
-@pytest.mark.integration
 @SOME
 @given(rounds(step(World.swap, st.integers(0, 9))))
 def test_a_good_deleting_run_empties_the_maildrop(steps: list[Step]) -> None:
