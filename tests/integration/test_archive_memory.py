@@ -12,10 +12,11 @@ MOST_MEGABYTES = 250
 """What the engine may use at its peak, whatever comes in."""
 
 RUN = """
-import resource, sys
+import os, sys
 from mailroom.archive import Archive
 from mailroom.model import Body
 from tests.support.archives import body, context, place
+from tests.support.command import peak_kib_of
 
 root, count, octets = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 archive = Archive(root)
@@ -35,7 +36,7 @@ with archive.writer(context()) as writer:
 state = archive.folder_state("post", "INBOX")
 assert len(state.live) == count
 assert sum(1 for _ in state.live_rows()) == count
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print(peak_kib_of(os.getpid()) // 1024)
 """
 
 

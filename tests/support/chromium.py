@@ -128,10 +128,7 @@ class Chromium:
     def click(self, script: str) -> None:
         """Click, as a mouse does, in the middle of the element a JavaScript expression finds."""
         self.wait_for(script)
-        place = self.run(
-            f"(() => {{ const e = {script}; e.scrollIntoView({{block: 'center'}});"
-            "const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()"
-        )
+        place = self._place_at_rest(script)
         for kind in ("mousePressed", "mouseReleased"):
             self.command(
                 "Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1
@@ -150,6 +147,23 @@ class Chromium:
         """Save what is seen as a PNG file."""
         path.write_bytes(base64.b64decode(self.command("Page.captureScreenshot", format="png")["data"]))
         return path
+
+    def _place_at_rest(self, script: str) -> list[float]:
+        """Return the middle of an element that has stopped moving, is enabled and covered by nothing."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        before = None
+        while True:
+            place = self.run(
+                f"(() => {{ const e = {script}; if (!e || e.disabled) return null;"
+                "e.scrollIntoView({block: 'center', behavior: 'instant'});"
+                "const r = e.getBoundingClientRect(), x = r.x + r.width / 2, y = r.y + r.height / 2;"
+                "return e.contains(document.elementFromPoint(x, y)) ? [x, y] : null; })()"
+            )
+            if place and place == before:
+                return [float(place[0]), float(place[1])]
+            assert time.monotonic() < deadline, f"never at rest: {script}"
+            before = place
+            time.sleep(0.1)
 
     def _port(self, output: IO[bytes]) -> int:
         deadline = time.monotonic() + START_SECONDS

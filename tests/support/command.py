@@ -27,6 +27,7 @@ __all__ = [
     "SystemCall",
     "kill_after",
     "parse_trace",
+    "peak_kib_of",
     "run_command",
     "start_command",
     "trace_command",
@@ -142,9 +143,9 @@ class Running:
             return self._finished
         deadline = self._started + timeout
         peak_kib = 0
-        # Asked again and again, as getrusage counts the memory of the process that started it, too.
+        # Asked again and again, as the figure is gone with the process.
         while self._process.poll() is None and time.monotonic() < deadline:
-            peak_kib = max(peak_kib, _peak_kib(self._process.pid))
+            peak_kib = max(peak_kib, peak_kib_of(self._process.pid))
             time.sleep(SAMPLE_SECONDS)
         late = self._process.poll() is None
         self.kill()
@@ -265,7 +266,11 @@ def _text(stream: Any) -> str:
     return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode(errors="replace")
 
 
-def _peak_kib(pid: int) -> int:
+def peak_kib_of(pid: int) -> int:
+    """Return the most memory a process has used so far, in KiB, and 0 if it is gone.
+
+    Not ``getrusage``, which counts what the process that started it used, too.
+    """
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:

@@ -299,6 +299,7 @@ def test_form_of_ingest_is_filled_and_triggered_in_a_browser(
     browser.click(
         "[...document.querySelectorAll('[role=dialog] button')].find(b => b.innerText == 'Trigger')"
     )
+    browser.wait_for("!document.querySelector('[name=element_days]')")
     (run,) = airflow.wait_for_runs("mail_ingest", besides=before)
     assert run.wait() == "success", run.states()
     assert raw_messages(archive_root) == set(mail["INBOX"])

@@ -241,7 +241,13 @@ def test_connection_that_nobody_accepts() -> None:
     assert caught.value.reason == "timeout"
 
 
-@pytest.mark.parametrize("overrides", [{"port": 0}, {"port": 65536}, {"host": ""}, {"timeout": 0}])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        *({"port": 0}, {"port": 65536}, {"host": ""}),
+        *({"timeout": seconds} for seconds in (0, -1, 1e30, float("nan"), float("inf"))),
+    ],
+)
 def test_endpoint_that_makes_no_sense(overrides: dict[str, Any]) -> None:
     """Nonsense is the person's to correct, not worth a retry."""
     with pytest.raises(ConfigurationError):
