@@ -5,12 +5,12 @@ The map:
 - ``archive``: the public face; ``writer``: one run's way in; ``state``: where a plan starts
 - ``store``, ``object_store``: from a root to a place; ``failures``: foreign errors to ours
 - ``raw``, ``raw_objects``: the exact bytes, named by their SHA-256; ``durability``: sync
-- ``schemas``, ``tables``, ``rows``, ``upkeep``: Delta tables
+- ``schemas``, ``tables``, ``data_files``, ``rows``, ``upkeep``: Delta tables; ``memory``: kept small
 - ``intake``, ``indexing``, ``indexed``, ``index_worker``: from bytes to rows
 - ``pipeline``, ``committer``, ``message_tables``, ``locations``: from rows to commits
 - ``known``, ``digests``, ``places``, ``descriptions``: what is held already
-- ``torn``, ``repair``, ``integrity``: after a power cut or a kill, and checking all of it
-- ``deliveries``: attachments in other stores, each once
+- ``torn``, ``repair``: after a power cut or a kill; ``integrity``, ``problems``: checking all of it
+- ``deliveries``, ``delivery_store``, ``attachment_facts``: attachments in other stores, each once
 
 Names are imported when first asked for: pyarrow and deltalake are slow to start.
 """
