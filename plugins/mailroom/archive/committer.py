@@ -135,8 +135,9 @@ class Committer:
         if fresh:
             self._append_messages(fresh)
         with intake.lock:
-            for message, at in fresh.values():
-                message.archived_at = self.tables.known.archived_at(message.digest) or at
+            moments = self.tables.find(list(fresh))
+            for (message, at), moment in zip(fresh.values(), moments, strict=True):
+                message.archived_at = moment or at
             intake.settle([*adopted, *(message for message, _ in fresh.values())])
 
     def _append_messages(self, fresh: Mapping[str, tuple[NewMessage, datetime]]) -> None:

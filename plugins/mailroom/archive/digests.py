@@ -7,12 +7,14 @@ chance; whatever is decided by it about deleting is checked against the full dig
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["DigestSet", "Halves", "halves", "halves_of"]
+__all__ = ["DigestSet", "Halves", "halves", "halves_of", "halves_of_all"]
 
 Halves = tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]
 """The first and the second 64 bits of each digest."""
@@ -44,6 +46,13 @@ def halves(column: pa.Array | pa.ChunkedArray) -> Halves:
 def halves_of(digest: str) -> tuple[int, int]:
     """Return the first 128 bits of one hex digest."""
     return int(digest[:16], 16), int(digest[16:32], 16)
+
+
+def halves_of_all(digests: Sequence[str]) -> Halves:
+    """Return the first 128 bits of hex digests."""
+    octets = bytes.fromhex("".join([digest[:32] for digest in digests]))
+    both = np.frombuffer(octets, dtype=">u8").astype(np.uint64).reshape(len(digests), 2)
+    return np.ascontiguousarray(both[:, 0]), np.ascontiguousarray(both[:, 1])
 
 
 class DigestSet:

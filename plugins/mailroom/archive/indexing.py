@@ -1,10 +1,11 @@
-"""Parse messages off the network's path.
+"""Store and parse messages off the network's path, a load of them at a time.
 
-Belongs here: where parsing runs. The first messages are parsed in the thread that
-brings them; once there are many, a process of its own takes over, because parsing is
+Belongs here: where that runs. The first messages are dealt with in the thread that
+brings them; once there are many, processes of their own take over, because parsing is
 pure Python and would hold the interpreter's lock against the thread that reads from the
-network. Its start costs a tenth of a second, which small runs do not pay. Does not
-belong here: parsing (``message``), and what is kept of it (``indexed``).
+network; they write the raw objects as well, for they have the octets at hand. Their start
+costs a tenth of a second, which small runs do not pay. Does not belong here: parsing
+(``message``), and what is kept of it (``indexed``).
 
 The process is started, never forked, and lives on a pipe: when this process ends,
 however it ends, the pipe closes and so does the other.
@@ -21,16 +22,18 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Generic, TypeVar, cast
 
 import mailroom
-from mailroom.archive.index_worker import ANSWER, CONTENT, PATH, REQUEST
-from mailroom.archive.indexed import Indexed, index_content, index_file, not_indexed
+from mailroom.archive.index_worker import ANSWER, Answer, Job, pack_request, work_off
+from mailroom.archive.indexed import Indexed, not_indexed
+from mailroom.archive.raw_file import write_file_whole
 
-__all__ = ["Indexer"]
+__all__ = ["Indexer", "Item", "Load"]
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +49,11 @@ LARGE_OCTETS = 256 * 1024
 MAX_PROCESSES = 3
 """More parse faster than one connection brings messages."""
 
-BACKLOG = 64
-"""Messages that may wait for each process before one more is started, where there is a core for it."""
+BACKLOG = 2
+"""Loads that may wait for each process before one more is started, where there is a core for it."""
 
-PIPED_OCTETS = 32 * 1024
-"""Contents up to this size are sent through the pipe; larger ones are read from their file. Octets."""
+MAX_PIECES = 512
+"""How many pieces are written at once; systems take 1,024."""
 
 ANSWER_OCTETS = 64 * 1024
 """How much of the answers is read at a time. Octets."""
@@ -64,22 +67,52 @@ MAX_DEATHS = 3
 Key = TypeVar("Key")
 
 
-class Indexer(Generic[Key]):
-    """Parses messages, and hands each result to ``done``.
+@dataclass(frozen=True, slots=True)
+class Item(Generic[Key]):
+    """One message to index.
 
-    :param done: called with the key and the result, from any thread.
-    :param process_after: how many messages are parsed here before a process is started.
+    :param key: handed back with the result.
+    :param content: its octets, or None where they are to be read from ``path``, a file that must
+        stay until the result is there.
+    :param place: where the content is to be stored first: a new file's name, and the one to rename it to.
+    """
+
+    key: Key
+    octets: int
+    content: bytes | None = field(default=None, repr=False)
+    path: str | None = None
+    place: tuple[str, str] | None = None
+
+    @property
+    def job(self) -> Job:
+        """The message as the other process is told of it."""
+        incoming, final = self.place or (None, None)
+        return Job(-1 if self.content is None else len(self.content), self.path, incoming, final)
+
+
+Load = Sequence[Item[Key]]
+"""Messages that are handed over together."""
+
+
+class Indexer(Generic[Key]):
+    """Stores and parses messages, a load at a time, and hands each load's results to ``done``.
+
+    :param done: called with keys and results, from any thread.
+    :param failed: called where a message cannot be stored, from any thread but the submitting one.
+    :param process_after: how many messages are indexed here before a process is started.
     :param processes: how many may be started; by default one for each further core.
     """
 
     def __init__(
         self,
-        done: Callable[[Key, Indexed], None],
+        done: Callable[[Sequence[tuple[Key, Indexed]]], None],
+        failed: Callable[[BaseException], None],
         *,
         process_after: int = PROCESS_AFTER,
         processes: int | None = None,
     ) -> None:
         self._done = done
+        self._failed = failed
         self._left = process_after
         self._left_octets = PROCESS_AFTER_OCTETS
         self._most = processes or max(1, min(MAX_PROCESSES, _cores() - 1))
@@ -88,32 +121,32 @@ class Indexer(Generic[Key]):
         self._processes: list[_Process[Key]] = []
         self._closed = False
 
-    def submit(self, key: Key, octets: int, *, path: str | None = None, content: bytes | None = None) -> None:
-        """Parse a message, here and now or soon and elsewhere; a file must stay until ``done``.
+    def submit(self, load: Load[Key]) -> None:
+        """Index messages, here and now or soon and elsewhere.
 
-        Where both are given, whichever is cheaper is used.
+        :raises OSError: where one cannot be stored here.
         """
-        process = self._elsewhere(octets)
-        if process is None:
-            self._done(key, _index(path, content))
-        else:
-            process.submit(key, path, content)
+        while (process := self._elsewhere(load)) is not None:
+            if process.submit(load):
+                return
+        self._done([(item.key, work_off(item.job, item.content)) for item in load])
 
     def close(self) -> None:
-        """Stop; what was not parsed yet is given up."""
+        """Stop; what was not indexed yet is given up."""
         with self._lock:
             self._closed = True
             processes, self._processes = self._processes, []
         for process in processes:
             process.close()
 
-    def _elsewhere(self, octets: int) -> _Process[Key] | None:
+    def _elsewhere(self, load: Load[Key]) -> _Process[Key] | None:
         """Return the process that has least to do; None where the work is to be done here."""
         with self._lock:
-            self._left -= 1
-            self._left_octets -= octets
+            self._left -= len(load)
+            self._left_octets -= sum(item.octets for item in load)
             is_early = self._left >= 0 and self._left_octets >= 0
-            if self._closed or (is_early and octets < LARGE_OCTETS and not self._processes):
+            is_small = all(item.octets < LARGE_OCTETS for item in load)
+            if self._closed or (is_early and is_small and not self._processes):
                 return None
             for process in [process for process in self._processes if process.is_over]:
                 self._deaths += 1 if process.has_started else MAX_DEATHS + 1
@@ -128,7 +161,7 @@ class Indexer(Generic[Key]):
         if not sys.executable:
             return None
         try:
-            process = _Process(self._done)
+            process = _Process(self._done, self._failed, self._orphaned)
         except OSError as error:  # no memory or no process left to us: slower, but it goes on
             log.warning("The indexing process cannot be started: %s", error.strerror)
             self._deaths = MAX_DEATHS + 1
@@ -136,14 +169,38 @@ class Indexer(Generic[Key]):
         self._processes.append(process)
         return process
 
+    def _orphaned(self, loads: Sequence[Load[Key]], has_started: bool) -> None:
+        """Index again what a process left when it died, message by message; one alone is what killed it."""
+        for number, load in enumerate(loads):
+            if not number and has_started and len(load) == 1:
+                self._blame(load[0])
+                continue
+            for item in load:
+                self.submit([item])
+
+    def _blame(self, item: Item[Key]) -> None:
+        if item.content is not None and item.place is not None:
+            write_file_whole(item.content, *item.place)
+        self._done([(item.key, not_indexed("the parser's process ended"))])
+
 
 class _Process(Generic[Key]):
-    """One indexing process, and the thread that reads its answers."""
+    """One indexing process, and the thread that reads its answers.
 
-    def __init__(self, done: Callable[[Key, Indexed], None]) -> None:
+    :param orphaned: given what was not answered when it died.
+    """
+
+    def __init__(
+        self,
+        done: Callable[[Sequence[tuple[Key, Indexed]]], None],
+        failed: Callable[[BaseException], None],
+        orphaned: Callable[[Sequence[Load[Key]], bool], None],
+    ) -> None:
         self._done = done
+        self._failed = failed
+        self._orphaned = orphaned
         self._lock = threading.Lock()
-        self._waiting: deque[tuple[Key, str | None, bytes | None]] = deque()
+        self._waiting: deque[Load[Key]] = deque()
         self._closing = False
         self.has_started = False
         self.is_over = False
@@ -164,30 +221,34 @@ class _Process(Generic[Key]):
 
     @property
     def backlog(self) -> int:
-        """How many messages wait for an answer."""
+        """How many loads wait for an answer."""
         return len(self._waiting)
 
-    def submit(self, key: Key, path: str | None, content: bytes | None) -> None:
-        """Send a message; what cannot be sent any more is parsed here."""
-        if content is not None and (path is None or len(content) <= PIPED_OCTETS):
-            kind, payload = CONTENT, content
-        else:
-            kind, payload = PATH, os.fsencode(path or "")
+    def submit(self, load: Load[Key]) -> bool:
+        """Send a load; False where the process is over."""
+        head = pack_request([item.job for item in load])
         with self._lock:
-            self._waiting.append((key, path, None if path is not None else content))
             if self.is_over:
-                self._finish_here()
-                return
-            try:
-                self._send(REQUEST.pack(kind, len(payload)) + payload)
-            except BrokenPipeError:
-                return  # it died: the receiving thread does what is waiting
+                return False
+            self._waiting.append(load)
+            # Where it died, the receiving thread takes care of what is waiting.
+            with suppress(BrokenPipeError):
+                self._send([head, *[item.content for item in load if item.content]])
+            return True
 
-    def _send(self, request: bytes) -> None:
+    def _send(self, pieces: list[bytes]) -> None:
         descriptor = self._requests.fileno()
-        sent = os.write(descriptor, request)
-        while sent < len(request):
-            sent += os.write(descriptor, request[sent:])
+        for start in range(0, len(pieces), MAX_PIECES):
+            some = pieces[start : start + MAX_PIECES]
+            sent = os.writev(descriptor, some)
+            for piece in some:
+                if sent >= len(piece):
+                    sent -= len(piece)
+                    continue
+                rest = memoryview(piece)[sent:]
+                sent = 0
+                while rest:
+                    rest = rest[os.write(descriptor, rest) :]
 
     def close(self) -> None:
         self._closing = True
@@ -196,19 +257,29 @@ class _Process(Generic[Key]):
         self._thread.join()
 
     def _receive(self) -> None:
-        while len(header := self._answers.read(ANSWER.size)) == ANSWER.size:
-            answer = self._answers.read(ANSWER.unpack(header)[0])
-            if not self.has_started:
-                self.has_started = True
-                continue
-            key = self._waiting[0][0]
-            try:
-                indexed = Indexed(*pickle.loads(answer))
-            except (EOFError, pickle.UnpicklingError):
-                break
-            self._waiting.popleft()
-            self._done(key, indexed)
-        self._bury()
+        try:
+            while len(header := self._answers.read(ANSWER.size)) == ANSWER.size:
+                answer = self._answers.read(ANSWER.unpack(header)[0])
+                if not self.has_started:
+                    self.has_started = True
+                elif not self._take(answer):
+                    break
+            self._bury()
+        except OSError as error:
+            self._failed(error)
+
+    def _take(self, packed: bytes) -> bool:
+        """Hand on the results of the oldest load; False where the answer is not whole."""
+        try:
+            answer = Answer(*pickle.loads(packed))
+        except (EOFError, pickle.UnpicklingError):
+            return False
+        if answer.refused is not None:
+            raise OSError(*answer.refused)
+        load = self._waiting.popleft()
+        results = zip(load, map(Indexed._make, answer.found), strict=True)
+        self._done([(item.key, indexed) for item, indexed in results])
+        return True
 
     def _bury(self) -> None:
         self._child.kill()
@@ -217,29 +288,12 @@ class _Process(Generic[Key]):
             self.is_over = True
             self._answers.close()
             self._requests.close()
-            if self._closing or not self._waiting:
-                return
-            log.warning(
-                "The indexing process ended with status %s; going on without it", self._child.returncode
-            )
-            if self.has_started:  # the message it was at is what killed it
-                key, _, _ = self._waiting.popleft()
-                self._done(key, not_indexed("the parser's process ended"))
-            self._finish_here()
-
-    def _finish_here(self) -> None:
-        while self._waiting and not self._closing:
-            key, path, content = self._waiting.popleft()
-            self._done(key, _index(path, content))
-
-
-def _index(path: str | None, content: bytes | None) -> Indexed:
-    if content is not None:
-        return index_content(content)
-    try:
-        return index_file(path or "")
-    except OSError as error:
-        return not_indexed(error.strerror or type(error).__name__)
+            left = list(self._waiting)
+            self._waiting.clear()
+        if left and not self._closing:
+            status = self._child.returncode
+            log.warning("The indexing process ended with status %s; going on without it", status)
+            self._orphaned(left, self.has_started)
 
 
 def _cores() -> int:

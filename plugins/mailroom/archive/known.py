@@ -7,12 +7,13 @@ here: what is still on its way in (``writer``).
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow.compute as pc
 
-from mailroom.archive.digests import halves, halves_of
+from mailroom.archive.digests import halves, halves_of_all
 from mailroom.archive.memory import MemoryRelease
 from mailroom.archive.tables import Table
 
@@ -67,17 +68,30 @@ class Known:
 
     def archived_at(self, digest: str) -> datetime | None:
         """Return when a message was archived, or None where it is not in the table."""
-        first, second = halves_of(digest)
+        return self.find((digest,))[0]
+
+    def find(self, digests: Sequence[str]) -> list[datetime | None]:
+        """Return for each message when it was archived, or None where it is not in the table."""
         with self._lock:
-            recent = self._recent.get(digest)
-            if recent is not None:
-                return _EPOCH + recent * _MICROSECOND
-            place = int(self._first.searchsorted(np.uint64(first)))
-            while place < len(self._first) and int(self._first[place]) == first:
-                if int(self._second[place]) == second:
-                    return _EPOCH + int(self._archived[place]) * _MICROSECOND
-                place += 1
-        return None
+            moments = [self._recent.get(digest) for digest in digests]
+            asked = [place for place, moment in enumerate(moments) if moment is None]
+            if asked and len(self._first):
+                for place, moment in zip(asked, self._sorted_in([digests[n] for n in asked]), strict=True):
+                    moments[place] = moment
+        return [None if moment is None else _EPOCH + moment * _MICROSECOND for moment in moments]
+
+    def _sorted_in(self, digests: Sequence[str]) -> list[int | None]:
+        """Return the moments of messages that are among the sorted ones."""
+        first, second = halves_of_all(digests)
+        places = np.minimum(self._first.searchsorted(first), len(self._first) - 1)
+        same = self._first[places] == first
+        # Two that share their first half lie side by side; that takes somebody who makes them so.
+        while (others := same & (self._second[places] != second)).any():
+            nexts = np.minimum(places + 1, len(self._first) - 1)
+            same &= ~others | ((nexts > places) & (self._first[nexts] == first))
+            places = np.where(others, nexts, places)
+        moments = self._archived[places].tolist()
+        return [moment if hit else None for moment, hit in zip(moments, same.tolist(), strict=True)]
 
     def add(self, digest: str, archived_at: datetime) -> None:
         """Remember a message whose row this process has committed."""
@@ -86,8 +100,7 @@ class Known:
             if len(self._recent) >= MERGE_ROWS:
                 start = len(self._first)
                 self._make_room(len(self._recent))
-                pairs = np.array([halves_of(digest) for digest in self._recent], dtype=np.uint64)
-                self._first[start:], self._second[start:] = pairs[:, 0], pairs[:, 1]
+                self._first[start:], self._second[start:] = halves_of_all(list(self._recent))
                 self._archived[start:] = np.fromiter(self._recent.values(), np.int64)
                 self._recent = {}
                 self._sort()

@@ -74,8 +74,15 @@ class MessageTables:
 
         :raises StoreUnavailable: where the table cannot be read.
         """
+        return self.find((digest,))[0]
+
+    def find(self, digests: Sequence[str]) -> list[datetime | None]:
+        """Return for each message when it was archived, or None; may be called from any thread.
+
+        :raises StoreUnavailable: where the table cannot be read.
+        """
         self.load()
-        return self.known.archived_at(digest)
+        return self.known.find(digests)
 
     def append(self, rows: Sequence[MessageRow]) -> None:
         """Add messages that are not there yet, with their texts and attachments.
@@ -97,7 +104,8 @@ class MessageTables:
         def plan() -> Append | None:
             nonlocal mine
             self.known.update()
-            mine = [row for row in mine if self.known.archived_at(row.digest) is None]
+            held = self.known.find([row.digest for row in mine])
+            mine = [row for row, moment in zip(mine, held, strict=True) if moment is None]
             if not mine:
                 return None
             return Append(rows=[_messages_table(mine)], transactions=_next(self.messages))

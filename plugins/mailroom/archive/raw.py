@@ -22,6 +22,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import IO, Protocol
 
 from mailroom.archive.failures import translated
+from mailroom.archive.raw_file import write_file_whole
 from mailroom.exceptions import IntegrityError
 from mailroom.model import Body
 
@@ -64,6 +65,12 @@ class RawStore(Protocol):
 
     def local_path(self, digest: str) -> str | None:
         """Return the object's path on this machine, or None where it is not on it."""
+
+    def reserve(self, digest: str) -> tuple[str, str] | None:
+        """Return where another process may write an object to, and what to rename it to, or None."""
+
+    def note_written(self, digest: str) -> None:
+        """Take note that another process has stored an object."""
 
     def read(self, digest: str) -> bytes:
         """Return an object's bytes."""
@@ -113,15 +120,22 @@ class LocalRawStore:
 
     def write(self, digest: str, body: Body) -> None:
         """Store a message's bytes under their digest; a spooled file is renamed or copied, then gone."""
+        incoming, final = self.reserve(digest)
         with translated(self._root):
-            shard = f"{self._root}/raw/{digest[:2]}"
-            self._make(shard)
-            final = f"{shard}/{digest}.eml"
             if body.content is not None:
-                self._write_content(body.content, final)
+                write_file_whole(body.content, incoming, final)
             elif body.path is not None:
-                self._adopt(body.path, final)
-            self._wrote(final)
+                self._adopt(body.path, incoming, final)
+        self._wrote(final)
+
+    def reserve(self, digest: str) -> tuple[str, str]:
+        """Return the name of a new file to write an object to, and the one to rename it to."""
+        self._make(f"{self._root}/raw/{digest[:2]}")
+        return self.new_spool(), self.local_path(digest)
+
+    def note_written(self, digest: str) -> None:
+        """Take note that another process has stored an object."""
+        self._wrote(self.local_path(digest))
 
     def local_path(self, digest: str) -> str:
         """Return the object's path, whether or not it is there."""
@@ -200,32 +214,16 @@ class LocalRawStore:
     def close(self) -> None:
         """Do nothing: what is in ``INCOMING`` belongs to callers until it is stored."""
 
-    def _write_content(self, content: bytes, final: str) -> None:
-        name = self.new_spool()
-        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        try:
-            try:
-                written = os.write(descriptor, content) if content else 0
-                while written < len(content):
-                    written += os.write(descriptor, content[written:])
-            finally:
-                os.close(descriptor)
-            os.rename(name, final)
-        except OSError:
-            os.unlink(name)
-            raise
-
-    def _adopt(self, path: str, final: str) -> None:
+    def _adopt(self, path: str, incoming: str, final: str) -> None:
         if os.path.dirname(path) == self._incoming:
             os.rename(path, final)
             return
-        name = self.new_spool()
         try:
-            shutil.copyfile(path, name)
-            os.rename(name, final)
+            shutil.copyfile(path, incoming)
+            os.rename(incoming, final)
         except OSError:
-            if os.path.exists(name):
-                os.unlink(name)
+            with suppress(OSError):
+                os.unlink(incoming)
             raise
         os.unlink(path)
 

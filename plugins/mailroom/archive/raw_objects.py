@@ -69,6 +69,13 @@ class ObjectRawStore:
         """Return None: the object is not on this machine."""
         return
 
+    def reserve(self, digest: str) -> None:
+        """Return None: a put is for those who hold the store's connections."""
+        return
+
+    def note_written(self, digest: str) -> None:
+        """Do nothing: a put is durable when it is answered."""
+
     def read(self, digest: str) -> bytes:
         """Return an object's bytes, unchecked.
 

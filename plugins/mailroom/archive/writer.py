@@ -244,6 +244,8 @@ class ArchiveWriter:
         if self._batch.is_empty:
             return
         batch, self._batch = self._batch, Batch()
+        if self._intake is not None:
+            self._intake.hand_over()
         self._is_synced = False
         self._pipeline.seal(batch)
 
@@ -273,7 +275,7 @@ class ArchiveWriter:
         )
         self._intake = Intake(
             archive.raw,
-            tables.archived_at,
+            tables.find,
             self._pipeline.fail,
             threads=DISK_THREADS if archive.is_local else OBJECT_STORE_THREADS,
             in_flight=IN_FLIGHT_OCTETS if archive.is_local else IN_FLIGHT_OCTETS // 2,

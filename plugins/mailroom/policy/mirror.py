@@ -8,6 +8,7 @@ messages. Not here: which mailboxes (``folders``), a mailbox that was numbered a
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -185,7 +186,12 @@ def normal_flags(flags: Iterable[str] | None) -> tuple[str, ...]:
     >>> normal_flags(["$Label", "\\\\seen", "\\\\Recent"])
     ('$Label', '\\\\Seen')
     """
-    known = (SYSTEM_FLAGS.get(flag.lower(), flag) for flag in flags or ())
+    return _normal_flags(tuple(flags or ()))
+
+
+@functools.lru_cache(maxsize=4096)
+def _normal_flags(flags: tuple[str, ...]) -> tuple[str, ...]:
+    known = (SYSTEM_FLAGS.get(flag.lower(), flag) for flag in flags)
     return tuple(sorted({flag for flag in known if flag.lower() != "\\recent"}))
 
 

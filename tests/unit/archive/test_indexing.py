@@ -10,15 +10,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from mailroom.archive import indexing
-from mailroom.archive.index_worker import ANSWER, CONTENT, PATH, REQUEST, serve
+from mailroom.archive.index_worker import ANSWER, Answer, Job, pack_request, serve
 from mailroom.archive.indexed import Indexed, index_content, index_file
-from mailroom.archive.indexing import Indexer
+from mailroom.archive.indexing import Indexer, Item
 from tests.support.archives import content
 
 
@@ -27,12 +27,23 @@ class Results:
 
     def __init__(self) -> None:
         self.found: dict[int, Indexed] = {}
+        self.errors: list[BaseException] = []
         self._changed = threading.Condition()
 
-    def __call__(self, key: int, indexed: Indexed) -> None:
+    def __call__(self, results: Sequence[tuple[int, Indexed]]) -> None:
         with self._changed:
-            self.found[key] = indexed
+            self.found.update(results)
             self._changed.notify_all()
+
+    def fail(self, error: BaseException) -> None:
+        with self._changed:
+            self.errors.append(error)
+            self._changed.notify_all()
+
+    def wait_for_error(self) -> BaseException:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.errors, timeout=60)
+        return self.errors[0]
 
     def wait_for(self, count: int) -> dict[int, Indexed]:
         with self._changed:
@@ -48,9 +59,14 @@ def results() -> Results:
 @pytest.fixture
 def elsewhere(results: Results) -> Iterator[Indexer[int]]:
     """An indexer that starts its process at once."""
-    indexer = Indexer(results, process_after=0)
+    indexer = Indexer(results, results.fail, process_after=0)
     yield indexer
     indexer.close()
+
+
+def message(key: int, octets: bytes, place: tuple[str, str] | None = None) -> Item[int]:
+    """Return a message that is to be indexed from its octets."""
+    return Item(key, len(octets), octets, place=place)
 
 
 def child_of(indexer: Indexer[int]) -> subprocess.Popen[bytes]:
@@ -59,9 +75,9 @@ def child_of(indexer: Indexer[int]) -> subprocess.Popen[bytes]:
 
 def test_few_messages_are_parsed_here(results: Results) -> None:
     """A small run starts no process."""
-    indexer = Indexer(results, process_after=3)
+    indexer = Indexer(results, results.fail, process_after=3)
     for number in range(3):
-        indexer.submit(number, 300, content=content(number))
+        indexer.submit([message(number, content(number))])
     assert indexer._processes == []
     assert [results.found[n].subject for n in range(3)] == ["message 0", "message 1", "message 2"]
     indexer.close()
@@ -73,35 +89,64 @@ def test_many_messages_are_parsed_elsewhere_with_the_same_result(
     """By path and by content, the process finds what would be found here."""
     for number in range(0, 20, 2):
         (tmp_path / str(number)).write_bytes(content(number, attachments=2))
-        elsewhere.submit(number, 300, path=str(tmp_path / str(number)))
-        elsewhere.submit(number + 1, 300, content=content(number + 1))
+        elsewhere.submit([Item(number, 300, path=str(tmp_path / str(number)))])
+        elsewhere.submit([message(number + 1, content(number + 1))])
     found = results.wait_for(20)
     for number in range(0, 20, 2):
         assert found[number] == index_content(content(number, attachments=2))
         assert found[number + 1] == index_content(content(number + 1))
 
 
-def test_large_contents_are_read_from_their_file_elsewhere(results: Results, tmp_path: Path) -> None:
-    """Bytes at hand are used here, and through the pipe while small; large ones are on disk already."""
+def test_a_load_is_answered_whole(results: Results, elsewhere: Indexer[int], tmp_path: Path) -> None:
+    """Messages that go together come back together, each under its own key, empty ones too."""
     (tmp_path / "x").write_bytes(content(1))
-    indexer = Indexer(results, process_after=1)
-    indexer.submit(1, 300, path=str(tmp_path / "x"), content=content(2))
-    indexer.submit(2, 300, path=str(tmp_path / "x"), content=content(3))
-    indexer.submit(3, 300, path=str(tmp_path / "x"), content=content(4, size=indexing.PIPED_OCTETS))
-    indexer.submit(4, 300, path=str(tmp_path / "x"))
-    found = results.wait_for(4)
+    load = [message(1, b""), Item(2, 300, path=str(tmp_path / "x")), message(3, content(3))]
+    elsewhere.submit(load)
+    found = results.wait_for(3)
+    assert found == {1: index_content(b""), 2: index_content(content(1)), 3: index_content(content(3))}
+
+
+def test_more_messages_than_one_system_call_takes_go_together(
+    results: Results, elsewhere: Indexer[int]
+) -> None:
+    """A load of any length is one load."""
+    count = 2 * indexing.MAX_PIECES + 1
+    elsewhere.submit([message(number, content(number)) for number in range(count)])
+    found = results.wait_for(count)
+    assert [found[n].subject for n in range(count)] == [f"message {n}" for n in range(count)]
+
+
+@pytest.mark.parametrize("process_after", [0, 100])
+def test_messages_are_stored_where_they_are_parsed(
+    results: Results, tmp_path: Path, process_after: int
+) -> None:
+    """Under the name given, whole, with nothing left under the other one; here and elsewhere alike."""
+    indexer = Indexer(results, results.fail, process_after=process_after)
+    place = (str(tmp_path / "incoming"), str(tmp_path / "final"))
+    indexer.submit([message(1, content(1, size=300_000), place)])
+    results.wait_for(1)
     indexer.close()
-    assert [found[n].subject for n in (1, 2, 3, 4)] == ["message 2", "message 3", "message 1", "message 1"]
+    assert [path.name for path in tmp_path.iterdir()] == ["final"]
+    assert (tmp_path / "final").read_bytes() == content(1, size=300_000)
+
+
+def test_a_disk_that_refuses_is_an_error(results: Results, elsewhere: Indexer[int], tmp_path: Path) -> None:
+    """It is the one the disk gave, wherever the message was to be stored."""
+    nowhere = (str(tmp_path / "no" / "incoming"), str(tmp_path / "no" / "final"))
+    elsewhere.submit([message(1, content(1), nowhere)])
+    assert isinstance(results.wait_for_error(), FileNotFoundError)
+    with pytest.raises(FileNotFoundError):
+        Indexer(results, results.fail).submit([message(1, content(1), nowhere)])
 
 
 def test_a_backlog_starts_another_process(results: Results, tmp_path: Path) -> None:
     """Where messages wait, one more process is started, up to the number allowed; all are parsed."""
     pipe = tmp_path / "not-yet"
     os.mkfifo(pipe)
-    indexer = Indexer(results, process_after=0, processes=2)
-    indexer.submit(0, 300, path=str(pipe))
+    indexer = Indexer(results, results.fail, process_after=0, processes=2)
+    indexer.submit([Item(0, 300, path=str(pipe))])
     for number in range(1, indexing.BACKLOG + 4):
-        indexer.submit(number, 300, content=content(number))
+        indexer.submit([message(number, content(number))])
     assert len(indexer._processes) == 2
     pipe.write_bytes(content(0))
     found = results.wait_for(indexing.BACKLOG + 4)
@@ -115,18 +160,38 @@ def test_a_message_that_kills_the_parser_is_archived_as_not_indexed(
     """The message at hand is blamed, the others are parsed all the same, and a new process is started."""
     pipe = tmp_path / "never-ends"
     os.mkfifo(pipe)
-    elsewhere.submit(0, 300, content=content(0))
+    elsewhere.submit([message(0, content(0))])
     results.wait_for(1)
-    elsewhere.submit(1, 300, path=str(pipe))
-    elsewhere.submit(2, 300, content=content(2))
+    elsewhere.submit([Item(1, 300, path=str(pipe))])
+    elsewhere.submit([message(2, content(2))])
     first = child_of(elsewhere)
     os.kill(first.pid, signal.SIGKILL)
     found = results.wait_for(3)
     assert found[1].defects == ("not indexed: the parser's process ended",)
     assert found[2].subject == "message 2"
-    elsewhere.submit(3, 300, content=content(3))
+    elsewhere.submit([message(3, content(3))])
     assert results.wait_for(4)[3].subject == "message 3"
     assert child_of(elsewhere).pid != first.pid
+
+
+def test_a_message_that_kills_the_parser_takes_no_other_of_its_load_along(
+    results: Results, elsewhere: Indexer[int], tmp_path: Path
+) -> None:
+    """All of the load are tried again alone; the one that kills once more is stored and not indexed."""
+    elsewhere.submit([message(0, content(0))])
+    results.wait_for(1)
+    pipe = tmp_path / "never-ends"
+    os.mkfifo(pipe)
+    place = (str(tmp_path / "incoming"), str(tmp_path / "final"))
+    first = child_of(elsewhere)
+    elsewhere.submit([message(1, content(1), place), Item(2, 300, path=str(pipe)), message(3, content(3))])
+    os.kill(first.pid, signal.SIGKILL)
+    assert results.wait_for(2)[1].subject == "message 1"
+    os.kill(child_of(elsewhere).pid, signal.SIGKILL)
+    found = results.wait_for(4)
+    assert found[2].defects == ("not indexed: the parser's process ended",)
+    assert found[3].subject == "message 3"
+    assert (tmp_path / "final").read_bytes() == content(1)
 
 
 def test_a_process_that_dies_again_and_again_is_done_without(
@@ -134,12 +199,12 @@ def test_a_process_that_dies_again_and_again_is_done_without(
 ) -> None:
     """After a few deaths the work is done here."""
     for number in range(indexing.MAX_DEATHS + 2):
-        elsewhere.submit(number, 300, content=content(number))
+        elsewhere.submit([message(number, content(number))])
         results.wait_for(number + 1)
         for process in elsewhere._processes:
             os.kill(process._child.pid, signal.SIGKILL)
             process._thread.join(30)
-    elsewhere.submit(99, 300, content=content(99))
+    elsewhere.submit([message(99, content(99))])
     assert elsewhere._processes == []
     assert results.found[99].subject == "message 99"
 
@@ -149,9 +214,9 @@ def test_a_process_that_cannot_start_blames_no_message(
 ) -> None:
     """Where the other process never gets to its first message, all are parsed here, none is blamed."""
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    indexer = Indexer(results, process_after=0)
+    indexer = Indexer(results, results.fail, process_after=0)
     for number in range(5):
-        indexer.submit(number, 300, content=content(number))
+        indexer.submit([message(number, content(number))])
     found = results.wait_for(5)
     indexer.close()
     assert [found[n].subject for n in range(5)] == [f"message {n}" for n in range(5)]
@@ -161,15 +226,15 @@ def test_a_missing_interpreter_is_no_error(results: Results, monkeypatch: pytest
     """An embedded Python may not know its own executable; then work is done here."""
     for executable in ("/does/not/exist", ""):
         monkeypatch.setattr(sys, "executable", executable)
-        indexer = Indexer(results, process_after=0)
-        indexer.submit(1, 300, content=content(1))
+        indexer = Indexer(results, results.fail, process_after=0)
+        indexer.submit([message(1, content(1))])
         assert results.found.pop(1).subject == "message 1"
         indexer.close()
 
 
 def test_closing_ends_the_process(results: Results, elsewhere: Indexer[int]) -> None:
     """No process outlives its indexer, whatever it was doing."""
-    elsewhere.submit(1, 300, content=content(1))
+    elsewhere.submit([message(1, content(1))])
     results.wait_for(1)
     child = child_of(elsewhere)
     elsewhere.close()
@@ -180,10 +245,10 @@ def test_closing_ends_the_process(results: Results, elsewhere: Indexer[int]) -> 
 def test_the_process_ends_with_the_one_that_started_it() -> None:
     """Killed without warning, a run leaves no process behind."""
     code = (
-        "import sys, time; from mailroom.archive.indexing import Indexer\n"
-        "def done(key, found): print(indexer._processes[0]._child.pid, flush=True)\n"
-        "indexer = Indexer(done, process_after=0)\n"
-        "indexer.submit(1, 300, content=b'x')\n"
+        "import sys, time; from mailroom.archive.indexing import Indexer, Item\n"
+        "def done(found): print(indexer._processes[0]._child.pid, flush=True)\n"
+        "indexer = Indexer(done, print, process_after=0)\n"
+        "indexer.submit([Item(1, 300, b'x')])\n"
         "time.sleep(60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
@@ -206,12 +271,18 @@ def _is_running(pid: int) -> bool:
     return state != "Z"
 
 
+def request(*jobs: Job, contents: Sequence[bytes] = ()) -> bytes:
+    """Return a request as the indexer writes it."""
+    return pack_request(list(jobs)) + b"".join(contents)
+
+
 def test_requests_are_answered_in_order() -> None:
     """After an empty answer that says it is ready, each request has one answer."""
-    requests = b"".join(REQUEST.pack(CONTENT, len(content(n))) + content(n) for n in range(3))
-    requests += REQUEST.pack(PATH, 12) + b"/nowhere/mai"
+    texts = [content(n) for n in range(3)]
+    requests = request(*[Job(len(text)) for text in texts], contents=texts)
+    requests += request(Job(-1, "/nowhere/mail")) + b"C\x00"
     answers = io.BytesIO()
-    serve(io.BytesIO(requests + b"C\x00"), answers)
+    serve(io.BytesIO(requests), answers)
     stream = io.BytesIO(answers.getvalue())
     sizes = []
     found = []
@@ -219,15 +290,17 @@ def test_requests_are_answered_in_order() -> None:
         sizes.append(ANSWER.unpack(header)[0])
         found.append(stream.read(sizes[-1]))
     assert sizes[0] == 0
-    indexed = [Indexed(*pickle.loads(answer)) for answer in found[1:]]
-    assert [one.subject for one in indexed[:3]] == ["message 0", "message 1", "message 2"]
-    assert indexed[3].defects == ("not indexed: No such file or directory",)
+    first, second = [[Indexed._make(one) for one in Answer(*pickle.loads(a)).found] for a in found[1:]]
+    assert [one.subject for one in first] == ["message 0", "message 1", "message 2"]
+    assert second[0].defects == ("not indexed: No such file or directory",)
 
 
-def test_a_request_cut_short_ends_the_service() -> None:
+@pytest.mark.parametrize("cut", [1, 5, 20, 150])
+def test_a_request_cut_short_ends_the_service(cut: int) -> None:
     """Where the other side dies in the middle of a request, there is nothing to answer."""
     answers = io.BytesIO()
-    serve(io.BytesIO(REQUEST.pack(CONTENT, 100) + b"half"), answers)
+    whole = request(Job(100), contents=[b"x" * 100])
+    serve(io.BytesIO(whole[: min(cut, len(whole) - 1)]), answers)
     assert answers.getvalue() == ANSWER.pack(0)
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from mailroom.archive.described import Described
-from mailroom.archive.intake import Expected, Intake
+from mailroom.archive.intake import LOAD_MESSAGES, Expected, Intake
 from mailroom.archive.raw import LocalRawStore
 from mailroom.model import Body
 from tests.support.archives import NOW, body, digest
@@ -29,10 +29,16 @@ class SlowRawStore(LocalRawStore):
 
 
 @contextmanager
-def intake(raw: LocalRawStore, known: dict[str, datetime]) -> Iterator[Intake]:
+def intake(raw: LocalRawStore, known: dict[str, datetime], *, process_after: int = 1000) -> Iterator[Intake]:
     """Open an intake; what its threads fail with fails the test."""
     errors: list[BaseException] = []
-    running = Intake(raw, known.get, errors.append, threads=1)
+    running = Intake(
+        raw,
+        lambda digests: [known.get(one) for one in digests],
+        errors.append,
+        threads=1,
+        process_after=process_after,
+    )
     try:
         yield running
     finally:
@@ -45,6 +51,7 @@ def test_archived_message_whose_file_was_lost_is_ready_when_the_file_is_back(tmp
     raw = SlowRawStore(tmp_path)
     with intake(raw, {digest(1): NOW}) as running:
         arrival = running.add(body(1), {})
+        running.hand_over()
         assert raw.asked.wait(10)
         assert not arrival.is_ready
         raw.allowed.set()
@@ -60,7 +67,9 @@ def test_archived_message_whose_file_is_whole_is_not_written_again(tmp_path: Pat
     raw.write(digest(1), body(1))
     raw.asked.clear()
     with intake(raw, {digest(1): NOW}) as running:
-        assert running.wait_for(running.add(body(1), {}))
+        arrival = running.add(body(1), {})
+        running.hand_over()
+        assert running.wait_for(arrival)
     assert not raw.asked.is_set()
 
 
@@ -82,6 +91,7 @@ def held_as(tmp_path: Path, expected: Expected, arriving: Body) -> str | None:
     raw.write(digest(1), body(1))
     with intake(raw, {digest(1): NOW}) as running:
         arrival = running.add(arriving, expected)
+        running.hand_over()
         assert running.wait_for(arrival)
     return arrival.held_as[0]
 
@@ -109,3 +119,52 @@ def test_message_that_nobody_could_read_is_taken_for_no_other(tmp_path: Path) ->
     unread = Body(octets=0, content=None, path=str(tmp_path / "spool"), sha256="0" * 64)
     Path(unread.path or "").write_bytes(b"")
     assert held_as(tmp_path, {"": [described(1, "")]}, unread) == "0" * 64
+
+
+def test_a_load_is_taken_in_once_it_is_full(tmp_path: Path) -> None:
+    """Messages wait for others to go with, not for somebody to ask for them."""
+    with intake(LocalRawStore(str(tmp_path), lambda _: None), {}) as running:
+        arrivals = [running.add(body(number), {}) for number in range(LOAD_MESSAGES)]
+        assert all(running.wait_for(arrival) for arrival in arrivals)
+    assert [arrival.digest for arrival in arrivals] == [digest(n) for n in range(LOAD_MESSAGES)]
+
+
+def test_equal_messages_of_a_load_are_stored_once(tmp_path: Path) -> None:
+    """The second is a place of the first."""
+    written: list[str] = []
+    with intake(LocalRawStore(str(tmp_path), written.append), {}) as running:
+        arrivals = [running.add(body(1), {}) for _ in range(3)]
+        running.hand_over()
+        assert all(running.wait_for(arrival) for arrival in arrivals)
+    assert len(written) == 1
+    assert len({id(arrival.message) for arrival in arrivals}) == 1
+
+
+def test_other_processes_store_what_they_parse(tmp_path: Path) -> None:
+    """With a process from the first message on, files and rows are the same as without."""
+    written: list[str] = []
+    raw = LocalRawStore(str(tmp_path), written.append)
+    with intake(raw, {}, process_after=0) as running:
+        arrivals = [running.add(body(number), {}) for number in range(100)]
+        running.hand_over()
+        assert all(running.wait_for(arrival) for arrival in arrivals)
+        found = [arrival.message.indexed for arrival in arrivals if arrival.message is not None]
+    assert [one.subject for one in found if one is not None] == [f"message {n}" for n in range(100)]
+    assert [raw.hash(digest(n)) for n in range(100)] == [digest(n) for n in range(100)]
+    assert sorted(written) == sorted(raw.local_path(digest(n)) for n in range(100))
+    assert raw.leftovers() == []
+
+
+def test_a_disk_that_refuses_another_process_fails_the_run(tmp_path: Path) -> None:
+    """What was not stored is never ready, and the error is the disk's."""
+    errors: list[BaseException] = []
+    raw = LocalRawStore(str(tmp_path), lambda _: None)
+    running = Intake(raw, lambda digests: [None for _ in digests], errors.append, threads=1, process_after=0)
+    raw.write(digest(0), body(0))
+    (tmp_path / "raw" / digest(1)[:2]).write_bytes(b"a file where a folder should be")
+    raw._shards.add(f"{tmp_path}/raw/{digest(1)[:2]}")
+    arrival = running.add(body(1), {})
+    running.hand_over()
+    assert not running.wait_for(arrival)
+    running.stop()
+    assert [type(error) for error in errors] == [NotADirectoryError]

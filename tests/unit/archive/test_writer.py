@@ -17,7 +17,7 @@ from mailroom.archive.known import Known
 from mailroom.archive.locations import LocationLog, Placed
 from mailroom.archive.raw import STALE_SECONDS, LocalRawStore
 from mailroom.exceptions import ArchiveError, StoreUnavailable
-from mailroom.model import Body, Change
+from mailroom.model import Change
 from tests.support.archives import (
     NOW,
     archive_messages,
@@ -97,11 +97,11 @@ class BrokenDisk(LocalRawStore):
         self.error = error
         self.calls = 0
 
-    def write(self, digest: str, body: Body) -> None:
+    def reserve(self, digest: str) -> tuple[str, str]:
         self.calls += 1
         if self.calls > 1:
             raise self.error
-        super().write(digest, body)
+        return super().reserve(digest)
 
 
 def break_disk(archive: Archive, error: Exception) -> None:
