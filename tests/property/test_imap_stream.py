@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mailroom.exceptions import LimitExceeded, RemoteProtocolError
 from mailroom.model import Body, FetchedMessage
+from mailroom.protocol.fetch_at_once import read_at_once
 from mailroom.protocol.fetch_stream import BodyPiece, Event, FetchStream, TaggedResponse, UntaggedResponse
 from mailroom.protocol.imap_dates import parse_internal_date
 from mailroom.protocol.imap_items import parse_flags
@@ -128,6 +129,49 @@ def test_octet_by_octet_is_as_good_as_whole(first: tuple[bytes, Event], second: 
     """The slowest network there is."""
     stream = first[0] + second[0]
     assert play([stream[i : i + 1] for i in range(len(stream))]) == [first[1], second[1]]
+
+
+usual_items = st.one_of(
+    *(items[name] for name in ("uid", "flags", "octets", "modseq", "internal_date")),
+    st.sampled_from(
+        [
+            b"X-GM-MSGID 12",
+            b"EMAILID (M1)",
+            b"EMAILID (nil)",
+            b"X-NEW ()",
+            b"uid 4",
+            b'INTERNALDATE "x"',
+            b"UID 0",
+        ]
+    ).map(lambda text: (text, {})),
+).map(lambda item: item[0])
+usual_responses = st.builds(
+    lambda before, content, after, end: (
+        b"* 1 FETCH (%b)%b" % (b" ".join([*before, b"BODY[] " + literal(content), *after]), end)
+    ),
+    st.lists(usual_items, max_size=6),
+    contents,
+    st.lists(usual_items, max_size=3),
+    st.sampled_from([b"\r\n", b"\r\n", b" \r\n"]),
+)
+
+
+@given(usual_responses, st.binary(max_size=4))
+def test_read_at_once_or_with_care_a_message_is_the_same(octets: bytes, following: bytes) -> None:
+    """Whatever the quick reading takes, it takes whole and says the same of it, repeated items included."""
+    found = read_at_once(octets + following, 0)
+    with_care = play([octets[i : i + 1] for i in range(len(octets))])
+    if found is None:
+        assert play([octets]) == with_care
+    else:
+        assert (with_care, len(octets)) == ([found[0]], found[1])
+
+
+@given(st.lists(usual_items.filter(lambda item: item[:5] not in (b"X-NEW", b"uid 4", b"EMAIL"))), contents)
+def test_the_usual_shape_is_read_at_once(before: list[bytes], content: bytes) -> None:
+    """No order of the usual items and no content makes a message slow to read."""
+    octets = b"* 1 FETCH (%b)\r\n" % b" ".join([*before, b"BODY[] " + literal(content)])
+    assert read_at_once(octets, 0) is not None
 
 
 @given(st.lists(st.integers(min_value=0, max_value=1_100_000), max_size=4))

@@ -6,7 +6,8 @@ not belong here: the commands, sockets, and what other responses say, which pass
 
 Feed octets as they come: however they are cut, the events are the same, except that the
 pieces of a large body are as long as they came. A line of UID and flags is recognised by one
-regular expression, as a million of them may come; everything else is cut at its line ends
+regular expression, as a million of them may come, and so is a message that lies whole in the
+octets at hand (:mod:`mailroom.protocol.fetch_at_once`); everything else is cut at its line ends
 and literals first and read by :mod:`mailroom.protocol.imap_items`.
 """
 
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 
 from mailroom.exceptions import LimitExceeded
 from mailroom.model import FetchedMessage
+from mailroom.protocol.fetch_at_once import read_at_once
 from mailroom.protocol.imap_items import parse_fetch_items, parse_flags
 from mailroom.protocol.imap_syntax import Part, unreadable
 
@@ -117,6 +119,7 @@ class FetchStream:
                     return
             elif not self._parts:
                 yield from self._flags_lines()
+                yield from self._whole_messages()
             line = self._take_line()
             if line is None:
                 return
@@ -140,6 +143,15 @@ class FetchStream:
                 uid=int(uid), flags=parse_flags(flags), modseq=None if modseq is None else int(modseq)
             )
             found = match(data, end)
+
+    def _whole_messages(self) -> Iterator[FetchedMessage]:
+        """Yield a run of messages of the usual shape, each whole in the octets at hand."""
+        data = self._data
+        found = read_at_once(data, self._at)
+        while found is not None:
+            message, self._at = found
+            yield message
+            found = read_at_once(data, self._at)
 
     def _take_line(self) -> bytes | None:
         end = self._data.find(b"\r\n", max(self._at, self._searched))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from datetime import UTC, date, datetime, timedelta
 
@@ -9,33 +10,59 @@ __all__ = ["format_search_date", "parse_internal_date"]
 
 _MONTHS = (b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec")
 _MONTH_NUMBERS = {name: number for number, name in enumerate(_MONTHS, 1)}
-_DATE_TIME = re.compile(
-    rb" ?(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)\Z", re.ASCII
-)
+_DAY = re.compile(rb" ?(\d{1,2})-([A-Za-z]{3})-(\d{4})\Z")
+_ZONE = re.compile(rb"([+-])(\d\d)(\d\d)\Z")
+
+_MINUTES = {
+    b" %02d:%02d:" % (hour, minute): 3600 * hour + 60 * minute for hour in range(24) for minute in range(60)
+}
+_SECONDS = {b"%02d " % second: min(second, 59) for second in range(100)}
+"""A leap second, and what else is no second, is the last one that datetime knows."""
+
+_MAX_OCTETS = 27
 
 
 def parse_internal_date(text: bytes) -> datetime | None:
     """Return an IMAP ``date-time`` in UTC, or None where it is none: servers send zeroes for unknown.
 
+    One comes with every message, so it is cut at its fixed places: days and zones, of which
+    there are few, are kept, and hours and minutes looked up.
+
     >>> parse_internal_date(b"17-Jul-1996 02:44:25 -0700")
     datetime.datetime(1996, 7, 17, 9, 44, 25, tzinfo=datetime.timezone.utc)
     """
-    match = _DATE_TIME.match(text)
-    if match is None:
+    if len(text) > _MAX_OCTETS:
         return None
-    day, month, year, hour, minute, second, sign, zone_hours, zone_minutes = match.groups()
-    number = _MONTH_NUMBERS.get(month.lower())
-    if number is None:
+    midnight, ahead = _midnight(text[:-15]), _seconds_ahead(text[-5:])
+    minutes, seconds = _MINUTES.get(text[-15:-8]), _SECONDS.get(text[-8:-5])
+    if midnight is None or ahead is None or minutes is None or seconds is None:
         return None
     try:
-        # A leap second is the last second that datetime knows.
-        at = datetime(int(year), number, int(day), int(hour), int(minute), min(int(second), 59), tzinfo=UTC)
-        if zone_hours == b"00" == zone_minutes:
-            return at
-        offset = timedelta(hours=int(zone_hours), minutes=int(zone_minutes))
-        return at + offset if sign == b"-" else at - offset
-    except (ValueError, OverflowError):
+        return midnight + timedelta(0, minutes + seconds - ahead)
+    except OverflowError:
         return None
+
+
+@functools.lru_cache(maxsize=5_000)
+def _midnight(day: bytes) -> datetime | None:
+    """Return when a day such as ``17-Jul-1996`` begins in UTC, or None if it is none."""
+    match = _DAY.match(day)
+    if match is None:
+        return None
+    try:
+        return datetime(int(match[3]), _MONTH_NUMBERS[match[2].lower()], int(match[1]), tzinfo=UTC)
+    except (KeyError, ValueError):
+        return None
+
+
+@functools.lru_cache(maxsize=200)
+def _seconds_ahead(zone: bytes) -> int | None:
+    """Return how far a zone such as ``-0700`` is ahead of UTC, or None if it is none."""
+    match = _ZONE.match(zone)
+    if match is None:
+        return None
+    seconds = 3600 * int(match[2]) + 60 * int(match[3])
+    return -seconds if match[1] == b"-" else seconds
 
 
 def format_search_date(day: date) -> str:
