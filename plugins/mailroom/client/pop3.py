@@ -15,7 +15,7 @@ from typing import Self
 
 from mailroom.client.pop3_session import Pop3Session
 from mailroom.client.pop3_sign_in import open_session
-from mailroom.client.spool import BodySink
+from mailroom.client.spool import SPOOL_OCTETS, BodySink
 from mailroom.client.transport import Transport
 from mailroom.exceptions import ConnectionLost, LocalProtocolError
 from mailroom.model import Body, Endpoint, SpoolFactory
@@ -169,12 +169,15 @@ class Pop3Client:
             for number, event in self._session.exchange("RETR %d", numbers, self._sizes, Answer.BLOCK):
                 if not isinstance(event, Content):
                     yield Retrieved(number=number, body=None, error=self._refused(event))
-                    continue
-                sink = sink or BodySink(spool)
-                sink.write(event.octets)
-                if event.is_last:
-                    body, sink = sink.finish(), None
+                elif sink is None and event.is_last and len(event.octets) <= SPOOL_OCTETS:
+                    body = Body(octets=len(event.octets), content=event.octets)
                     yield Retrieved(number=number, body=body)
+                else:
+                    sink = sink or BodySink(spool)
+                    sink.write(event.octets)
+                    if event.is_last:
+                        body, sink = sink.finish(), None
+                        yield Retrieved(number=number, body=body)
         finally:
             if sink is not None:
                 sink.discard()

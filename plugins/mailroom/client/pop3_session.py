@@ -113,15 +113,15 @@ class Pop3Session:
         self._settle()
         turn = self._turn
         window = Window(sizes, pipelined=self.pipelines)
+        has_room = True
         while True:
-            if batch := window.take(source):
+            if has_room and (batch := window.take(source)):
                 self._write(b"".join([line % number for number in batch]), [answer] * len(batch))
-            if not window:
-                return
             number = window.first
+            if number is None:
+                return
             event = self.read_event()
-            if not isinstance(event, Content) or event.is_last:
-                window.land()
+            has_room = (not isinstance(event, Content) or event.is_last) and window.land()
             yield number, event
             if self._turn != turn:
                 raise LocalProtocolError(f"{command} was resumed after another command was sent.")

@@ -63,15 +63,22 @@ class Window:
         return len(self._flying)
 
     @property
-    def first(self) -> int:
-        """The number whose answer comes next."""
-        return self._flying[0][0]
+    def first(self) -> int | None:
+        """The number whose answer comes next; None while nothing is in flight."""
+        return self._flying[0][0] if self._flying else None
 
-    def land(self) -> None:
-        """Note that the answer to the first command has come whole."""
+    @property
+    def has_room(self) -> bool:
+        """Whether so little is in flight that it is time to send more."""
+        few = len(self._flying) <= self._commands * 3 // 4
+        return not self._flying or (few and self._load <= self._limit * 3 // 4)
+
+    def land(self) -> bool:
+        """Note that the answer to the first command has come whole; return whether there is room now."""
         _, size = self._flying.popleft()
         self._load -= size
         self._landed += size
+        return self.has_room
 
     def take(self, source: Iterator[int]) -> list[int]:
         """Return the next numbers to send commands for; none while enough is in flight.
@@ -79,8 +86,7 @@ class Window:
         At least one where nothing is in flight, however large; whole batches otherwise, to
         send few packets.
         """
-        few = len(self._flying) <= self._commands * 3 // 4
-        if self._flying and not (few and self._load <= self._limit * 3 // 4):
+        if not self.has_room:
             return []
         self._adapt()
         batch: list[int] = []

@@ -37,6 +37,8 @@ PIECE_OCTETS = 1024 * 1024
 """An answer longer than this comes out in pieces instead of as one event."""
 
 _TERMINATOR = b"\r\n.\r\n"
+_CR = 13
+_BLOCK_FOLLOWS = (b"+OK ", b"+OK\r\n")
 
 _RESPONSE_CODE = re.compile(r"\[([^\]\[\x00-\x20]{1,64})\]\s*")
 
@@ -171,22 +173,39 @@ class Pop3Parser:
             return self._read_block()
         if not self._awaited:
             return None
-        end = self._buffer.find(b"\n", self._start, self._start + MAX_STATUS_OCTETS)
+        buffer, start = self._buffer, self._start
+        end = buffer.find(b"\n", start, start + MAX_STATUS_OCTETS)
         if end < 0:
-            if len(self._buffer) - self._start >= MAX_STATUS_OCTETS:
-                raise self._error(f"sent a status line longer than {MAX_STATUS_OCTETS} octets", self._start)
+            if len(buffer) - start >= MAX_STATUS_OCTETS:
+                raise self._error(f"sent a status line longer than {MAX_STATUS_OCTETS} octets", start)
             return None
-        if self._buffer[end - 1 : end] != b"\r" or end - 1 < self._start:
-            raise self._error("ended a line with a bare LF", self._start)
+        if end == start or buffer[end - 1] != _CR:
+            raise self._error("ended a line with a bare LF", start)
+        if self._awaited[0] is Answer.BLOCK and buffer.startswith(_BLOCK_FOLLOWS, start):
+            return self._begin_block(end)
         return self._read_status(end)
+
+    def _begin_block(self, end: int) -> Content | None:
+        """Give out the block after the status line, at once if it is whole and holds no stuffed dots.
+
+        :param end: where the LF of the status line is.
+        """
+        buffer = self._buffer
+        dot = buffer.find(b"\r\n.", end - 1)
+        if dot >= 0 and buffer.startswith(_TERMINATOR, dot):
+            self._awaited.popleft()
+            self._start = dot + len(_TERMINATOR)
+            return Content(octets=bytes(buffer[end + 1 : dot + 2]), is_last=True)
+        self._in_block = True
+        self._start = end - 1
+        self._search = dot if dot >= 0 else max(end - 1, len(buffer) - len(_TERMINATOR) + 1)
+        return self._read_block()
 
     def _read_status(self, end: int) -> Event | None:
         line = bytes(self._buffer[self._start : end - 1])
         indicator = line[:4].rstrip(b" \t").upper()
         if indicator == b"+OK" and self._awaited[0] is Answer.BLOCK:
-            self._in_block = True
-            self._start = self._search = end - 1
-            return self._read_block()
+            return self._begin_block(end)
         if indicator in (b"+OK", b"-ERR"):
             event: Event = _parse_status(line, is_ok=indicator == b"+OK")
         elif self._awaited[0] is Answer.CHALLENGE and line[:2].rstrip() == b"+":

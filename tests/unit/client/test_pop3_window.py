@@ -98,6 +98,19 @@ def test_window_is_refilled_in_batches() -> None:
     assert min(refills) >= MAX_COMMANDS // 4
 
 
+def test_landing_says_when_there_is_room_for_a_batch() -> None:
+    """So that whoever sends need not ask after every answer; in lockstep there is room after each."""
+    window = Window(dict.fromkeys(range(100_000), 0), pipelined=True)
+    window.take(iter(range(100_000)))
+    said = [window.land() for _ in range(MAX_COMMANDS)]
+    assert said == sorted(said)
+    assert said.count(True) == MAX_COMMANDS * 3 // 4 + 1
+    assert window.first is None
+    lockstep = Window({}, pipelined=False)
+    assert lockstep.take(iter([1])) == [1]
+    assert lockstep.land()
+
+
 def test_fast_line_gets_a_wide_window() -> None:
     """Up to the limit, so that a long line stays full."""
     assert len(steady(1e9, 2.0)) * MESSAGE > MAX_OCTETS * 0.7
@@ -120,7 +133,7 @@ def test_every_number_is_sent_once_and_in_order(sizes: list[int], pipelined: boo
     landed: list[int] = []
     while True:
         sent += window.take(source)
-        if not len(window):
+        if window.first is None:
             break
         assert len(window) <= (MAX_COMMANDS if pipelined else 1)
         landed.append(window.first)

@@ -162,14 +162,16 @@ def test_line_longer_than_a_piece_is_cut() -> None:
         b"\r\n",
         b"+OKAY\r\n",
         b"+OK bare\n",
+        b"+OK\rno\r\n",
         b"\n",
         b"x" * MAX_STATUS_OCTETS,
     ],
 )
-def test_what_is_no_answer_is_an_error(stream: bytes) -> None:
+@pytest.mark.parametrize("answer", [Answer.LINE, Answer.BLOCK])
+def test_what_is_no_answer_is_an_error(stream: bytes, answer: Answer) -> None:
     """Anything but +OK and -ERR, ended by CRLF and of sane length, is the server's error."""
     with pytest.raises(RemoteProtocolError, match=r"mail\.example:995") as caught:
-        parse(stream, Answer.LINE)
+        parse(stream, answer)
     assert stream.startswith(caught.value.received)
     assert len(caught.value.received) <= 200
 
