@@ -195,7 +195,7 @@ class StoreCases:
             moved.setdefault(one.identity, []).append(one)
         received = b"Received: by the new server\r\n" + content(1)
         with archive.writer(context("run-2"), keep_committed=True) as writer:
-            writer.expect(moved)
+            writer.expect(moved, folder="INBOX")
             writer.add(Body(octets=len(received), content=received), place(50, uid_validity=8))
             writer.add(body(2), place(51, uid_validity=8))
             writer.add(body(3), place(52, uid_validity=8))
@@ -412,7 +412,7 @@ class StateCases:
         archive_messages(archive, [1])
         received = b"Received: by the new server\r\n" + content(1)
         with archive.writer(context("run-2")) as writer:
-            writer.expect({})
+            writer.expect({}, folder="INBOX")
             writer.add(Body(octets=len(received), content=received), place(50))
             writer.finish("succeeded", {}, 0)
         assert table_counts(archive)["messages"] == 2

@@ -15,7 +15,7 @@ from mailroom.archive import Archive
 from mailroom.client.imap import ImapClient
 from mailroom.model import Endpoint, MailProtocol, RunContext
 from mailroom.policy.mirror import MirrorSelection
-from mailroom.services.mirror import MirrorReport, mirror_account
+from mailroom.services.mirror import DEFAULT_CONNECTIONS, MirrorReport, mirror_account
 from mailroom.services.progress import NoProgress
 from tests.support.dovecot import Dovecot
 
@@ -62,6 +62,7 @@ class MirrorAccount:
         *,
         connect: Callable[[], Any] | None = None,
         stop: threading.Event | None = None,
+        connections: int = DEFAULT_CONNECTIONS,
         **selection: Any,
     ) -> MirrorReport:
         """Mirror the account."""
@@ -75,6 +76,7 @@ class MirrorAccount:
             now=self.now,
             progress=NoProgress(),
             stop=stop or threading.Event(),
+            connections=connections,
         )
 
     def append(self, content: bytes, folder: str = "INBOX", **options: Any) -> int:

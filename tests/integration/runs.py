@@ -68,6 +68,10 @@ class Recorded:
         """Count an end."""
         self.finished += 1
 
+    def beside(self) -> Recorded:
+        """Return itself."""
+        return self
+
 
 @dataclass
 class Account:

@@ -107,32 +107,46 @@ class LocationLog:
         self._mine[name] = now
 
 
-def _said_since(
-    table: Table, account: str, folder: str, seq: int
-) -> dict[Key, tuple[int, str, str | None, list[str]]]:
-    """Return the newest row of each key after ``seq``: its number, change, digest and flags."""
-    said: dict[Key, tuple[int, str, str | None, list[str]]] = {}
+@dataclass(slots=True)
+class _Said:
+    """What others have said of one place since the state was read: the newest row, and who was added."""
+
+    seq: int
+    change: str
+    digest: str | None
+    flags: list[str]
+    added: set[str | None]
+
+
+def _said_since(table: Table, account: str, folder: str, seq: int) -> dict[Key, _Said]:
+    """Return what was said of each place after ``seq``."""
+    said: dict[Key, _Said] = {}
     for piece in table.scan(_KEY, equal={"account": account, "folder": folder}):
         for row in piece.table.to_pylist():
             if row["seq"] <= seq:
                 continue
             digest = row["sha256"] if row["protocol"] == "pop3" else None
             key = (row["protocol"], row["uidvalidity"], row["uid"], row["uidl"], digest)
-            if key not in said or said[key][0] < row["seq"]:
-                said[key] = (row["seq"], row["change"], row["sha256"], row["flags"])
+            before = said.get(key)
+            added = set() if before is None else before.added
+            if row["change"] in _LIVE:
+                added.add(row["sha256"])
+            if before is None or before.seq < row["seq"]:
+                said[key] = _Said(row["seq"], row["change"], row["sha256"], row["flags"] or [], added)
     return said
 
 
-def _is_said(place: Placed, said: Mapping[Key, tuple[int, str, str | None, list[str]]]) -> bool:
+def _is_said(place: Placed, said: Mapping[Key, _Said]) -> bool:
+    """Return whether a row adds nothing; what was added and is gone again was added all the same."""
     row = place.row
     digest = place.digest if row.protocol.value == "pop3" else None
     found = said.get((row.protocol.value, row.uid_validity, row.uid, row.uidl, digest))
     if found is None:
         return False
-    _, change, theirs, flags = found
     if row.change is Change.ADDED:
-        return change in _LIVE and theirs == place.digest
-    return change == row.change.value and sorted(row.flags) == list(flags or ()) and theirs == place.digest
+        return place.digest in found.added
+    is_same = found.change == row.change.value and found.digest == place.digest
+    return is_same and sorted(row.flags) == list(found.flags)
 
 
 _LIVE = frozenset(word for word in CHANGES if Change(word).is_live)

@@ -62,6 +62,8 @@ took three times the processor time for small messages (ext4), and one is not wh
 OBJECT_STORE_THREADS = 16
 """Threads that put objects; a store answers one by one in tens of milliseconds."""
 
+_NOTHING: Expected = {}
+
 
 class ArchiveWriter:
     """One run's way into the archive; a context manager, for one thread.
@@ -82,7 +84,7 @@ class ArchiveWriter:
         self._intake: Intake | None = None
         self._committer: Committer | None = None
         self._locations: LocationLog | None = None
-        self._expected: Expected = {}
+        self._expected: dict[str, Expected] = {}
         self._batch = Batch()
         self._batch_began = 0.0
         self._is_synced = True
@@ -121,18 +123,18 @@ class ArchiveWriter:
         :raises ArchiveError: where an earlier message could not be archived.
         """
         intake = self._opened()[0]
-        self._put(row, intake.add(body, self._expected))
+        self._put(row, intake.add(body, self._expected.get(row.folder, _NOTHING)))
         self._batch.arrivals += 1
         self._batch.octets += body.octets
         self._seal_when_full()
 
-    def expect(self, moved: Mapping[str, Sequence[Described]]) -> None:
-        """Say which archived messages may come in again under other bytes; replaces what was said before.
+    def expect(self, moved: Mapping[str, Sequence[Described]], *, folder: str) -> None:
+        """Say which archived messages may come into a folder again under other bytes, and no others.
 
-        A message added from now on whose bytes are new but whose identity is among these
+        A message added to it from now on whose bytes are new but whose identity is among these
         becomes a place of the archived one, and no second copy is stored.
         """
-        self._expected = dict(moved)
+        self._expected[folder] = dict(moved)
 
     def record(self, rows: Iterable[LocationRow]) -> None:
         """Record what happened to messages that are archived already, or that were never delivered.

@@ -12,11 +12,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 __all__ = ["ProgressBar"]
 
 
-class ProgressBar:
-    """Shows what a service reports: one bar, started anew for each piece of work."""
+SHOWN_EVERY_SECONDS = 0.1
+"""How often a bar is drawn anew; drawing it for each small message took longer than fetching that."""
 
-    def __init__(self) -> None:
-        self._bar = Progress(
+
+class ProgressBar:
+    """Shows what a service reports: one bar, started anew for each piece of work.
+
+    :param bars: the display to add the bar to; by default one of its own.
+    """
+
+    def __init__(self, bars: Progress | None = None) -> None:
+        self._bars = bars or Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
@@ -25,29 +32,45 @@ class ProgressBar:
             console=Console(stderr=True),
             transient=True,
         )
-        self._task = self._bar.add_task("", total=None, size="")
+        self._is_first = bars is None
+        self._task = self._bars.add_task("", total=None, size="", visible=self._is_first)
+        self._messages = 0
         self._octets = 0
-        self._began = time.monotonic()
+        self._began = self._shown = time.monotonic()
 
     def start(self, what: str, messages: int | None, octets: int | None) -> None:
         """Begin one piece of work, such as a folder."""
-        self._octets = 0
-        self._began = time.monotonic()
+        self._messages = self._octets = 0
+        self._began = self._shown = time.monotonic()
         # A folder's name comes from the server: shown as text, never as markup or control codes.
         name = "".join(
             character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in what
         )
-        self._bar.start()
-        self._bar.reset(self._task, total=messages, description=escape(name), size="")
+        self._bars.start()
+        self._bars.reset(self._task, total=messages, description=escape(name), size="", visible=True)
 
     def advance(self, messages: int, octets: int) -> None:
         """Count what is done."""
+        self._messages += messages
         self._octets += octets
-        rate = self._octets / max(time.monotonic() - self._began, 0.001)
-        self._bar.update(
-            self._task, advance=messages, size=f"{decimal(self._octets)}, {decimal(int(rate))}/s"
-        )
+        now = time.monotonic()
+        if now - self._shown >= SHOWN_EVERY_SECONDS:
+            self._shown = now
+            self._show(now)
 
     def finish(self) -> None:
         """Take the bar away."""
-        self._bar.stop()
+        self._show(time.monotonic())
+        if self._is_first:
+            self._bars.stop()
+        else:
+            self._bars.update(self._task, visible=False)
+
+    def beside(self) -> ProgressBar:
+        """Return another bar on the same display."""
+        return ProgressBar(self._bars)
+
+    def _show(self, now: float) -> None:
+        rate = self._octets / max(now - self._began, 0.001)
+        size = f"{decimal(self._octets)}, {decimal(int(rate))}/s"
+        self._bars.update(self._task, completed=self._messages, size=size)

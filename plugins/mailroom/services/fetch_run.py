@@ -189,7 +189,7 @@ class FetchRun:
         wanted = self.missing if names & known else self.missing | known
         rows = (row for row in look_up(state, wanted) if may_be_there(row))
         self.expected = identities_of(self.archive, rows)
-        self.writer.expect(self.expected)
+        self.writer.expect(self.expected, folder=INBOX)
 
     def _forget_vanished(self, names: set[str]) -> None:
         """Tell refused messages that are gone from those that are listed still."""

@@ -1,7 +1,8 @@
 """Messages of one mailbox brought into the archive, whatever the server does in between.
 
-Here: asking for bodies in pieces, once more alone for each that did not come, and the row
-that a message nobody delivers leaves. Not here: which messages (``policy.mirror``).
+Here: asking for bodies in pieces, by several connections where there are more, once more
+alone for each that did not come, and the row that a message nobody delivers leaves. Not
+here: which messages (``policy.mirror``), and whose turn it is (``crew``).
 
 Three things look alike at first: a message that went away since it was listed, one that the
 server lists and cannot deliver, and one at which the connection breaks. The first is normal;
@@ -14,7 +15,7 @@ from __future__ import annotations
 import logging
 import threading
 from array import array
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,6 +28,7 @@ from mailroom.exceptions import CommandRejected, ConnectionLost, RemoteProtocolE
 from mailroom.model import Change, FetchedMessage, LocationRow, MailProtocol, RunContext
 from mailroom.policy.mirror import normal_flags
 from mailroom.policy.uid_sets import Uids, ascending, is_among
+from mailroom.services.crew import Crew
 from mailroom.services.mirror_report import MirrorTally
 from mailroom.services.progress import Progress
 
@@ -37,6 +39,9 @@ Suspects = Counter[tuple[str, int, int]]
 
 PIECE_MESSAGES = 20_000
 """How many messages are asked for before it is looked at what came; one round trip each."""
+
+PIECE_SHARED = 500
+"""The same where several connections may take pieces: small enough that all end at about the same time."""
 
 PIECE_NEWEST_FIRST = 500
 """The same where the newest come first: servers answer in ascending order within a piece."""
@@ -52,8 +57,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class MailboxDownload:
-    """The download of one mailbox in one session.
+    """The download of one mailbox in one session, and whoever helps with it.
 
+    :param is_divisible: whether other connections may help.
     :param tried_before: UIDs that earlier runs have recorded as ``unfetchable``.
     """
 
@@ -68,8 +74,14 @@ class MailboxDownload:
     stop: threading.Event
     tally: MirrorTally
     suspects: Suspects
+    crew: Crew
+    is_divisible: bool
     tried_before: frozenset[int]
     failed: set[int] = field(default_factory=set)
+    _pieces: deque[Uids] = field(default_factory=deque)
+    _missing: list[int] = field(default_factory=list)
+    _helpers: int = 0
+    _is_given_up: bool = False
     _added: array[int] = field(default_factory=lambda: array("q"))
 
     @property
@@ -84,28 +96,93 @@ class MailboxDownload:
         :param retry: messages that were not delivered in earlier runs; asked for last, one by one.
         :raises ConnectionLost: if the server goes away; what came is with the writer.
         """
-        waiting = self._without_suspects(uids)
-        size = PIECE_MESSAGES if order == "oldest" else PIECE_NEWEST_FIRST
-        missing: list[int] = []
-        for start in range(0, len(waiting), size):
-            missing += self._fetch_piece(np.sort(waiting[start : start + size]))
-            if self.stop.is_set():
-                return
+        self._cut(self._without_suspects(uids), order)
+        self._missing = []
+        try:
+            if self.is_divisible and len(self._pieces) > 1:
+                with self.crew.offer(self):
+                    self._fetch_pieces(self.client)
+                self._await_helpers()
+            else:
+                self._fetch_pieces(self.client)
+        except BaseException:
+            self._give_up_all()
+            raise
+        if self.stop.is_set():
+            return
+        missing = self._missing
         if missing:
             listed = set(self.client.search("ALL").tolist())
             self.tally.vanished += sum(uid not in listed for uid in missing)
-            missing = [uid for uid in missing if uid in listed]
+            missing = sorted(uid for uid in missing if uid in listed)
         for uid in [*missing, *self._without_suspects(retry).tolist()]:
             if self.stop.is_set():
                 return
-            if self._fetch_piece(np.array([uid], dtype=np.int64)):
+            if self._fetch_piece(self.client, np.array([uid], dtype=np.int64)):
                 self._give_up(uid, "the server lists it and does not deliver it")
 
-    def _fetch_piece(self, uids: Uids) -> list[int]:
+    def assist(self, client: ImapClient) -> None:
+        """Fetch pieces by another connection, if that shows the same mailbox.
+
+        :raises ConnectionLost: if the server goes away; what this connection did not bring is
+            for others again, as after any other error of the server.
+        """
+        self._helpers += 1
+        try:
+            if client.examine(self.folder).uid_validity == self.uid_validity:
+                self._fetch_pieces(client)
+            else:
+                self.crew.withdraw(self)
+        finally:
+            self._helpers -= 1
+            self.crew.notify()
+
+    @property
+    def has_pieces(self) -> bool:
+        """Whether there is anything to help with."""
+        return bool(self._pieces)
+
+    def _cut(self, uids: Uids, order: str) -> None:
+        size = PIECE_SHARED if self.is_divisible and self.crew.has_helpers else PIECE_MESSAGES
+        if order != "oldest":
+            size = PIECE_NEWEST_FIRST
+        self._pieces.extend(np.sort(uids[start : start + size]) for start in range(0, len(uids), size))
+
+    def _fetch_pieces(self, client: ImapClient) -> None:
+        """Ask for one piece after the other until none is left."""
+        while self._pieces and not self._is_stopped:
+            piece = self._pieces.popleft()
+            came = len(self._added)
+            try:
+                self._missing += self._fetch_piece(client, piece)
+            except BREAKING_ERRORS:
+                self._pieces.appendleft(piece[~is_among(piece, ascending(self._added[came:]))])
+                raise
+
+    def _await_helpers(self) -> None:
+        """Wait until all pieces have come; what a helper left behind is fetched here."""
+        while (self._helpers or self._pieces) and not self._is_stopped:
+            if self._pieces:
+                self._fetch_pieces(self.client)
+            else:
+                self.crew.wait()
+
+    def _give_up_all(self) -> None:
+        """Take nothing more: this mailbox is to be looked at anew."""
+        self._is_given_up = True
+        self._pieces.clear()
+
+    @property
+    def _is_stopped(self) -> bool:
+        return self.stop.is_set() or self._is_given_up or self.crew.is_over
+
+    def _fetch_piece(self, client: ImapClient, uids: Uids) -> list[int]:
         """Ask for messages, ascending; return those that did not come."""
         waiting = dict.fromkeys(uids.tolist())
         try:
-            for message in self.client.fetch_messages(uids, self.archive.new_spool):
+            for message in client.fetch_messages(uids, self.archive.new_spool):
+                if self._is_given_up or self.crew.is_over:
+                    break
                 if not _is_delivered(message) or message.uid not in waiting:
                     continue  # what the server says of other messages in between
                 del waiting[message.uid]

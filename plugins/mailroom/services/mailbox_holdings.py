@@ -57,6 +57,11 @@ class Holdings:
         return self.uid_validity == self.state.uid_validity
 
     @property
+    def is_divisible(self) -> bool:
+        """Whether messages may be fetched in any order and by any connection that names this UIDVALIDITY."""
+        return self.uid_validity != NO_UID_VALIDITY and not self.is_restored
+
+    @property
     def live(self) -> Uids:
         """UIDs known to be there, ascending; none where numbers prove nothing."""
         return self.state.live if self.is_numbered else _NONE

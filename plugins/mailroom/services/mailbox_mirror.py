@@ -25,6 +25,7 @@ from mailroom.model import FetchedMessage, Folder, FolderRow, LocationRow, RunCo
 from mailroom.policy.mirror import FolderPlan, MirrorSelection, may_be_another, plan_folder, search_criteria
 from mailroom.policy.uid_sets import Uids, ascending, common, is_among, joined, without
 from mailroom.services.contents import identities_of
+from mailroom.services.crew import Crew
 from mailroom.services.mailbox_download import MailboxDownload, Suspects, place_row
 from mailroom.services.mailbox_flags import record_changed_flags
 from mailroom.services.mailbox_holdings import Holdings, Rows
@@ -73,6 +74,7 @@ class MailboxMirror:
     stop: threading.Event
     tally: MirrorTally
     suspects: Suspects
+    crew: Crew
     folder: Folder
     selected: SelectedFolder
     last: FolderRow | None
@@ -97,7 +99,7 @@ class MailboxMirror:
                 listed = self._look_again(download, listed)
         finally:
             self.progress.finish()
-            self.writer.expect({})
+            self.writer.expect({}, folder=self.folder.name)
         if self.stop.is_set():
             return Standing(folder=self.folder.name)
         self._compare_flags()
@@ -168,7 +170,7 @@ class MailboxMirror:
         self.recognised = ascending(found)
         rest = uids[~is_among(uids, self.recognised)]
         if len(rest):
-            self.writer.expect(identities_of(self.archive, former()))
+            self.writer.expect(identities_of(self.archive, former()), folder=self.folder.name)
         return rest
 
     def _recognised_rows(self, former: Rows, uids: Uids, found: list[int]) -> Iterator[LocationRow]:
@@ -275,6 +277,8 @@ class MailboxMirror:
             stop=self.stop,
             tally=self.tally,
             suspects=self.suspects,
+            crew=self.crew,
+            is_divisible=self.holdings.is_divisible,
             tried_before=frozenset(self.holdings.unfetchable.tolist()),
         )
 

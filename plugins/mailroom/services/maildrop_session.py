@@ -30,7 +30,7 @@ from mailroom.policy.fetch import (
 from mailroom.services.contents import identities_of
 from mailroom.services.maildrop_deletion import MaildropDeletion, digest_of, discard
 from mailroom.services.maildrop_identity import NamedListing
-from mailroom.services.maildrop_ledger import MaildropLedger
+from mailroom.services.maildrop_ledger import INBOX, MaildropLedger
 from mailroom.services.progress import Progress
 
 __all__ = ["MaildropSession", "SessionTally"]
@@ -139,7 +139,7 @@ class MaildropSession:
         if again:
             known = (row for uidl in again for row in rows[uidl or ""])
             self.expected.update(identities_of(self.archive, known))
-            self.writer.expect(self.expected)
+            self.writer.expect(self.expected, folder=INBOX)
         self._retrieve_all(plan.retrieve, rows)
         if not self.stop.is_set():
             self._retrieve_all(self._delete_earlier(plan.due), rows)

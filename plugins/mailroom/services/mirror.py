@@ -14,11 +14,12 @@ from mailroom.archive import Archive
 from mailroom.client.imap import ImapClient
 from mailroom.model import RunContext
 from mailroom.policy.mirror import MirrorSelection
+from mailroom.services.crew import DEFAULT_CONNECTIONS
 from mailroom.services.mirror_report import MirrorReport
 from mailroom.services.mirror_run import MirrorRun
 from mailroom.services.progress import Progress
 
-__all__ = ["MirrorReport", "mirror_account"]
+__all__ = ["DEFAULT_CONNECTIONS", "MirrorReport", "mirror_account"]
 
 
 def mirror_account(
@@ -30,6 +31,7 @@ def mirror_account(
     now: Callable[[], datetime],
     progress: Progress,
     stop: threading.Event,
+    connections: int = DEFAULT_CONNECTIONS,
 ) -> MirrorReport:
     """Bring what is new in the folders of an account into the archive, and record what changed.
 
@@ -37,6 +39,8 @@ def mirror_account(
     delivered, or one folder that does not open, stops no other.
 
     :param stop: when set, what has arrived is committed, and the session ends.
+    :param connections: how many may be open at once; more than one are opened only where the server
+        is far away and there is enough to do, and given up where it refuses them.
     :raises ConfigurationError: if a folder pattern means no folder, or more of the account seems to
         have gone than ``selection.max_gone`` allows; new mail is archived even so.
     :raises ConnectionLost: if the server cannot be reached, or keeps going away; what was committed stays.
@@ -53,6 +57,7 @@ def mirror_account(
             now=now,
             progress=progress,
             stop=stop,
+            connections=connections,
         )
         report = run.run()
         outcome = "interrupted" if report.interrupted else "failed" if report.failures else "succeeded"

@@ -1,7 +1,8 @@
 """One run of a mirror over the folders of an account, as many sessions as it takes.
 
 Here: which folders, in which order, what to do when a session breaks, and the rows that say
-what is gone, which wait for the end of the run. Not here: one folder (``mailbox_mirror``).
+what is gone, which wait for the end of the run. Not here: one folder (``mailbox_mirror``),
+and how several connections work side by side (``crew``).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
@@ -20,6 +21,7 @@ from mailroom.exceptions import CommandRejected, ConnectionLost, MailroomError
 from mailroom.model import Change, Folder, FolderRow, LocationRow, RunContext
 from mailroom.policy.folders import match_folders
 from mailroom.policy.mirror import MirrorSelection, check_loss, is_unchanged
+from mailroom.services.crew import WORTHWHILE_SECONDS, Crew
 from mailroom.services.mailbox_download import BREAKING_ERRORS, Suspects
 from mailroom.services.mailbox_holdings import NO_UID_VALIDITY, Holdings
 from mailroom.services.mailbox_mirror import MailboxMirror, Standing
@@ -40,6 +42,9 @@ BREAK_SECONDS = 1.0
 DENIALS = frozenset({"NOPERM", "INUSE", "UNAVAILABLE", "SERVERBUG", "CONTACTADMIN", "LIMIT"})
 """Response codes that refuse a folder without saying that it is gone (RFC 5530)."""
 
+MESSAGES_A_CONNECTION = 500
+"""New messages that make one more connection worth its while."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -47,6 +52,7 @@ _log = logging.getLogger(__name__)
 class MirrorRun:
     """The state of one run, from the list of folders to the report.
 
+    :param connections: how many connections may be open at once.
     :param live: how many messages the archive held as live in each folder when the run began.
     :param vanished: chosen folders that the server has no longer.
     """
@@ -59,11 +65,14 @@ class MirrorRun:
     now: Callable[[], datetime]
     progress: Progress
     stop: threading.Event
+    connections: int = 1
+    crew: Crew = field(init=False)
     tally: MirrorTally = field(default_factory=MirrorTally)
     last: dict[str, FolderRow] = field(default_factory=dict)
     live: dict[str, int] = field(default_factory=dict)
     chosen: tuple[str, ...] | None = None
     waiting: deque[Folder] = field(default_factory=deque)
+    in_hand: int = 0
     vanished: list[FolderRow] = field(default_factory=list)
     standings: list[Standing] = field(default_factory=list)
     suspects: Suspects = field(default_factory=Counter)
@@ -71,6 +80,10 @@ class MirrorRun:
     folder_breaks: Counter[str] = field(default_factory=Counter)
     idle_breaks: int = 0
     reached: tuple[int, int] = (0, 0)
+
+    def __post_init__(self) -> None:
+        """Make ready to connect."""
+        self.crew = Crew(self.connect, self.connections)
 
     def run(self) -> MirrorReport:
         """Work off all folders, then record what is gone.
@@ -80,28 +93,82 @@ class MirrorRun:
         """
         self.last = self.archive.last_folders(self.context.account)
         self.live = self.archive.live_counts(self.context.account)
-        while self.chosen is None or (self.waiting and not self.stop.is_set()):
-            self._session()
+        with self.crew.at_work():
+            while self.chosen is None or self._is_unfinished():
+                self._session()
         self._report_broken()
         self._settle()
         self._compare_counts()
         return MirrorReport.of(self.context.account, self.tally, interrupted=self.stop.is_set())
 
+    def _is_unfinished(self) -> bool:
+        return bool(self.waiting or self.in_hand) and not self.stop.is_set()
+
     def _session(self) -> None:
         """Work off waiting folders until all are done or the session breaks."""
-        if self.idle_breaks and self.stop.wait(BREAK_SECONDS * self.idle_breaks):
-            return
+        if self.idle_breaks:
+            with self.crew.given_up():
+                if self.stop.wait(BREAK_SECONDS * self.idle_breaks):
+                    return
+        in_hand: list[Folder] = []
         try:
-            with self.connect() as client:
+            with self.crew.connected() as client:
                 if self.chosen is None:
                     self._choose(client)
-                while self.waiting and not self.stop.is_set():
-                    self._work_off(client, self.waiting[0])
-                    self.waiting.popleft()
+                    self.crew.hire(self._helpers_wanted(client), self._help)
+                self._work(client, in_hand, is_helper=False)
         except BREAKING_ERRORS as error:
             if self.chosen is None:
                 raise
-            self._outlive(error)
+            self.crew.dismiss()
+            self._outlive(error, in_hand)
+
+    def _help(self) -> None:
+        """Work off folders beside the first connection, which does again what this one does not bring home.
+
+        :raises MailroomError: what this connection ended by.
+        """
+        in_hand: list[Folder] = []
+        try:
+            with self.crew.connected() as client:
+                self._work(client, in_hand, is_helper=True)
+        except MailroomError:
+            self.waiting.extendleft(in_hand)
+            self.writer.flush()
+            raise
+
+    def _work(self, client: ImapClient, in_hand: list[Folder], *, is_helper: bool) -> None:
+        """Work off folders and help with large ones until there is nothing left to do.
+
+        :param in_hand: holds the folder that is being worked off, if any.
+        """
+        progress = self.progress.beside() if is_helper else self.progress
+        while self._is_unfinished() and not (is_helper and self.crew.is_dismissed):
+            if self.waiting:
+                in_hand.append(self.waiting.popleft())
+                self.in_hand += 1
+                try:
+                    self._work_off(client, in_hand[0], progress)
+                    in_hand.clear()
+                finally:
+                    self.in_hand -= 1
+                    self.crew.notify()
+            elif (download := self.crew.offered) is not None:
+                download.assist(client)
+            else:
+                self.crew.wait()
+
+    def _helpers_wanted(self, client: ImapClient) -> int:
+        """Return how many more connections pay: on a distant server, one for each good piece of work."""
+        if client.round_trip < WORTHWHILE_SECONDS:
+            return 0
+        folders = messages = 0
+        for folder in self.waiting:
+            live = self.live.get(folder.name, 0)
+            if not is_unchanged(folder.status, self.last.get(folder.name), live):
+                folders += 1
+                messages += max(0, (folder.status or {}).get("MESSAGES", 0) - live)
+        return max(folders - 1, messages // MESSAGES_A_CONNECTION)
 
     def _choose(self, client: ImapClient) -> None:
         """List the folders, choose by the patterns, and find those that are gone."""
@@ -123,7 +190,7 @@ class MirrorRun:
             len(self.vanished),
         )
 
-    def _work_off(self, client: ImapClient, folder: Folder) -> None:
+    def _work_off(self, client: ImapClient, folder: Folder, progress: Progress) -> None:
         """Bring one folder in step, unless STATUS says that it is."""
         last = self.last.get(folder.name)
         if is_unchanged(folder.status, last, self.live.get(folder.name, 0)):
@@ -143,10 +210,11 @@ class MirrorRun:
             context=self.context,
             selection=self.selection,
             now=self.now,
-            progress=self.progress,
+            progress=progress,
             stop=self.stop,
             tally=self.tally,
             suspects=self.suspects,
+            crew=self.crew,
             folder=folder,
             selected=selected,
             last=last,
@@ -162,25 +230,26 @@ class MirrorRun:
         if standing.gone is None and standing.row is not None:
             self.writer.close_folder(standing.row)
 
-    def _outlive(self, error: MailroomError) -> None:
+    def _outlive(self, error: MailroomError, in_hand: Sequence[Folder]) -> None:
         """Commit what came, and go on unless the last sessions brought nothing at all.
 
         :raises MailroomError: the error, where going on is of no use.
         """
         self.writer.flush()
+        self.waiting.extendleft(in_hand)
         _log.warning("the session of %s broke: %s", self.context.account, error)
         if self._progress_mark != self.reached:
             self.reached, self.idle_breaks = self._progress_mark, 0
             self.folder_breaks.clear()
             return
         self.idle_breaks += 1
-        if self.idle_breaks >= MAX_IDLE_BREAKS or not self.waiting:
+        if self.idle_breaks >= MAX_IDLE_BREAKS or not self._is_unfinished():
             raise error
-        folder = self.waiting[0].name
-        self.folder_breaks[folder] += 1
-        if self.folder_breaks[folder] >= MAX_FOLDER_BREAKS:
-            self.broken[folder] = error
-            self.waiting.popleft()
+        for folder in in_hand:
+            self.folder_breaks[folder.name] += 1
+            if self.folder_breaks[folder.name] >= MAX_FOLDER_BREAKS:
+                self.broken[folder.name] = error
+                self.waiting.remove(folder)
 
     @property
     def _progress_mark(self) -> tuple[int, int]:

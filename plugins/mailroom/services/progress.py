@@ -30,6 +30,9 @@ class Progress(Protocol):
     def finish(self) -> None:
         """End the piece of work, done or not."""
 
+    def beside(self) -> Progress:
+        """Return another one, for work that goes on at the same time in another thread."""
+
 
 class NoProgress:
     """Watches in silence."""
@@ -42,6 +45,10 @@ class NoProgress:
 
     def finish(self) -> None:
         """Ignore the end."""
+
+    def beside(self) -> NoProgress:
+        """Return itself."""
+        return self
 
 
 class LogProgress:
@@ -76,6 +83,10 @@ class LogProgress:
         if self._messages:
             self._log(self._clock())
         self._begin("", None, None)
+
+    def beside(self) -> LogProgress:
+        """Return another one that logs to the same place."""
+        return LogProgress(self._logger, clock=self._clock)
 
     def _begin(self, what: str, messages: int | None, octets: int | None) -> None:
         self._what = what
