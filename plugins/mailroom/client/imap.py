@@ -74,7 +74,7 @@ class ImapClient:
 
     @classmethod
     def connect(cls, endpoint: Endpoint) -> Self:
-        """Connect, protect the connection, sign in, and say who we are.
+        """Connect, protect the connection, sign in, say who we are, compress where that is worth it.
 
         :raises ConnectionLost: if the server cannot be reached, is busy or goes away.
         :raises CertificateRejected: if its certificate is not valid.
