@@ -16,6 +16,7 @@ __all__ = [
     "AuthMethod",
     "Body",
     "Change",
+    "Compression",
     "Endpoint",
     "FetchedMessage",
     "Fingerprint",
@@ -50,6 +51,14 @@ class AuthMethod(enum.Enum):
     PASSWORD = "password"
     XOAUTH2 = "xoauth2"
     OAUTHBEARER = "oauthbearer"
+
+
+class Compression(enum.Enum):
+    """When an IMAP connection is compressed (RFC 4978); only ever where the server offers it."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
 
 
 class Change(enum.Enum):
@@ -89,6 +98,7 @@ class Endpoint:
     :param verify: whether the server's certificate must be valid for ``host``.
     :param ca_file: path of a PEM file with the authorities to trust instead of the system's.
     :param timeout: seconds to wait for any answer.
+    :param compress: when to compress an IMAP connection; ``AUTO`` means where the line is slow.
     """
 
     protocol: MailProtocol
@@ -101,6 +111,7 @@ class Endpoint:
     verify: bool = True
     ca_file: str | None = None
     timeout: float = 60.0
+    compress: Compression = Compression.AUTO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

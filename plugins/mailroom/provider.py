@@ -59,7 +59,7 @@ def _imap_connection() -> dict[str, Any]:
         "hook-class-name": "mailroom.hooks.imap.ImapHook",
         "hook-name": "IMAP",
         "ui-field-behaviour": _standard_fields("imap.example.org", "993 (or 143 with starttls or plain)"),
-        "conn-fields": _fields(),
+        "conn-fields": _fields() | _imap_fields(),
     }
 
 
@@ -77,7 +77,7 @@ def _standard_fields(host: str, port: str) -> dict[str, Any]:
 
 
 def _fields() -> dict[str, Any]:
-    """Return the extra fields, which are the same for both protocols, in the order the form shows them."""
+    """Return the extra fields that both protocols have, in the order the form shows them."""
     return {
         "security": {
             "label": "Security",
@@ -119,6 +119,22 @@ def _fields() -> dict[str, Any]:
             "description": "Where this account's mail is kept, such as s3://aws_default@bucket/mail; empty: "
             "[mailroom] archive_root. Accounts that may not know of each other need archives of their own.",
             "schema": {"type": ["string", "null"]},
+        },
+    }
+
+
+def _imap_fields() -> dict[str, Any]:
+    """Return the extra fields that only IMAP has."""
+    return {
+        "compress": {
+            "label": "Compress",
+            "description": "Where the server offers it. auto: on slow lines only; on fast ones compression "
+            "takes longer than it saves.",
+            "schema": {
+                "type": ["string", "null"],
+                "enum": ["auto", "always", "never"],
+                "default": "auto",
+            },
         },
     }
 

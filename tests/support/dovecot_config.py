@@ -32,6 +32,7 @@ class DovecotSettings:
     :param rootless: whether Dovecot runs as that very user (and ``group``), with no chroot.
     :param storage: ``maildir`` or ``sdbox``.
     :param escape_names: whether a folder name may hold any character (the listescape plugin).
+    :param compress: whether IMAP offers COMPRESS=DEFLATE; Dovecot 2.4 always does.
     """
 
     version: tuple[int, int]
@@ -45,6 +46,7 @@ class DovecotSettings:
     prefix: str = ""
     escape_names: bool = False
     tls: bool = True
+    compress: bool = False
     extra: str = ""
     imap_extra: str = ""
     pop3_extra: str = ""
@@ -94,6 +96,7 @@ def _body_2_3(settings: DovecotSettings) -> str:
     _, uid, gid = settings.owner
     layout = ":LAYOUT=fs:INBOX=~/mail/INBOX" if settings.storage == "maildir" else ""
     plugins = "mail_plugins = listescape\n" if settings.escape_names else ""
+    compress = "mail_plugins = $mail_plugins imap_zlib\n" if settings.compress else ""
     tls = f"ssl_cert = <{home}/server.pem\nssl_key = <{home}/server.key\n" if settings.tls else ""
     return f"""{_common(settings)}
 protocols = imap pop3
@@ -109,7 +112,7 @@ userdb {{
   args = uid={uid} gid={gid} home={home}/users/%u
 }}
 protocol imap {{
-{settings.imap_extra}
+{compress}{settings.imap_extra}
 }}
 protocol pop3 {{
 {settings.pop3_extra}

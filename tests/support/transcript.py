@@ -2,7 +2,8 @@
 
 One step a line: ``C:`` what the client must send (``*``: any line), ``S:`` what the server
 says (both with CRLF added), ``S~`` octets with escapes as in a bytes literal and nothing added, ``TLS``
-the server's side of a handshake, ``CLOSE`` the server hangs up, ``#`` a comment. IMAP's clients
+the server's side of a handshake, ``DEFLATE`` everything is compressed from here on (RFC 4978), ``RAW~``
+octets that are not, ``CLOSE`` the server hangs up, ``#`` a comment. IMAP's clients
 choose their tags: ``C: <1> NOOP`` takes any tag, and ``<1>`` stands for it from there on. Before it
 answers, the player makes sure that the client sent nothing more than the transcript says.
 """
@@ -13,6 +14,7 @@ import contextlib
 import socket
 import ssl
 import threading
+import zlib
 from pathlib import Path
 from typing import Self
 
@@ -58,6 +60,7 @@ class TranscriptServer:
         connection.settimeout(PATIENCE)
         with contextlib.ExitStack() as stack:
             stack.callback(lambda: connection.close())
+            line_of: socket.socket | _Deflated = connection
             received = b""
             tags: dict[str, str] = {}
             for step in self._steps:
@@ -65,19 +68,41 @@ class TranscriptServer:
                 try:
                     if kind == "TLS":
                         assert self._tls is not None, "the transcript needs a certificate"
-                        connection = self._tls.wrap_socket(connection, server_side=True)
+                        line_of = connection = self._tls.wrap_socket(connection, server_side=True)
+                    elif kind == "DEFLATE":
+                        line_of = _Deflated(connection)
                     elif kind == "CLOSE":
                         return
                     elif kind == "C:":
-                        received = _expect(connection, received, line, tags)
+                        received = _expect(line_of, received, line, tags)
                     elif received:
                         self._problem = f"the client sent {received!r} too early, before {step!r}"
                         return
+                    elif kind == "RAW~":
+                        connection.sendall(_octets("S~", _tagged(line, tags)))
                     else:
-                        connection.sendall(_octets(kind, _tagged(line, tags)))
+                        line_of.sendall(_octets(kind, _tagged(line, tags)))
                 except (AssertionError, OSError) as error:
                     self._problem = f"at {step!r}: {error!r}"
                     return
+
+
+class _Deflated:
+    """A connection whose octets are deflated both ways."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        self._inflate = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
+
+    def sendall(self, data: bytes) -> None:
+        self._connection.sendall(self._deflate.compress(data) + self._deflate.flush(zlib.Z_SYNC_FLUSH))
+
+    def recv(self, limit: int) -> bytes:
+        data = b""
+        while not data and (received := self._connection.recv(limit)):
+            data = self._inflate.decompress(received)
+        return data
 
 
 def _octets(kind: str, line: str) -> bytes:
@@ -93,7 +118,7 @@ def _tagged(line: str, tags: dict[str, str]) -> str:
     return line
 
 
-def _expect(connection: socket.socket, received: bytes, line: str, tags: dict[str, str]) -> bytes:
+def _expect(connection: socket.socket | _Deflated, received: bytes, line: str, tags: dict[str, str]) -> bytes:
     while b"\n" not in received:
         data = connection.recv(65536)
         assert data, f"the client hung up instead of sending {line!r}"

@@ -15,7 +15,7 @@ import jsonschema  # type: ignore[import-untyped] # has no types of its own
 import pytest
 
 from mailroom.hooks.connection import endpoint_from_connection
-from mailroom.model import AuthMethod, MailProtocol, Security
+from mailroom.model import AuthMethod, Compression, MailProtocol, Security
 from mailroom.provider import get_provider_info
 
 AIRFLOW = Path(airflow.__file__).parent
@@ -85,6 +85,10 @@ def test_form_offers_exactly_what_is_understood(conn_type: str) -> None:
     assert fields["security"]["schema"]["enum"] == [s.value for s in Security]
     assert fields["auth"]["schema"]["enum"] == [a.value for a in AuthMethod]
     assert all(field["description"] and field["label"] for field in fields.values())
+    if conn_type == "imap":
+        assert fields["compress"]["schema"]["enum"] == [c.value for c in Compression]
+    else:
+        assert "compress" not in fields
 
 
 def test_secrets_are_typed_into_password_fields() -> None:

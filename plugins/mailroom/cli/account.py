@@ -14,7 +14,7 @@ import sys
 from dataclasses import replace
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from mailroom.model import DEFAULT_PORTS, AuthMethod, Endpoint, MailProtocol, Security
+from mailroom.model import DEFAULT_PORTS, AuthMethod, Compression, Endpoint, MailProtocol, Security
 
 __all__ = ["UsageError", "account_name", "endpoint_of_url", "with_secret"]
 
@@ -57,6 +57,7 @@ def endpoint_of_url(options: argparse.Namespace) -> Endpoint:
         verify=not options.no_verify,
         ca_file=options.ca_file,
         timeout=options.timeout,
+        compress=Compression(options.compress),
     )
 
 

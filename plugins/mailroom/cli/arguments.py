@@ -10,7 +10,7 @@ from mailroom import __version__
 from mailroom.cli import commands
 from mailroom.cli.account import UsageError
 from mailroom.cli.values import day, duration, name, octets, place, seconds, share
-from mailroom.model import AuthMethod, MailProtocol
+from mailroom.model import AuthMethod, Compression, MailProtocol
 
 __all__ = ["build_parser"]
 
@@ -110,6 +110,7 @@ def _command(
     )
     if protocols:
         _add_account(parser)
+        _add_compress(parser, takes=MailProtocol.IMAP in protocols)
     parser.add_argument("--json", action="store_true", help="end with one JSON object on standard output")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     return parser
@@ -141,6 +142,17 @@ def _add_account(parser: _Parser) -> None:
         default=AuthMethod.PASSWORD.value,
         help="sign in with a password (default) or an OAuth 2 access token",
     )
+
+
+def _add_compress(parser: _Parser, *, takes: bool) -> None:
+    parser.set_defaults(compress=Compression.AUTO.value)
+    if takes:
+        parser.add_argument(
+            "--compress",
+            choices=[choice.value for choice in Compression],
+            default=Compression.AUTO.value,
+            help="compress IMAP where the server offers it (auto, the default: on slow lines only)",
+        )
 
 
 def _add_folders(parser: _Parser) -> None:

@@ -16,6 +16,7 @@ _WORDS = (
     (r"\bset security to ssl\b", "write imaps:// or pop3s://"),
     (r"\bset ca_file to that authority's PEM file", "give that authority's PEM file with --ca-file"),
     (r"\bset verify to false\b", "add --no-verify"),
+    (r"\bset compress to never\b", "add --compress never"),
     (r"\bset auth to another way\b", "choose another --auth"),
     (r"\brun once with max_gone=1 \(--max-gone 1\)", "run once with --max-gone 1"),
     (r"\bbasis='(\w+)'", r"--basis \1"),

@@ -75,7 +75,7 @@ class ImapClient:
 
     @classmethod
     def connect(cls, endpoint: Endpoint) -> Self:
-        """Connect, protect the connection, sign in, and say who we are.
+        """Connect, protect the connection, sign in, say who we are, compress where that is worth it.
 
         :raises ConnectionLost: if the server cannot be reached, is busy or goes away.
         :raises CertificateRejected: if its certificate is not valid.
@@ -113,7 +113,7 @@ class ImapClient:
     @property
     def round_trip(self) -> float:
         """Seconds from a question to its answer, as far as known; 0 where it is not."""
-        return 1.0
+        return self._wire.transport.round_trip or 0.0
 
     def list_folders(self, *, other_namespaces: bool = False) -> list[Folder]:
         """Return the account's folders, with their counts where the server gives them along.

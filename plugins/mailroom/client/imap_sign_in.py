@@ -1,4 +1,6 @@
-"""From the greeting to the authenticated state: STARTTLS, sign-in, ID (RFC 3501 section 6.2, 2971, 4959).
+"""From the greeting to a connection ready for use: STARTTLS, sign-in, ID, COMPRESS.
+
+RFC 3501 section 6.2, RFC 2971, 4959 and 4978.
 
 A password never leaves over a connection that should have been encrypted: a server that
 refuses STARTTLS is an error. No error quotes a secret.
@@ -6,6 +8,7 @@ refuses STARTTLS is an error. No error quotes a secret.
 
 from __future__ import annotations
 
+import logging
 import re
 from base64 import b64encode
 
@@ -22,9 +25,18 @@ from mailroom.exceptions import (
     MailroomError,
     RemoteProtocolError,
 )
-from mailroom.model import AuthMethod, Endpoint, Security
+from mailroom.model import AuthMethod, Compression, Endpoint, Security
 
-__all__ = ["open_connection"]
+__all__ = ["SLOW_SECONDS", "open_connection"]
+
+SLOW_SECONDS = 0.1
+"""The round trip from which a line counts as slow enough to compress.
+
+What limits a compressed connection is the server: Dovecot 2.3 deflates 20 MB/s of mail, so that
+compression gains a quarter to two thirds where the line carries less, and costs up to four
+times the time where it carries more. At 100 ms the 3 MB that a kernel has on its way by
+default are 30 MB/s on a line without any loss, and less on every real one.
+"""
 
 _LATER_CODES = BUSY_CODES | {"SERVERBUG"}
 """Response codes that say nothing against the credentials (RFC 9051 section 7.1)."""
@@ -36,6 +48,8 @@ IDENTITY = {"name": "mailroom", "version": __version__}
 
 MAX_CHALLENGES = 10
 """How often a server may ask in one sign-in."""
+
+_log = logging.getLogger(__name__)
 
 _OTHER_GREETINGS = {b"+OK": "POP3", b"220": "SMTP or FTP", b"HTT": "HTTP", b"SSH": "SSH"}
 
@@ -61,6 +75,8 @@ def open_connection(endpoint: Endpoint) -> tuple[Library, frozenset[str]]:
             library.remember(capabilities)
             if "ID" in capabilities:
                 _identify(library)
+            if _is_worth_compressing(transport, endpoint, capabilities):
+                _compress(library, transport)
     except BaseException:
         transport.close()
         raise
@@ -236,6 +252,26 @@ def _identify(library: Library) -> None:
     except CommandRejected:
         # Offered and refused: it is a courtesy, and the account may work all the same.
         return
+
+
+def _is_worth_compressing(transport: Transport, endpoint: Endpoint, capabilities: frozenset[str]) -> bool:
+    """Return whether to compress: by what was set, else by the quickest answer since the greeting."""
+    if "COMPRESS=DEFLATE" not in capabilities or endpoint.compress is Compression.NEVER:
+        return False
+    if endpoint.compress is Compression.ALWAYS:
+        return True
+    return transport.round_trip is not None and transport.round_trip >= SLOW_SECONDS
+
+
+def _compress(library: Library, transport: Transport) -> None:
+    """Switch to compression (RFC 4978); a server that offers and refuses it is used without."""
+    try:
+        library.wire.xatom("COMPRESS", "DEFLATE")
+    except CommandRejected as error:
+        _log.info("%s refused to compress: %s", transport.where, error.text)
+        return
+    transport.start_compression()
+    _log.debug("the connection to %s is compressed", transport.where)
 
 
 def _refusal(transport: Transport, endpoint: Endpoint, error: CommandRejected) -> MailroomError:

@@ -1,8 +1,8 @@
 """One TCP or TLS connection to a mail server, with a single receive buffer of ours.
 
-Both clients read and write through it, so that switching to TLS can prove that nothing
-was left in a buffer (RFC 2595 section 2.2: command injection before STARTTLS), and so
-that large answers arrive in large pieces. Every error of the network becomes one
+Both clients read and write through it, so that switching to TLS or to compression can prove
+that nothing was left in a buffer (RFC 2595 section 2.2: command injection before STARTTLS),
+and so that large answers arrive in large pieces. Every error of the network becomes one
 sentence that names host and port. Knows no mail protocol; TLS itself is in
 :mod:`mailroom.client.tls`.
 """
@@ -13,8 +13,10 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable
+import time
 from typing import Self
 
+from mailroom.client.deflate import Deflater, Inflater
 from mailroom.client.tls import wrap_socket
 from mailroom.exceptions import (
     MAX_QUOTED_OCTETS,
@@ -50,7 +52,19 @@ class Transport:
     Not for use from two threads at once, except :meth:`close`, which wakes a waiting reader.
     """
 
-    __slots__ = ("_buffer", "_endpoint", "_heard", "_scratch", "_socket", "_waiting", "is_tls")
+    __slots__ = (
+        "_asked_at",
+        "_buffer",
+        "_deflater",
+        "_endpoint",
+        "_heard",
+        "_inflater",
+        "_scratch",
+        "_socket",
+        "_waiting",
+        "is_tls",
+        "round_trip",
+    )
 
     def __init__(self, endpoint: Endpoint, connected: socket.socket, *, is_tls: bool) -> None:
         self._endpoint = endpoint
@@ -59,8 +73,16 @@ class Transport:
         self._scratch = bytearray(RECEIVE_OCTETS)
         self._heard = False
         self._waiting: Waiting = contextlib.nullcontext
+        self._inflater: Inflater | None = None
+        self._deflater: Deflater | None = None
+        self._asked_at: float | None = None
         self.is_tls = is_tls
         """Whether everything from here on is encrypted."""
+        self.round_trip: float | None = None
+        """Seconds from sending something to the next octet that came, the shortest seen.
+
+        The server's own work is in it, so the shortest is nearest to what the line takes.
+        """
 
     @classmethod
     def connect(cls, endpoint: Endpoint) -> Self:
@@ -101,12 +123,7 @@ class Transport:
         :raises CertificateRejected: if the certificate is not valid for the host.
         :raises ConnectionLost: with reason ``tls``, ``timeout`` or ``closed``.
         """
-        if self._buffer:
-            raise RemoteProtocolError(
-                f"{self.where} sent data between agreeing to TLS and starting it, which may be injected by "
-                "someone in between: the connection was closed.",
-                received=bytes(self._buffer[:MAX_QUOTED_OCTETS]),
-            )
+        self._prove_empty("TLS", "which may be injected by someone in between: the connection was closed")
         self._socket = wrap_socket(self.sock, self._endpoint)
         self.is_tls = True
 
@@ -114,11 +131,22 @@ class Transport:
         """Enter such a block wherever the network is waited for: somebody else can work meanwhile."""
         self._waiting = block
 
+    def start_compression(self) -> None:
+        """Deflate and inflate everything from here on, after the server agreed to it (RFC 4978).
+
+        :raises RemoteProtocolError: if the server sent more than its agreement, which would be read wrongly.
+        """
+        self._prove_empty("compression", "so where that begins is unknown: set compress to never")
+        self._inflater, self._deflater = Inflater(self.where), Deflater()
+
     def send(self, data: bytes) -> None:
         """Send all of ``data``.
 
         :raises ConnectionLost: if the server went away or takes nothing for ``timeout`` seconds.
         """
+        if self._deflater is not None:
+            data = self._deflater.deflate(data)
+        self._asked_at = time.monotonic()
         try:
             with self._waiting():
                 self.sock.sendall(data)
@@ -180,6 +208,15 @@ class Transport:
         connected.close()
 
     def _receive_once(self, limit: int) -> bytes:
+        """Return octets from the network, inflated where that was agreed to."""
+        inflater = self._inflater
+        if inflater is None:
+            return self._receive_raw(limit)
+        while not (data := inflater.take(limit)):
+            inflater.feed(self._receive_raw(RECEIVE_OCTETS))
+        return data
+
+    def _receive_raw(self, limit: int) -> bytes:
         view = memoryview(self._scratch)[:limit]
         try:
             with self._waiting():
@@ -191,7 +228,17 @@ class Transport:
         data = bytes(view[:count])
         if not self._heard:
             self._hear(data)
+        if self._asked_at is not None:
+            took, self._asked_at = time.monotonic() - self._asked_at, None
+            self.round_trip = took if self.round_trip is None else min(took, self.round_trip)
         return data
+
+    def _prove_empty(self, what: str, why: str) -> None:
+        if self._buffer:
+            raise RemoteProtocolError(
+                f"{self.where} sent data between agreeing to {what} and starting it, {why}.",
+                received=bytes(self._buffer[:MAX_QUOTED_OCTETS]),
+            )
 
     def _hear(self, data: bytes) -> None:
         self._heard = True

@@ -19,7 +19,7 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from mailroom.exceptions import ConfigurationError
-from mailroom.model import DEFAULT_PORTS, AuthMethod, Endpoint, MailProtocol, Security
+from mailroom.model import DEFAULT_PORTS, AuthMethod, Compression, Endpoint, MailProtocol, Security
 
 __all__ = [
     "MailConnection",
@@ -87,6 +87,7 @@ def endpoint_from_connection(conn: MailConnection, protocol: MailProtocol) -> En
         verify=_verify(extras, protocol),
         ca_file=extras.text("ca_file"),
         timeout=extras.seconds("timeout") or DEFAULT_TIMEOUT_SECONDS,
+        compress=_compress(extras, protocol),
     )
 
 
@@ -187,6 +188,13 @@ def _verify(extras: _Extras, protocol: MailProtocol) -> bool:
     if chosen is not None:
         return chosen
     return not (protocol is MailProtocol.IMAP and extras.choice("ssl_context", ["default", "none"]) == "none")
+
+
+def _compress(extras: _Extras, protocol: MailProtocol) -> Compression:
+    """Return when to compress; POP3 knows no compression, so what is set there does not matter."""
+    if protocol is MailProtocol.POP3:
+        return Compression.AUTO
+    return Compression(extras.choice("compress", [c.value for c in Compression]) or Compression.AUTO.value)
 
 
 def _host(conn: MailConnection) -> str:

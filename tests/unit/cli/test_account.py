@@ -10,7 +10,7 @@ import pytest
 
 from mailroom.cli.account import UsageError, account_name, endpoint_of_url, with_secret
 from mailroom.cli.arguments import build_parser
-from mailroom.model import MailProtocol, Security
+from mailroom.model import Compression, MailProtocol, Security
 
 
 def options(url: str, *more: str) -> argparse.Namespace:
@@ -91,6 +91,17 @@ def test_plaintext_leaves_the_machine_only_when_told_so() -> None:
     """--allow-plaintext is the user's word for it."""
     endpoint = endpoint_of_url(options("pop3://u@mail.example.org", "--allow-plaintext"))
     assert endpoint.security is Security.PLAIN
+
+
+def test_compression_is_chosen_where_imap_is_spoken() -> None:
+    """By default the line decides; fetch speaks POP3, which has none, and so has no option either."""
+    command = ["mirror", "imaps://u@h", "--archive", "a"]
+    chosen = build_parser().parse_args([*command, "--compress", "never"])
+    assert endpoint_of_url(chosen).compress is Compression.NEVER
+    assert endpoint_of_url(build_parser().parse_args(command)).compress is Compression.AUTO
+    assert endpoint_of_url(options("pop3s://u@h")).compress is Compression.AUTO
+    with pytest.raises(UsageError):
+        options("pop3s://u@h", "--compress", "always")
 
 
 @pytest.mark.parametrize(

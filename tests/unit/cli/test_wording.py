@@ -21,6 +21,7 @@ from mailroom.policy.retention import Basis, RetentionRule, basis_of
         ("Use the TLS port, or set security to starttls.", "or write imap+starttls:// or pop3+starttls://."),
         ("set ca_file to that authority's PEM file, or", "give that authority's PEM file with --ca-file, or"),
         ("for a server you trust anyway, set verify to false.", "trust anyway, add --no-verify."),
+        ("compressed as it agreed to: set compress to never.", "add --compress never."),
         ("over max_fraction", "over --max-fraction"),
         ("run once with max_gone=1 (--max-gone 1).", "run once with --max-gone 1."),
     ],

@@ -15,7 +15,7 @@ from mailroom.hooks.connection import (
     endpoint_from_connection,
     protocol_of_connection,
 )
-from mailroom.model import AuthMethod, Endpoint, MailProtocol, Security
+from mailroom.model import AuthMethod, Compression, Endpoint, MailProtocol, Security
 
 POP3, IMAP = MailProtocol.POP3, MailProtocol.IMAP
 SECRET = "hunter2-hunter2"
@@ -132,6 +132,19 @@ def test_wrong_extra_is_named_with_what_is_allowed(
     assert f"'{field}'" in str(error)
     assert allowed in str(error)
     assert error.facts["field"] == field
+
+
+@pytest.mark.parametrize("choice", list(Compression))
+def test_compression_is_taken_for_imap_and_means_nothing_for_pop3(choice: Compression) -> None:
+    """POP3 has no compression, so an account that is read both ways may keep one set of extras."""
+    assert endpoint({"compress": choice.value.upper()}, IMAP).compress is choice
+    assert endpoint({"compress": choice.value}, POP3).compress is Compression.AUTO
+    assert endpoint({}, IMAP).compress is Compression.AUTO
+
+
+def test_wrong_compression_is_named_with_what_is_allowed() -> None:
+    """It is a choice like the others."""
+    assert "auto, always, never" in str(refusal({"compress": True}, IMAP))
 
 
 @pytest.mark.parametrize("value", [None, "", "   "])

@@ -64,3 +64,11 @@ def test_lines_of_a_test_reach_their_protocol() -> None:
     text = render(settings(imap_extra="imap_capability = A", pop3_extra="pop3_no_flag_updates = yes"))
     assert "protocol imap {\nimap_capability = A\n}" in text
     assert "protocol pop3 {\npop3_no_flag_updates = yes\n}" in text
+
+
+def test_compression_is_a_plugin_of_imap_where_it_is_not_built_in() -> None:
+    """2.3 loads it beside the plugins that all protocols have; 2.4 has it always."""
+    lines = "protocol imap {\nmail_plugins = $mail_plugins imap_zlib\n"
+    assert lines in render(settings(compress=True))
+    assert "imap_zlib" not in render(settings())
+    assert "imap_zlib" not in render(settings(version=(2, 4), compress=True))
