@@ -105,6 +105,16 @@ with DAG(
             minimum=0,
             maximum=1,
         ),
+        "connections": Param(
+            4,
+            type="integer",
+            title="Connections",
+            description_md="How many may be open at once. More than one are opened only where the server is "
+            "far away and there is much to fetch, and given up where it refuses them.",
+            section="Care",
+            minimum=1,
+            maximum=32,
+        ),
         "archive": Param(
             None,
             type=["null", "string"],
@@ -127,4 +137,5 @@ with DAG(
         order="{{ params.order }}",
         other_namespaces="{{ params.other_namespaces }}",
         max_gone="{{ params.max_gone }}",
+        connections="{{ params.connections }}",
     )

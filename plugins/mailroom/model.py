@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 __all__ = [
+    "DEFAULT_CONNECTIONS",
+    "MAX_CONNECTIONS",
     "AuthMethod",
     "Body",
     "Change",
@@ -88,6 +90,13 @@ DEFAULT_PORTS = {
     (MailProtocol.IMAP, Security.PLAIN): 143,
 }
 """The registered port of each protocol and protection (RFC 8314)."""
+
+
+DEFAULT_CONNECTIONS = 4
+"""Connections to one account at once; most servers allow 10 or more (Gmail 15, Dovecot 10 by default)."""
+
+MAX_CONNECTIONS = 32
+"""More than any hosted account is allowed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

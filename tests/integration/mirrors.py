@@ -13,9 +13,9 @@ from typing import Any
 
 from mailroom.archive import Archive
 from mailroom.client.imap import ImapClient
-from mailroom.model import Endpoint, MailProtocol, RunContext
+from mailroom.model import DEFAULT_CONNECTIONS, Endpoint, MailProtocol, RunContext
 from mailroom.policy.mirror import MirrorSelection
-from mailroom.services.mirror import DEFAULT_CONNECTIONS, MirrorReport, mirror_account
+from mailroom.services.mirror import MirrorReport, mirror_account
 from mailroom.services.progress import NoProgress
 from tests.support.dovecot import Dovecot
 

@@ -108,14 +108,12 @@ class Proxy:
         count: Callable[[int], None],
     ) -> bool:
         """Copy until the end or the limit; return whether it was the limit."""
-        if self.cuts_left == 0:
-            limit = None
         queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(maxsize=1024)
         sender = asyncio.ensure_future(_send_later(queue, writer))
         passed, cut = 0, False
         try:
             while data := await reader.read(CHUNK_OCTETS):
-                if limit is not None and passed + len(data) >= limit:
+                if limit is not None and self.cuts_left != 0 and passed + len(data) >= limit > passed:
                     data = data[: limit - passed]
                     self.cuts_left = None if self.cuts_left is None else self.cuts_left - 1
                     cut = True

@@ -9,8 +9,8 @@ from typing import NoReturn
 from mailroom import __version__
 from mailroom.cli import commands
 from mailroom.cli.account import UsageError
-from mailroom.cli.values import day, duration, name, octets, place, seconds, share
-from mailroom.model import AuthMethod, Compression, MailProtocol
+from mailroom.cli.values import connections, day, duration, name, octets, place, seconds, share
+from mailroom.model import DEFAULT_CONNECTIONS, AuthMethod, Compression, MailProtocol
 
 __all__ = ["build_parser"]
 
@@ -206,6 +206,13 @@ def _add_mirror(words: _Words[_Parser]) -> None:
         default=0.25,
         metavar="SHARE",
         help="stop where more than this share of the account would be recorded as gone (1 allows it)",
+    )
+    parser.add_argument(
+        "--connections",
+        type=connections,
+        default=DEFAULT_CONNECTIONS,
+        metavar="N",
+        help=f"open at most so many at once, where the server is far away (default {DEFAULT_CONNECTIONS})",
     )
 
 

@@ -72,6 +72,7 @@ def mirror(options: argparse.Namespace, terminal: Terminal, stop: threading.Even
         now=_now,
         progress=terminal.progress(),
         stop=stop,
+        connections=options.connections,
     )
     return Outcome.of(report, headlines.mirror)
 

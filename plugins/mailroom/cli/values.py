@@ -12,7 +12,9 @@ import os
 import re
 from datetime import date, timedelta
 
-__all__ = ["day", "duration", "name", "octets", "place", "seconds", "share"]
+from mailroom.model import MAX_CONNECTIONS
+
+__all__ = ["connections", "day", "duration", "name", "octets", "place", "seconds", "share"]
 
 MAX_DURATION = timedelta(days=36_500)
 """A hundred years; mail is younger, and dates before the year 1 cannot be had."""
@@ -95,6 +97,15 @@ def share(text: str) -> float:
     if not 0 <= found <= 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a share; write 0.25 or 25%, at most 1 or 100%")
     return found
+
+
+def connections(text: str) -> int:
+    """Read a number of connections, such as ``4``."""
+    if re.fullmatch(r"\s*[0-9]{1,4}\s*", text) is None or not 1 <= int(text) <= MAX_CONNECTIONS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number of connections; write 1 to {MAX_CONNECTIONS}"
+        )
+    return int(text)
 
 
 def name(text: str) -> str:

@@ -12,8 +12,8 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable
 import time
+from collections.abc import Callable
 from typing import Self
 
 from mailroom.client.deflate import Deflater, Inflater

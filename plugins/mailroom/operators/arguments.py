@@ -150,6 +150,20 @@ def as_fraction(name: str, value: object, *, default: float) -> float:
     return number
 
 
+def as_count(name: str, value: object, *, default: int, most: int) -> int:
+    """Return a whole number from 1 to ``most``.
+
+    :raises ConfigurationError: it is none.
+    """
+    if not is_given(value):
+        return default
+    text = str(value).strip()
+    is_number = not isinstance(value, bool) and text.isascii() and text.isdecimal()
+    if not is_number or not 1 <= int(text) <= most:
+        raise _wrong(name, f"a whole number from 1 to {most}", value)
+    return int(text)
+
+
 def as_date(name: str, value: object) -> date | None:
     """Return a date: a date, a datetime, or a text such as ``2026-01-31``, also with a time after it.
 

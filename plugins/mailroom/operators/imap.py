@@ -11,8 +11,10 @@ from airflow.sdk import BaseOperator
 from mailroom.hooks.archive import archive_of_account
 from mailroom.hooks.errors import airflow_errors
 from mailroom.hooks.imap import ImapHook
+from mailroom.model import DEFAULT_CONNECTIONS, MAX_CONNECTIONS
 from mailroom.operators.arguments import (
     as_choice,
+    as_count,
     as_date,
     as_flag,
     as_fraction,
@@ -54,6 +56,8 @@ class ImapMirrorOperator(BaseOperator):
     :param order: ``oldest`` or ``newest`` first.
     :param other_namespaces: whether to read shared folders and other users' folders too.
     :param max_gone: stop where more than this share of the account seems to have gone; 1 allows it.
+    :param connections: how many may be open at once; more than one are opened only where the server is
+        far away, and given up where it refuses them.
     """
 
     template_fields: Sequence[str] = (
@@ -67,6 +71,7 @@ class ImapMirrorOperator(BaseOperator):
         "order",
         "other_namespaces",
         "max_gone",
+        "connections",
     )
     ui_color = "#e6f4ea"
 
@@ -83,6 +88,7 @@ class ImapMirrorOperator(BaseOperator):
         order: str = "oldest",
         other_namespaces: bool | str = False,
         max_gone: float | str = DEFAULT_MAX_GONE,
+        connections: int | str = DEFAULT_CONNECTIONS,
         outlets: Any = None,  # Any: as Airflow takes it
         **kwargs: Any,  # Any: the arguments every Airflow operator takes
     ) -> None:
@@ -97,6 +103,7 @@ class ImapMirrorOperator(BaseOperator):
         self.order = order
         self.other_namespaces = other_namespaces
         self.max_gone = max_gone
+        self.connections = connections
         self._stop = StopSwitch()
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -118,6 +125,9 @@ class ImapMirrorOperator(BaseOperator):
                 now=utc_now,
                 progress=log_progress(self.log),
                 stop=self._stop.arm(),
+                connections=as_count(
+                    "connections", self.connections, default=DEFAULT_CONNECTIONS, most=MAX_CONNECTIONS
+                ),
             )
         summary = conclude(report, run, self.log)
         announce(context, mailbox_asset(account), summary, CHANGES)

@@ -19,13 +19,7 @@ from typing import Protocol
 from mailroom.client.imap import ImapClient
 from mailroom.exceptions import MailroomError
 
-__all__ = ["DEFAULT_CONNECTIONS", "MAX_CONNECTIONS", "WORTHWHILE_SECONDS", "Crew", "Shareable"]
-
-DEFAULT_CONNECTIONS = 4
-"""Connections a mirror may open; most servers allow 10 or more (Gmail 15, Dovecot 10 by default)."""
-
-MAX_CONNECTIONS = 32
-"""More than any hosted account is allowed."""
+__all__ = ["WORTHWHILE_SECONDS", "Crew", "Shareable"]
 
 WORTHWHILE_SECONDS = 0.005
 """Round trip from which on more connections pay: below it one of them keeps this process busy."""

@@ -190,7 +190,7 @@ class MailboxDownload:
                 if self.stop.is_set():
                     break
         except BREAKING_ERRORS:
-            if waiting:
+            if waiting and client is self.client:
                 self.suspects[self.folder, self.uid_validity, next(iter(waiting))] += 1
             raise
         return list(waiting)

@@ -12,14 +12,13 @@ from datetime import datetime
 
 from mailroom.archive import Archive
 from mailroom.client.imap import ImapClient
-from mailroom.model import RunContext
+from mailroom.model import DEFAULT_CONNECTIONS, RunContext
 from mailroom.policy.mirror import MirrorSelection
-from mailroom.services.crew import DEFAULT_CONNECTIONS
 from mailroom.services.mirror_report import MirrorReport
 from mailroom.services.mirror_run import MirrorRun
 from mailroom.services.progress import Progress
 
-__all__ = ["DEFAULT_CONNECTIONS", "MirrorReport", "mirror_account"]
+__all__ = ["MirrorReport", "mirror_account"]
 
 
 def mirror_account(

@@ -143,12 +143,14 @@ class MirrorRun:
         :param in_hand: holds the folder that is being worked off, if any.
         """
         progress = self.progress.beside() if is_helper else self.progress
+        # One connection too many may break anywhere: that says nothing against a message.
+        suspects = self.suspects.copy() if is_helper else self.suspects
         while self._is_unfinished() and not (is_helper and self.crew.is_dismissed):
             if self.waiting:
                 in_hand.append(self.waiting.popleft())
                 self.in_hand += 1
                 try:
-                    self._work_off(client, in_hand[0], progress)
+                    self._work_off(client, in_hand[0], progress, suspects)
                     in_hand.clear()
                 finally:
                     self.in_hand -= 1
@@ -190,7 +192,7 @@ class MirrorRun:
             len(self.vanished),
         )
 
-    def _work_off(self, client: ImapClient, folder: Folder, progress: Progress) -> None:
+    def _work_off(self, client: ImapClient, folder: Folder, progress: Progress, suspects: Suspects) -> None:
         """Bring one folder in step, unless STATUS says that it is."""
         last = self.last.get(folder.name)
         if is_unchanged(folder.status, last, self.live.get(folder.name, 0)):
@@ -213,7 +215,7 @@ class MirrorRun:
             progress=progress,
             stop=self.stop,
             tally=self.tally,
-            suspects=self.suspects,
+            suspects=suspects,
             crew=self.crew,
             folder=folder,
             selected=selected,

@@ -262,6 +262,17 @@ def test_the_loser_leaves_out_what_is_said_already(archive: Archive, theirs, our
     assert archive.read_table("locations").num_rows == rows
 
 
+def test_what_was_added_and_is_gone_again_was_added_all_the_same(archive: Archive) -> None:
+    """A run that is slower than one beside it, which also deletes, does not bring a message back."""
+    archive.prepare().close()
+    first, second = log_of(archive), log_of(archive)
+    first.append([placed(maildrop_row("u1"))])
+    first.append([placed(DELETED)])
+    second.append([placed(maildrop_row("u1"))])
+    rows = archive.read_table("locations", ["change"])["change"].to_pylist()
+    assert rows == ["added", "deleted_by_fetch"]
+
+
 def test_a_different_message_under_a_taken_uidl_is_kept(archive: Archive) -> None:
     """A server may give one UIDL twice, also to two runs at once."""
     archive.prepare().close()

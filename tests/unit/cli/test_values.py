@@ -30,6 +30,12 @@ def test_durations_count_days_unless_said(text: str, meant: timedelta) -> None:
     assert values.duration(text) == meant
 
 
+@pytest.mark.parametrize(("text", "meant"), [("1", 1), (" 8 ", 8), ("32", 32)])
+def test_connections_are_a_number(text: str, meant: int) -> None:
+    """At least one, and no more than any server allows."""
+    assert values.connections(text) == meant
+
+
 @pytest.mark.parametrize(
     ("read", "text"),
     [
@@ -37,6 +43,7 @@ def test_durations_count_days_unless_said(text: str, meant: timedelta) -> None:
         *((values.duration, text) for text in ("999999w", "40000d")),
         *((values.octets, text) for text in ("", "lots", "-1", "1.5M", "1T", "999999999999999g")),
         *((values.day, text) for text in ("", "yesterday", "2026-13-01", "20260101", "2026-W01-1", "1.1.26")),
+        *((values.connections, text) for text in ("", "0", "-1", "many", "1.5", "33", "٧")),
         *((values.seconds, text) for text in ("", "0", "-1", "nan", "inf", "1e30", "soon")),
         *((values.share, text) for text in ("", "7", "-0.1", "nan", "101%", "half", "%")),
         *((values.name, text) for text in ("", "  ")),

@@ -14,6 +14,7 @@ from mailroom.exceptions import ConfigurationError
 from mailroom.operators.arguments import (
     MAX_DAYS,
     as_choice,
+    as_count,
     as_date,
     as_duration,
     as_flag,
@@ -184,6 +185,19 @@ def test_wrong_fraction_is_named(value: object) -> None:
     """Half is 0.5, not 50."""
     with pytest.raises(ConfigurationError, match="max_gone must be a number from 0 to 1"):
         as_fraction("max_gone", value, default=1.0)
+
+
+@pytest.mark.parametrize(("value", "found"), [(None, 4), ("", 4), (1, 1), ("8", 8), (" 32 ", 32)])
+def test_count(value: object, found: int) -> None:
+    """A whole number, or the default where nothing is said."""
+    assert as_count("connections", value, default=4, most=32) == found
+
+
+@pytest.mark.parametrize("value", [0, -1, 33, "many", 1.5, True, "٧"])
+def test_wrong_count_is_named(value: object) -> None:
+    """What is allowed is said."""
+    with pytest.raises(ConfigurationError, match="connections must be a whole number from 1 to 32"):
+        as_count("connections", value, default=4, most=32)
 
 
 def test_choice_names_what_is_allowed() -> None:
