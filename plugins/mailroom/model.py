@@ -166,6 +166,8 @@ class FetchedMessage:
     """One IMAP message (or part of what is known of it) from a FETCH response.
 
     ``body`` is None where it was not asked for or not delivered.
+
+    :param origin: where in the message ``body`` begins, if it is a range of it; None if it is the whole.
     """
 
     uid: int
@@ -177,6 +179,7 @@ class FetchedMessage:
     object_id: str | None = None
     save_date: datetime | None = None
     header: bytes | None = field(default=None, repr=False)
+    origin: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

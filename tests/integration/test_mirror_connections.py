@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mailroom.client.imap import ImapClient
 from mailroom.exceptions import AuthenticationFailed, ConnectionLost
-from mailroom.model import MailProtocol, Security
+from mailroom.model import FetchedMessage, MailProtocol, Security
 from mailroom.services import mailbox_download, mirror_run
 from tests.integration.killing import small_mail
 from tests.integration.mirrors import MirrorAccount
@@ -165,13 +166,13 @@ def test_stopped_run_keeps_what_came(account: MirrorAccount) -> None:
             client = super().__call__()
             fetch = client.fetch_messages
 
-            def stop_in_the_middle(*arguments: object) -> Iterator[object]:
-                for number, message in enumerate(fetch(*arguments)):  # type: ignore[arg-type]
+            def stop_in_the_middle(*arguments: Any, **options: Any) -> Iterator[FetchedMessage]:
+                for number, message in enumerate(fetch(*arguments, **options)):
                     if number == 7:
                         stop.set()
                     yield message
 
-            client.fetch_messages = stop_in_the_middle  # type: ignore[assignment,method-assign]
+            client.fetch_messages = stop_in_the_middle  # type: ignore[method-assign]
             return client
 
     with no_thread_is_left():

@@ -20,6 +20,8 @@ from mailroom.model import Endpoint, MailProtocol, Security
 
 __all__ = ["ImapServer", "Mail", "Mailbox"]
 
+_RANGE = re.compile(r"BODY\.PEEK\[\]<(\d+)\.(\d+)>")
+
 CAPABILITIES = ("IMAP4rev1", "ESEARCH", "NAMESPACE", "ID", "UIDPLUS", "LITERAL+")
 
 
@@ -45,6 +47,9 @@ class Mailbox:
     :param withheld: UIDs that are listed and left out of what FETCH answers, whatever it asks.
     :param refused: UIDs for which FETCH of bodies is answered with NO.
     :param hangs_up_at: UIDs at whose body the connection ends, and how often it does.
+    :param breaks_after: octets of a body after which the connection ends, one for each time.
+    :param ranges: what becomes of ``BODY.PEEK[]<offset.count>``: ``given``, ``ignored`` (the whole is
+        sent), ``refused`` (BAD), ``withheld`` (NO), ``empty``.
     :param arrivals: called at each SEARCH, to let mail come and go while a client works.
     """
 
@@ -56,6 +61,8 @@ class Mailbox:
     withheld: set[int] = field(default_factory=set)
     refused: set[int] = field(default_factory=set)
     hangs_up_at: dict[int, int] = field(default_factory=dict)
+    breaks_after: list[int] = field(default_factory=list)
+    ranges: str = "given"
     is_broken: bool = False
     arrivals: Callable[[Mailbox, int], None] | None = None
     searches: int = 0
@@ -220,6 +227,8 @@ class _Session:
     def _fetch(self, command: str) -> str | None:
         _, _, numbers, items = command.split(" ", 3)
         outcome = None
+        if _RANGE.search(items) and self._mailbox.ranges in ("refused", "withheld"):
+            return "BAD what is that" if self._mailbox.ranges == "refused" else "NO not now"
         for position, uid in enumerate(self._mailbox.shown(), 1):
             if not any(low <= uid <= high for low, high in _ranges(numbers)):
                 continue
@@ -239,7 +248,7 @@ class _Session:
             parts.append(f"EMAILID ({mail.object_id})")
         body = None
         if "BODY.PEEK[]" in items:
-            body, name = mail.content, "BODY[]"
+            body, name = self._section(mail.content, items)
         elif "HEADER.FIELDS" in items:
             body = mail.content.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
             name = "BODY[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)]"
@@ -253,8 +262,22 @@ class _Session:
             self._stream.write(body[: len(body) // 2])
             self._stream.flush()
             raise _HungUp
+        if self._mailbox.breaks_after and len(body) > self._mailbox.breaks_after[0]:
+            self._stream.write(body[: self._mailbox.breaks_after.pop(0)])
+            self._stream.flush()
+            raise _HungUp
         self._stream.write(body)
         self._say(")")
+
+    def _section(self, content: bytes, items: str) -> tuple[bytes, str]:
+        """Return the octets asked for and what they are called."""
+        asked = _RANGE.search(items)
+        if asked is None or self._mailbox.ranges == "ignored":
+            return content, "BODY[]"
+        offset, count = int(asked[1]), int(asked[2])
+        if self._mailbox.ranges == "empty":
+            count = 0
+        return content[offset : offset + count], f"BODY[]<{offset}>"
 
 
 def _ranges(numbers: str) -> Iterator[tuple[float, float]]:

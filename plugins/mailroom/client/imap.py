@@ -16,14 +16,15 @@ from typing import Any, Self
 
 import numpy as np
 
+from mailroom.client.half_bodies import HalfBodies
+from mailroom.client.imap_bodies import MailboxHalves, fetch_bodies
 from mailroom.client.imap_fetch import stream_commands
 from mailroom.client.imap_sign_in import open_connection
-from mailroom.client.imap_wire import Library, translated
+from mailroom.client.imap_wire import Library, quoted_name, translated
 from mailroom.client.transport import Waiting
 from mailroom.exceptions import CapabilityMissing, CommandRejected, LocalProtocolError, MailroomError
 from mailroom.model import Endpoint, FetchedMessage, Folder, SpoolFactory
 from mailroom.protocol.imap_listing import Namespaces, parse_list, parse_status
-from mailroom.protocol.modified_utf7 import encode_mailbox_name
 from mailroom.protocol.sequence_set import (
     Uids,
     as_uids,
@@ -34,15 +35,8 @@ from mailroom.protocol.sequence_set import (
 
 __all__ = ["ImapClient", "SelectedFolder"]
 
-MESSAGES_A_COMMAND = 1000
-"""How many bodies one FETCH asks for: a round trip for that many costs nothing, and a NO loses only them."""
-
 HEADER_FIELDS = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)]"
 """The header fields that tell who a message is."""
-
-
-_CONTROLS = re.compile(rb"[\x00-\x1f\x7f]")
-"""What no quoted string may hold, or imaplib from Python 3.14 on does not send."""
 
 _ALL = re.compile(rb"(?i:(?:\A| )ALL ([^ ]+))")
 """The UIDs in an ESEARCH response (RFC 4731 section 3.1)."""
@@ -138,7 +132,7 @@ class ImapClient:
         :raises ConnectionLost: if the server goes away.
         """
         self._wire.untagged_responses.pop("STATUS", None)
-        self._command("STATUS", _quoted(name), self._status_items())
+        self._command("STATUS", quoted_name(name), self._status_items())
         return dict(parse_status(*parts) for parts in self._untagged("STATUS")).get(name, {})
 
     def examine(self, name: str) -> SelectedFolder:
@@ -177,19 +171,26 @@ class ImapClient:
             ]
         return as_uids(np.concatenate(sets)) if sets else np.empty(0, dtype=np.int64)
 
-    def fetch_messages(self, uids: Iterable[int] | Uids, spool: SpoolFactory) -> Iterator[FetchedMessage]:
+    def fetch_messages(
+        self, uids: Iterable[int] | Uids, spool: SpoolFactory, *, halves: HalfBodies | None = None
+    ) -> Iterator[FetchedMessage]:
         """Yield messages with body, flags, dates and sizes as they arrive; those missing are left out.
 
-        One command asks for `MESSAGES_A_COMMAND` of them, the next one when it is completed, so they
+        One command asks for a thousand of them, the next one when it is completed, so they
         come in the order asked for. Whoever stops in between closes the connection: what is still on
         its way is of unknown length, and every later call raises ConnectionLost.
 
         :param uids: ascending, or in the order in which they are wanted.
         :param spool: where bodies over `SPOOL_OCTETS` go.
+        :param halves: large bodies whose transfer broke earlier, to go on from; and where those go that
+            break now. None: all are fetched from their beginning.
         :raises ConnectionLost: if the server goes away.
         """
         items = self._items("FLAGS", "INTERNALDATE", "RFC822.SIZE", *self._identifiers(), "BODY.PEEK[]")
-        return self._fetch(_blocks(uids), items, spool)
+        here, opened = None, self._selected
+        if halves is not None and opened is not None and opened.uid_validity is not None:
+            here = MailboxHalves(halves=halves, folder=opened.name, uid_validity=opened.uid_validity)
+        return fetch_bodies(self._wire, uids, items, spool, here)
 
     def fetch_flags(
         self, uids: Iterable[int] | Uids | str = "1:*", *, changed_since: int | None = None
@@ -218,7 +219,7 @@ class ImapClient:
         items = self._items(
             "FLAGS", "INTERNALDATE", "RFC822.SIZE", *saved, *self._identifiers(), HEADER_FIELDS
         )
-        return self._fetch(sequence_sets(uids), items, None)
+        return self._stream(f"UID FETCH {text} {items}" for text in sequence_sets(uids))
 
     def store_flags(
         self, uids: Iterable[int] | Uids, *, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()
@@ -295,7 +296,7 @@ class ImapClient:
         self._wire.untagged_responses.clear()
         self._wire.is_readonly = True
         extension = ("(CONDSTORE)",) if self.supports("CONDSTORE") else ()
-        self._command(command, _quoted(name), *extension)
+        self._command(command, quoted_name(name), *extension)
         told = self._wire.untagged_responses
         self._wire.state = "SELECTED"
         self._selected = SelectedFolder(
@@ -308,11 +309,8 @@ class ImapClient:
         )
         return self._selected
 
-    def _fetch(self, sets: Iterable[str], items: str, spool: SpoolFactory | None) -> Iterator[FetchedMessage]:
-        return self._stream((f"UID FETCH {text} {items}" for text in sets), spool)
-
-    def _stream(self, commands: Iterable[str], spool: SpoolFactory | None = None) -> Iterator[FetchedMessage]:
-        return stream_commands(self._wire, commands, spool)
+    def _stream(self, commands: Iterable[str]) -> Iterator[FetchedMessage]:
+        return stream_commands(self._wire, commands)
 
     def _items(self, *items: str) -> str:
         modseq = ("MODSEQ",) if self.states_modseq else ()
@@ -336,7 +334,7 @@ class ImapClient:
             options += [f"STATUS {self._status_items()}"] if self.supports("LIST-STATUS") else []
         try:
             self._command(
-                "LIST", '""', _quoted(pattern), *([f"RETURN ({' '.join(options)})"] if options else ())
+                "LIST", '""', quoted_name(pattern), *([f"RETURN ({' '.join(options)})"] if options else ())
             )
         except CommandRejected:
             if not options:
@@ -375,27 +373,6 @@ class ImapClient:
                 waiting = None
             elif item:
                 yield item, None, b""
-
-
-def _blocks(uids: Iterable[int] | Uids) -> Iterator[str]:
-    """Yield sequence sets of at most ``MESSAGES_A_COMMAND`` UIDs, in the order given."""
-    array = uids if isinstance(uids, np.ndarray) else np.fromiter(uids, dtype=np.int64)
-    for start in range(0, len(array), MESSAGES_A_COMMAND):
-        yield from sequence_sets(array[start : start + MESSAGES_A_COMMAND])
-
-
-def _quoted(name: str) -> bytes:
-    """``quoted = DQUOTE *QUOTED-CHAR DQUOTE`` (RFC 3501 section 9).
-
-    Octets above ASCII go out as the server sent them, for only such a server has them.
-    """
-    octets = encode_mailbox_name(name)
-    if _CONTROLS.search(octets):
-        why = "a name with control characters cannot be sent"
-        raise CommandRejected(
-            f"Folder {name!r}: {why}.", command="EXAMINE", kind="NO", code="CANNOT", text=why
-        )
-    return b'"' + octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
 
 def _number(told: dict[str, list[Any]], name: str) -> int | None:  # Any: as imaplib collects them

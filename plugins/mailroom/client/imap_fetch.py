@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+from mailroom.client.half_bodies import WORTH_KEEPING_OCTETS, HalfBody
 from mailroom.client.imap_wire import BUSY_CODES, ImapWire, farewell, rejection
 from mailroom.client.spool import BodySink
 from mailroom.exceptions import MAX_QUOTED_OCTETS, ConnectionLost, LocalProtocolError, RemoteProtocolError
@@ -30,7 +31,10 @@ _log = logging.getLogger(__name__)
 
 
 def stream_commands(
-    wire: ImapWire, commands: Iterable[str], spool: SpoolFactory | None = None
+    wire: ImapWire,
+    commands: Iterable[str],
+    spool: SpoolFactory | None = None,
+    keep: Callable[[HalfBody], None] | None = None,
 ) -> Iterator[FetchedMessage]:
     """Send commands and yield the FETCH responses they bring, without those that name no UID.
 
@@ -41,6 +45,7 @@ def stream_commands(
 
     :param spool: for bodies larger than `SPOOL_OCTETS`; None where no bodies are asked for,
         and the commands may be pipelined.
+    :param keep: called with a large body, if the connection breaks while it arrives.
     :raises CommandRejected: if a command is answered with BAD.
     :raises ConnectionLost: if the server goes away, or says that it is busy.
     :raises LocalProtocolError: if an earlier answer is still being read.
@@ -51,6 +56,12 @@ def stream_commands(
     wire.is_streaming = True
     try:
         yield from run.messages(iter(commands))
+    except ConnectionLost:
+        half = run.half_body()
+        if half is not None and keep is not None:
+            keep(half)
+            run.forget_body()
+        raise
     finally:
         wire.is_streaming = False
         run.end()
@@ -79,6 +90,18 @@ class _Run:
                         yield message
                 else:
                     self._take(event, commands)
+
+    def half_body(self) -> HalfBody | None:
+        """Return the large body that is arriving, if so much of it came that it is worth keeping."""
+        begun = self._stream.begun()
+        if self._sink is None or begun is None or self._sink.octets < WORTH_KEEPING_OCTETS:
+            return None
+        message, announced = begun
+        return HalfBody(message=message, announced=announced, sink=self._sink) if message.uid else None
+
+    def forget_body(self) -> None:
+        """Leave the body that is arriving to somebody else."""
+        self._sink = None
 
     def end(self) -> None:
         """Give back what was read too far; close where answers are still on their way."""

@@ -24,8 +24,9 @@ from mailroom.exceptions import (
     LocalProtocolError,
     RemoteProtocolError,
 )
+from mailroom.protocol.modified_utf7 import encode_mailbox_name
 
-__all__ = ["BUSY_CODES", "ImapWire", "Library", "farewell", "rejection", "translated"]
+__all__ = ["BUSY_CODES", "ImapWire", "Library", "farewell", "quoted_name", "rejection", "translated"]
 
 BUSY_CODES = frozenset({"UNAVAILABLE", "INUSE", "LIMIT"})
 """Response codes that say "later" instead of "no" (RFC 9051 section 7.1)."""
@@ -37,6 +38,9 @@ _NO_IMAP = re.compile(r"unexpected |socket error: ")
 """How imaplib's own words begin where it raises abort; anything else is what the server said with BYE."""
 
 _CODE = re.compile(rb"\[([A-Za-z0-9\-]+)(?: [^\]]*)?\] ?")
+
+_CONTROLS = re.compile(rb"[\x00-\x1f\x7f]")
+"""What no quoted string may hold, or imaplib from Python 3.14 on does not send."""
 
 
 class ImapWire(imaplib.IMAP4):
@@ -142,6 +146,23 @@ def translated(where: str) -> Iterator[None]:
         raise _no_imap(where) from error
     except (ImapClientProtocolError, ValueError) as error:
         raise _no_imap(where) from error
+
+
+def quoted_name(name: str) -> bytes:
+    """Return a folder's name as commands take it.
+
+    ``quoted = DQUOTE *QUOTED-CHAR DQUOTE`` (RFC 3501 section 9). Octets above ASCII go out as
+    the server sent them, for only such a server has them.
+
+    :raises CommandRejected: if the name holds what cannot be sent.
+    """
+    octets = encode_mailbox_name(name)
+    if _CONTROLS.search(octets):
+        why = "a name with control characters cannot be sent"
+        raise CommandRejected(
+            f"Folder {name!r}: {why}.", command="EXAMINE", kind="NO", code="CANNOT", text=why
+        )
+    return b'"' + octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
 
 def _no_imap(where: str) -> RemoteProtocolError:

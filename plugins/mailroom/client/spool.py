@@ -33,6 +33,22 @@ class BodySink:
         self._path: str | None = None
         self._digest = hashlib.sha256()
 
+    @property
+    def octets(self) -> int:
+        """How many came so far."""
+        return self._octets
+
+    def read_back(self, start: int, count: int) -> bytes:
+        """Return octets of a spooled message that came before.
+
+        :raises StoreUnavailable: if the spool file cannot be read.
+        """
+        try:
+            with open(self._path or "", "rb", buffering=0) as file:
+                return os.pread(file.fileno(), count, start)
+        except OSError as error:
+            raise self._unavailable(error) from error
+
     def write(self, piece: bytes) -> None:
         """Add the next octets.
 

@@ -43,20 +43,10 @@ def _setters(cls: type, *names: str) -> tuple[Callable[[object, object], None], 
     return tuple(vars(cls)[name].__set__ for name in names)
 
 
-_set_uid, _set_flags, _set_date, _set_size, _set_modseq, _set_body, _set_id, _set_save_date, _set_header = (
-    _setters(
-        FetchedMessage,
-        "uid",
-        "flags",
-        "internal_date",
-        "octets",
-        "modseq",
-        "body",
-        "object_id",
-        "save_date",
-        "header",
-    )
+_set_uid, _set_flags, _set_date, _set_size, _set_modseq, _set_body, _set_id = _setters(
+    FetchedMessage, "uid", "flags", "internal_date", "octets", "modseq", "body", "object_id"
 )
+_set_save_date, _set_header, _set_origin = _setters(FetchedMessage, "save_date", "header", "origin")
 _set_octets, _set_content, _set_path, _set_sha256 = _setters(Body, "octets", "content", "path", "sha256")
 
 
@@ -102,4 +92,5 @@ def _message(said: tuple[bytes | None, ...], body: Body) -> FetchedMessage:
     _set_id(message, None if identifier is None else identifier.decode("ascii"))
     _set_save_date(message, None)
     _set_header(message, None)
+    _set_origin(message, None)
     return message

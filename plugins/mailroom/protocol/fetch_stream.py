@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from mailroom.exceptions import LimitExceeded
+from mailroom.exceptions import LimitExceeded, RemoteProtocolError
 from mailroom.model import FetchedMessage
 from mailroom.protocol.fetch_at_once import read_at_once
 from mailroom.protocol.imap_items import parse_fetch_items, parse_flags
@@ -126,6 +126,16 @@ class FetchStream:
             if not self._announces_literal(line):
                 yield self._response(line)
 
+    def begun(self) -> tuple[FetchedMessage, int] | None:
+        """Return whose large body is arriving, as far as was said before it, and its octets, if one is."""
+        fetch = _FETCH.match(self._parts[0] or b"") if self._parts else None
+        if fetch is None or not isinstance(self._literal, _Passing) or not self._literal.is_body:
+            return None
+        try:
+            return parse_fetch_items([*self._parts, None, b")"], fetch.end()), self._literal.octets
+        except RemoteProtocolError:
+            return None
+
     def rest(self) -> bytes:
         """Return the octets after the last whole line or literal, to be read by somebody else."""
         data, self._data, self._at, self._searched = self._data[self._at :], b"", 0, 0
@@ -188,7 +198,7 @@ class FetchStream:
             self._check_size(len(line) + octets)
             self._held += octets
         else:
-            self._literal = _Passing(is_body=announced[1] is not None)
+            self._literal = _Passing(is_body=announced[1] is not None, octets=octets)
             self._check_size(len(line))
         self._held += len(line)
         return True
@@ -241,3 +251,4 @@ class _Passing:
     """A literal too large to hold: a body goes out in pieces, anything else is passed over."""
 
     is_body: bool
+    octets: int

@@ -84,6 +84,8 @@ def _keep(found: dict[str, Any], name: bytes, value: Value) -> None:  # Any: see
     """Take over what is known, in its rarer spellings."""
     if name == b"BODY[]":
         found["body"] = _body(value)
+    elif name.startswith(b"BODY[]<"):
+        found["body"], found["origin"] = _body(value), _number(name[7:-1])
     elif name.startswith(b"BODY[HEADER"):
         found["header"] = _octets(value)
     elif name == b"FLAGS":

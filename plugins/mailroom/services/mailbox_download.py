@@ -7,7 +7,8 @@ here: which messages (``policy.mirror``), and whose turn it is (``crew``).
 Three things look alike at first: a message that went away since it was listed, one that the
 server lists and cannot deliver, and one at which the connection breaks. The first is normal;
 the second is recorded, and tried again in each run; the third is left to the run, which
-counts how often each message was next when a connection broke (``suspects``).
+counts how often each message was next when a connection broke (``suspects``). A large one of
+which more came than before is no suspect: the next session goes on where that one broke.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import logging
 import threading
 from array import array
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,11 +32,9 @@ from mailroom.policy.uid_sets import Uids, ascending, is_among
 from mailroom.services.crew import Crew
 from mailroom.services.mirror_report import MirrorTally
 from mailroom.services.progress import Progress
+from mailroom.services.suspects import Suspects
 
-__all__ = ["BREAKING_ERRORS", "MailboxDownload", "Suspects", "place_row"]
-
-Suspects = Counter[tuple[str, int, int]]
-"""How often each (folder, UIDVALIDITY, UID) was the next to come when a connection broke."""
+__all__ = ["BREAKING_ERRORS", "MailboxDownload", "place_row"]
 
 PIECE_MESSAGES = 20_000
 """How many messages are asked for before it is looked at what came; one round trip each."""
@@ -180,7 +179,8 @@ class MailboxDownload:
         """Ask for messages, ascending; return those that did not come."""
         waiting = dict.fromkeys(uids.tolist())
         try:
-            for message in client.fetch_messages(uids, self.archive.new_spool):
+            halves = self.suspects.halves
+            for message in client.fetch_messages(uids, self.archive.new_spool, halves=halves):
                 if self._is_given_up or self.crew.is_over:
                     break
                 if not _is_delivered(message) or message.uid not in waiting:
@@ -190,8 +190,8 @@ class MailboxDownload:
                 if self.stop.is_set():
                     break
         except BREAKING_ERRORS:
-            if waiting and client is self.client:
-                self.suspects[self.folder, self.uid_validity, next(iter(waiting))] += 1
+            if client is self.client:
+                self.tally.steps += self.suspects.note(self.folder, self.uid_validity, waiting)
             raise
         return list(waiting)
 

@@ -26,12 +26,13 @@ from mailroom.policy.mirror import FolderPlan, MirrorSelection, may_be_another, 
 from mailroom.policy.uid_sets import Uids, ascending, common, is_among, joined, without
 from mailroom.services.contents import identities_of
 from mailroom.services.crew import Crew
-from mailroom.services.mailbox_download import MailboxDownload, Suspects, place_row
+from mailroom.services.mailbox_download import MailboxDownload, place_row
 from mailroom.services.mailbox_flags import record_changed_flags
 from mailroom.services.mailbox_holdings import Holdings, Rows
 from mailroom.services.mirror_report import MirrorTally
 from mailroom.services.progress import Progress
 from mailroom.services.renumbering import recognise
+from mailroom.services.suspects import Suspects
 
 __all__ = ["MailboxMirror", "Standing"]
 

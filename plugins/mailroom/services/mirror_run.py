@@ -11,6 +11,7 @@ import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
@@ -22,11 +23,12 @@ from mailroom.model import Change, Folder, FolderRow, LocationRow, RunContext
 from mailroom.policy.folders import match_folders
 from mailroom.policy.mirror import MirrorSelection, check_loss, is_unchanged
 from mailroom.services.crew import WORTHWHILE_SECONDS, Crew
-from mailroom.services.mailbox_download import BREAKING_ERRORS, Suspects
+from mailroom.services.mailbox_download import BREAKING_ERRORS
 from mailroom.services.mailbox_holdings import NO_UID_VALIDITY, Holdings
 from mailroom.services.mailbox_mirror import MailboxMirror, Standing
 from mailroom.services.mirror_report import MirrorReport, MirrorTally
 from mailroom.services.progress import Progress
+from mailroom.services.suspects import Suspects
 
 __all__ = ["MirrorRun"]
 
@@ -75,7 +77,7 @@ class MirrorRun:
     in_hand: int = 0
     vanished: list[FolderRow] = field(default_factory=list)
     standings: list[Standing] = field(default_factory=list)
-    suspects: Suspects = field(default_factory=Counter)
+    suspects: Suspects = field(default_factory=Suspects)
     broken: dict[str, MailroomError] = field(default_factory=dict)
     folder_breaks: Counter[str] = field(default_factory=Counter)
     idle_breaks: int = 0
@@ -93,7 +95,7 @@ class MirrorRun:
         """
         self.last = self.archive.last_folders(self.context.account)
         self.live = self.archive.live_counts(self.context.account)
-        with self.crew.at_work():
+        with closing(self.suspects), self.crew.at_work():
             while self.chosen is None or self._is_unfinished():
                 self._session()
         self._report_broken()
@@ -144,7 +146,7 @@ class MirrorRun:
         """
         progress = self.progress.beside() if is_helper else self.progress
         # One connection too many may break anywhere: that says nothing against a message.
-        suspects = self.suspects.copy() if is_helper else self.suspects
+        suspects = self.suspects.aside() if is_helper else self.suspects
         while self._is_unfinished() and not (is_helper and self.crew.is_dismissed):
             if self.waiting:
                 in_hand.append(self.waiting.popleft())

@@ -115,6 +115,31 @@ def test_a_body_over_the_limit_comes_in_pieces_as_it_arrives() -> None:
     ]
 
 
+def test_whose_large_body_arrives_is_known_as_far_as_it_was_said_before() -> None:
+    """If the connection breaks, somebody may go on from there."""
+    stream = FetchStream()
+    size = SPOOL_OCTETS + 1
+    assert stream.begun() is None
+    assert list(stream.feed(b"* 1 FETCH (UID 5 RFC822.SIZE 9 BODY[] {%d}\r\n" % size)) == []
+    list(stream.feed(b"a" * 10))
+    assert stream.begun() == (FetchedMessage(uid=5, octets=9), size)
+    list(stream.feed(b"a" * (size - 10)))
+    assert stream.begun() is None
+    assert list(stream.feed(b" FLAGS ())\r\n")) == [FetchedMessage(uid=5, octets=9, flags=())]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"UID 5 BODY[] {10}", b"UID 5 BODY[1] {%d}", b"UID 5 X (BODY[] {%d}", b"UID 5 BODY[]<0> {%d}"],
+)
+def test_of_what_is_no_large_body_nothing_has_begun(head: bytes) -> None:
+    """A small body, a part, a list and a range are nothing to go on from."""
+    stream = FetchStream()
+    announced = head % (SPOOL_OCTETS + 1) if b"%" in head else head
+    list(stream.feed(b"* 1 FETCH (" + announced + b"\r\nabc"))
+    assert stream.begun() is None
+
+
 def test_a_body_at_the_limit_comes_whole() -> None:
     """Exactly 1 MiB is still small."""
     content = b"x" * SPOOL_OCTETS

@@ -82,6 +82,26 @@ def test_a_response_is_read_whatever_server_wrote_it(parts: list[Part], message:
     assert parse_fetch_items(parts, 1) == message
 
 
+@pytest.mark.parametrize(
+    ("parts", "octets"),
+    [
+        ([b"(UID 3 BODY[]<0> {2}", b"ab", b")"], b"ab"),
+        ([b"(BODY[]<0> {2}", b"ab", b" UID 3)"], b"ab"),
+        ([b'(uid 3 body[]<0> "ab")'], b"ab"),
+        ([b'(UID 3 BODY[]<0> "")'], b""),
+    ],
+)
+def test_a_range_says_where_it_begins(parts: list[Part], octets: bytes) -> None:
+    """RFC 3501 section 7.4.2: so that it is never taken for the whole message."""
+    assert parse_fetch_items(parts, 1) == FetchedMessage(uid=3, body=body(octets), origin=0)
+
+
+def test_a_range_beyond_belief_is_the_servers_fault() -> None:
+    """No number is that long."""
+    with pytest.raises(RemoteProtocolError):
+        parse_fetch_items([b"(UID 3 BODY[]<" + b"9" * 5000 + b'> "")'], 1)
+
+
 def test_header_fields_are_kept_as_they_came() -> None:
     """The section may be spelt with quotes, and anything may follow."""
     parts = [b'(UID 7 BODY[HEADER.FIELDS ("SUBJECT" Date)] {14}', b"Subject: )(\r\n\r\n", b" RFC822.SIZE 99)"]
