@@ -18,7 +18,7 @@ import numpy as np
 
 from mailroom.client.imap_fetch import stream_commands
 from mailroom.client.imap_sign_in import open_connection
-from mailroom.client.imap_wire import Library, translated
+from mailroom.client.imap_wire import ImapWire, Library, translated
 from mailroom.exceptions import CapabilityMissing, CommandRejected, LocalProtocolError, MailroomError
 from mailroom.model import Endpoint, FetchedMessage, Folder, SpoolFactory
 from mailroom.protocol.imap_listing import Namespaces, parse_list, parse_status
@@ -95,6 +95,11 @@ class ImapClient:
         if kind is None:
             self.logout()
         self.close()
+
+    @property
+    def wire(self) -> ImapWire:
+        """The protocol engine, for the modules beside this one that speak of other commands."""
+        return self._wire
 
     def supports(self, name: str) -> bool:
         """Return whether the server offers a capability."""

@@ -22,6 +22,7 @@ from mailroom.policy.retention import Basis, RetentionRule, basis_of
         ("set ca_file to that authority's PEM file, or", "give that authority's PEM file with --ca-file, or"),
         ("for a server you trust anyway, set verify to false.", "trust anyway, add --no-verify."),
         ("over max_fraction", "over --max-fraction"),
+        ("mirror it again, or set allow_incomplete to true.", "mirror it again, or add --allow-incomplete."),
         ("run once with max_gone=1 (--max-gone 1).", "run once with --max-gone 1."),
     ],
 )
