@@ -20,6 +20,7 @@ examples:
   mailroom fetch pop3s://ana@pop.example.org --archive ~/mail --delete-after 7d
   mailroom attachments --archive ~/mail --to ~/invoices --name '*.pdf'
   mailroom retention imaps://ana@imap.example.org --archive ~/mail --older-than 90d --dry-run
+  mailroom check imaps://ana@imap.example.org --archive ~/mail
   mailroom verify --archive ~/mail
 
 An account is scheme://user@host:port, an @ in the user name written %40. Schemes:
@@ -76,6 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_mirror(words)
     _add_retention(words)
     _add_attachments(words)
+    _add_check(words)
     _add_verify(words)
     return parser
 
@@ -243,6 +245,11 @@ def _add_retention(words: _Words[_Parser]) -> None:
         metavar="SHARE",
         help="at most this share of a folder a run",
     )
+    parser.add_argument(
+        "--allow-incomplete",
+        action="store_true",
+        help="delete also in a folder of which the archive does not hold everything",
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what would go, change nothing")
 
 
@@ -277,6 +284,29 @@ def _add_attachments(words: _Words[_Parser]) -> None:
         "--template", metavar="TEMPLATE", help="name at the destination, as {date:%%Y/%%m}/{filename}"
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be delivered, deliver nothing")
+
+
+def _add_check(words: _Words[_Parser]) -> None:
+    parser = _command(
+        words,
+        "check",
+        commands.check,
+        "compare an account with the archive, folder by folder: is everything safe?",
+        "mailroom check imaps://ana@imap.example.org --archive ~/mail --exclude Trash",
+        (MailProtocol.IMAP, MailProtocol.POP3),
+    )
+    _add_folders(parser)
+    parser.add_argument(
+        "--quick", action="store_true", help="compare numbers only, not the size and date of each message"
+    )
+    parser.add_argument(
+        "--read", action="store_true", help="read every archived message back and compare its checksum"
+    )
+    parser.add_argument(
+        "--allow-new",
+        action="store_true",
+        help="mail that arrived since the last mirror may be missing (IMAP)",
+    )
 
 
 def _add_verify(words: _Words[_Parser]) -> None:

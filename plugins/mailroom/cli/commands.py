@@ -10,6 +10,7 @@ import contextlib
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from mailroom.client.imap import ImapClient
     from mailroom.client.pop3 import Pop3Client
 
-__all__ = ["attachments", "fetch", "mirror", "retention", "verify"]
+__all__ = ["attachments", "check", "fetch", "mirror", "retention", "verify"]
 
 
 def fetch(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
@@ -91,9 +92,10 @@ def retention(options: argparse.Namespace, terminal: Terminal, stop: threading.E
             exclude=tuple(options.exclude),
             include_flagged=options.include_flagged,
             max_fraction=options.max_fraction,
+            allow_incomplete=options.allow_incomplete,
         )
     report = enforce_retention(
-        _pop3(endpoint) if endpoint.protocol is MailProtocol.POP3 else _imap(endpoint),
+        _connecting(endpoint),
         _existing(options.archive),
         _context("retention", account_name(options, endpoint)),
         rule=rule,
@@ -154,6 +156,28 @@ def verify(options: argparse.Namespace, terminal: Terminal, stop: threading.Even
     return Outcome.of(report, headlines.verify)
 
 
+def check(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
+    """Compare an account on its server with the archive, folder by folder."""
+    endpoint = options.endpoint
+    from mailroom.services.check import check_account
+
+    report = check_account(
+        _connecting(endpoint),
+        _existing(options.archive),
+        account_name(options, endpoint),
+        folders=tuple(options.folder) or ("*",),
+        exclude=tuple(options.exclude),
+        quick=options.quick,
+        read=options.read,
+        allow_new=options.allow_new,
+        progress=terminal.progress(),
+        stop=stop,
+    )
+    outcome = Outcome.of(report, lambda summary: headlines.check(summary, report.all_folders()))
+    summary = {**outcome.summary, "folders": report.all_folders(), "folders_not_shown": 0}
+    return replace(outcome, summary=summary)
+
+
 @contextlib.contextmanager
 def _usage() -> Iterator[None]:
     """Take what a rule refuses for what it is here: wrong usage."""
@@ -184,6 +208,10 @@ def _check_account(archive: Archive, account: str) -> None:
     raise ConfigurationError(
         f"The archive has no mail of an account {account!r}; it has these accounts: {names}."
     )
+
+
+def _connecting(endpoint: Endpoint) -> Callable[[], Pop3Client | ImapClient]:
+    return _pop3(endpoint) if endpoint.protocol is MailProtocol.POP3 else _imap(endpoint)
 
 
 def _pop3(endpoint: Endpoint) -> Callable[[], Pop3Client]:

@@ -6,10 +6,12 @@ Pure: a summary in, lines out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["attachments", "fetch", "mirror", "octets_in_words", "retention", "verify"]
+from mailroom.cli.table import table
+
+__all__ = ["attachments", "check", "fetch", "mirror", "octets_in_words", "retention", "verify"]
 
 Summary = Mapping[str, Any]  # Any: the JSON values of a report
 
@@ -89,6 +91,39 @@ def attachments(summary: Summary) -> str:
         f"({octets_in_words(summary['octets'])})"
     )
     return f"{text}; {summary['already']:,} were there already." if summary["already"] else f"{text}."
+
+
+def check(summary: Summary, folders: Sequence[Summary]) -> str:
+    """Return a table of the folders, and whether everything is archived."""
+    has_new, has_damaged = any(f["arrived"] for f in folders), any(f.get("damaged") for f in folders)
+    head = ["folder", "server", "archived", "missing", *(["of them new"] if has_new else []), "gone"]
+    head += [*(["damaged"] if has_damaged else []), "size", "complete", ""]
+    rows = [
+        [
+            _shown(f["folder"]),
+            f"{f['messages']:,}",
+            f"{f['archived']:,}",
+            f"{f['missing']:,}",
+            *([f"{f['arrived']:,}"] if has_new else []),
+            f"{f['gone']:,}",
+            *([f"{f.get('damaged', 0):,}"] if has_damaged else []),
+            octets_in_words(f["archived_octets"] if f["octets"] is None else f["octets"]),
+            "yes" if f["complete"] else "no",
+            f.get("note", ""),
+        ]
+        for f in folders
+    ]
+    lines = table(head, rows, text_columns={0, len(head) - 2, len(head) - 1})
+    if summary["gone"]:
+        lines.append(f"{_messages(summary['gone'])} gone from the server; they stay in the archive.")
+    if summary["complete"]:
+        held = f"{summary['messages']:,} of {_messages(summary['messages'])}"
+        allowed = summary["missing"]
+        if allowed:
+            held = f"{summary['archived']:,} of {_messages(summary['messages'])}"
+        new = f", and {allowed:,} arrived since the last mirror" if allowed else ""
+        lines.append(f"Everything is safe: {held} of {summary['account']} are in the archive{new}.")
+    return "\n".join(lines)
 
 
 def verify(summary: Summary) -> str:

@@ -20,7 +20,7 @@ from mailroom.client.half_bodies import HalfBodies
 from mailroom.client.imap_bodies import MailboxHalves, fetch_bodies
 from mailroom.client.imap_fetch import stream_commands
 from mailroom.client.imap_sign_in import open_connection
-from mailroom.client.imap_wire import Library, quoted_name, translated
+from mailroom.client.imap_wire import ImapWire, Library, quoted_name, translated
 from mailroom.client.transport import Waiting
 from mailroom.exceptions import CapabilityMissing, CommandRejected, LocalProtocolError, MailroomError
 from mailroom.model import Endpoint, FetchedMessage, Folder, SpoolFactory
@@ -90,6 +90,11 @@ class ImapClient:
         if kind is None:
             self.logout()
         self.close()
+
+    @property
+    def wire(self) -> ImapWire:
+        """The protocol engine, for the modules beside this one that speak of other commands."""
+        return self._wire
 
     def supports(self, name: str) -> bool:
         """Return whether the server offers a capability."""

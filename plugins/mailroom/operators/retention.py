@@ -57,6 +57,7 @@ class MailRetentionOperator(BaseOperator):
     :param include_flagged: whether flagged messages may go as well.
     :param dry_run: say what would go, change nothing.
     :param max_fraction: at most this share of a folder in one run, oldest first.
+    :param allow_incomplete: delete also in a folder of which the archive does not hold everything.
     """
 
     template_fields: Sequence[str] = (
@@ -69,6 +70,7 @@ class MailRetentionOperator(BaseOperator):
         "include_flagged",
         "dry_run",
         "max_fraction",
+        "allow_incomplete",
     )
     ui_color = "#fce8e6"
 
@@ -84,6 +86,7 @@ class MailRetentionOperator(BaseOperator):
         include_flagged: bool | str = False,
         dry_run: bool | str = False,
         max_fraction: float | str = 1.0,
+        allow_incomplete: bool | str = False,
         outlets: Any = None,  # Any: as Airflow takes it
         **kwargs: Any,  # Any: the arguments every Airflow operator takes
     ) -> None:
@@ -98,6 +101,7 @@ class MailRetentionOperator(BaseOperator):
         # The public name is ours: of Airflow's method of this name nothing in Airflow makes use.
         self.dry_run = dry_run  # type: ignore[method-assign, assignment]
         self.max_fraction = max_fraction
+        self.allow_incomplete = allow_incomplete
         self._stop = StopSwitch()
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -142,6 +146,7 @@ class MailRetentionOperator(BaseOperator):
             exclude=as_patterns("exclude", self.exclude),
             include_flagged=as_flag("include_flagged", self.include_flagged),
             max_fraction=as_fraction("max_fraction", self.max_fraction, default=1.0),
+            allow_incomplete=as_flag("allow_incomplete", self.allow_incomplete),
         )
         # Refused before anything is connected where the protocol cannot keep the rule.
         basis_of(rule, protocol, is_discarding=False)

@@ -18,9 +18,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mailroom.exceptions import ConfigurationError
-from mailroom.model import Folder, LocationRow, MailProtocol
+from mailroom.model import Folder, FolderRow, LocationRow, MailProtocol
 
-__all__ = ["Basis", "RetentionRule", "allowance_of", "basis_of", "counts_from", "discarding_folders"]
+__all__ = [
+    "Basis",
+    "RetentionRule",
+    "allowance_of",
+    "basis_of",
+    "counts_from",
+    "discarding_folders",
+    "find_gap",
+]
 
 DISCARDING_NAMES = frozenset(
     {
@@ -54,6 +62,7 @@ class RetentionRule:
         folders the time a message came there. POP3 knows ``archived`` only.
     :param include_flagged: whether messages marked \\Flagged may go as well.
     :param max_fraction: how much of a folder may go in one run, oldest first; above 0, at most 1.
+    :param allow_incomplete: whether to delete in a folder of which the archive does not hold everything.
     :raises ConfigurationError: if a value makes no sense.
     """
 
@@ -63,6 +72,7 @@ class RetentionRule:
     exclude: tuple[str, ...] = ()
     include_flagged: bool = False
     max_fraction: float = 1.0
+    allow_incomplete: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
@@ -133,6 +143,28 @@ def discarding_folders(folders: Iterable[Folder]) -> frozenset[str]:
         if above & marked or DISCARDING_NAMES & {level.casefold() for level in levels}:
             found.add(folder.name)
     return frozenset(found)
+
+
+def find_gap(rule: RetentionRule, last: FolderRow | None, undelivered: int) -> str | None:
+    """Return why a folder is left alone because the archive does not hold all of it, or None.
+
+    What is archived is proved message by message, so nothing that is missing could be deleted; but a
+    folder that was never read to its end is nothing to tidy up.
+
+    :param last: the folder's newest row in the archive, of which a finished run says whether it is complete.
+    :param undelivered: how many messages the server listed and never delivered.
+    """
+    if rule.allow_incomplete or (last is not None and last.complete):
+        return None
+    if undelivered:
+        what = "1 message was" if undelivered == 1 else f"{undelivered:,} messages were"
+        why = f"{what} listed and never delivered"
+    else:
+        why = "no run has read it to its end"
+    return (
+        f"the archive does not hold all of it ({why}): fetch or mirror it again, "
+        "or set allow_incomplete to true"
+    )
 
 
 def allowance_of(live: int, max_fraction: float) -> int:

@@ -29,6 +29,7 @@ from mailroom.policy.retention import (
     basis_of,
     counts_from,
     discarding_folders,
+    find_gap,
 )
 from mailroom.services.archived_copies import read_copies
 from mailroom.services.first_seen import first_seen
@@ -100,6 +101,10 @@ class MailboxRetention:
             )
         if self.writer and selected.read_only:
             return self._refuse(folder, "the server opens it for reading only")
+        last = self.archive.last_folders(self.context.account).get(folder.name)
+        gap = find_gap(self.rule, last, len(state.unfetchable))
+        if gap is not None:
+            return self._refuse(folder, gap)
         return self._work_off(folder, state, basis)
 
     def _work_off(self, folder: Folder, state: FolderState, basis: Basis) -> FolderRetention:

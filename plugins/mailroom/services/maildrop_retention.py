@@ -16,7 +16,7 @@ from mailroom.client.pop3 import MaildropMessage, Pop3Client
 from mailroom.model import Change, LocationRow, MailProtocol, RunContext
 from mailroom.policy.deletion import Candidate, Keep
 from mailroom.policy.fetch import may_be_there, shared_uidls
-from mailroom.policy.retention import RetentionRule, allowance_of, basis_of
+from mailroom.policy.retention import RetentionRule, allowance_of, basis_of, find_gap
 from mailroom.services.maildrop_deletion import MaildropDeletion
 from mailroom.services.maildrop_identity import list_maildrop
 from mailroom.services.maildrop_ledger import INBOX, MaildropLedger
@@ -55,6 +55,10 @@ class MaildropRetention:
         known = state.rows({m.uidl for m in messages if m.uidl is not None})
         if not known:
             return FolderRetention(folder=INBOX, note="nothing of it is in the archive: fetch it first")
+        gap = find_gap(self.rule, self.archive.last_folders(self.context.account).get(INBOX), 0)
+        if gap is not None:
+            self.failures.append(f"Nothing was deleted in folder {INBOX!r} of {self.context.account}: {gap}.")
+            return FolderRetention(folder=INBOX, note=gap)
         candidates, ambiguous = _candidates(messages, known)
         cutoff = self.now() - self.rule.older_than
         due = [c for c in candidates if c.since is not None and c.since <= cutoff]

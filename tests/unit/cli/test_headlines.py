@@ -7,6 +7,7 @@ import pytest
 from mailroom.archive.problems import VerifyReport
 from mailroom.cli import headlines
 from mailroom.cli.terminal import Outcome
+from mailroom.services.check_report import CheckReport, FolderCheck
 from mailroom.services.delivery_report import DeliveryReport
 from mailroom.services.fetch_report import FetchReport
 from mailroom.services.mirror_report import MirrorReport
@@ -111,3 +112,33 @@ def test_interrupted_check_does_not_say_that_all_is_well() -> None:
 def test_sizes_are_decimal(octets: int, words: str) -> None:
     """As hosters state quotas."""
     assert headlines.octets_in_words(octets) == words
+
+
+def checked(*folders: FolderCheck, **values: bool) -> list[str]:
+    report = CheckReport(account="ana", folders=folders, **values)
+    return headlines.check(report.summary(), report.all_folders()).splitlines()
+
+
+def test_check_is_a_table_that_ends_with_the_answer() -> None:
+    """Columns that say nothing are left out."""
+    assert checked(FolderCheck(folder="INBOX", messages=3, archived=3, octets=38_140)) == [
+        "folder  server  archived  missing  gone     size  complete",
+        "INBOX        3         3        0     0  38.1 kB  yes",
+        "Everything is safe: 3 of 3 messages of ana are in the archive.",
+    ]
+
+
+def test_check_does_not_call_safe_what_is_not() -> None:
+    """What is missing is in the table, and said in a sentence elsewhere."""
+    lines = checked(FolderCheck(folder="INBOX", messages=3, archived=1, arrived=1, damaged=1, note="odd"))
+    assert [word for word in ("new", "damaged") if word not in lines[0]] == []
+    assert lines[1].endswith("no        odd")
+    assert len(lines) == 2
+
+
+def test_check_says_what_it_allowed() -> None:
+    """Nobody takes allowed new mail for archived."""
+    folder = FolderCheck(folder="INBOX", messages=3, archived=2, arrived=1)
+    assert checked(folder, allows_new=True)[-1] == (
+        "Everything is safe: 2 of 3 messages of ana are in the archive, and 1 arrived since the last mirror."
+    )

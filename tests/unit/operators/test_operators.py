@@ -18,6 +18,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from mailroom.model import MailProtocol
 from mailroom.operators.assets import MAILROOM_ALIAS
 from mailroom.operators.attachments import AttachmentsToObjectStorageOperator
+from mailroom.operators.check import MailCheckOperator
 from mailroom.operators.imap import ImapMirrorOperator
 from mailroom.operators.pop3 import Pop3FetchOperator
 from mailroom.operators.retention import MailRetentionOperator
@@ -26,6 +27,7 @@ OPERATORS: list[tuple[type[BaseOperator], dict[str, Any]]] = [
     (Pop3FetchOperator, {}),
     (ImapMirrorOperator, {}),
     (MailRetentionOperator, {"conn_id": "office", "older_than": 30}),
+    (MailCheckOperator, {"conn_id": "office"}),
     (AttachmentsToObjectStorageOperator, {"destination": "/srv/in"}),
 ]
 each_operator = pytest.mark.parametrize(("operator", "needed"), OPERATORS)
@@ -104,7 +106,7 @@ def test_arguments_are_documented(operator: type[BaseOperator], needed: dict[str
 def test_importing_the_operators_loads_no_engine() -> None:
     """DAG files import operators, and are parsed every few seconds."""
     code = (
-        "import sys; from mailroom.operators import attachments, imap, pop3, retention; "
+        "import sys; from mailroom.operators import attachments, check, imap, pop3, retention; "
         "heavy = {'deltalake', 'pyarrow', 'numpy', 'imapclient', 'pandas', 's3fs', 'botocore', 'duckdb'}; "
         "ours = {m for m in sys.modules if m.startswith(('mailroom.services', 'mailroom.archive', "
         "'mailroom.client', 'mailroom.message'))}; "
@@ -174,6 +176,9 @@ def test_retention_by_pop3_refuses_what_pop3_does_not_know(arguments: dict[str, 
         (MailRetentionOperator(task_id="t", conn_id="home", older_than=30, basis="sent"), "basis"),
         (MailRetentionOperator(task_id="t", conn_id="home", older_than=30, dry_run="maybe"), "dry_run"),
         (MailRetentionOperator(task_id="t", conn_id="home", older_than=30, max_fraction=7), "max_fraction"),
+        (MailCheckOperator(task_id="t", conn_id="store"), "pop3 or imap"),
+        (MailCheckOperator(task_id="t", conn_id="home", read="maybe"), "read"),
+        (MailCheckOperator(task_id="t", conn_id="home", allow_new="maybe"), "allow_new"),
         (AttachmentsToObjectStorageOperator(task_id="t", destination=""), "destination"),
         (AttachmentsToObjectStorageOperator(task_id="t", destination="/x", account="nowhere"), "'nowhere'"),
         (
@@ -198,6 +203,7 @@ def test_wrong_input_fails_once_with_a_sentence_that_names_it(operator: BaseOper
         ImapMirrorOperator(task_id="t", imap_conn_id="home"),
         MailRetentionOperator(task_id="t", conn_id="office", older_than=30),
         MailRetentionOperator(task_id="t", conn_id="home", older_than=30),
+        MailCheckOperator(task_id="t", conn_id="home"),
     ],
 )
 def test_server_that_is_away_is_tried_again(operator: BaseOperator, tmp_path: Any) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from mailroom.exceptions import ConfigurationError
-from mailroom.model import Folder, MailProtocol
+from mailroom.model import Folder, FolderRow, MailProtocol
 from mailroom.policy.retention import (
     Basis,
     RetentionRule,
@@ -16,6 +16,7 @@ from mailroom.policy.retention import (
     basis_of,
     counts_from,
     discarding_folders,
+    find_gap,
 )
 from tests.unit.policy.rows import days_ago, mailbox_row
 
@@ -138,3 +139,32 @@ def test_folder_without_delimiter_is_one_level() -> None:
 def test_fraction_is_rounded_down(live: int, fraction: float, allowed: int) -> None:
     """A floating point error takes nobody's message, nor leaves one."""
     assert allowance_of(live, fraction) == allowed
+
+
+def read_folder(*, complete: bool) -> FolderRow:
+    return FolderRow(account="a", folder="INBOX", at=datetime.now(UTC), run_id="r", complete=complete)
+
+
+def test_folder_that_a_run_found_complete_has_no_gap() -> None:
+    """The newest run counts, whatever was undelivered before."""
+    assert find_gap(RetentionRule(older_than=MONTH), read_folder(complete=True), 0) is None
+
+
+@pytest.mark.parametrize(
+    ("last", "undelivered", "why"),
+    [
+        (None, 0, "no run has read it to its end"),
+        (read_folder(complete=False), 0, "no run has read it to its end"),
+        (read_folder(complete=False), 1, "1 message was listed and never delivered"),
+        (read_folder(complete=False), 2, "2 messages were listed and never delivered"),
+    ],
+)
+def test_folder_with_a_gap_is_left_alone_unless_allowed(
+    last: FolderRow | None, undelivered: int, why: str
+) -> None:
+    """The sentence says what is missing and how to go on."""
+    gap = find_gap(RetentionRule(older_than=MONTH), last, undelivered)
+    assert gap is not None
+    assert why in gap
+    assert "allow_incomplete" in gap
+    assert find_gap(RetentionRule(older_than=MONTH, allow_incomplete=True), last, undelivered) is None
