@@ -35,7 +35,11 @@ def get_provider_info() -> dict[str, Any]:
             {"integration-name": "IMAP", "python-modules": ["mailroom.operators.imap"]},
             {
                 "integration-name": "Mail archive",
-                "python-modules": ["mailroom.operators.attachments", "mailroom.operators.retention"],
+                "python-modules": [
+                    "mailroom.operators.attachments",
+                    "mailroom.operators.export",
+                    "mailroom.operators.retention",
+                ],
             },
         ],
         "connection-types": [_pop3_connection(), _imap_connection()],

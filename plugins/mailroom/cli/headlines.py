@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["attachments", "fetch", "mirror", "octets_in_words", "retention", "verify"]
+__all__ = ["attachments", "export", "fetch", "mirror", "octets_in_words", "retention", "verify"]
 
 Summary = Mapping[str, Any]  # Any: the JSON values of a report
 
@@ -89,6 +89,17 @@ def attachments(summary: Summary) -> str:
         f"({octets_in_words(summary['octets'])})"
     )
     return f"{text}; {summary['already']:,} were there already." if summary["already"] else f"{text}."
+
+
+def export(summary: Summary) -> str:
+    """Return what was exported."""
+    accounts = f" of {_count(summary['accounts'], 'account')}" if summary["accounts"] > 1 else ""
+    lines = [
+        f"{_messages(summary['exported'])} ({octets_in_words(summary['octets'])}) exported to "
+        f"{summary['destination']}: {_count(summary['folders'], 'folder')}{accounts} as {summary['format']}."
+    ]
+    lines += _notes(summary, already="were there already, and stay as they are")
+    return "\n".join([*lines, *summary["warnings"]])
 
 
 def verify(summary: Summary) -> str:

@@ -8,6 +8,7 @@ from mailroom.archive.problems import VerifyReport
 from mailroom.cli import headlines
 from mailroom.cli.terminal import Outcome
 from mailroom.services.delivery_report import DeliveryReport
+from mailroom.services.export_report import ExportReport
 from mailroom.services.fetch_report import FetchReport
 from mailroom.services.mirror_report import MirrorReport
 from mailroom.services.retention_report import FolderRetention, RetentionReport
@@ -111,3 +112,22 @@ def test_interrupted_check_does_not_say_that_all_is_well() -> None:
 def test_sizes_are_decimal(octets: int, words: str) -> None:
     """As hosters state quotas."""
     assert headlines.octets_in_words(octets) == words
+
+
+def test_export_says_where_and_as_what() -> None:
+    """A person reads what lies where, and what was left as it is."""
+    report = ExportReport(
+        destination="/m",
+        format="mbox",
+        accounts=2,
+        folders=3,
+        exported=1,
+        already=4,
+        octets=9,
+        warnings=("w",),
+    )
+    assert headlines.export(report.summary()).splitlines() == [
+        "1 message (9 octets) exported to /m: 3 folders of 2 accounts as mbox.",
+        "4 messages were there already, and stay as they are.",
+        "w",
+    ]
