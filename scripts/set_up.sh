@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Make this checkout ready to work, one word a job:
 #   packages  .venv with exactly what requirements.txt lists, and this project in it
-#   servers   Dovecot, and strace for the tests that trace system calls
+#   servers   Dovecot; strace and mutt for the tests that trace system calls and open exported mail
 #   rivals    the programs that benchmarks/ compares with
 #   lock      requirements.txt anew from setup.cfg (UPGRADE=1: newest versions)
 # Each may run any number of times and does nothing where nothing is missing. System packages come
@@ -119,8 +119,9 @@ has_dovecot() {
 
 servers() {
     has_dovecot || apt_install "The mail server Dovecot is" dovecot-imapd dovecot-pop3d
-    # Only a few tests want it, and they say so when they are skipped.
+    # Only a few tests want these, and they say so when they are skipped.
     command -v strace >/dev/null || (apt_install "strace is" strace) || true
+    command -v mutt >/dev/null || (apt_install "mutt is" mutt) || true
 }
 
 rivals() {

@@ -38,6 +38,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "mailroom.operators.attachments",
                     "mailroom.operators.check",
+                    "mailroom.operators.export",
                     "mailroom.operators.retention",
                 ],
             },

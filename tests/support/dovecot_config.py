@@ -30,7 +30,7 @@ class DovecotSettings:
 
     :param owner: user name, uid and gid that mail files belong to.
     :param rootless: whether Dovecot runs as that very user (and ``group``), with no chroot.
-    :param storage: ``maildir`` or ``sdbox``.
+    :param storage: ``maildir`` (one directory a level), ``maildir++`` (as Courier lays it) or ``sdbox``.
     :param escape_names: whether a folder name may hold any character (the listescape plugin).
     :param compress: whether IMAP offers COMPRESS=DEFLATE; Dovecot 2.4 always does.
     """
@@ -101,7 +101,7 @@ def _body_2_3(settings: DovecotSettings) -> str:
     return f"""{_common(settings)}
 protocols = imap pop3
 disable_plaintext_auth = no
-mail_location = {settings.storage}:~/mail{layout}
+mail_location = {settings.storage.rstrip("+")}:~/mail{layout}
 {plugins}{tls}{_namespace(settings)}
 passdb {{
   driver = passwd-file
@@ -123,9 +123,10 @@ protocol pop3 {{
 def _body_2_4(settings: DovecotSettings) -> str:
     home = settings.home
     _, uid, gid = settings.owner
-    layout = (
-        "mailbox_list_layout = fs\nmail_inbox_path = ~/mail/INBOX\n" if settings.storage == "maildir" else ""
-    )
+    layout = {
+        "maildir": "mailbox_list_layout = fs\nmail_inbox_path = ~/mail/INBOX\n",
+        "maildir++": "mailbox_list_layout = maildir++\nmail_inbox_path = ~/mail\n",
+    }.get(settings.storage, "")
     escape = 'mailbox_list_storage_escape_char = "\\\\"\n' if settings.escape_names else ""
     tls = f"ssl_server_cert_file = {home}/server.pem\nssl_server_key_file = {home}/server.key\n"
     return f"""dovecot_config_version = 2.4.0
@@ -133,7 +134,7 @@ dovecot_storage_version = 2.4.0
 {_common(settings)}
 protocols = imap pop3
 auth_allow_cleartext = yes
-mail_driver = {settings.storage}
+mail_driver = {settings.storage.rstrip("+")}
 mail_path = ~/mail
 {layout}{escape}{tls if settings.tls else ""}{_namespace(settings)}
 passdb passwd-file {{

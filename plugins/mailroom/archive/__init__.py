@@ -10,6 +10,7 @@ The map:
 - ``pipeline``, ``committer``, ``message_tables``, ``locations``: from rows to commits
 - ``known``, ``digests``, ``places``, ``descriptions``: what is held already
 - ``torn``, ``repair``: after a power cut or a kill; ``integrity``, ``problems``: checking all of it
+- ``contents``, ``read_ahead``; ``exports``, ``export_store``, ``export_zip``: mail on its way out, as files
 - ``deliveries``, ``delivery_store``, ``attachment_facts``: attachments in other stores, each once
 
 Names are imported when first asked for: pyarrow and deltalake are slow to start.

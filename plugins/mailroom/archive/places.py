@@ -9,7 +9,8 @@ as they come in, so a long history costs no memory.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -135,10 +136,16 @@ class RowReader:
 
 
 class Places:
-    """The newest rows of one account and protocol, folder by folder, kept up with the table."""
+    """The newest rows of one account and protocol, folder by folder, kept up with the table.
 
-    def __init__(self, table: Table, account: str, protocol: MailProtocol) -> None:
+    :param until: leave out what was seen or done later, so that these are the newest rows of then.
+    """
+
+    def __init__(
+        self, table: Table, account: str, protocol: MailProtocol, *, until: datetime | None = None
+    ) -> None:
         self._table = table
+        self._until = None if until is None else pa.scalar(until, pa.timestamp("us", tz="UTC"))
         self._equal = {"account": account, "protocol": protocol.value}
         self._protocol = protocol
         self._memory = MemoryRelease()
@@ -163,9 +170,9 @@ class Places:
         if not fresh:
             return
         self.reader.files.update(now)
-        columns = (*_KEYS[self._protocol], *_COMMON)
+        columns = (*_KEYS[self._protocol], *_COMMON, *(() if self._until is None else ("at",)))
         for piece in self._table.scan(columns, equal=self._equal, files=fresh):
-            self._sort_in(*self._rows_of(piece))
+            self._sort_in(*self._rows_of(self._of_then(piece)))
         self._memory.release()
 
     def folder_names(self) -> list[str]:
@@ -189,6 +196,13 @@ class Places:
             parts.append(rows if mine.all() else rows.take(mine))
             if sum(len(part) for part in parts[1:]) > max(_REDUCE_ROWS, len(parts[0]) // 2):
                 parts[:] = [_joined(parts).newest()]
+
+    def _of_then(self, piece: Slice) -> Slice:
+        """Return a piece without the rows that came later than the moment asked for."""
+        if self._until is None:
+            return piece
+        then = pc.fill_null(pc.less_equal(piece.table["at"], self._until), True)
+        return replace(piece, table=piece.table.filter(then), rows=piece.rows[then.to_numpy()])
 
     def _rows_of(self, piece: Slice) -> tuple[Ints, Rows]:
         """Return rows of a piece, and the number of each one's folder."""

@@ -9,7 +9,18 @@ from typing import NoReturn
 from mailroom import __version__
 from mailroom.cli import commands
 from mailroom.cli.account import UsageError
-from mailroom.cli.values import connections, day, duration, name, octets, place, seconds, share
+from mailroom.cli.values import (
+    connections,
+    day,
+    duration,
+    local_place,
+    moment,
+    name,
+    octets,
+    place,
+    seconds,
+    share,
+)
 from mailroom.model import DEFAULT_CONNECTIONS, AuthMethod, Compression, MailProtocol
 
 __all__ = ["build_parser"]
@@ -21,6 +32,7 @@ examples:
   mailroom attachments --archive ~/mail --to ~/invoices --name '*.pdf'
   mailroom retention imaps://ana@imap.example.org --archive ~/mail --older-than 90d --dry-run
   mailroom check imaps://ana@imap.example.org --archive ~/mail
+  mailroom export --archive ~/mail --to ~/Maildir --format maildir --account ana@example.org
   mailroom verify --archive ~/mail
 
 An account is scheme://user@host:port, an @ in the user name written %40. Schemes:
@@ -78,6 +90,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_retention(words)
     _add_attachments(words)
     _add_check(words)
+    _add_export(words)
     _add_verify(words)
     return parser
 
@@ -306,6 +319,46 @@ def _add_check(words: _Words[_Parser]) -> None:
         "--allow-new",
         action="store_true",
         help="mail that arrived since the last mirror may be missing (IMAP)",
+    )
+
+
+def _add_export(words: _Words[_Parser]) -> None:
+    parser = _command(
+        words,
+        "export",
+        commands.export,
+        "write archived mail as files that any mail program reads",
+        "mailroom export --archive ~/mail --to ~/Maildir --format maildir --account ana@example.org",
+    )
+    parser.add_argument(
+        "--to", required=True, type=local_place, metavar="DIR", help="a folder of this machine"
+    )
+    parser.add_argument(
+        "--format",
+        required=True,
+        choices=["mbox", "maildir", "eml"],
+        help="mbox: one file a folder. maildir: for mutt, Dovecot and their like, with flags. "
+        "eml: one file a message, under names people can read",
+    )
+    parser.add_argument(
+        "--account",
+        type=name,
+        metavar="NAME",
+        help="only this account, straight into DIR (default: all, a folder each)",
+    )
+    _add_folders(parser)
+    parser.add_argument(
+        "--deleted", action="store_true", help="also what was deleted on the server and is in no other folder"
+    )
+    parser.add_argument(
+        "--as-of",
+        type=moment,
+        metavar="TIME",
+        help="the account as it was then: a day, to its end, or 2026-01-31T08:00 (UTC unless it says +01:00)",
+    )
+    parser.add_argument("--status", action="store_true", help="mbox: write flags as Status headers")
+    parser.add_argument(
+        "--zip", action="store_true", help="one zip file: DIR if it ends with .zip, else DIR/mail.zip"
     )
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mailroom.client.pop3 import Pop3Client
 
 __all__ = ["attachments", "check", "fetch", "mirror", "retention", "verify"]
+__all__ = ["attachments", "export", "fetch", "mirror", "retention", "verify"]
 
 
 def fetch(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
@@ -145,6 +146,31 @@ def attachments(options: argparse.Namespace, terminal: Terminal, stop: threading
         stop=stop,
     )
     return Outcome.of(report, headlines.attachments)
+
+
+def export(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
+    """Write archived mail as files that any mail program reads."""
+    from mailroom.services.export import ExportFormat, ExportSelection, export_archive
+
+    if options.status and options.format != ExportFormat.MBOX.value:
+        raise UsageError("--status goes with --format mbox; a Maildir keeps flags in its file names.")
+    report = export_archive(
+        _existing(options.archive),
+        options.to,
+        form=ExportFormat(options.format),
+        selection=ExportSelection(
+            account=options.account,
+            folders=tuple(options.folder) or ("*",),
+            exclude=tuple(options.exclude),
+            deleted=options.deleted,
+            as_of=options.as_of,
+        ),
+        zipped=options.zip,
+        with_status=options.status,
+        progress=terminal.progress(),
+        stop=stop,
+    )
+    return Outcome.of(report, headlines.export)
 
 
 def verify(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:

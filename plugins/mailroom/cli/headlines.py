@@ -12,6 +12,7 @@ from typing import Any
 from mailroom.cli.table import table
 
 __all__ = ["attachments", "check", "fetch", "mirror", "octets_in_words", "retention", "verify"]
+__all__ = ["attachments", "export", "fetch", "mirror", "octets_in_words", "retention", "verify"]
 
 Summary = Mapping[str, Any]  # Any: the JSON values of a report
 
@@ -124,6 +125,17 @@ def check(summary: Summary, folders: Sequence[Summary]) -> str:
         new = f", and {allowed:,} arrived since the last mirror" if allowed else ""
         lines.append(f"Everything is safe: {held} of {summary['account']} are in the archive{new}.")
     return "\n".join(lines)
+
+
+def export(summary: Summary) -> str:
+    """Return what was exported."""
+    accounts = f" of {_count(summary['accounts'], 'account')}" if summary["accounts"] > 1 else ""
+    lines = [
+        f"{_messages(summary['exported'])} ({octets_in_words(summary['octets'])}) exported to "
+        f"{summary['destination']}: {_count(summary['folders'], 'folder')}{accounts} as {summary['format']}."
+    ]
+    lines += _notes(summary, already="were there already, and stay as they are")
+    return "\n".join([*lines, *summary["warnings"]])
 
 
 def verify(summary: Summary) -> str:

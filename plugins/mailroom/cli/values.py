@@ -10,11 +10,12 @@ import argparse
 import math
 import os
 import re
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from mailroom.model import MAX_CONNECTIONS
 
 __all__ = ["connections", "day", "duration", "name", "octets", "place", "seconds", "share"]
+__all__ = ["day", "duration", "local_place", "moment", "name", "octets", "place", "seconds", "share"]
 
 MAX_DURATION = timedelta(days=36_500)
 """A hundred years; mail is younger, and dates before the year 1 cannot be had."""
@@ -74,6 +75,24 @@ def day(text: str) -> date:
     raise argparse.ArgumentTypeError(f"{text!r} is not a day; write year-month-day, as 2026-01-31")
 
 
+def moment(text: str) -> datetime:
+    """Read a moment such as ``2026-01-31T08:00``, in UTC unless it says otherwise; a day means its end.
+
+    >>> moment("2026-01-31T08:00+01:00").astimezone(UTC)
+    datetime.datetime(2026, 1, 31, 7, 0, tzinfo=datetime.timezone.utc)
+    """
+    word = text.strip()
+    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", word):
+        return datetime.combine(day(word), time.max, UTC)
+    try:
+        found = datetime.fromisoformat(word)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a time; write 2026-01-31 or 2026-01-31T08:00"
+        ) from None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
 def seconds(text: str) -> float:
     """Read a timeout in seconds, above 0 and at most a day.
 
@@ -129,6 +148,15 @@ def place(text: str) -> str:
             raise argparse.ArgumentTypeError(f"{text!r} is a file; give a folder")
     elif scheme not in ("file", "local"):
         _check_store(scheme, rest.partition("/")[0])
+    return text
+
+
+def local_place(text: str) -> str:
+    """Take a folder of this machine, or the name of a file to be."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the place is empty; write a folder, or . for this one")
+    if "://" in text:
+        raise argparse.ArgumentTypeError(f"{text!r} is no folder of this machine; mail programs need one")
     return text
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from mailroom.archive import Archive
 
-__all__ = ["archive_of_account", "archive_root", "object_path", "open_archive"]
+__all__ = ["archive_of_account", "archive_of_named_account", "archive_root", "object_path", "open_archive"]
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,17 @@ def archive_of_account(conn_id: str, named: str | None) -> Archive:
     :raises ConfigurationError: there is no such connection, or the root is wrong.
     """
     return open_archive(archive_root(named, archive_of_connection(connection_of(conn_id))))
+
+
+def archive_of_named_account(account: str | None, named: str | None) -> Archive:
+    """Return the archive that is named, else the account's, else the configured one.
+
+    :param account: id of a mail connection, where the work is about one account.
+    :raises ConfigurationError: there is no such connection, or the root is wrong.
+    """
+    if account is None or named is not None:
+        return open_archive(archive_root(named))
+    return archive_of_account(account, None)
 
 
 def open_archive(root: str) -> Archive:

@@ -14,5 +14,13 @@ from __future__ import annotations
 
 from mailroom.message.identity import fingerprint_of_header
 from mailroom.message.index import AttachmentIndex, MessageIndex, index_message, iter_attachment
+from mailroom.message.summary import header_summary
 
-__all__ = ["AttachmentIndex", "MessageIndex", "fingerprint_of_header", "index_message", "iter_attachment"]
+__all__ = [
+    "AttachmentIndex",
+    "MessageIndex",
+    "fingerprint_of_header",
+    "header_summary",
+    "index_message",
+    "iter_attachment",
+]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator
 
-__all__ = ["WINDOW_OCTETS", "Buffer", "find", "in_memory", "occurrences", "windows"]
+__all__ = ["WINDOW_OCTETS", "Buffer", "count", "find", "in_memory", "occurrences", "windows"]
 
 Buffer = bytes | mmap.mmap
 """Octets in memory, or a file mapped into it."""
@@ -51,6 +51,13 @@ def occurrences(buffer: Buffer, needle: bytes, start: int, end: int) -> Iterator
 def find(buffer: Buffer, needle: bytes, start: int, end: int) -> int:
     """Return where the needle first starts, or -1."""
     return next(occurrences(buffer, needle, start, end), -1)
+
+
+def count(buffer: Buffer, needle: bytes) -> int:
+    """Return how often the needle stands in the buffer, without overlap."""
+    if isinstance(buffer, bytes):
+        return buffer.count(needle)
+    return sum(1 for _ in occurrences(buffer, needle, 0, len(buffer)))
 
 
 def windows(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:

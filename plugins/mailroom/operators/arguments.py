@@ -12,7 +12,7 @@ import math
 import os
 import re
 from collections.abc import Iterable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from mailroom.exceptions import ConfigurationError
@@ -23,6 +23,7 @@ __all__ = [
     "as_duration",
     "as_flag",
     "as_fraction",
+    "as_moment",
     "as_octets",
     "as_patterns",
     "as_text",
@@ -179,6 +180,23 @@ def as_date(name: str, value: object) -> date | None:
         return datetime.fromisoformat(str(value).strip()).date()
     except ValueError:
         raise _wrong(name, "a date such as 2026-01-31", value) from None
+
+
+def as_moment(name: str, value: object) -> datetime | None:
+    """Return a moment: a datetime, a text such as ``2026-01-31T08:00``, or a day, which means its end.
+
+    :raises ConfigurationError: it is none of these.
+    """
+    if not is_given(value):
+        return None
+    text = str(value).strip()
+    try:
+        if isinstance(value, datetime) or len(text) > len("2026-01-31"):
+            found = value if isinstance(value, datetime) else datetime.fromisoformat(text)
+            return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+        return datetime.combine(date.fromisoformat(text), time.max, UTC)
+    except ValueError:
+        raise _wrong(name, "a time such as 2026-01-31T08:00, or a day", value) from None
 
 
 def as_choice(name: str, value: object, allowed: Iterable[str]) -> str | None:

@@ -43,7 +43,7 @@ def mailbox_asset(conn_id: str, folder: str | None = None) -> Asset:
 
 
 def delivery_asset(destination: str) -> Asset:
-    """Return the asset of a place that attachments are delivered to.
+    """Return the asset of a place that attachments are delivered or mail is exported to.
 
     :param destination: path or URL; the connection in it is left out, as it is no part of the place.
     """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from mailroom.exceptions import ConfigurationError
-from mailroom.hooks.archive import archive_of_account, archive_root, object_path, open_archive
+from mailroom.hooks.archive import archive_of_named_account, object_path
 from mailroom.hooks.errors import airflow_errors
 from mailroom.operators.arguments import as_date, as_flag, as_octets, as_text, required_text
 from mailroom.operators.assets import announce, delivery_asset, with_alias
@@ -18,7 +18,6 @@ from mailroom.operators.run import StopSwitch, conclude, log_progress, run_conte
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
 
-    from mailroom.archive import Archive
     from mailroom.policy.attachments import AttachmentRule
 
 __all__ = ["AttachmentsToObjectStorageOperator"]
@@ -140,7 +139,7 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
             destination = required_text("destination", self.destination)
             run = run_context(context, what="attachments", account=account or "")
             report = deliver_attachments(
-                self._archive(account),
+                archive_of_named_account(account, as_text("archive", self.archive)),
                 object_path(destination),
                 run,
                 rules=self._rules(),
@@ -158,12 +157,6 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
     def on_kill(self) -> None:
         """Let the attachment in hand be delivered, then stop."""
         self._stop.press()
-
-    def _archive(self, account: str | None) -> Archive:
-        named = as_text("archive", self.archive)
-        if account is None or named is not None:
-            return open_archive(archive_root(named))
-        return archive_of_account(account, None)
 
     def _rules(self) -> tuple[AttachmentRule, ...]:
         own = {word: getattr(self, word) for word in RULE_FIELDS}

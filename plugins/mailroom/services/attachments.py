@@ -9,7 +9,6 @@ source: mail that is gone from its server delivers its attachments all the same.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from mailroom.policy.attachments import DEFAULT_TEMPLATE, Attachment, Attachment
 from mailroom.policy.destinations import DestinationTemplate
 from mailroom.services.attachment_choice import AttachmentChoice
 from mailroom.services.delivery_report import MAX_PATHS_SHOWN, DeliveryReport, DeliveryTally
+from mailroom.services.destinations import is_of_the_archive
 from mailroom.services.progress import Progress
 
 __all__ = ["DeliveryReport", "deliver_attachments"]
@@ -68,7 +68,7 @@ def deliver_attachments(
     """
     names = DestinationTemplate(template)
     deliveries = Deliveries(archive, destination)
-    if _is_of_the_archive(deliveries.url, archive.url):
+    if is_of_the_archive(deliveries.url, archive.url):
         raise ConfigurationError(
             f"The destination {deliveries.url} is the archive itself or its raw or tables folder; "
             "choose a folder or prefix of its own."
@@ -97,14 +97,6 @@ def deliver_attachments(
     if not dry_run:
         _record_run(archive, context, report)
     return report
-
-
-def _is_of_the_archive(destination: str, archive: str) -> bool:
-    """Return whether a place is the archive's root, or one that only the archive may write to."""
-    place, root = (
-        url.rstrip("/") if "://" in url else os.path.realpath(url) for url in (destination, archive)
-    )
-    return place == root or f"{place}/".startswith((f"{root}/raw/", f"{root}/tables/"))
 
 
 def _rehearse(choice: AttachmentChoice, names: DestinationTemplate, tally: DeliveryTally) -> None:

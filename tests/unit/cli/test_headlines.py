@@ -9,6 +9,7 @@ from mailroom.cli import headlines
 from mailroom.cli.terminal import Outcome
 from mailroom.services.check_report import CheckReport, FolderCheck
 from mailroom.services.delivery_report import DeliveryReport
+from mailroom.services.export_report import ExportReport
 from mailroom.services.fetch_report import FetchReport
 from mailroom.services.mirror_report import MirrorReport
 from mailroom.services.retention_report import FolderRetention, RetentionReport
@@ -142,3 +143,22 @@ def test_check_says_what_it_allowed() -> None:
     assert checked(folder, allows_new=True)[-1] == (
         "Everything is safe: 2 of 3 messages of ana are in the archive, and 1 arrived since the last mirror."
     )
+
+
+def test_export_says_where_and_as_what() -> None:
+    """A person reads what lies where, and what was left as it is."""
+    report = ExportReport(
+        destination="/m",
+        format="mbox",
+        accounts=2,
+        folders=3,
+        exported=1,
+        already=4,
+        octets=9,
+        warnings=("w",),
+    )
+    assert headlines.export(report.summary()).splitlines() == [
+        "1 message (9 octets) exported to /m: 3 folders of 2 accounts as mbox.",
+        "4 messages were there already, and stay as they are.",
+        "w",
+    ]

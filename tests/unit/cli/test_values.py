@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -44,6 +44,8 @@ def test_connections_are_a_number(text: str, meant: int) -> None:
         *((values.octets, text) for text in ("", "lots", "-1", "1.5M", "1T", "999999999999999g")),
         *((values.day, text) for text in ("", "yesterday", "2026-13-01", "20260101", "2026-W01-1", "1.1.26")),
         *((values.connections, text) for text in ("", "0", "-1", "many", "1.5", "33", "٧")),
+        *((values.moment, text) for text in ("", "then", "2026-13-01", "2026-01-31T25:00")),
+        *((values.local_place, text) for text in ("", " ", "s3://bucket/x")),
         *((values.seconds, text) for text in ("", "0", "-1", "nan", "inf", "1e30", "soon")),
         *((values.share, text) for text in ("", "7", "-0.1", "nan", "101%", "half", "%")),
         *((values.name, text) for text in ("", "  ")),
@@ -92,3 +94,10 @@ def test_a_secret_in_a_url_is_not_repeated() -> None:
     with pytest.raises(argparse.ArgumentTypeError) as refusal:
         values.place("s3://key:hunter2secret@bucket/x")
     assert "hunter2secret" not in str(refusal.value)
+
+
+def test_a_day_as_a_moment_means_its_end() -> None:
+    """Who asks for an account as of a day wants that day in it; times are UTC unless they say otherwise."""
+    assert values.moment("2026-01-31") == datetime(2026, 1, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+    assert values.moment("2026-01-31T08:00") == datetime(2026, 1, 31, 8, tzinfo=UTC)
+    assert values.moment("2026-01-31T08:00+02:00") == datetime(2026, 1, 31, 6, tzinfo=UTC)

@@ -19,6 +19,7 @@ from mailroom.operators.arguments import (
     as_duration,
     as_flag,
     as_fraction,
+    as_moment,
     as_octets,
     as_patterns,
     as_text,
@@ -237,3 +238,24 @@ def test_whatever_a_template_yields_is_read_or_refused(value: object) -> None:
 def test_list_survives_being_rendered_as_text(names: list[str]) -> None:
     """Without native rendering a list arrives as Python wrote it, and means the same."""
     assert as_patterns("folders", str(names), default=("*",)) == tuple(names)
+
+
+@pytest.mark.parametrize(
+    ("value", "moment"),
+    [
+        ("2026-01-31T08:00", datetime(2026, 1, 31, 8, tzinfo=UTC)),
+        ("2026-01-31T08:00:00+01:00", datetime(2026, 1, 31, 7, tzinfo=UTC)),
+        (datetime(2026, 1, 31, 8), datetime(2026, 1, 31, 8, tzinfo=UTC)),
+        ("2026-01-31", datetime(2026, 1, 31, 23, 59, 59, 999999, tzinfo=UTC)),
+        ("", None),
+    ],
+)
+def test_moment_is_utc_and_a_day_means_its_end(value: object, moment: datetime | None) -> None:
+    """Who asks for an account as of a day wants that day in it."""
+    assert as_moment("as_of", value) == moment
+
+
+def test_moment_that_is_none_is_refused_by_name() -> None:
+    """The sentence names the argument."""
+    with pytest.raises(ConfigurationError, match="as_of must be a time"):
+        as_moment("as_of", "yesterday")

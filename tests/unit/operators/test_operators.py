@@ -9,19 +9,23 @@ import pickle
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from airflow.sdk import DAG, BaseOperator, ObjectStoragePath
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from mailroom.archive import Archive
 from mailroom.model import MailProtocol
 from mailroom.operators.assets import MAILROOM_ALIAS
 from mailroom.operators.attachments import AttachmentsToObjectStorageOperator
 from mailroom.operators.check import MailCheckOperator
+from mailroom.operators.export import MailExportOperator
 from mailroom.operators.imap import ImapMirrorOperator
 from mailroom.operators.pop3 import Pop3FetchOperator
 from mailroom.operators.retention import MailRetentionOperator
+from tests.support.archives import archive_messages
 
 OPERATORS: list[tuple[type[BaseOperator], dict[str, Any]]] = [
     (Pop3FetchOperator, {}),
@@ -29,6 +33,7 @@ OPERATORS: list[tuple[type[BaseOperator], dict[str, Any]]] = [
     (MailRetentionOperator, {"conn_id": "office", "older_than": 30}),
     (MailCheckOperator, {"conn_id": "office"}),
     (AttachmentsToObjectStorageOperator, {"destination": "/srv/in"}),
+    (MailExportOperator, {"destination": "/srv/out", "format": "eml"}),
 ]
 each_operator = pytest.mark.parametrize(("operator", "needed"), OPERATORS)
 
@@ -186,6 +191,14 @@ def test_retention_by_pop3_refuses_what_pop3_does_not_know(arguments: dict[str, 
             "colour",
         ),
         (AttachmentsToObjectStorageOperator(task_id="t", destination="/x", min_size="big"), "min_size"),
+        (MailExportOperator(task_id="t", destination="", format="eml", archive="/x"), "destination"),
+        (MailExportOperator(task_id="t", destination="/x", format="pst", archive="/x"), "format"),
+        (MailExportOperator(task_id="t", destination="/x", format="", archive="/x"), "format"),
+        (
+            MailExportOperator(task_id="t", destination="/x", format="eml", archive="/x", as_of="then"),
+            "as_of",
+        ),
+        (MailExportOperator(task_id="t", destination="/x", format="eml", account="nowhere"), "'nowhere'"),
     ],
 )
 def test_wrong_input_fails_once_with_a_sentence_that_names_it(operator: BaseOperator, word: str) -> None:
@@ -219,3 +232,20 @@ def test_archive_may_be_an_object_storage_path() -> None:
     task = Pop3FetchOperator(task_id="t", archive=ObjectStoragePath("s3://store@bucket/mail"))
     task.render_template_fields(cast(Any, {}))
     assert str(task.archive) == "s3://store@bucket/mail"
+
+
+def test_export_writes_what_its_arguments_say(tmp_path: Path) -> None:
+    """Rendered templates are texts, and mean what they say."""
+    archive_messages(Archive(tmp_path / "a"), [1, 2])
+    task = MailExportOperator(
+        task_id="t",
+        archive=str(tmp_path / "a"),
+        destination=str(tmp_path / "out"),
+        format="maildir",
+        folders="['IN*']",
+        as_of="2026-11-30",
+        deleted="False",
+    )
+    summary = task.execute(cast(Any, {}))
+    assert (summary["exported"], summary["folders"], summary["format"]) == (2, 1, "maildir")
+    assert len(list((tmp_path / "out" / "post" / "cur").iterdir())) == 2
