@@ -4,7 +4,7 @@ The map:
 
 - ``archive``: the public face; ``writer``: one run's way in; ``state``: where a plan starts
 - ``store``, ``object_store``: from a root to a place; ``failures``: foreign errors to ours
-- ``raw``, ``raw_objects``: the exact bytes, named by their SHA-256; ``durability``: sync
+- ``raw``, ``raw_file``, ``raw_objects``: the exact bytes, named by their SHA-256; ``durability``: sync
 - ``schemas``, ``tables``, ``data_files``, ``rows``, ``upkeep``: Delta tables; ``memory``: kept small
 - ``intake``, ``indexing``, ``indexed``, ``index_worker``: from bytes to rows
 - ``pipeline``, ``committer``, ``message_tables``, ``locations``: from rows to commits
