@@ -18,7 +18,14 @@ from mailroom.model import Body, FetchedMessage
 from mailroom.protocol.imap_dates import parse_internal_date
 from mailroom.protocol.imap_items import parse_flags
 
-__all__ = ["read_at_once"]
+__all__ = ["WAITED_OCTETS", "is_worth_waiting", "read_at_once"]
+
+WAITED_OCTETS = 64 * 1024
+"""A body up to this size that is not whole yet is waited for: TLS cuts what comes at 16 KiB, and to
+join it is less work than to read it with care. Each octet is joined a few times at most."""
+
+_REST_OCTETS = 4096
+"""What may follow a body up to the end of its response, to be worth waiting for."""
 
 _ITEM = (
     rb'(?:UID (\d{1,10})|FLAGS \(([^()"{\r\n]{0,4000})\)|INTERNALDATE "([^"\\\r\n]{0,60})"|'
@@ -76,6 +83,16 @@ def read_at_once(data: bytes, at: int) -> tuple[FetchedMessage, int] | None:
     _set_path(body, None)
     _set_sha256(body, None)
     return _message(said, body), after
+
+
+def is_worth_waiting(data: bytes, at: int) -> bool:
+    """Return whether what begins at ``at`` may be a message of the usual shape with a little more."""
+    before = _BEFORE.match(data, at)
+    if before is None:
+        return False
+    octets = int(before[_ANNOUNCED])
+    end = before.end() + octets
+    return octets <= WAITED_OCTETS and len(data) < end + _REST_OCTETS and data.find(b"\r\n", end) < 0
 
 
 def _message(said: tuple[bytes | None, ...], body: Body) -> FetchedMessage:

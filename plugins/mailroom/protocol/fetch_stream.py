@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from mailroom.exceptions import LimitExceeded, RemoteProtocolError
 from mailroom.model import FetchedMessage
-from mailroom.protocol.fetch_at_once import read_at_once
+from mailroom.protocol.fetch_at_once import is_worth_waiting, read_at_once
 from mailroom.protocol.imap_items import parse_fetch_items, parse_flags
 from mailroom.protocol.imap_syntax import Part, unreadable
 
@@ -120,6 +120,8 @@ class FetchStream:
             elif not self._parts:
                 yield from self._flags_lines()
                 yield from self._whole_messages()
+                if is_worth_waiting(self._data, self._at):
+                    return
             line = self._take_line()
             if line is None:
                 return

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from mailroom.model import Body, FetchedMessage
-from mailroom.protocol.fetch_at_once import read_at_once
+from mailroom.protocol.fetch_at_once import WAITED_OCTETS, is_worth_waiting, read_at_once
 from mailroom.protocol.fetch_stream import SPOOL_OCTETS, Event, FetchStream
 
 CONTENT = b"Subject: x\r\n\r\n)\r\n* 9 FETCH (UID 9)\r\n"
@@ -18,9 +18,10 @@ BODY = Body(octets=len(CONTENT), content=CONTENT)
 
 
 def carefully(octets: bytes) -> list[Event]:
-    """Read octet by octet: then no message is ever whole in the buffer before its parts are taken."""
-    stream = FetchStream()
-    return [event for i in range(len(octets)) for event in stream.feed(octets[i : i + 1])]
+    """Read the same with care, as whatever is not in capitals is."""
+    rare = octets.replace(b" FETCH (", b" Fetch (", 1)
+    assert read_at_once(rare, 0) is None
+    return list(FetchStream().feed(rare))
 
 
 @pytest.mark.parametrize(
@@ -77,6 +78,33 @@ def test_object_identifiers_are_read_at_once(item: bytes, identifier: str) -> No
 def test_anything_else_is_left_to_the_careful_reading(octets: bytes) -> None:
     """A response that is rare, broken, or not whole yet is not guessed at."""
     assert read_at_once(octets, 0) is None
+
+
+@pytest.mark.parametrize("end", range(len(LITERAL) - len(CONTENT) + 33, 33 + len(LITERAL) + 10))
+def test_a_small_message_that_is_not_whole_is_waited_for(end: int) -> None:
+    """TLS cuts where it likes; joined with what comes next, the message is read at once."""
+    octets = b"* 12 FETCH (UID 7 RFC822.SIZE 40 %b FLAGS (a))\r\n" % LITERAL
+    assert is_worth_waiting(octets[:end], 0)
+    stream = FetchStream()
+    assert list(stream.feed(octets[:end])) == []
+    assert stream.rest() == octets[:end]
+    assert not is_worth_waiting(octets, 0)
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"* 1 FETCH (UID 7 BODY[] {%d}\r\nabc" % (WAITED_OCTETS + 1),
+        b"* 1 FETCH (UID 7 X-NEW 1 BODY[] {5}\r\nabc",
+        b"* 1 FETCH (UID 7 BODY[] {1}\r\nx X-NEW 1)\r\n",
+        b"* 1 FETCH (UID 7 BODY[] {1}\r\nx" + b" " * 5000,
+        b"* 1 FETCH (UID 7 BODY",
+        b"",
+    ],
+)
+def test_nothing_else_is_waited_for(octets: bytes) -> None:
+    """A large body goes on its way in pieces, and what is unusual is read with care as it comes."""
+    assert not is_worth_waiting(octets, 0)
 
 
 def test_what_is_said_twice_counts_as_said_last() -> None:

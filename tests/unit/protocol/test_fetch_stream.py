@@ -6,6 +6,7 @@ import pytest
 
 from mailroom.exceptions import LimitExceeded, RemoteProtocolError
 from mailroom.model import Body, FetchedMessage
+from mailroom.protocol.fetch_at_once import WAITED_OCTETS
 from mailroom.protocol.fetch_stream import (
     MAX_LITERAL_OCTETS,
     MAX_RESPONSE_OCTETS,
@@ -165,8 +166,8 @@ def test_a_large_literal_that_is_no_body_is_passed_over(name: bytes) -> None:
 def test_a_body_that_fits_one_piece_of_the_network_is_not_copied_again() -> None:
     """The octets as they were fed are the body where they are nothing but the body."""
     stream = FetchStream()
-    content = b"x" * 1000
-    assert list(stream.feed(b"* 1 FETCH (UID 5 BODY[] {1000}\r\n")) == []
+    content = b"x" * (WAITED_OCTETS + 1)
+    assert list(stream.feed(b"* 1 FETCH (UID 5 BODY[] {%d}\r\n" % len(content))) == []
     assert list(stream.feed(content)) == []
     (found,) = stream.feed(b")\r\n")
     assert isinstance(found, FetchedMessage)
@@ -186,8 +187,17 @@ def test_what_follows_the_last_response_is_given_back() -> None:
 def test_the_middle_of_a_response_is_no_place_to_stop() -> None:
     """Half a message is neither an event nor somebody else's."""
     stream = FetchStream()
-    assert list(stream.feed(b"* 1 FETCH (BODY[] {5}\r\nabc")) == []
+    assert list(stream.feed(b"* 1 FETCH (BODY[] {%d}\r\nabc" % (WAITED_OCTETS + 1))) == []
     assert not stream.is_between_responses
+
+
+def test_half_of_a_small_message_is_given_back_from_its_beginning() -> None:
+    """Whoever reads on has the response whole, or has none of it."""
+    stream = FetchStream()
+    half = b"* 1 FETCH (UID 5 BODY[] {5}\r\nabc"
+    assert list(stream.feed(b"A1 OK done\r\n" + half)) == [TaggedResponse(b"A1", "OK", b"done")]
+    assert stream.is_between_responses
+    assert stream.rest() == half
 
 
 @pytest.mark.parametrize(
