@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailroom.policy.mirror import find_changed_flags, normal_flags, plan_folder
+from mailroom.policy.mailbox_plan import find_changed_flags, normal_flags, plan_folder
 
 UIDS = st.sets(st.integers(1, 40), max_size=25)
 FLAGS = st.sampled_from(["", "\\Seen", "\\Flagged \\Seen", "$a"])

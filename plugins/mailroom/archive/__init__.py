@@ -7,8 +7,9 @@ The map:
 - ``raw``, ``raw_file``, ``raw_objects``: the exact bytes, named by their SHA-256; ``durability``: sync
 - ``schemas``, ``tables``, ``data_files``, ``rows``, ``upkeep``: Delta tables; ``memory``: kept small
 - ``intake``, ``indexing``, ``indexed``, ``index_worker``: from bytes to rows
-- ``pipeline``, ``committer``, ``message_tables``, ``locations``: from rows to commits
-- ``known``, ``digests``, ``places``, ``descriptions``: what is held already
+- ``engine``, ``batch``, ``pipeline``, ``committer``, ``message_tables``, ``locations``: from rows to commits
+- ``known``, ``digests``, ``places``, ``descriptions``: what is held already; ``bookmarks``: what an
+  account's tables said last
 - ``torn``, ``repair``: after a power cut or a kill; ``integrity``, ``problems``: checking all of it
 - ``contents``, ``read_ahead``; ``exports``, ``export_store``, ``export_zip``: mail on its way out, as files
 - ``deliveries``, ``delivery_store``, ``attachment_facts``: attachments in other stores, each once
@@ -23,13 +24,26 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mailroom.archive.archive import Archive
+    from mailroom.archive.bookmarks import AccountOverview, MaildropOverview, digest_of_listing
     from mailroom.archive.described import Described
     from mailroom.archive.state import FolderState, MaildropState
     from mailroom.archive.writer import ArchiveWriter
 
-__all__ = ["Archive", "ArchiveWriter", "Described", "FolderState", "MaildropState"]
+__all__ = [
+    "AccountOverview",
+    "Archive",
+    "ArchiveWriter",
+    "Described",
+    "FolderState",
+    "MaildropOverview",
+    "MaildropState",
+    "digest_of_listing",
+]
 
 _HOMES = {
+    "AccountOverview": "bookmarks",
+    "MaildropOverview": "bookmarks",
+    "digest_of_listing": "bookmarks",
     "Archive": "archive",
     "ArchiveWriter": "writer",
     "Described": "described",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from mailroom.model import FolderRow, MailProtocol, RunContext
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from mailroom.archive.bookmarks import AccountOverview, Bookmarks, MaildropOverview
     from mailroom.archive.places import Places
     from mailroom.archive.state import FolderState, MaildropState
     from mailroom.archive.tables import Table
@@ -74,6 +76,12 @@ class Archive:
         if not isinstance(self.store, ObjectStore):
             raise ConfigurationError(f"{self.url} cannot hold raw messages.")
         return ObjectRawStore(self.store)
+
+    @cached_property
+    def _bookmarks(self) -> Bookmarks:
+        from mailroom.archive.bookmarks import Bookmarks
+
+        return Bookmarks(self.store)
 
     @property
     def url(self) -> str:
@@ -146,6 +154,46 @@ class Archive:
                         newest[row.folder] = (seq, row)
             self._folders[account] = {folder: row for folder, (_, row) in newest.items()}
         return self._folders[account]
+
+    def overview(self, account: str) -> AccountOverview:
+        """Return what is known of the folders of an IMAP account, as of now.
+
+        A bookmark answers where one holds, so that the tables need not be opened.
+
+        :raises StoreUnavailable: where the archive cannot be read.
+        """
+        from mailroom.archive.bookmarks import AccountOverview
+
+        found = self._bookmarks.read_account(account, datetime.now(UTC))
+        return found or AccountOverview(folders=self.last_folders(account), live=self.live_counts(account))
+
+    def maildrop_overview(self, account: str) -> MaildropOverview | None:
+        """Return what is known of a POP3 maildrop, as of now, where a bookmark holds that says it."""
+        return self._bookmarks.read_maildrop(account, datetime.now(UTC))
+
+    def leave_bookmark(self, account: str, protocol: MailProtocol) -> None:
+        """Note what the tables say of an account, for runs that find nothing new.
+
+        To be called when all that was committed is synced. Nothing is done where a bookmark
+        holds already, or has answered all that was asked.
+
+        :raises StoreUnavailable: where the archive cannot be read.
+        """
+        from mailroom.archive.bookmarks import AccountOverview
+
+        marks, now = self._bookmarks, datetime.now(UTC)
+        if "locations" not in self._readers:
+            return
+        if protocol is MailProtocol.IMAP and marks.read_account(account, now) is None:
+            found = AccountOverview(folders=self.last_folders(account), live=self.live_counts(account))
+            marks.write_account(account, self._versions("folders", "locations"), found, now)
+        elif protocol is MailProtocol.POP3 and marks.read_maildrop(account, now) is None:
+            maildrop = self.maildrop_state(account).overview()
+            if maildrop is not None:
+                marks.write_maildrop(account, self._versions("locations"), maildrop, now)
+
+    def _versions(self, *names: str) -> dict[str, int]:
+        return {name: self._readers[name].version for name in names}
 
     def describe(self, digests: Collection[str]) -> dict[str, Described]:
         """Return what ``messages`` says of these digests; unknown ones are left out.

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 
+from mailroom.archive.batch import Batch
 from mailroom.archive.durability import Durability
 from mailroom.archive.intake import Arrival, Intake, NewMessage
 from mailroom.archive.locations import LocationLog, Placed
@@ -26,23 +27,7 @@ from mailroom.archive.upkeep import EVERY_COMMITS, keep_up
 from mailroom.exceptions import ArchiveError
 from mailroom.model import Change, FolderRow, LocationRow
 
-__all__ = ["Batch", "Committer"]
-
-
-@dataclass(slots=True)
-class Batch:
-    """Rows that are committed together, in the order they were handed in."""
-
-    entries: list[tuple[LocationRow, Arrival | None]] = field(default_factory=list)
-    folders: list[FolderRow] = field(default_factory=list)
-    keys: set[tuple[object, ...]] = field(default_factory=set)
-    octets: int = 0
-    arrivals: int = 0
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to commit."""
-        return not self.entries and not self.folders
+__all__ = ["Committer"]
 
 
 class Committer:

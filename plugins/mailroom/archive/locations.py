@@ -21,7 +21,7 @@ from mailroom.archive.rows import locations_table
 from mailroom.archive.tables import Append, Table
 from mailroom.model import Change, LocationRow
 
-__all__ = ["LocationLog", "Placed", "key_of", "transaction_name"]
+__all__ = ["LocationLog", "Placed", "transaction_name"]
 
 _KEY = ("protocol", "uidvalidity", "uid", "uidl", "sha256", "change", "flags", "seq", "folder")
 
@@ -40,11 +40,6 @@ class Placed:
 def transaction_name(account: str, folder: str) -> str:
     """Return the Delta transaction identifier of a folder."""
     return f"{account}/{folder}"
-
-
-def key_of(row: LocationRow) -> Key:
-    """Return what makes a place: two rows of one key in one commit could not be told apart."""
-    return (row.account, row.protocol, row.folder, row.uid_validity, row.uid, row.uidl)
 
 
 class LocationLog:

@@ -8,7 +8,8 @@ Does not belong here: raw objects (``raw_objects``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -130,6 +131,28 @@ class ObjectStore:
             self.fs.rm_file(self.absolute(path))
         except FileNotFoundError:
             return
+
+    def read_files(self, paths: Sequence[str]) -> list[bytes | None]:
+        """Return the contents of small objects, asked for side by side; None for each that is not there.
+
+        :raises StoreUnavailable: where the store refuses.
+        """
+        with translated(self.url), ThreadPoolExecutor(len(paths) or 1) as pool:
+            return list(pool.map(self._content, paths))
+
+    def replace_file(self, path: str, content: bytes) -> None:
+        """Put a small object in place of what was there.
+
+        :raises StoreUnavailable: where the store refuses.
+        """
+        with translated(self.url):
+            self.fs.pipe_file(self.absolute(path), content)
+
+    def _content(self, path: str) -> bytes | None:
+        try:
+            return bytes(self.fs.cat_file(self.absolute(path)))
+        except FileNotFoundError:
+            return None
 
     def durability(self) -> Durability:
         """Return a sync that does nothing: an object store answers when it is safe."""

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
-from mailroom.archive.committer import Batch, Committer
 from mailroom.archive.failures import foreign_errors, translate
-from mailroom.archive.intake import Intake
 from mailroom.exceptions import ArchiveError, MailroomError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    from mailroom.archive.batch import Batch
+    from mailroom.archive.committer import Committer
+    from mailroom.archive.intake import Intake
 
 __all__ = ["Pipeline"]
 
@@ -43,6 +48,8 @@ class Pipeline:
 
     def start(self, intake: Intake, committer: Committer) -> None:
         """Begin to commit what is sealed."""
+        from concurrent.futures import ThreadPoolExecutor
+
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="mailroom-commit")
         self._pool.submit(self._run, intake, committer).add_done_callback(self._ended)
 

@@ -9,10 +9,13 @@ one; what still lived under older ones is told apart.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.compute as pc
 
+from mailroom.archive.bookmarks import MaildropOverview, digest_of_listing
 from mailroom.archive.places import CHANGES, Places, RowReader, Rows
 from mailroom.archive.rows import location_rows
 from mailroom.model import Change, LocationRow
@@ -133,6 +136,25 @@ class MaildropState:
     def live_rows(self) -> Iterator[LocationRow]:
         """Yield the newest rows of all live messages, a few thousand in memory."""
         yield from _in_chunks(self._reader, self._rows.take(_LIVE[self._rows.change]))
+
+    def overview(self) -> MaildropOverview | None:
+        """Return what is live here in a line, or None where UIDLs and sizes do not tell messages apart.
+
+        :raises StoreUnavailable: where the log cannot be read.
+        """
+        rows = self._rows.take(_LIVE[self._rows.change])
+        if not (rows.epoch != 0).all():
+            return None
+        sizes = np.empty(len(rows), dtype=object)
+        oldest: datetime | None = None
+        for chosen, table in self._reader.read(rows, ["size", "archived_at"]):
+            sizes[chosen] = table["size"].to_pylist()
+            moment = pc.min(table["archived_at"]).as_py()
+            oldest = moment if oldest is None else min(oldest, moment or oldest)
+        words = self._uidls.words
+        uidls = (words[number] for number in rows.number.tolist())
+        listing = digest_of_listing(zip(uidls, sizes.tolist(), strict=True))
+        return None if listing is None else MaildropOverview(listing=listing, oldest=oldest)
 
     def _words(self, numbers: Uids) -> set[str]:
         return {self._uidls.words[number] for number in np.unique(numbers).tolist()}

@@ -12,7 +12,7 @@ import os
 import re
 import urllib.parse
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -58,6 +58,12 @@ class Store(Protocol):
 
     def remove(self, path: str) -> None:
         """Delete a file; no error where it is gone."""
+
+    def read_files(self, paths: Sequence[str]) -> list[bytes | None]:
+        """Return the contents of small files, None for each that is not there."""
+
+    def replace_file(self, path: str, content: bytes) -> None:
+        """Put a small file in place of what was there, whole or not at all."""
 
     def durability(self) -> Durability:
         """Return the sync of this store."""
@@ -132,6 +138,26 @@ class LocalStore:
         except FileNotFoundError:
             return
 
+    def read_files(self, paths: Sequence[str]) -> list[bytes | None]:
+        """Return the contents of small files, None for each that is not there.
+
+        :raises StoreUnavailable: where the disk refuses.
+        """
+        with translated(self.url):
+            return [_content(self.absolute(path)) for path in paths]
+
+    def replace_file(self, path: str, content: bytes) -> None:
+        """Put a small file in place of what was there; a kill leaves the old one or the new one.
+
+        :raises StoreUnavailable: where the disk refuses.
+        """
+        name = self.absolute(path)
+        with translated(self.url):
+            os.makedirs(os.path.dirname(name), exist_ok=True)
+            with open(f"{name}.new", "wb", buffering=0) as file:
+                file.write(content)
+            os.replace(f"{name}.new", name)
+
     def wrote(self, name: str) -> None:
         """Note a file for the next sync, where one call cannot cover them all."""
         if self.syncfs is None:
@@ -190,6 +216,14 @@ def open_file_system(
     if scheme in ("file", "local"):
         return LocalStore(_local_path(rest))
     return _open_url(scheme, rest, dict(storage_options or {})), rest, scheme
+
+
+def _content(name: str) -> bytes | None:
+    try:
+        with open(name, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
 
 
 def _local_path(rest: str) -> str:

@@ -2,7 +2,7 @@
 
 Belongs here: what callers see, and the bounds of a batch. Does not belong here: how
 bytes are stored (``intake``), in what order tables are committed (``committer``), and
-the threads in between (``pipeline``).
+the threads in between (``pipeline``), how all of it is set in motion (``engine``).
 
 Nothing may be changed on a mail server on the strength of ``add`` or ``record``: only
 when ``flush`` has returned is what was handed in durable.
@@ -10,28 +10,23 @@ when ``flush`` has returned is what was handed in durable.
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from mailroom.archive.archive import Archive
-from mailroom.archive.committer import Batch, Committer
+from mailroom.archive.batch import Batch, key_of
 from mailroom.archive.described import Described
-from mailroom.archive.durability import Durability
-from mailroom.archive.intake import IN_FLIGHT_OCTETS, Arrival, Expected, Intake
-from mailroom.archive.locations import LocationLog, key_of
-from mailroom.archive.message_tables import MessageTables
 from mailroom.archive.pipeline import Pipeline
-from mailroom.archive.repair import Repair
-from mailroom.archive.rows import build_table
 from mailroom.archive.store import LocalStore
-from mailroom.archive.tables import Append, Table
 from mailroom.exceptions import ArchiveError
 from mailroom.model import Body, FolderRow, LocationRow, RunContext
+
+if TYPE_CHECKING:
+    from mailroom.archive.engine import Engine
+    from mailroom.archive.intake import Arrival, Expected
 
 __all__ = ["ArchiveWriter"]
 
@@ -55,13 +50,6 @@ ROOM_OCTETS = 1024 * 1024
 BATCH_SECONDS = 30.0
 """Age at which a batch is committed on a slow network, so that little is lost by a kill. Seconds."""
 
-DISK_THREADS = 1
-"""Threads that hash and write to a local disk: two wait for one folder's lock in the kernel, which
-took three times the processor time for small messages (ext4), and one is not what limits a run."""
-
-OBJECT_STORE_THREADS = 16
-"""Threads that put objects; a store answers one by one in tens of milliseconds."""
-
 _NOTHING: Expected = {}
 
 
@@ -80,10 +68,7 @@ class ArchiveWriter:
         self._context = context
         self._keep = keep_committed
         self._pipeline = Pipeline(archive.url)
-        self._durability: Durability | None = None
-        self._intake: Intake | None = None
-        self._committer: Committer | None = None
-        self._locations: LocationLog | None = None
+        self._engine: Engine | None = None
         self._expected: dict[str, Expected] = {}
         self._batch = Batch()
         self._batch_began = 0.0
@@ -104,9 +89,9 @@ class ArchiveWriter:
     ) -> None:
         try:
             if not self._is_over and not self._pipeline.has_failed:
-                self.finish(
-                    "failed", self._counts(), 0 if self._committer is None else self._committer.octets
-                )
+                done = None if self._engine is None else self._engine.committer
+                counts, octets = ({}, 0) if done is None else (done.counts, done.octets)
+                self.finish("failed", counts, octets)
         except ArchiveError as failure:
             if error is None:
                 raise
@@ -122,7 +107,7 @@ class ArchiveWriter:
 
         :raises ArchiveError: where an earlier message could not be archived.
         """
-        intake = self._opened()[0]
+        intake = self._opened().intake
         self._put(row, intake.add(body, self._expected.get(row.folder, _NOTHING)))
         self._batch.arrivals += 1
         self._batch.octets += body.octets
@@ -165,14 +150,14 @@ class ArchiveWriter:
         :returns: the rows committed since the last flush, where they are kept.
         :raises ArchiveError: where something could not be committed; it then never was.
         """
-        if self._committer is None or self._durability is None:
+        if self._engine is None:
             return []
         self._seal()
         self._pipeline.drain()
         if not self._is_synced:
-            self._durability.sync()
+            self._engine.durability.sync()
             self._is_synced = True
-        return self._committer.take_committed()
+        return self._engine.committer.take_committed()
 
     def secure(self) -> None:
         """Block until all of the archive survives a power cut, whoever wrote it.
@@ -183,12 +168,11 @@ class ArchiveWriter:
 
         :raises ArchiveError: where something could not be committed or synced.
         """
-        self._opened()
+        engine = self._opened()
         if isinstance(self._archive.store, LocalStore):
             self._archive.store.claim_room(ROOM_OCTETS)
         self.flush()
-        if self._durability is not None:
-            self._durability.sync()
+        engine.durability.sync()
 
     def finish(
         self, outcome: str, counts: Mapping[str, int], octets: int, *, changed: bool | None = None
@@ -202,19 +186,16 @@ class ArchiveWriter:
         :raises ArchiveError: where something could not be committed.
         """
         self.flush()
-        did_commit = self._committer is not None and self._committer.has_committed
+        did_commit = self._engine is not None and self._engine.committer.has_committed
         if (did_commit if changed is None else changed) or (
             outcome != "succeeded" and self._archive.exists()
         ):
-            self._opened()
-            self._append_run(outcome, counts, octets)
-        if self._committer is not None and self._durability is not None:
-            self._committer.close()
-            self._durability.sync()
+            table = self._archive.table("runs")
+            self._opened().append_run(table, self._context, outcome, counts, octets)
+        if self._engine is not None:
+            self._engine.committer.close()
+            self._engine.durability.sync()
         self._is_over = True
-
-    def _counts(self) -> dict[str, int]:
-        return {} if self._committer is None else self._committer.counts
 
     def _put(self, row: LocationRow, arrival: Arrival | None) -> None:
         key = key_of(row)
@@ -223,8 +204,8 @@ class ArchiveWriter:
         self._begin_batch()
         self._batch.keys.add(key)
         self._batch.entries.append((row, arrival))
-        if self._locations is not None:
-            self._locations.begin(row.account, row.folder)
+        if self._engine is not None:
+            self._engine.locations.begin(row.account, row.folder)
 
     def _begin_batch(self) -> None:
         if self._batch.is_empty:
@@ -236,78 +217,39 @@ class ArchiveWriter:
             batch.arrivals >= BATCH_MESSAGES
             or batch.octets >= BATCH_OCTETS
             or len(batch.entries) >= BATCH_ROWS
-            or (self._intake is not None and batch.octets * self._intake.share_of_text() >= BATCH_TEXT_OCTETS)
+            or (self._engine is not None and self._is_full_of_text(self._engine))
             or (batch.arrivals and time.monotonic() - self._batch_began >= BATCH_SECONDS)
         ):
             self._seal()
+
+    def _is_full_of_text(self, engine: Engine) -> bool:
+        return self._batch.octets * engine.intake.share_of_text() >= BATCH_TEXT_OCTETS
 
     def _seal(self) -> None:
         self._pipeline.check()
         if self._batch.is_empty:
             return
         batch, self._batch = self._batch, Batch()
-        if self._intake is not None:
-            self._intake.hand_over()
+        if self._engine is not None:
+            self._engine.intake.hand_over()
         self._is_synced = False
         self._pipeline.seal(batch)
 
-    def _opened(self) -> tuple[Intake, Committer]:
+    def _opened(self) -> Engine:
         if self._is_over:
             raise ArchiveError("The run is finished; open another writer for more.")
-        if self._intake is None or self._committer is None:
-            return self._open()
-        self._pipeline.check()
-        return self._intake, self._committer
+        if self._engine is None:
+            from mailroom.archive.engine import open_engine
 
-    def _open(self) -> tuple[Intake, Committer]:
-        archive = self._archive
-        self._durability = durability = archive.prepare()
-        tables = MessageTables(archive.table)
-        repair = Repair(raw=archive.raw, tables=tables, locations=archive.table("locations"), url=archive.url)
-        if isinstance(archive.store, LocalStore):
-            repair.rebuild_torn(archive.store.root)
-        self._locations = LocationLog(archive.table("locations"), archive.planned_on)
-        self._committer = Committer(
-            open_table=archive.table,
-            tables=tables,
-            locations=self._locations,
-            durability=durability,
-            complete=repair.complete,
-            keep_committed=self._keep,
-        )
-        self._intake = Intake(
-            archive.raw,
-            tables.find,
-            self._pipeline.fail,
-            threads=DISK_THREADS if archive.is_local else OBJECT_STORE_THREADS,
-            in_flight=IN_FLIGHT_OCTETS if archive.is_local else IN_FLIGHT_OCTETS // 2,
-        )
-        self._pipeline.start(self._intake, self._committer)
-        return self._intake, self._committer
-
-    def _append_run(self, outcome: str, counts: Mapping[str, int], octets: int) -> None:
-        table: Table = self._archive.table("runs")
-        context = self._context
-        values = (
-            context.run_id,
-            context.what,
-            context.account,
-            context.started,
-            datetime.now(UTC),
-            json.dumps(dict(counts), sort_keys=True),
-            octets,
-            outcome,
-            context.who,
-        )
-        row = build_table("runs", [[value] for value in values])
-        table.append(lambda: Append(rows=[row], transactions={"runs": table.transaction_version("runs") + 1}))
-        if self._committer is not None:
-            self._committer.also_keep_up(table)
+            self._engine = open_engine(self._archive, self._pipeline, keep_committed=self._keep)
+        else:
+            self._pipeline.check()
+        return self._engine
 
     def _close(self) -> None:
         self._is_over = True
-        if self._intake is not None:
-            self._intake.stop()
+        if self._engine is not None:
+            self._engine.intake.stop()
         self._pipeline.stop()
-        if self._durability is not None:
-            self._durability.close()
+        if self._engine is not None:
+            self._engine.durability.close()

@@ -12,26 +12,20 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
-from mailroom.client.half_bodies import HalfBodies
-from mailroom.client.imap_bodies import MailboxHalves, fetch_bodies
 from mailroom.client.imap_fetch import stream_commands
+from mailroom.client.imap_sets import sets_of, uids_in_sets, uids_listed
 from mailroom.client.imap_sign_in import open_connection
 from mailroom.client.imap_wire import ImapWire, Library, quoted_name, translated
 from mailroom.client.transport import Waiting
 from mailroom.exceptions import CapabilityMissing, CommandRejected, LocalProtocolError, MailroomError
 from mailroom.model import Endpoint, FetchedMessage, Folder, SpoolFactory
 from mailroom.protocol.imap_listing import Namespaces, parse_list, parse_status
-from mailroom.protocol.sequence_set import (
-    Uids,
-    as_uids,
-    decode_numbers,
-    decode_sequence_set,
-    sequence_sets,
-)
+
+if TYPE_CHECKING:
+    from mailroom.client.half_bodies import HalfBodies
+    from mailroom.protocol.sequence_set import Uids
 
 __all__ = ["ImapClient", "SelectedFolder"]
 
@@ -168,13 +162,9 @@ class ImapClient:
         if self.supports("ESEARCH"):
             self._uid("SEARCH", "RETURN", "(ALL)", *asked)
             found = [_ALL.search(answer) for answer, *_ in self._untagged("ESEARCH")]
-            sets = [decode_sequence_set(match[1]) for match in found if match]
-        else:
-            self._uid("SEARCH", *asked)
-            sets = [
-                decode_numbers(answer.partition(b"(")[0].strip()) for answer, *_ in self._untagged("SEARCH")
-            ]
-        return as_uids(np.concatenate(sets)) if sets else np.empty(0, dtype=np.int64)
+            return uids_in_sets(match[1] for match in found if match)
+        self._uid("SEARCH", *asked)
+        return uids_listed(answer.partition(b"(")[0].strip() for answer, *_ in self._untagged("SEARCH"))
 
     def fetch_messages(
         self, uids: Iterable[int] | Uids, spool: SpoolFactory, *, halves: HalfBodies | None = None
@@ -191,6 +181,8 @@ class ImapClient:
             break now. None: all are fetched from their beginning.
         :raises ConnectionLost: if the server goes away.
         """
+        from mailroom.client.imap_bodies import MailboxHalves, fetch_bodies  # numpy, where mail is fetched
+
         items = self._items("FLAGS", "INTERNALDATE", "RFC822.SIZE", *self._identifiers(), "BODY.PEEK[]")
         here, opened = None, self._selected
         if halves is not None and opened is not None and opened.uid_validity is not None:
@@ -207,7 +199,7 @@ class ImapClient:
         """
         if self._selected is not None and not self._selected.exists:
             return iter(())
-        sets = iter((uids,)) if isinstance(uids, str) else sequence_sets(uids)
+        sets = iter((uids,)) if isinstance(uids, str) else sets_of(uids)
         modifier = f" (CHANGEDSINCE {changed_since})" if changed_since is not None else ""
         items = self._items("FLAGS")
         return self._stream(f"UID FETCH {text} {items}{modifier}" for text in sets)
@@ -224,7 +216,7 @@ class ImapClient:
         items = self._items(
             "FLAGS", "INTERNALDATE", "RFC822.SIZE", *saved, *self._identifiers(), HEADER_FIELDS
         )
-        return self._stream(f"UID FETCH {text} {items}" for text in sequence_sets(uids))
+        return self._stream(f"UID FETCH {text} {items}" for text in sets_of(uids))
 
     def store_flags(
         self, uids: Iterable[int] | Uids, *, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()
@@ -234,12 +226,12 @@ class ImapClient:
         :raises CommandRejected: if it refuses the command as such.
         :raises ConnectionLost: if the server goes away.
         """
-        asked = as_uids(uids)
+        sets = list(sets_of(uids))
         answers: list[FetchedMessage] = []
         for sign, flags in (("+", add), ("-", remove)):
             if flags:
                 change = f"{sign}FLAGS ({' '.join(flags)})"
-                answers += self._stream(f"UID STORE {text} {change}" for text in sequence_sets(asked))
+                answers += self._stream(f"UID STORE {text} {change}" for text in sets)
         return answers
 
     def mark_deleted(self, uids: Iterable[int] | Uids) -> set[int]:
@@ -264,7 +256,7 @@ class ImapClient:
                 f"{self.host} does not offer UIDPLUS, so messages cannot be expunged one by one.",
                 capability="UIDPLUS",
             )
-        for text in sequence_sets(uids):
+        for text in sets_of(uids):
             self._uid("EXPUNGE", text)
 
     def expunge_all(self) -> None:

@@ -8,9 +8,11 @@ one included.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Self
 
 from mailroom.client.pop3_session import Pop3Session
@@ -57,11 +59,39 @@ class MaildropMessage:
     uidl: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class MaildropListing:
-    """All messages of a maildrop by ascending number; some servers show a window only."""
+    """All messages of a maildrop; some servers show a window only.
 
-    messages: tuple[MaildropMessage, ...]
+    :param sizes: size of each message number, as the server states it.
+    :param uidls: unique id of each message number, where the server gives one.
+    """
+
+    sizes: Mapping[int, int]
+    uidls: Mapping[int, str | None]
+
+    def __len__(self) -> int:
+        """Return how many messages there are."""
+        return len(self.sizes.keys() | self.uidls.keys())
+
+    @cached_property
+    def messages(self) -> tuple[MaildropMessage, ...]:
+        """The messages by ascending number; made when first asked for, for most runs need none."""
+        return tuple(
+            MaildropMessage(number=number, octets=self.sizes.get(number, 0), uidl=self.uidls.get(number))
+            for number in sorted(self.sizes.keys() | self.uidls.keys())
+        )
+
+    def nameless(self) -> list[int]:
+        """Return the numbers of messages without a unique id, ascending."""
+        if None not in self.uidls.values() and self.uidls.keys() >= self.sizes.keys():
+            return []
+        return sorted(n for n in self.sizes.keys() | self.uidls.keys() if self.uidls.get(n) is None)
+
+    def pairs(self) -> Iterator[tuple[str | None, int]]:
+        """Yield unique id and size of each message, in any order."""
+        for number in self.sizes.keys() | self.uidls.keys():
+            yield self.uidls.get(number), self.sizes.get(number, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,12 +177,7 @@ class Pop3Client:
         sizes = self._without_list(scan) if isinstance(scan, Status) else parse_scan_listing(scan, peer)
         ids = self._without_uidl(unique) if isinstance(unique, Status) else parse_unique_ids(unique, peer)
         self._sizes = sizes
-        return MaildropListing(
-            messages=tuple(
-                MaildropMessage(number=number, octets=sizes.get(number, 0), uidl=ids.get(number))
-                for number in sorted(sizes.keys() | ids.keys())
-            )
-        )
+        return MaildropListing(sizes=sizes, uidls=ids)
 
     def retrieve(self, numbers: Sequence[int], spool: SpoolFactory) -> Iterator[Retrieved]:
         """Yield the messages of these numbers in their order, by RETR, pipelined where the server can.
@@ -243,6 +268,12 @@ class Pop3Client:
             ) from error
         finally:
             self.close()
+
+    def leave(self) -> None:
+        """Say QUIT and hang up without waiting for the answer: for a session that marked nothing."""
+        with contextlib.suppress(ConnectionLost):
+            self._session.announce("QUIT")
+        self.close()
 
     def close(self) -> None:
         """Close the connection without QUIT: nothing is deleted. Safe to call twice, from any thread."""

@@ -62,6 +62,10 @@ class Pop3Session:
         self._send(serialise_command(name, *arguments), Answer.LINE)
         return self._read_status()
 
+    def announce(self, name: str) -> None:
+        """Send a command whose answer nobody will read; then the connection is of no more use."""
+        self._send(serialise_command(name), Answer.LINE)
+
     def demand(self, name: str, *arguments: str | int) -> Status:
         """Send a command that a status line answers, and return it.
 

@@ -9,7 +9,7 @@ one in Python while decoding, for a mailbox may hold a million.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ __all__ = [
     "decode_numbers",
     "decode_sequence_set",
     "encode_sequence_set",
+    "merged",
     "sequence_sets",
 ]
 
@@ -102,6 +103,11 @@ def decode_numbers(text: bytes) -> Uids:
     if not text:
         return np.empty(0, dtype=np.int64)
     return as_uids(_split(text, (_SPACE,))[0])
+
+
+def merged(sets: Sequence[Uids]) -> Uids:
+    """Return the UIDs of several arrays in ascending order, each once."""
+    return as_uids(np.concatenate(sets)) if sets else np.empty(0, dtype=np.int64)
 
 
 def _split(text: bytes, separators: tuple[int, ...]) -> tuple[Uids, npt.NDArray[np.uint8]]:

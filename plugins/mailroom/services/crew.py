@@ -14,15 +14,20 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from mailroom.client.imap import ImapClient
-from mailroom.exceptions import MailroomError
+from mailroom.exceptions import CommandRejected, ConnectionLost, MailroomError, RemoteProtocolError
 
-__all__ = ["WORTHWHILE_SECONDS", "Crew", "Shareable"]
+if TYPE_CHECKING:
+    from mailroom.client.imap import ImapClient
+
+__all__ = ["BREAKING_ERRORS", "WORTHWHILE_SECONDS", "Crew", "Shareable"]
 
 WORTHWHILE_SECONDS = 0.005
 """Round trip from which on more connections pay: below it one of them keeps this process busy."""
+
+BREAKING_ERRORS = (ConnectionLost, CommandRejected, RemoteProtocolError)
+"""After these a session cannot go on."""
 
 _log = logging.getLogger(__name__)
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from mailroom.archive import Archive
-from mailroom.client.pop3 import Pop3Client
-from mailroom.model import RunContext
+from mailroom.model import MailProtocol, RunContext
 from mailroom.policy.fetch import FetchMode
 from mailroom.services.fetch_report import FetchReport
 from mailroom.services.fetch_run import FetchRun
 from mailroom.services.progress import Progress
+
+if TYPE_CHECKING:
+    from mailroom.archive import Archive
+    from mailroom.client.pop3 import Pop3Client
 
 __all__ = ["FetchReport", "fetch_maildrop"]
 
@@ -57,4 +60,5 @@ def fetch_maildrop(
         outcome = "interrupted" if report.interrupted else "failed" if report.failures else "succeeded"
         counts = {k: v for k, v in report.summary().items() if type(v) is int}
         writer.finish(outcome, counts, report.octets)
+    archive.leave_bookmark(context.account, MailProtocol.POP3)
     return report

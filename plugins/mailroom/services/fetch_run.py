@@ -17,18 +17,21 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from mailroom.archive import Archive, ArchiveWriter, Described, MaildropState
-from mailroom.client.pop3 import Pop3Client
 from mailroom.exceptions import ConnectionLost, LimitExceeded, MailroomError, RemoteProtocolError
 from mailroom.model import Change, RunContext
 from mailroom.policy.fetch import CONTENT_PREFIX, FetchMode, may_be_there
-from mailroom.services.contents import identities_of
 from mailroom.services.fetch_report import FetchReport
 from mailroom.services.maildrop_identity import IdentitySource, NamedListing, list_maildrop
 from mailroom.services.maildrop_ledger import INBOX, MaildropLedger, look_up
-from mailroom.services.maildrop_session import MaildropSession, SessionTally
+from mailroom.services.maildrop_tally import SessionTally
 from mailroom.services.progress import Progress
+
+if TYPE_CHECKING:
+    from mailroom.archive import Archive, ArchiveWriter, Described, MaildropState
+    from mailroom.client.pop3 import Pop3Client
+    from mailroom.services.maildrop_session import MaildropSession
 
 __all__ = ["FetchRun"]
 
@@ -116,6 +119,9 @@ class FetchRun:
         with self._connected() as client:
             listing = list_maildrop(client)
             self.sessions += 1
+            if self.sessions == 1 and self._is_settled(listing):
+                client.leave()
+                return False
             session = self._open(client, listing)
             try:
                 session.work()
@@ -129,6 +135,19 @@ class FetchRun:
             deleted = self._confirm(session)
         return bool(deleted or self.refused)
 
+    def _is_settled(self, listing: NamedListing) -> bool:
+        """Return whether there is nothing to do: the archive knows just these messages, and none is due.
+
+        Then every message would be passed over one by one, and the outcome is noted at once.
+        """
+        known = self.archive.maildrop_overview(self.context.account)
+        if known is None or self.mode.is_due(known.oldest, self.now()) or not listing.is_known_as(known):
+            return False
+        self.identity = listing.source
+        self.listed = self.remaining = self.total.left = len(listing.messages)
+        _log.info("%s: %d messages listed, all of them known", self.context.account, self.listed)
+        return True
+
     def _connected(self) -> Pop3Client:
         """Connect; after a session of ours the server may need a moment to unlock the maildrop."""
         for _ in range(BUSY_TRIES if self.sessions else 0):
@@ -141,6 +160,8 @@ class FetchRun:
 
     def _open(self, client: Pop3Client, listing: NamedListing) -> MaildropSession:
         """Compare a listing with the archive, and prepare to work it off."""
+        from mailroom.services.maildrop_session import MaildropSession
+
         state = self.archive.maildrop_state(self.context.account)
         names = {message.uidl for message in listing.messages if message.uidl is not None}
         known = state.known_uidls()
@@ -187,6 +208,8 @@ class FetchRun:
         earlier runs (while its old host was being emptied) may turn up as well.
         """
         wanted = self.missing if names & known else self.missing | known
+        from mailroom.services.contents import identities_of
+
         rows = (row for row in look_up(state, wanted) if may_be_there(row))
         self.expected = identities_of(self.archive, rows)
         self.writer.expect(self.expected, folder=INBOX)

@@ -23,7 +23,7 @@ from mailroom.exceptions import CommandRejected
 from mailroom.message import fingerprint_of_header
 from mailroom.model import FolderRow, LocationRow
 from mailroom.policy.folders import match_folders
-from mailroom.policy.mirror import may_be_another
+from mailroom.policy.mailbox_plan import may_be_another
 from mailroom.policy.uid_sets import Uids, ascending, common, is_among, joined, without
 from mailroom.services.archived_copies import read_copies
 from mailroom.services.check_report import FolderCheck

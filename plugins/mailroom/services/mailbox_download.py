@@ -25,16 +25,15 @@ import numpy as np
 
 from mailroom.archive import Archive, ArchiveWriter
 from mailroom.client.imap import ImapClient
-from mailroom.exceptions import CommandRejected, ConnectionLost, RemoteProtocolError
 from mailroom.model import Change, FetchedMessage, LocationRow, MailProtocol, RunContext
-from mailroom.policy.mirror import normal_flags
+from mailroom.policy.mailbox_plan import normal_flags
 from mailroom.policy.uid_sets import Uids, ascending, is_among
-from mailroom.services.crew import Crew
+from mailroom.services.crew import BREAKING_ERRORS, Crew
 from mailroom.services.mirror_report import MirrorTally
 from mailroom.services.progress import Progress
 from mailroom.services.suspects import Suspects
 
-__all__ = ["BREAKING_ERRORS", "MailboxDownload", "place_row"]
+__all__ = ["MailboxDownload", "place_row"]
 
 PIECE_MESSAGES = 20_000
 """How many messages are asked for before it is looked at what came; one round trip each."""
@@ -47,9 +46,6 @@ PIECE_NEWEST_FIRST = 500
 
 MAX_BREAKS = 2
 """How often the connection may break at one message before it is passed over in this run."""
-
-BREAKING_ERRORS = (ConnectionLost, CommandRejected, RemoteProtocolError)
-"""After these a session cannot go on."""
 
 _log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ import numpy as np
 from mailroom.archive import ArchiveWriter, FolderState
 from mailroom.client.imap import ImapClient
 from mailroom.model import Change, LocationRow, RunContext
-from mailroom.policy.mirror import find_changed_flags, normal_flags
+from mailroom.policy.mailbox_plan import find_changed_flags, normal_flags
 
 __all__ = ["record_changed_flags"]
 

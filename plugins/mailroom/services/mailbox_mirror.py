@@ -22,7 +22,8 @@ from mailroom.archive import Archive, ArchiveWriter
 from mailroom.client.imap import ImapClient, SelectedFolder
 from mailroom.message import fingerprint_of_header
 from mailroom.model import FetchedMessage, Folder, FolderRow, LocationRow, RunContext
-from mailroom.policy.mirror import FolderPlan, MirrorSelection, may_be_another, plan_folder, search_criteria
+from mailroom.policy.mailbox_plan import FolderPlan, may_be_another, plan_folder
+from mailroom.policy.mirror import MirrorSelection, search_criteria
 from mailroom.policy.uid_sets import Uids, ascending, common, is_among, joined, without
 from mailroom.services.contents import identities_of
 from mailroom.services.crew import Crew

@@ -11,11 +11,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from mailroom.client.pop3 import MaildropMessage, Pop3Client
-from mailroom.message import fingerprint_of_header
+from mailroom.archive import MaildropOverview, digest_of_listing
 from mailroom.policy.fetch import uidl_of_header
-from mailroom.policy.proof import is_telling
+
+if TYPE_CHECKING:
+    from mailroom.client.pop3 import MaildropListing, MaildropMessage, Pop3Client
 
 __all__ = ["IdentitySource", "NamedListing", "list_maildrop"]
 
@@ -35,8 +37,17 @@ class NamedListing:
     :param source: the weakest means that it took for any of them.
     """
 
-    messages: tuple[MaildropMessage, ...]
+    listing: MaildropListing
     source: IdentitySource
+
+    @property
+    def messages(self) -> tuple[MaildropMessage, ...]:
+        """The messages by ascending number."""
+        return self.listing.messages
+
+    def is_known_as(self, known: MaildropOverview) -> bool:
+        """Return whether these are exactly the messages that the archive knows to be there."""
+        return digest_of_listing(self.listing.pairs()) == known.listing
 
 
 def list_maildrop(client: Pop3Client) -> NamedListing:
@@ -47,18 +58,14 @@ def list_maildrop(client: Pop3Client) -> NamedListing:
     :raises ConnectionLost: if the server goes away.
     :raises CommandRejected: if it lists nothing.
     """
-    messages = client.list_messages().messages
-    nameless = [message.number for message in messages if message.uidl is None]
+    listing = client.list_messages()
+    nameless = listing.nameless()
     if not nameless:
-        return NamedListing(messages=messages, source=IdentitySource.UIDL)
+        return NamedListing(listing=listing, source=IdentitySource.UIDL)
     names = _name_by_header(client, nameless)
-    named = tuple(
-        replace(message, uidl=names.get(message.number)) if message.uidl is None else message
-        for message in messages
-    )
-    is_by_header = all(message.uidl is not None for message in named)
     return NamedListing(
-        messages=named, source=IdentitySource.HEADER if is_by_header else IdentitySource.CONTENT
+        listing=replace(listing, uidls={**listing.uidls, **names}),
+        source=IdentitySource.HEADER if len(names) == len(nameless) else IdentitySource.CONTENT,
     )
 
 
@@ -66,6 +73,9 @@ def _name_by_header(client: Pop3Client, numbers: Sequence[int]) -> dict[int, str
     """Return the stand-in for a UIDL of each message whose header, by TOP, tells it from others."""
     if client.capabilities and "TOP" not in client.capabilities:
         return {}
+    from mailroom.message import fingerprint_of_header
+    from mailroom.policy.proof import is_telling
+
     return {
         headed.number: uidl_of_header(headed.header)
         for headed in client.top(numbers)

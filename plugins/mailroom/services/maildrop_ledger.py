@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
+from typing import TYPE_CHECKING
 
-from mailroom.archive import ArchiveWriter, MaildropState
 from mailroom.model import Change, FolderRow, LocationRow, MailProtocol, RunContext
+
+if TYPE_CHECKING:
+    from mailroom.archive import ArchiveWriter, MaildropState
 
 __all__ = ["INBOX", "MaildropLedger", "look_up"]
 

@@ -31,46 +31,16 @@ from mailroom.services.contents import identities_of
 from mailroom.services.maildrop_deletion import MaildropDeletion, digest_of, discard
 from mailroom.services.maildrop_identity import NamedListing
 from mailroom.services.maildrop_ledger import INBOX, MaildropLedger
+from mailroom.services.maildrop_tally import SessionTally
 from mailroom.services.progress import Progress
 
-__all__ = ["MaildropSession", "SessionTally"]
+__all__ = ["MaildropSession"]
 
 PLAN_MESSAGES = 10_000
 """How many listed messages are planned, retrieved, committed and deleted at a time, so that rows of the
 archive do not fill memory."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class SessionTally:
-    """What one session did.
-
-    :param left: known messages that stay on the server as they are.
-    :param listed_again: messages that were missing from an earlier listing.
-    :param differing: messages under a known UIDL that turned out to be others.
-    :param damaged: messages that stay because their archived copy is missing or damaged.
-    :param errors: size and the server's words for each message not delivered, by its name.
-    :param nameless_errors: the same for messages that have no name.
-    :param in_flight: the message that the server was to send when the connection broke.
-    :param tried: names of messages that need no second look in this run.
-    :param contents: digests, as names, of messages that only content can name.
-    :param superseded: live rows whose UIDL now stands for other bytes.
-    """
-
-    retrieved: int = 0
-    octets: int = 0
-    added: int = 0
-    left: int = 0
-    listed_again: int = 0
-    differing: int = 0
-    damaged: int = 0
-    errors: dict[str, tuple[int, str]] = field(default_factory=dict)
-    nameless_errors: list[str] = field(default_factory=list)
-    in_flight: Retrieval | None = None
-    tried: set[str] = field(default_factory=set)
-    contents: set[str] = field(default_factory=set)
-    superseded: list[LocationRow] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,14 +9,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from mailroom.archive import Archive
-from mailroom.client.imap import ImapClient
-from mailroom.model import DEFAULT_CONNECTIONS, RunContext
+from mailroom.model import DEFAULT_CONNECTIONS, MailProtocol, RunContext
 from mailroom.policy.mirror import MirrorSelection
 from mailroom.services.mirror_report import MirrorReport
 from mailroom.services.mirror_run import MirrorRun
 from mailroom.services.progress import Progress
+
+if TYPE_CHECKING:
+    from mailroom.archive import Archive
+    from mailroom.client.imap import ImapClient
 
 __all__ = ["MirrorReport", "mirror_account"]
 
@@ -62,4 +65,5 @@ def mirror_account(
         outcome = "interrupted" if report.interrupted else "failed" if report.failures else "succeeded"
         counts = {name: value for name, value in report.summary().items() if type(value) is int}
         writer.finish(outcome, counts, report.octets)
+    archive.leave_bookmark(context.account, MailProtocol.IMAP)
     return report

@@ -10,25 +10,26 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
+from typing import TYPE_CHECKING
 
-from mailroom.archive import Archive, ArchiveWriter
-from mailroom.client.imap import ImapClient
 from mailroom.exceptions import CommandRejected, ConnectionLost, MailroomError
 from mailroom.model import Change, Folder, FolderRow, LocationRow, RunContext
 from mailroom.policy.folders import match_folders
 from mailroom.policy.mirror import MirrorSelection, check_loss, is_unchanged
-from mailroom.services.crew import WORTHWHILE_SECONDS, Crew
-from mailroom.services.mailbox_download import BREAKING_ERRORS
-from mailroom.services.mailbox_holdings import NO_UID_VALIDITY, Holdings
-from mailroom.services.mailbox_mirror import MailboxMirror, Standing
+from mailroom.services.crew import BREAKING_ERRORS, WORTHWHILE_SECONDS, Crew
 from mailroom.services.mirror_report import MirrorReport, MirrorTally
 from mailroom.services.progress import Progress
 from mailroom.services.suspects import Suspects
+
+if TYPE_CHECKING:
+    from mailroom.archive import Archive, ArchiveWriter
+    from mailroom.client.imap import ImapClient
+    from mailroom.services.mailbox_mirror import Standing
 
 __all__ = ["MirrorRun"]
 
@@ -70,8 +71,8 @@ class MirrorRun:
     connections: int = 1
     crew: Crew = field(init=False)
     tally: MirrorTally = field(default_factory=MirrorTally)
-    last: dict[str, FolderRow] = field(default_factory=dict)
-    live: dict[str, int] = field(default_factory=dict)
+    last: Mapping[str, FolderRow] = field(default_factory=dict)
+    live: Mapping[str, int] = field(default_factory=dict)
     chosen: tuple[str, ...] | None = None
     waiting: deque[Folder] = field(default_factory=deque)
     in_hand: int = 0
@@ -93,8 +94,8 @@ class MirrorRun:
         :raises ConfigurationError: if a pattern means no folder, or too much is gone.
         :raises ConnectionLost: if the server cannot be reached, or keeps going away.
         """
-        self.last = self.archive.last_folders(self.context.account)
-        self.live = self.archive.live_counts(self.context.account)
+        known = self.archive.overview(self.context.account)
+        self.last, self.live = known.folders, known.live
         with closing(self.suspects), self.crew.at_work():
             while self.chosen is None or self._is_unfinished():
                 self._session()
@@ -201,6 +202,9 @@ class MirrorRun:
             self.tally.folders += 1
             self.tally.unchanged += 1
             return
+        from mailroom.services.mailbox_holdings import NO_UID_VALIDITY, Holdings
+        from mailroom.services.mailbox_mirror import MailboxMirror
+
         state = self.archive.folder_state(self.context.account, folder.name)
         try:
             selected = client.examine(folder.name)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mailroom.archive import Archive, writer
+from mailroom.archive import Archive, engine, writer
 from mailroom.archive.integrity import verify_archive
 from mailroom.archive.known import Known
 from mailroom.archive.locations import LocationLog, Placed
@@ -140,7 +140,7 @@ def test_errors_of_threads_come_up_at_the_next_call(
 
 def test_a_caller_that_waits_is_woken_by_a_failure(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     """Back-pressure never becomes a hang: while the disk is stuck and then fails, add returns."""
-    monkeypatch.setattr(writer, "IN_FLIGHT_OCTETS", 500)
+    monkeypatch.setattr(engine, "IN_FLIGHT_OCTETS", 500)
     break_disk(archive, OSError(errno.EIO, "Input/output error"))
 
     def run() -> None:
