@@ -32,7 +32,10 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "operators": [
             {"integration-name": "POP3", "python-modules": ["mailroom.operators.pop3"]},
-            {"integration-name": "IMAP", "python-modules": ["mailroom.operators.imap"]},
+            {
+                "integration-name": "IMAP",
+                "python-modules": ["mailroom.operators.imap", "mailroom.operators.restore"],
+            },
             {
                 "integration-name": "Mail archive",
                 "python-modules": [

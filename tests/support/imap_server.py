@@ -51,6 +51,11 @@ class Mailbox:
     :param ranges: what becomes of ``BODY.PEEK[]<offset.count>``: ``given``, ``ignored`` (the whole is
         sent), ``refused`` (BAD), ``withheld`` (NO), ``empty``.
     :param arrivals: called at each SEARCH, to let mail come and go while a client works.
+    :param refuses: what APPEND of such octets is answered with; None takes them.
+    :param stores: what becomes of octets that are appended.
+    :param keeps_dates: whether APPEND's internal date counts.
+    :param permanent: the flags that can be stored; others are dropped without a word.
+    :param hangs_up_after: after so many messages stored by APPEND the connection ends with no answer, once.
     """
 
     mail: dict[int, Mail] = field(default_factory=dict)
@@ -66,6 +71,22 @@ class Mailbox:
     is_broken: bool = False
     arrivals: Callable[[Mailbox, int], None] | None = None
     searches: int = 0
+    refuses: Callable[[bytes], str | None] | None = None
+    stores: Callable[[bytes], bytes] | None = None
+    keeps_dates: bool = True
+    permanent: str = "\\Seen \\Answered \\Flagged \\Deleted \\Draft \\*"
+    hangs_up_after: int | None = None
+
+    def add(self, content: bytes, flags: str, date: str | None) -> int:
+        """Store one message as APPEND does, and return its UID."""
+        allowed = self.permanent.lower().split()
+        kept = [f for f in flags.split() if f.lower() in allowed or (f[0] != "\\" and "\\*" in allowed)]
+        uid = max(self.mail, default=0) + 1
+        mail = Mail(content=content if self.stores is None else self.stores(content), flags=" ".join(kept))
+        if date is not None and self.keeps_dates:
+            mail.date = date
+        self.mail[uid] = mail
+        return uid
 
     def shown(self) -> list[int]:
         """Return the UIDs the server shows."""
@@ -85,6 +106,8 @@ class ImapServer:
         self.folders = folders if folders is not None else {"INBOX": Mailbox()}
         self.capabilities = capabilities
         self.commands: list[str] = []
+        self.refused_names: set[str] = set()
+        self.limits: dict[str, int] = {}
         self.sessions = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -120,6 +143,7 @@ class ImapServer:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.sessions += 1
             self._open.append(connection)
             threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
@@ -192,6 +216,9 @@ class _Session:
         mailbox = self._server.folders.get(name)
         if mailbox is None:
             return "NO [NONEXISTENT] no such mailbox"
+        if "(APPENDLIMIT)" in command:
+            self._say(f'* STATUS "{name}" (APPENDLIMIT {self._server.limits.get(name, "NIL")})')
+            return None
         numbers = f"MESSAGES {len(mailbox.mail)} UIDNEXT {max(mailbox.mail, default=0) + 1}"
         self._say(f'* STATUS "{name}" ({numbers} UIDVALIDITY {mailbox.uid_validity or 0})')
         return None
@@ -208,6 +235,71 @@ class _Session:
             self._say(f"* OK [UIDVALIDITY {mailbox.uid_validity}] ok")
         self._say(f"* OK [UIDNEXT {max(mailbox.mail, default=0) + 1}] ok")
         return "OK [READ-ONLY] done"
+
+    def _select(self, command: str) -> str | None:
+        outcome = self._examine(command)
+        if outcome == "OK [READ-ONLY] done":
+            self._say(f"* OK [PERMANENTFLAGS ({self._mailbox.permanent})] ok")
+            return "OK [READ-WRITE] done"
+        return outcome
+
+    def _unselect(self, command: str) -> None:
+        return
+
+    def _create(self, command: str) -> str | None:
+        name = command.split('"')[1]
+        if name in self._server.refused_names:
+            return "NO [CANNOT] no such name here"
+        self._server.folders[name] = Mailbox()
+        return None
+
+    def _subscribe(self, command: str) -> None:
+        return
+
+    def _append(self, command: str) -> str | None:
+        """Take one or several messages, all or none (RFC 3502)."""
+        mailbox = self._server.folders.get(command.split('"')[1])
+        refusal, taken = self._read_appended(mailbox, command.split('"', 2)[2])
+        if refusal is not None or mailbox is None:
+            return refusal
+        uids = [mailbox.add(*message) for message in taken]
+        if mailbox.hangs_up_after is not None:
+            mailbox.hangs_up_after -= len(uids)
+            if mailbox.hangs_up_after <= 0:
+                mailbox.hangs_up_after = None
+                raise _HungUp
+        if "UIDPLUS" not in self._server.capabilities:
+            return None
+        return f"OK [APPENDUID {mailbox.uid_validity} {uids[0]}:{uids[-1]}] done"
+
+    def _read_appended(
+        self, mailbox: Mailbox | None, rest: str
+    ) -> tuple[str | None, list[tuple[bytes, str, str | None]]]:
+        """Return why the messages are refused, if they are, and the messages."""
+        refusal = "NO [TRYCREATE] no such mailbox" if mailbox is None else None
+        taken: list[tuple[bytes, str, str | None]] = []
+        while rest:
+            head = _APPENDED.fullmatch(rest)
+            if head is None or (taken and "MULTIAPPEND" not in self._server.capabilities):
+                return "BAD cannot read that", []
+            octets = int(head["octets"])
+            if head["plus"] and not self._takes_at_once(octets):
+                return "BAD a literal must wait here", []
+            if not head["plus"]:
+                if refusal is not None:
+                    return refusal, []
+                self._say("+ go on")
+                self._stream.flush()
+            content = self._stream.read(octets)
+            if mailbox is not None and mailbox.refuses is not None:
+                refusal = refusal or mailbox.refuses(content)
+            taken.append((content, head["flags"] or "", head["date"]))
+            rest = self._stream.readline().decode("utf-8").rstrip("\r\n")
+        return refusal, taken
+
+    def _takes_at_once(self, octets: int) -> bool:
+        offered = self._server.capabilities
+        return "LITERAL+" in offered or ("LITERAL-" in offered and octets <= 4096)
 
     def _search(self, command: str) -> None:
         mailbox = self._mailbox
@@ -278,6 +370,11 @@ class _Session:
         if self._mailbox.ranges == "empty":
             count = 0
         return content[offset : offset + count], f"BODY[]<{offset}>"
+
+
+_APPENDED = re.compile(
+    r'(?: \((?P<flags>[^)]*)\))?(?: "(?P<date>[^"]*)")? ~?\{(?P<octets>\d+)(?P<plus>\+?)\}'
+)
 
 
 def _ranges(numbers: str) -> Iterator[tuple[float, float]]:

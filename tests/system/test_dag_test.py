@@ -89,6 +89,25 @@ def test_retention_keeps_what_is_not_archived(mail: Mail, server: Server, archiv
     assert (server.count(), server.count("Sent")) == (3, 0)
 
 
+def test_restore_by_hand_is_a_dry_run(mail: Mail, server: Server, archive_root: Path) -> None:
+    """Pressing Trigger without reading the form adds nothing."""
+    done("mail_imap_mirror", archive_root)
+    result = done("mail_restore", archive_root, into="Old mail")
+    assert result.results["restore"]["would_add"] == 4
+    assert server.count() == 3
+
+
+def test_restore_adds_what_is_not_there_once(mail: Mail, server: Server, archive_root: Path) -> None:
+    """Below a folder of its own, and a second run finds it there."""
+    done("mail_imap_mirror", archive_root)
+    added = [
+        done("mail_restore", archive_root, into="Old mail", dry_run=False).results["restore"]["added"]
+        for _ in range(2)
+    ]
+    assert added == [4, 0]
+    assert (server.count(), server.count("Old mail/INBOX"), server.count("Old mail/Sent")) == (3, 3, 1)
+
+
 def test_attachments_are_delivered_once(mail: Mail, archive_root: Path, tmp_path: Path) -> None:
     """However often it runs."""
     target = tmp_path / "invoices"

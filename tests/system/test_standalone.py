@@ -18,7 +18,14 @@ from tests.support.proxy import Proxy
 from tests.support.standalone import Run, Standalone
 from tests.system.conftest import PDF, Connect, Server, raw_messages
 
-DAGS = ("mail_attachments", "mail_imap_mirror", "mail_ingest", "mail_pop3_fetch", "mail_retention")
+DAGS = (
+    "mail_attachments",
+    "mail_imap_mirror",
+    "mail_ingest",
+    "mail_pop3_fetch",
+    "mail_restore",
+    "mail_retention",
+)
 
 Mail = dict[str, list[bytes]]
 

@@ -20,7 +20,7 @@ from mailroom.archive.places import CHANGES, Places, RowReader, Rows
 from mailroom.archive.rows import location_rows
 from mailroom.model import Change, LocationRow
 
-__all__ = ["FolderState", "MaildropState", "live_counts"]
+__all__ = ["FolderState", "MaildropState", "live_counts", "rows_in_chunks"]
 
 Uids = npt.NDArray[np.int64]
 
@@ -84,11 +84,11 @@ class FolderState:
 
     def live_rows(self) -> Iterator[LocationRow]:
         """Yield the newest rows of all live messages, ascending by UID, a few thousand in memory."""
-        yield from _in_chunks(self._reader, self._live)
+        yield from rows_in_chunks(self._reader, self._live)
 
     def past_live_rows(self) -> Iterator[LocationRow]:
         """Yield rows that are still live under an older UIDVALIDITY and wait to be recognised or closed."""
-        yield from _in_chunks(self._reader, self._past)
+        yield from rows_in_chunks(self._reader, self._past)
 
 
 class MaildropState:
@@ -135,7 +135,7 @@ class MaildropState:
 
     def live_rows(self) -> Iterator[LocationRow]:
         """Yield the newest rows of all live messages, a few thousand in memory."""
-        yield from _in_chunks(self._reader, self._rows.take(_LIVE[self._rows.change]))
+        yield from rows_in_chunks(self._reader, self._rows.take(_LIVE[self._rows.change]))
 
     def overview(self) -> MaildropOverview | None:
         """Return what is live here in a line, or None where UIDLs and sizes do not tell messages apart.
@@ -183,6 +183,10 @@ def _values(reader: RowReader, rows: Rows) -> list[LocationRow]:
     return [row for row in found if row is not None]
 
 
-def _in_chunks(reader: RowReader, rows: Rows) -> Iterator[LocationRow]:
+def rows_in_chunks(reader: RowReader, rows: Rows) -> Iterator[LocationRow]:
+    """Yield rows of the log as values, a few thousand in memory.
+
+    :raises StoreUnavailable: where the log cannot be read.
+    """
     for start in range(0, len(rows), CHUNK_ROWS):
         yield from _values(reader, rows.take(np.arange(start, min(start + CHUNK_ROWS, len(rows)))))

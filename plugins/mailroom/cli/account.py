@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from mailroom.model import DEFAULT_PORTS, AuthMethod, Compression, Endpoint, MailProtocol, Security
 
-__all__ = ["UsageError", "account_name", "endpoint_of_url", "with_secret"]
+__all__ = ["UsageError", "account_name", "endpoint_of_url", "user_at_host", "with_secret"]
 
 PASSWORD_VARIABLE = "MAILROOM_PASSWORD"
 
@@ -63,8 +63,11 @@ def endpoint_of_url(options: argparse.Namespace) -> Endpoint:
 
 def account_name(options: argparse.Namespace, endpoint: Endpoint) -> str:
     """Return the account's name in the tables: ``--account``, or ``user@host``."""
-    if options.account:
-        return str(options.account)
+    return str(options.account) if options.account else user_at_host(endpoint)
+
+
+def user_at_host(endpoint: Endpoint) -> str:
+    """Return how an account is named where nothing else names it."""
     user = endpoint.user
     return user if user.endswith(f"@{endpoint.host}") else f"{user}@{endpoint.host}"
 

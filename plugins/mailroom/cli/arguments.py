@@ -33,6 +33,7 @@ examples:
   mailroom retention imaps://ana@imap.example.org --archive ~/mail --older-than 90d --dry-run
   mailroom check imaps://ana@imap.example.org --archive ~/mail
   mailroom export --archive ~/mail --to ~/Maildir --format maildir --account ana@example.org
+  mailroom restore --archive ~/mail imaps://ana@imap.new.example --dry-run
   mailroom verify --archive ~/mail
 
 An account is scheme://user@host:port, an @ in the user name written %40. Schemes:
@@ -91,6 +92,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_attachments(words)
     _add_check(words)
     _add_export(words)
+    _add_restore(words)
     _add_verify(words)
     return parser
 
@@ -360,6 +362,43 @@ def _add_export(words: _Words[_Parser]) -> None:
     parser.add_argument(
         "--zip", action="store_true", help="one zip file: DIR if it ends with .zip, else DIR/mail.zip"
     )
+
+
+def _add_restore(words: _Words[_Parser]) -> None:
+    parser = _command(
+        words,
+        "restore",
+        commands.restore,
+        "bring an archived account, or a part of it, back onto an IMAP account",
+        "mailroom restore --archive ~/mail imaps://ana@imap.new.example --exclude Trash --dry-run",
+        (MailProtocol.IMAP,),
+    )
+    _add_folders(parser)
+    parser.add_argument(
+        "--as-of", type=moment, metavar="2024-01-31", help="the account as it was then (UTC; the day's end)"
+    )
+    parser.add_argument(
+        "--query", metavar="WORDS", help="only messages that it means, as 'from:ana after:2024-01-31'"
+    )
+    parser.add_argument(
+        "--message",
+        action="append",
+        default=[],
+        metavar="SHA256",
+        help="only this message, wherever it is or was last; may be repeated",
+    )
+    parser.add_argument("--into", metavar="FOLDER", help="put everything below this folder")
+    parser.add_argument(
+        "--with-deleted", action="store_true", help="what retention deleted on the server as well"
+    )
+    parser.add_argument(
+        "--read-back",
+        choices=["none", "facts", "sample", "all"],
+        default="facts",
+        help="how closely to look at what was restored: size, date and flags (default), octets of a "
+        "sample, or of all",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be added, add nothing")
 
 
 def _add_verify(words: _Words[_Parser]) -> None:

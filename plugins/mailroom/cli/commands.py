@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mailroom.cli import headlines
-from mailroom.cli.account import UsageError, account_name
+from mailroom.cli.account import UsageError, account_name, user_at_host
 from mailroom.cli.terminal import Outcome, Terminal
 from mailroom.exceptions import ConfigurationError
 from mailroom.model import Endpoint, MailProtocol, RunContext
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from mailroom.client.imap import ImapClient
     from mailroom.client.pop3 import Pop3Client
 
-__all__ = ["attachments", "check", "fetch", "mirror", "retention", "verify"]
-__all__ = ["attachments", "export", "fetch", "mirror", "retention", "verify"]
+__all__ = ["attachments", "check", "export", "fetch", "mirror", "restore", "retention", "verify"]
 
 
 def fetch(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
@@ -202,6 +201,41 @@ def check(options: argparse.Namespace, terminal: Terminal, stop: threading.Event
     outcome = Outcome.of(report, lambda summary: headlines.check(summary, report.all_folders()))
     summary = {**outcome.summary, "folders": report.all_folders(), "folders_not_shown": 0}
     return replace(outcome, summary=summary)
+
+
+def restore(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
+    """Bring an archived account, or a part of it, back onto an IMAP account."""
+    endpoint = options.endpoint
+    from mailroom.policy.query import parse_query
+    from mailroom.policy.restore import ReadBack, RestoreSelection
+    from mailroom.services.restore import choose_account, restore_account
+
+    with _usage():
+        if options.query is not None:
+            parse_query(options.query)
+        selection = RestoreSelection(
+            folders=tuple(options.folder) or ("*",),
+            exclude=tuple(options.exclude),
+            as_of=options.as_of,
+            query=options.query,
+            messages=tuple(options.message),
+            into=options.into,
+            with_deleted=options.with_deleted,
+            read_back=ReadBack(options.read_back),
+        )
+    archive = _existing(options.archive)
+    target = user_at_host(endpoint)
+    report = restore_account(
+        _imap(endpoint),
+        archive,
+        choose_account(archive, options.account, target),
+        target,
+        selection=selection,
+        dry_run=options.dry_run,
+        progress=terminal.progress(),
+        stop=stop,
+    )
+    return Outcome.of(report, lambda summary: headlines.restore(summary, report.warnings))
 
 
 @contextlib.contextmanager

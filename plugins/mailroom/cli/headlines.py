@@ -11,8 +11,17 @@ from typing import Any
 
 from mailroom.cli.table import table
 
-__all__ = ["attachments", "check", "fetch", "mirror", "octets_in_words", "retention", "verify"]
-__all__ = ["attachments", "export", "fetch", "mirror", "octets_in_words", "retention", "verify"]
+__all__ = [
+    "attachments",
+    "check",
+    "export",
+    "fetch",
+    "mirror",
+    "octets_in_words",
+    "restore",
+    "retention",
+    "verify",
+]
 
 Summary = Mapping[str, Any]  # Any: the JSON values of a report
 
@@ -136,6 +145,40 @@ def export(summary: Summary) -> str:
     ]
     lines += _notes(summary, already="were there already, and stay as they are")
     return "\n".join([*lines, *summary["warnings"]])
+
+
+def restore(summary: Summary, warnings: Sequence[str]) -> str:
+    """Return what was brought back, a line a folder in which anything was done."""
+    number = summary["would_add" if summary["dry_run"] else "added"]
+    verb = "would be added" if summary["dry_run"] else "added"
+    lines = [
+        f"{_messages(number)} of {summary['account']} {verb} to {summary['target']}"
+        f" ({octets_in_words(summary['octets'])}); {summary['already']:,} were there already."
+    ]
+    if summary["refused"]:
+        lines.append(f"{_messages(summary['refused'])} not taken by the server.")
+    lines += [f"  {_restored_line(folder)}" for folder in summary["folders"]]
+    if summary["folders_not_shown"]:
+        lines.append(f"  … and {_count(summary['folders_not_shown'], 'more folder')}.")
+    lines += warnings
+    if summary["checked"] and not summary["altered"]:
+        lines.append("Asked again: all have the size, date and flags they had.")
+    if summary["dry_run"]:
+        lines.append("This was a dry run: nothing was changed.")
+    return "\n".join(lines)
+
+
+def _restored_line(folder: Summary) -> str:
+    name, target = _shown(folder["folder"]), _shown(folder["target"])
+    parts = [f"{folder['added']:,} of {folder['messages']:,}"]
+    if folder["already"]:
+        parts.append(f"{folder['already']:,} there already")
+    if folder.get("created"):
+        parts.append("a new folder")
+    parts += [f"{number:,} not taken: {reason}" for reason, number in folder.get("refused", {}).items()]
+    if "note" in folder:
+        parts.append(folder["note"])
+    return f"{name}{'' if name == target else f' as {target}'}: {', '.join(parts)}"
 
 
 def verify(summary: Summary) -> str:

@@ -14,8 +14,18 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from mailroom.model import MAX_CONNECTIONS
 
-__all__ = ["connections", "day", "duration", "name", "octets", "place", "seconds", "share"]
-__all__ = ["day", "duration", "local_place", "moment", "name", "octets", "place", "seconds", "share"]
+__all__ = [
+    "connections",
+    "day",
+    "duration",
+    "local_place",
+    "moment",
+    "name",
+    "octets",
+    "place",
+    "seconds",
+    "share",
+]
 
 MAX_DURATION = timedelta(days=36_500)
 """A hundred years; mail is younger, and dates before the year 1 cannot be had."""

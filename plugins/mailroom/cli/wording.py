@@ -22,6 +22,8 @@ _WORDS = (
     (r"\bbasis='(\w+)'", r"--basis \1"),
     (r"\ban imap connection\b", "an imaps:// URL"),
     (r"\bleave folders and exclude as they are\b", "leave out --folder and --exclude"),
+    (r"\bname one of them with account\b", "name one of them with --account"),
+    (r"\binto is empty\b", "--into is empty"),
     (r"\bset allow_incomplete to true\b", "add --allow-incomplete"),
     (r"\b(ca_file|max_gone|max_fraction|name_regex|larger_than|older_than)\b", ""),
 )

@@ -6,7 +6,7 @@ import functools
 import re
 from datetime import UTC, date, datetime, timedelta
 
-__all__ = ["format_search_date", "parse_internal_date"]
+__all__ = ["format_date_time", "format_search_date", "parse_internal_date"]
 
 _MONTHS = (b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec")
 _MONTH_NUMBERS = {name: number for number, name in enumerate(_MONTHS, 1)}
@@ -63,6 +63,17 @@ def _seconds_ahead(zone: bytes) -> int | None:
         return None
     seconds = 3600 * int(match[2]) + 60 * int(match[3])
     return -seconds if match[1] == b"-" else seconds
+
+
+def format_date_time(moment: datetime) -> str:
+    """Return a moment as APPEND takes it, in UTC, its day in two places.
+
+    >>> format_date_time(datetime(2026, 3, 4, 10, 30, tzinfo=UTC))
+    ' 4-Mar-2026 10:30:00 +0000'
+    """
+    at = moment.astimezone(UTC)
+    month = _MONTHS[at.month - 1].decode().title()
+    return f"{at.day:2d}-{month}-{at.year:04d} {at:%H:%M:%S} +0000"
 
 
 def format_search_date(day: date) -> str:

@@ -12,6 +12,7 @@ from mailroom.services.delivery_report import DeliveryReport
 from mailroom.services.export_report import ExportReport
 from mailroom.services.fetch_report import FetchReport
 from mailroom.services.mirror_report import MirrorReport
+from mailroom.services.restore_report import FolderRestore, RestoreReport
 from mailroom.services.retention_report import FolderRetention, RetentionReport
 
 
@@ -162,3 +163,45 @@ def test_export_says_where_and_as_what() -> None:
         "4 messages were there already, and stay as they are.",
         "w",
     ]
+
+
+def restored(*folders: FolderRestore, dry_run: bool = False) -> list[str]:
+    report = RestoreReport(account="ana", target="ana@new.example", dry_run=dry_run, folders=folders)
+    return headlines.restore(report.summary(), report.warnings).splitlines()
+
+
+def test_restore_says_what_was_added_and_that_it_is_as_it_was() -> None:
+    """One line, one a folder, and the outcome of asking again."""
+    folder = FolderRestore(
+        folder="Sent", target="Gesendet", created=True, chosen=5, already=2, added=3, octets=900, checked=3
+    )
+    assert restored(folder, FolderRestore(folder="INBOX", target="INBOX", chosen=4, already=4)) == [
+        "3 messages of ana added to ana@new.example (900 octets); 6 were there already.",
+        "  Sent as Gesendet: 3 of 5, 2 there already, a new folder",
+        "Asked again: all have the size, date and flags they had.",
+    ]
+
+
+def test_restore_tells_what_was_not_taken_and_what_was_altered() -> None:
+    """Nobody takes a restore for whole that is not."""
+    lines = restored(
+        FolderRestore(
+            folder="INBOX",
+            target="INBOX",
+            chosen=3,
+            added=2,
+            checked=2,
+            refused={"[TOOBIG] too large": 1},
+            alterations={"flags": 2},
+        )
+    )
+    assert "1 message not taken by the server." in lines
+    assert "  INBOX: 2 of 3, 1 not taken: [TOOBIG] too large" in lines
+    assert lines[-1] == "Folder 'INBOX': the server shows restored messages otherwise: flags of 2."
+
+
+def test_restore_that_was_dry_says_so() -> None:
+    """The counts are of what would be."""
+    lines = restored(FolderRestore(folder="INBOX", target="INBOX", chosen=3, added=3), dry_run=True)
+    assert lines[0].startswith("3 messages of ana would be added to ana@new.example")
+    assert lines[-1] == "This was a dry run: nothing was changed."

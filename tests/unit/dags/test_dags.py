@@ -18,7 +18,14 @@ from airflow.serialization.serialized_objects import DagSerialization
 from tests.support.airflow_home import REPOSITORY
 
 FILES = sorted((REPOSITORY / "dags").glob("*.py"))
-NAMES = ["mail_attachments", "mail_imap_mirror", "mail_ingest", "mail_pop3_fetch", "mail_retention"]
+NAMES = [
+    "mail_attachments",
+    "mail_imap_mirror",
+    "mail_ingest",
+    "mail_pop3_fetch",
+    "mail_restore",
+    "mail_retention",
+]
 
 HEAVY = {"deltalake", "pyarrow", "numpy", "imapclient", "pandas", "s3fs", "botocore", "aiobotocore", "duckdb"}
 
@@ -190,6 +197,15 @@ def test_scope_holds_for_reading_and_deleting(ingest: DAG, scope: str, folders: 
     """What is not read is not deleted, and POP3 gets to refuse what it cannot show."""
     for task_id in ("fetch_by_pop3", "mirror_by_imap", "delete_from_server_by_imap"):
         assert rendered(ingest, task_id, {"scope": scope}).folders == folders
+
+
+def test_empty_answers_of_a_restore_mean_everything() -> None:
+    """A form that nobody filled in chooses the newest state, whole, where it was."""
+    dag = dag_of(REPOSITORY / "dags" / "mail_restore.py")
+    task = rendered(dag, "restore", {})
+    selection = task._selection()
+    assert (selection.folders, selection.as_of, selection.query) == (("*",), None, None)
+    assert (selection.messages, selection.into, task.dry_run) == ((), None, "True")
 
 
 def test_reading_comes_before_delivery_comes_before_deletion(ingest: DAG) -> None:

@@ -8,7 +8,7 @@ import json
 import pickle
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,6 +24,7 @@ from mailroom.operators.check import MailCheckOperator
 from mailroom.operators.export import MailExportOperator
 from mailroom.operators.imap import ImapMirrorOperator
 from mailroom.operators.pop3 import Pop3FetchOperator
+from mailroom.operators.restore import ImapRestoreOperator
 from mailroom.operators.retention import MailRetentionOperator
 from tests.support.archives import archive_messages
 
@@ -32,6 +33,7 @@ OPERATORS: list[tuple[type[BaseOperator], dict[str, Any]]] = [
     (ImapMirrorOperator, {}),
     (MailRetentionOperator, {"conn_id": "office", "older_than": 30}),
     (MailCheckOperator, {"conn_id": "office"}),
+    (ImapRestoreOperator, {}),
     (AttachmentsToObjectStorageOperator, {"destination": "/srv/in"}),
     (MailExportOperator, {"destination": "/srv/out", "format": "eml"}),
 ]
@@ -111,7 +113,7 @@ def test_arguments_are_documented(operator: type[BaseOperator], needed: dict[str
 def test_importing_the_operators_loads_no_engine() -> None:
     """DAG files import operators, and are parsed every few seconds."""
     code = (
-        "import sys; from mailroom.operators import attachments, check, imap, pop3, retention; "
+        "import sys; from mailroom.operators import attachments, check, imap, pop3, restore, retention; "
         "heavy = {'deltalake', 'pyarrow', 'numpy', 'imapclient', 'pandas', 's3fs', 'botocore', 'duckdb'}; "
         "ours = {m for m in sys.modules if m.startswith(('mailroom.services', 'mailroom.archive', "
         "'mailroom.client', 'mailroom.message'))}; "
@@ -181,6 +183,12 @@ def test_retention_by_pop3_refuses_what_pop3_does_not_know(arguments: dict[str, 
         (MailRetentionOperator(task_id="t", conn_id="home", older_than=30, basis="sent"), "basis"),
         (MailRetentionOperator(task_id="t", conn_id="home", older_than=30, dry_run="maybe"), "dry_run"),
         (MailRetentionOperator(task_id="t", conn_id="home", older_than=30, max_fraction=7), "max_fraction"),
+        (ImapRestoreOperator(task_id="t", imap_conn_id="office"), "type pop3"),
+        (ImapRestoreOperator(task_id="t", imap_conn_id="home", as_of="soon"), "as_of"),
+        (ImapRestoreOperator(task_id="t", imap_conn_id="home", query="colour:red"), "colour"),
+        (ImapRestoreOperator(task_id="t", imap_conn_id="home", messages=["12"]), "64 hex digits"),
+        (ImapRestoreOperator(task_id="t", imap_conn_id="home", read_back="twice"), "read_back"),
+        (ImapRestoreOperator(task_id="t", imap_conn_id="home", archive="/nowhere/mail"), "no mail"),
         (MailCheckOperator(task_id="t", conn_id="store"), "pop3 or imap"),
         (MailCheckOperator(task_id="t", conn_id="home", read="maybe"), "read"),
         (MailCheckOperator(task_id="t", conn_id="home", allow_new="maybe"), "allow_new"),
@@ -249,3 +257,19 @@ def test_export_writes_what_its_arguments_say(tmp_path: Path) -> None:
     summary = task.execute(cast(Any, {}))
     assert (summary["exported"], summary["folders"], summary["format"]) == (2, 1, "maildir")
     assert len(list((tmp_path / "out" / "post" / "cur").iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "moment"),
+    [
+        ("2026-01-31", "2026-01-31T23:59:59.999999+00:00"),
+        ("2026-01-31T12:00", "2026-01-31T12:00:00+00:00"),
+        ("2026-01-31T12:00:00+02:00", "2026-01-31T12:00:00+02:00"),
+        (datetime(2026, 1, 31, tzinfo=UTC), "2026-01-31T00:00:00+00:00"),
+    ],
+)
+def test_restore_takes_moments_as_people_write_them(given: Any, moment: str) -> None:
+    """A day alone is its end, and UTC counts where no zone is given."""
+    selection = ImapRestoreOperator(task_id="t", as_of=given)._selection()
+    assert selection.as_of is not None
+    assert selection.as_of.isoformat() == moment

@@ -1,0 +1,135 @@
+"""### Bring archived mail back onto an IMAP account
+
+Adds to an account what the archive holds and the account does not: all of it, some folders, the messages
+that a query means, or the account as it was on a day. Folders, flags and dates of arrival come back with the
+bytes. **It only ever adds:** nothing on the server is deleted or overwritten, and what is there already is
+not added again, so that a run can be repeated.
+
+**A run by hand is a dry run** unless you switch that off: it says what would be added, and adds nothing.
+
+**On a schedule:** copy this file under another `dag_id`, set `schedule` (such as `"@daily"`) and the default
+of `dry_run` to `False`; it then keeps a second account in step with what is archived of the first.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, Param
+
+from mailroom.operators.restore import ImapRestoreOperator
+
+OPEN_SECTION = "Run Parameters"
+"""Airflow shows the fields of this section unfolded; all others are folded until somebody opens them."""
+
+with DAG(
+    dag_id="mail_restore",
+    description="Bring archived mail back onto an IMAP account",
+    schedule=None,
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
+    tags=["mailroom"],
+    doc_md=__doc__,
+    params={
+        "dry_run": Param(
+            True,
+            type="boolean",
+            title="Only say what would be added",
+            description_md="Switch it off to really add messages on the server.",
+            section=OPEN_SECTION,
+        ),
+        "connection": Param(
+            "imap_default",
+            type="string",
+            title="Onto which account?",
+            description_md="Id of a connection of type IMAP, from Admin > Connections.",
+            section=OPEN_SECTION,
+            minLength=1,
+        ),
+        "account": Param(
+            None,
+            type=["null", "string"],
+            title="Whose mail?",
+            description_md="The archived account, by the id of its connection. Empty: the same account, or "
+            "the only one that the archive has.",
+            section=OPEN_SECTION,
+        ),
+        "folders": Param(
+            ["*"],
+            type="array",
+            items={"type": "string"},
+            title="Which folders?",
+            description_md="Names or patterns, one a line: `INBOX`, `Projects/*`. `*` is every folder.",
+            section=OPEN_SECTION,
+            minItems=1,
+        ),
+        "exclude": Param(
+            [],
+            type=["null", "array"],
+            items={"type": "string"},
+            title="But not these folders",
+            description_md="Names or patterns, one a line: `Trash`, `Junk`.",
+            section=OPEN_SECTION,
+        ),
+        "as_of": Param(
+            None,
+            type=["null", "string"],
+            title="As it was when?",
+            description_md="A day such as `2026-01-31` (its end, UTC), or a moment. Empty: as last seen.",
+            section=OPEN_SECTION,
+        ),
+        "query": Param(
+            None,
+            type=["null", "string"],
+            title="Only messages that say",
+            description_md="Words of subject, author or recipient, or `from:ana after:2024-01-31 larger:1M`. "
+            "Empty: all.",
+            section="A part of it",
+        ),
+        "messages": Param(
+            [],
+            type=["null", "array"],
+            items={"type": "string"},
+            title="Only these messages",
+            description_md="Their SHA-256, one a line, wherever they are or were last.",
+            section="A part of it",
+        ),
+        "into": Param(
+            None,
+            type=["null", "string"],
+            title="Put everything below a folder",
+            description_md="Such as `Old mail`. Empty: each folder where it was.",
+            section="Where to",
+        ),
+        "with_deleted": Param(
+            False,
+            type="boolean",
+            title="What retention deleted too",
+            description_md="What was deleted on the server to free room stays away unless this is on.",
+            section="A part of it",
+        ),
+        "archive": Param(
+            None,
+            type=["null", "string"],
+            title="Archive",
+            description_md="Where the mail is. Empty: the archive that the connection names, else that of "
+            "the configuration, [mailroom] archive_root.",
+            section="The archive",
+        ),
+    },
+):
+    ImapRestoreOperator(
+        task_id="restore",
+        imap_conn_id="{{ params.connection }}",
+        account="{{ params.account }}",
+        archive="{{ params.archive }}",
+        folders="{{ params.folders }}",
+        exclude="{{ params.exclude }}",
+        as_of="{{ params.as_of }}",
+        query="{{ params.query }}",
+        messages="{{ params.messages }}",
+        into="{{ params.into }}",
+        with_deleted="{{ params.with_deleted }}",
+        dry_run="{{ params.dry_run }}",
+    )

@@ -1,0 +1,150 @@
+"""Making folders, and what a server allows in them: CREATE, SUBSCRIBE, NAMESPACE, PERMANENTFLAGS.
+
+Here: one function a question, over an `ImapClient`. Not here: which folders (``policy``).
+RFC 3501 sections 6.3.3 and 6.3.6, RFC 6154 (special use), RFC 2342, RFC 3691, RFC 7889.
+"""
+
+from __future__ import annotations
+
+import re
+
+from mailroom.client.imap import ImapClient
+from mailroom.client.imap_wire import translated
+from mailroom.exceptions import CommandRejected, LocalProtocolError
+from mailroom.protocol.imap_append import parse_flags, parse_personal_namespace
+from mailroom.protocol.imap_listing import parse_status
+from mailroom.protocol.modified_utf7 import decode_mailbox_name, encode_mailbox_name
+
+__all__ = [
+    "append_limit",
+    "create_folder",
+    "permanent_flags",
+    "personal_namespace",
+    "quoted_mailbox",
+    "run_command",
+    "subscribe",
+    "unselect",
+]
+
+_CONTROLS = re.compile(rb"[\x00-\x1f\x7f]")
+
+
+def quoted_mailbox(name: str, command: str) -> bytes:
+    """Return a folder's name as a command takes it.
+
+    :raises CommandRejected: where it holds what no command can.
+    """
+    octets = encode_mailbox_name(name)
+    if _CONTROLS.search(octets):
+        why = "a name with control characters cannot be sent"
+        raise CommandRejected(f"Folder {name!r}: {why}.", command=command, kind="NO", code="CANNOT", text=why)
+    return b'"' + octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+
+
+def run_command(client: ImapClient, name: str, *arguments: str | bytes) -> None:
+    """Send one command and wait for its completion.
+
+    :raises CommandRejected: if the server answers NO or BAD.
+    :raises ConnectionLost: if the server goes away.
+    """
+    wire = client.wire
+    if wire.is_streaming:
+        raise LocalProtocolError("An earlier answer on this connection is still being read: finish it.")
+    with translated(wire.transport.where):
+        wire._command_complete(name, wire._command(name, *arguments))
+
+
+def create_folder(client: ImapClient, name: str, special_use: str | None = None) -> None:
+    """Make a folder, marked with its special use where the server takes that (CREATE-SPECIAL-USE).
+
+    One that is there already is no error.
+
+    :raises CommandRejected: if the server refuses.
+    :raises ConnectionLost: if it goes away.
+    """
+    mailbox = quoted_mailbox(name, "CREATE")
+    if special_use is not None and client.supports("CREATE-SPECIAL-USE"):
+        try:
+            return _create(client, mailbox, f"(USE ({special_use}))")
+        except CommandRejected as error:
+            if error.kind == "NO" and error.code not in ("USEATTR", None):
+                raise
+    return _create(client, mailbox)
+
+
+def _create(client: ImapClient, mailbox: bytes, *more: str) -> None:
+    try:
+        run_command(client, "CREATE", mailbox, *more)
+    except CommandRejected as error:
+        if error.code != "ALREADYEXISTS":
+            raise
+
+
+def subscribe(client: ImapClient, name: str) -> None:
+    """Put a folder on the list of those that mail programs show.
+
+    :raises CommandRejected: if the server refuses.
+    :raises ConnectionLost: if it goes away.
+    """
+    run_command(client, "SUBSCRIBE", quoted_mailbox(name, "SUBSCRIBE"))
+
+
+def unselect(client: ImapClient) -> None:
+    """Leave the open folder without an EXPUNGE, where the server can; else it stays open."""
+    if client.supports("UNSELECT"):
+        run_command(client, "UNSELECT")
+
+
+def personal_namespace(client: ImapClient) -> tuple[str, str | None]:
+    """Return how the names of one's own folders begin, and what separates their levels.
+
+    :raises ConnectionLost: if the server goes away.
+    """
+    found = None
+    if client.supports("NAMESPACE"):
+        client.wire.untagged_responses.pop("NAMESPACE", None)
+        run_command(client, "NAMESPACE")
+        told = client.wire.untagged_responses.pop("NAMESPACE", None) or [b""]
+        found = parse_personal_namespace(told[-1]) if isinstance(told[-1], bytes) else None
+    if found is None:
+        listed = client.list_folders()
+        return "", next((folder.delimiter for folder in listed if folder.delimiter), None)
+    return decode_mailbox_name(found[0]), found[1]
+
+
+def permanent_flags(client: ImapClient, name: str) -> frozenset[str] | None:
+    """Open a folder for changes and return the flags that can be stored there, in small letters.
+
+    ``\\*`` among them says that new keywords can be made; None that the server does not tell.
+
+    :raises CommandRejected: if the folder cannot be opened, or for reading only.
+    :raises ConnectionLost: if the server goes away.
+    """
+    selected = client.select(name)
+    if selected.read_only:
+        why = "the server opens it for reading only"
+        raise CommandRejected(f"Folder {name!r}: {why}.", command="SELECT", kind="NO", code=None, text=why)
+    told = client.wire.untagged_responses.get("PERMANENTFLAGS") or ()
+    found = [parse_flags(item) for item in told if isinstance(item, bytes)]
+    return found[-1] if found else None
+
+
+def append_limit(client: ImapClient, name: str) -> int | None:
+    """Return how large a message a folder takes, in octets, where the server says (RFC 7889).
+
+    :raises ConnectionLost: if the server goes away.
+    """
+    for word in client.capabilities:
+        if word.startswith("APPENDLIMIT="):
+            value = word.partition("=")[2]
+            return int(value) if value.isdigit() else None
+    if not client.supports("APPENDLIMIT"):
+        return None
+    client.wire.untagged_responses.pop("STATUS", None)
+    try:
+        run_command(client, "STATUS", quoted_mailbox(name, "STATUS"), "(APPENDLIMIT)")
+    except CommandRejected:
+        return None
+    told = client.wire.untagged_responses.pop("STATUS", None) or ()
+    counts = [parse_status(item)[1] for item in told if isinstance(item, bytes)]
+    return counts[-1].get("APPENDLIMIT") if counts else None

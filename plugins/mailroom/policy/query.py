@@ -1,0 +1,129 @@
+"""A few words that mean some of the messages of an archive.
+
+Here: the small language of ``--query``; a message's fields in, yes or no out. All conditions must
+hold. A bare word must stand in the subject, the author or a recipient; capital letters do not count.
+
+======================  ====================================================
+``from:ana``            in the author's name or address; ``from:*@example.org`` as a pattern
+``to:bob``              in a recipient, copies included
+``subject:"two words"`` in the subject
+``id:<1@example.org>``  the Message-ID
+``after:2024-01-31``    sent on this day or later (UTC)
+``before:2024-12-31``   sent before this day
+``larger:10M``          at least so many octets; ``smaller:`` likewise
+``-subject:advert``     a minus turns a condition round
+======================  ====================================================
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from fnmatch import translate
+from typing import Any
+
+from mailroom.exceptions import ConfigurationError
+
+__all__ = ["QUERY_COLUMNS", "Query", "parse_query"]
+
+Fields = Mapping[str, Any]  # Any: a row of the table ``messages``
+
+Query = Callable[[Fields], bool]
+
+QUERY_COLUMNS = ("sha256", "size", "message_id", "date", "from", "from_address", "to", "cc", "subject")
+"""The columns of ``messages`` that a query may ask for."""
+
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+_TEXTS = {
+    "from": ("from", "from_address"),
+    "to": ("to", "cc"),
+    "subject": ("subject",),
+    "id": ("message_id",),
+    "": ("subject", "from", "from_address", "to", "cc"),
+}
+
+
+def parse_query(text: str) -> Query:
+    """Return what a query means.
+
+    :raises ConfigurationError: where it cannot be meant.
+
+    >>> parse_query('subject:invoice larger:1k')({"subject": "Invoice 7", "size": 2000})
+    True
+    """
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise ConfigurationError(f"The query {text!r} has a quote that is not closed.") from error
+    if not words:
+        raise ConfigurationError("The query is empty: leave it out to have everything.")
+    conditions = [_condition(word) for word in words]
+    return lambda fields: all(condition(fields) for condition in conditions)
+
+
+def _condition(word: str) -> Query:
+    is_turned = word.startswith("-") and len(word) > 1
+    key, colon, value = word[is_turned:].partition(":")
+    key = key.lower()
+    if colon and key in ("after", "before"):
+        condition = _dated(key, value)
+    elif colon and key in ("larger", "smaller"):
+        condition = _sized(key, value)
+    elif colon and key in _TEXTS and key:
+        condition = _holding(_TEXTS[key], value)
+    elif colon and re.fullmatch("[a-z]+", key) and not value.startswith("//"):
+        known = "from, to, subject, id, after, before, larger, smaller"
+        raise ConfigurationError(f"A query knows no {key!r}; it knows {known}, and bare words.")
+    else:
+        condition = _holding(_TEXTS[""], word[is_turned:])
+    if is_turned:
+        return lambda fields: not condition(fields)
+    return condition
+
+
+def _holding(columns: tuple[str, ...], value: str) -> Query:
+    if not value:
+        raise ConfigurationError("A condition of the query is empty: write subject:word, for example.")
+    is_pattern = "*" in value or "?" in value
+    matches = re.compile(translate(value.casefold())).match if is_pattern else None
+    wanted = value.casefold()
+
+    def holds(fields: Fields) -> bool:
+        for column in columns:
+            found = fields.get(column) or ()
+            for text in (found,) if isinstance(found, str) else found:
+                folded = text.casefold()
+                if matches(folded) if matches is not None else wanted in folded:
+                    return True
+        return False
+
+    return holds
+
+
+def _dated(key: str, value: str) -> Query:
+    try:
+        day = date.fromisoformat(value)
+    except ValueError as error:
+        raise ConfigurationError(f"{value!r} is not a day: write {key}:2026-01-31.") from error
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+    def holds(fields: Fields) -> bool:
+        sent = fields.get("date")
+        return sent is not None and (sent >= start if key == "after" else sent < start)
+
+    return holds
+
+
+def _sized(key: str, value: str) -> Query:
+    match = re.fullmatch(r"([0-9]{1,15})([kmg]?)b?", value.lower())
+    if match is None:
+        raise ConfigurationError(f"{value!r} is not a size: write {key}:10M.")
+    octets = int(match[1]) * _UNITS[match[2]]
+
+    def holds(fields: Fields) -> bool:
+        size = int(fields.get("size") or 0)
+        return size >= octets if key == "larger" else size <= octets
+
+    return holds

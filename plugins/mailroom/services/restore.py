@@ -1,0 +1,85 @@
+"""An archive, or a part of it, back onto any IMAP account.
+
+Here: the service a user calls. Not here: the run (``restore_run``), one folder
+(``mailbox_restore``). Only ever adds: nothing on the target is deleted or overwritten, the archive
+is only read, and a message that is there already is not added again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from mailroom.archive import Archive
+from mailroom.archive.snapshot import accounts_of
+from mailroom.client.imap import ImapClient
+from mailroom.exceptions import ConfigurationError
+from mailroom.policy.restore import RestoreSelection
+from mailroom.services.progress import Progress
+from mailroom.services.restore_report import FolderRestore, RestoreReport
+from mailroom.services.restore_run import RestoreRun
+
+__all__ = ["FolderRestore", "RestoreReport", "choose_account", "restore_account"]
+
+
+def restore_account(
+    connect: Callable[[], ImapClient],
+    archive: Archive,
+    account: str,
+    target: str,
+    *,
+    selection: RestoreSelection,
+    dry_run: bool,
+    progress: Progress,
+    stop: threading.Event,
+) -> RestoreReport:
+    """Add to an account what the archive holds of another one, or of itself, and is not there.
+
+    One message or folder that the server refuses stops no other. Safe to repeat: after a kill, the
+    next run asks what is there and goes on.
+
+    :param account: the archived account.
+    :param target: the account it goes to, for people.
+    :param dry_run: say what would be added, add nothing.
+    :param stop: when set, what is under way is finished, and the session ends.
+    :raises ConfigurationError: if a pattern means no folder, or nothing is there to restore.
+    :raises ConnectionLost: if the server cannot be reached, or keeps going away.
+    :raises ArchiveError: if the archive cannot be read.
+    """
+    run = RestoreRun(
+        connect=connect,
+        archive=archive,
+        account=account,
+        selection=selection,
+        dry_run=dry_run,
+        progress=progress,
+        stop=stop,
+        target=target,
+    )
+    run.run()
+    return RestoreReport(
+        account=account,
+        target=target,
+        dry_run=dry_run,
+        folders=tuple(tally.result() for tally in run.tallies.values()),
+        problems=tuple(run.problems),
+        interrupted=stop.is_set(),
+    )
+
+
+def choose_account(archive: Archive, named: str | None, target: str) -> str:
+    """Return the archived account: the one named, the target itself, or the only one there is.
+
+    :raises ConfigurationError: where that is none, or not one.
+    """
+    known = accounts_of(archive)
+    wanted = named or target
+    if wanted in known:
+        return wanted
+    if named is None and len(known) == 1:
+        return known[0]
+    names = ", ".join(map(repr, known)) or "none"
+    hint = "" if named is not None else "; name one of them with account"
+    raise ConfigurationError(
+        f"The archive has no mail of an account {wanted!r}; it has these accounts: {names}{hint}."
+    )
