@@ -1,175 +1,132 @@
-"""``make bench``: Mailroom, mbsync and mpop side by side on the same server, interleaved, and the wire.
+"""``make bench``: Mailroom and everybody else side by side on the same servers, interleaved.
 
-Whole processes from cold start, median of the rounds; a first run into an empty place and
-one with nothing new. Writes ``benchmarks/results.json`` and prints a table.
+Whole processes from cold start, medians of the rounds. A complete measurement writes
+``benchmarks/results.json`` and the table of ``docs/performance.md``; parts only print theirs.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import shutil
 import signal
-import statistics
-import subprocess
 import sys
-import tempfile
-from collections import defaultdict
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks.accounts import ACCOUNTS, AccountSpec, messages
-from benchmarks.measure import Measured, ProgramFailed, measure
-from benchmarks.programs import PASSWORD, PROGRAMS, Program, Task, environment
-from benchmarks.wire import drain_imap, drain_pop3
-from tests.support.dovecot import Dovecot, DovecotMissing, find_dovecot
+from benchmarks import page
+from benchmarks.accounts import ACCOUNTS, AccountSpec
+from benchmarks.bench import Bench
+from benchmarks.figures import Figure
+from benchmarks.links import LINKS
+from benchmarks.measure import ProgramFailed
+from benchmarks.parts.mail import measure_mail
+from benchmarks.parts.rounds import warm_up
+from benchmarks.places import Places
+from benchmarks.programs import require_programs
+from benchmarks.report import RESULTS, results_of, tables_of, write_results
+from tests.support.dovecot import DovecotMissing
 
-RESULTS = Path(__file__).parent / "results.json"
-SMALL_DIVISOR = 10
+__all__ = ["main"]
 
-Runs = dict[tuple[str, str], list[Measured]]
-"""All runs by program and kind (``first``, ``nothing new``)."""
+SMALL_DIVISOR = 50
+OTHER_OCTETS = 6_000_000_000
+"""What all parts but the first need on the disk, about."""
+
+WIDTH = 132
+"""Columns of the table where no terminal says how many there are."""
+
+MAIL = ("first", "nothing-new")
+
+PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {}
+"""The parts beside fetching, in this order: the last one deletes files, which slows what comes after."""
 
 
 def main() -> int:
     """Measure what the command line asks for; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
-    parser.add_argument(
-        "--small", action="store_true", help="a tenth of the mail, one round, no results.json"
-    )
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--account", choices=[account.name for account in ACCOUNTS])
-    options = parser.parse_args()
+    options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     console = Console(highlight=False)
-    accounts = [a for a in ACCOUNTS if options.account in (None, a.name)]
-    if options.small:
-        accounts, options.rounds = [account.part(SMALL_DIVISOR) for account in accounts], 1
+    if not console.is_terminal:
+        console = Console(highlight=False, width=WIDTH)
+    started = time.monotonic()
     try:
-        with Dovecot() as server:
-            found = {
-                account.name: _measure_account(console, server, account, options.rounds)
-                for account in accounts
-            }
+        figures, creation = _measure(console, options)
     except (DovecotMissing, ProgramFailed) as failure:
         console.print(str(failure), style="red", markup=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         return 130
-    if not options.small and options.account is None:
-        RESULTS.write_text(json.dumps({"machine": _machine(), "accounts": found}, indent=2) + "\n")
-        console.print(f"Written to {RESULTS.parent.name}/{RESULTS.name}.")
+    results = results_of(
+        figures,
+        rounds=options.rounds,
+        seconds=time.monotonic() - started,
+        creation=creation,
+        command=" ".join(["make bench", *(["ARGS=" + " ".join(sys.argv[1:])] if sys.argv[1:] else [])]),
+    )
+    console.print(tables_of(results))
+    is_complete = not (options.small or options.only or options.account or options.link)
+    path = options.output or (RESULTS if is_complete else None)
+    if path is not None:
+        write_results(results, path)
+        console.print(f"Written to {path}.", markup=False)
+    if path == RESULTS:
+        page.main()
     return 0
 
 
-def _measure_account(console: Console, server: Dovecot, account: AccountSpec, rounds: int) -> dict[str, Any]:
-    user = server.add_user(account.name, PASSWORD)
-    with console.status(f"Laying down {account.count:,} messages"):
-        for folder in account.folders:
-            server.fill(user, messages(account, folder), folder.name)
-        # The server learns the sizes of its messages once; who comes first should not pay for that.
-        _drain(server, account)
-    runs: Runs = defaultdict(list)
-    wire: dict[str, list[float]] = defaultdict(list)
-    for number in range(rounds):
-        # Who goes first changes with the round.
-        order = PROGRAMS[number % len(PROGRAMS) :] + PROGRAMS[: number % len(PROGRAMS)]
-        for program in order:
-            with console.status(f"{account.name}, round {number + 1}: {program.name}"):
-                _run_program(server, user, account, program, runs)
-        for protocol, seconds in _drain(server, account).items():
-            wire[protocol].append(seconds)
-    result = _result(account, runs, wire)
-    console.print(_table(account, result))
-    return result
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
+    parser.add_argument(
+        "--small", action="store_true", help="a fiftieth of everything, one round: only checks that it runs"
+    )
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", action="append", choices=[*MAIL, *PARTS], help="this part; may be repeated")
+    parser.add_argument("--account", choices=[account.name for account in ACCOUNTS])
+    parser.add_argument("--link", choices=[link.name for link in LINKS])
+    parser.add_argument("--place", type=Path, help="folder with room for all that is fetched")
+    parser.add_argument("--output", type=Path, help="where results go, also those of a part")
+    options = parser.parse_args()
+    options.rounds = 1 if options.small else options.rounds
+    return options
 
 
-def _run_program(server: Dovecot, user: str, account: AccountSpec, program: Program, runs: Runs) -> None:
-    expected = account.count if program.protocol == "imap" else account.folders[0].count
-    place = Path(tempfile.mkdtemp(prefix="mailroom-bench-"))
-    try:
-        command = program.command(Task(server=server, user=user, place=place))
-        for kind in ("first", "nothing new"):
-            runs[program.name, kind].append(measure(command, environment()))
-            if (fetched := program.fetched(place)) != expected:
-                raise ProgramFailed(f"{program.name} fetched {fetched:,} of {expected:,} messages")
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
+def _measure(console: Console, options: argparse.Namespace) -> tuple[list[Figure], list[float]]:
+    """Run the parts asked for; return the figures, and how fast files could be created meanwhile."""
+    divisor = SMALL_DIVISOR if options.small else 1
+    accounts = tuple(a.part(divisor) for a in ACCOUNTS if options.account in (None, a.name))
+    links = tuple(link for link in LINKS if options.link in (None, link.name))
+    wanted = options.only or [*MAIL, *PARTS]
+    kinds = tuple(kind for kind, part in (("first", "first"), ("again", "nothing-new")) if part in wanted)
+    room = OTHER_OCTETS // divisor
+    if kinds:
+        require_programs()
+        room += sum(_octets(account) for account in accounts) * len(links) * options.rounds
+    figures: list[Figure] = []
+    with Places(options.place, room) as places:
+        bench = Bench(
+            console=console,
+            places=places,
+            accounts=accounts,
+            links=links,
+            rounds=options.rounds,
+            divisor=divisor,
+        )
+        with bench.resources:
+            if kinds:
+                warm_up(bench)
+                figures += measure_mail(bench, kinds=kinds)
+            for name, part in PARTS.items():
+                if name in wanted:
+                    figures += part(bench)
+    return figures, bench.creation
 
 
-def _drain(server: Dovecot, account: AccountSpec) -> dict[str, float]:
-    folders = [folder.name for folder in account.folders]
-    inbox = account.folders[0]
-    imap = drain_imap(server.host, server.imap_port, account.name, PASSWORD, folders)
-    pop3 = drain_pop3(server.host, server.pop3_port, account.name, PASSWORD, inbox.count)
-    for (_, received), expected in ((imap, account.octets), (pop3, inbox.octets)):
-        if received < 0.95 * expected:
-            raise ProgramFailed(f"the wire brought {received:,} octets of {expected:,} of {account.name}")
-    return {"imap": imap[0], "pop3": pop3[0]}
-
-
-def _result(account: AccountSpec, runs: Runs, wire: dict[str, list[float]]) -> dict[str, Any]:
-    programs = []
-    for program in PROGRAMS:
-        entry: dict[str, Any] = {"name": program.name, "protocol": program.protocol}
-        for kind in ("first", "nothing new"):
-            found = runs[program.name, kind]
-            entry[kind] = {
-                "seconds": round(statistics.median(run.seconds for run in found), 3),
-                "all_seconds": [round(run.seconds, 3) for run in found],
-                "peak_mib": round(max(run.peak_mib for run in found), 1),
-            }
-        programs.append(entry)
-    return {
-        "messages": account.count,
-        "octets": account.octets,
-        "inbox_messages": account.folders[0].count,
-        "wire_seconds": {name: round(statistics.median(values), 3) for name, values in wire.items()},
-        "programs": programs,
-    }
-
-
-def _table(account: AccountSpec, result: dict[str, Any]) -> Table:
-    title = f"{account.name}: {account.count:,} messages, {account.octets / 1e6:.0f} MB"
-    table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column("")
-    for name in ("first run", "beside ours", "nothing new", "beside ours", "peak memory"):
-        table.add_column(name, justify="right")
-    ours = {p["protocol"]: p for p in reversed(result["programs"]) if p["name"].startswith("mailroom")}
-    for entry in result["programs"]:
-        own = ours[entry["protocol"]]
-        cells = []
-        for kind in ("first", "nothing new"):
-            seconds = entry[kind]["seconds"]
-            cells += [f"{seconds:.2f} s", f"{seconds / own[kind]['seconds']:.2f} x"]
-        what = "whole account" if entry["protocol"] == "imap" else "inbox"
-        table.add_row(f"{entry['name']} ({what})", *cells, f"{entry['first']['peak_mib']:.0f} MiB")
-    for protocol, seconds in result["wire_seconds"].items():
-        ratio = seconds / ours[protocol]["first"]["seconds"]
-        table.add_row(f"the wire, {protocol.upper()}", f"{seconds:.2f} s", f"{ratio:.2f} x", style="dim")
-    return table
-
-
-def _machine() -> dict[str, Any]:
-    said = subprocess.run([find_dovecot(), "--version"], check=True, capture_output=True, text=True).stdout
-    return {
-        "cores": len(os.sched_getaffinity(0)),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "dovecot": said.split()[0],
-        "mbsync": _version("mbsync"),
-        "mpop": _version("mpop"),
-    }
-
-
-def _version(program: str) -> str:
-    ran = subprocess.run([program, "--version"], check=False, capture_output=True, text=True)
-    return (ran.stdout or ran.stderr).splitlines()[0]
+def _octets(account: AccountSpec) -> int:
+    """Return what the copies of one account need that all programs leave on one link in one round."""
+    block = 4096
+    return 6 * (account.octets + account.count * block)
 
 
 if __name__ == "__main__":

@@ -125,8 +125,11 @@ servers() {
 }
 
 rivals() {
-    command -v mbsync >/dev/null || apt_install "mbsync is" isync
-    command -v mpop >/dev/null || apt_install "mpop is" mpop
+    local pair missing=()
+    for pair in mbsync:isync mpop:mpop fdm:fdm getmail:getmail6; do
+        command -v "${pair%:*}" >/dev/null || missing+=("${pair#*:}")
+    done
+    [ ${#missing[@]} = 0 ] || apt_install "For comparison, ${missing[*]} is" "${missing[@]}"
 }
 
 lock() {

@@ -1,0 +1,1 @@
+"""The parts of a measurement; each gives figures and can run alone."""
