@@ -1,4 +1,4 @@
-"""Running one program from cold start to end: its time, processor time, and memory, all processes included."""
+"""Running one program from cold start to end: its time, and the memory of all its processes."""
 
 from __future__ import annotations
 

@@ -21,8 +21,12 @@ from benchmarks.bench import Bench
 from benchmarks.figures import Figure
 from benchmarks.links import LINKS
 from benchmarks.measure import ProgramFailed
+from benchmarks.parts.commits import measure_commits
 from benchmarks.parts.mail import measure_mail
+from benchmarks.parts.memory import measure_memory
+from benchmarks.parts.million import measure_million
 from benchmarks.parts.rounds import warm_up
+from benchmarks.parts.s3 import measure_s3
 from benchmarks.places import Places
 from benchmarks.programs import require_programs
 from benchmarks.report import RESULTS, results_of, tables_of, write_results
@@ -34,12 +38,17 @@ SMALL_DIVISOR = 50
 OTHER_OCTETS = 6_000_000_000
 """What all parts but the first need on the disk, about."""
 
-WIDTH = 132
+WIDTH = 160
 """Columns of the table where no terminal says how many there are."""
 
 MAIL = ("first", "nothing-new")
 
-PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {}
+PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
+    "million": measure_million,
+    "s3": measure_s3,
+    "memory": measure_memory,
+    "commits": measure_commits,
+}
 """The parts beside fetching, in this order: the last one deletes files, which slows what comes after."""
 
 

@@ -20,7 +20,7 @@ from benchmarks.measure import Measured, ProgramFailed, measure
 from benchmarks.programs import PASSWORD, PROGRAMS, Program, Task, environment
 from benchmarks.wire import drain_imap, drain_pop3
 
-__all__ = ["AccountRuns", "run_account", "warm_up"]
+__all__ = ["AccountRuns", "run_account", "run_program", "warm_up"]
 
 SETTLE_SECONDS = 2.0
 """What lies between a first run and the next of the same program, at least."""
@@ -73,7 +73,7 @@ def warm_up(bench: Bench) -> None:
     for program in PROGRAMS:
         with bench.doing(f"warming up: {program.name}"):
             task = Task(link=link, user="warm-up", place=bench.places.new(program.name))
-            _run(program, task, _expected(program, account))
+            run_program(program, task, _expected(program, account))
 
 
 def run_account(bench: Bench, account: AccountSpec, *, kinds: tuple[str, ...]) -> AccountRuns:
@@ -131,7 +131,7 @@ def _round(bench: Bench, found: AccountRuns, link: Link, number: int, kinds: tup
         user = found.account.name if part is None else _part_user(part)
         task = Task(link=link, user=user, place=bench.places.new(program.name))
         with bench.doing(f"{where}: {program.name}"):
-            ran = _run(program, task, _expected(program, part or found.account))
+            ran = run_program(program, task, _expected(program, part or found.account))
         found.runs[link.name, program.name, "first"].append(ran)
         found.tasks[link.name, program.name] = task
         ended[program.name] = time.monotonic()
@@ -147,7 +147,11 @@ def _round(bench: Bench, found: AccountRuns, link: Link, number: int, kinds: tup
             found.runs[link.name, program.name, "again"].append(ran)
 
 
-def _run(program: Program, task: Task, expected: int) -> Measured:
+def run_program(program: Program, task: Task, expected: int) -> Measured:
+    """Let a program fetch into its empty place.
+
+    :raises ProgramFailed: if it fails, or does not fetch everything.
+    """
     ran = measure(program.command(task), environment())
     if (fetched := program.fetched(task.place)) != expected:
         raise ProgramFailed(f"{program.name} fetched {fetched:,} of {expected:,} messages")
