@@ -13,7 +13,7 @@ from benchmarks.measure import ProgramFailed, measure
 from benchmarks.parts.rounds import AccountRuns, run_account
 from benchmarks.programs import PROGRAMS, Program, Task, environment, ours
 
-__all__ = ["measure_mail"]
+__all__ = ["compared", "measure_mail"]
 
 FIRST_TARGETS = {"mbsync": 4.0, "mpop": 2.0, "getmail": 20.0}
 AGAIN_TARGETS = {"mbsync": 3.0, "mpop": 1.0}
@@ -41,7 +41,7 @@ def measure_mail(bench: Bench, *, kinds: tuple[str, ...]) -> Iterator[Figure]:
         for spec in bench.links:
             for protocol in ("imap", "pop3"):
                 for kind in kinds:
-                    yield from _compared(found, spec.name, protocol, kind, bench.rounds)
+                    yield from compared(found, spec.name, protocol, kind, bench.rounds)
         if "again" in kinds:
             yield from _round_trips(bench, account)
     for found in everything:
@@ -63,8 +63,11 @@ def _is_ours(name: str) -> bool:
     return any(program.is_ours and program.name == name for program in PROGRAMS)
 
 
-def _compared(found: AccountRuns, link: str, protocol: str, kind: str, rounds: int) -> Iterator[Figure]:
-    """Yield ours against every other program of a protocol, then against the wire."""
+def compared(found: AccountRuns, link: str, protocol: str, kind: str, rounds: int) -> Iterator[Figure]:
+    """Yield ours against every other program of a protocol, then against the wire.
+
+    :param kind: ``first`` or ``again``.
+    """
     own = ours(protocol)
     mine = found.seconds(link, own, kind)
     median = statistics.median(mine)

@@ -8,6 +8,7 @@ is no cost of finding nothing new.
 from __future__ import annotations
 
 import contextlib
+import os
 import statistics
 import time
 from collections import defaultdict
@@ -120,27 +121,28 @@ def _part_user(part: AccountSpec) -> str:
 
 
 def _round(bench: Bench, found: AccountRuns, link: Link, number: int, kinds: tuple[str, ...]) -> None:
+    """Run all programs on one link: first runs, the wire, runs with nothing new."""
     start = number % len(PROGRAMS)
-    order = [p for p in PROGRAMS[start:] + PROGRAMS[:start] if "first" in kinds or p.remembers]
+    order = [*PROGRAMS[start:], *PROGRAMS[:start]]
     if "first" not in kinds:
-        order = [program for program in order if not program.parts]
-    ended: dict[str, float] = {}
+        order = [program for program in order if program.remembers and not program.parts]
     where = f"{found.account.name}, {link.name}, round {number + 1}"
+    ended: dict[str, float] = {}
     for program in order:
         part = found.parts.get((link.name, program.name))
         user = found.account.name if part is None else _part_user(part)
         task = Task(link=link, user=user, place=bench.places.new(program.name))
         with bench.doing(f"{where}: {program.name}"):
             ran = run_program(program, task, _expected(program, part or found.account))
+        ended[program.name] = time.monotonic()
         found.runs[link.name, program.name, "first"].append(ran)
         found.tasks[link.name, program.name] = task
-        ended[program.name] = time.monotonic()
     if "first" in kinds:
         for protocol, seconds in _drain(link, found.account.name, found.account).items():
             found.wire[link.name, protocol].append(seconds)
     for program in order:
-        is_needed = "again" in kinds or (link.name, program.name) in found.parts
-        if is_needed and (program.remembers or (link.name, program.name) in found.parts):
+        is_part = (link.name, program.name) in found.parts
+        if is_part or (program.remembers and "again" in kinds):
             time.sleep(max(0.0, ended[program.name] + SETTLE_SECONDS - time.monotonic()))
             with bench.doing(f"{where}: {program.name}, nothing new"):
                 ran = _run_again(program, found.tasks[link.name, program.name])
@@ -173,6 +175,7 @@ def _expected(program: Program, account: AccountSpec) -> int:
 def _drain(link: Link, user: str, account: AccountSpec) -> dict[str, float]:
     folders = [folder.name for folder in account.folders]
     inbox = account.folders[0]
+    os.sync()  # what others wrote does not disturb it
     imap = drain_imap(link.host, link.imap_port, user, PASSWORD, folders)
     pop3 = drain_pop3(link.host, link.pop3_port, user, PASSWORD, inbox.count)
     for (_, received), expected in ((imap, account.octets), (pop3, inbox.octets)):

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.accounts import ACCOUNTS
+from benchmarks.figures import Bound, Target
 from benchmarks.links import Link, LinkSpec, open_link
 from benchmarks.measure import Measured, ProgramFailed, measure
+from benchmarks.parts.mail import compared
 from benchmarks.parts.rounds import AccountRuns
 from benchmarks.places import Places
-from benchmarks.programs import PROGRAMS, environment, ours
+from benchmarks.programs import PROGRAMS, Task, environment, ours
 from tests.support.dovecot import Dovecot
 
 
@@ -39,6 +41,30 @@ def test_a_whole_run_is_not_scaled() -> None:
     found.runs["loopback", "mpop", "first"] = [ran(3.0)]
     program = next(program for program in PROGRAMS if program.name == "mpop")
     assert found.seconds("loopback", program, "first") == [3.0]
+
+
+def test_ratios_say_how_much_faster_and_how_near(tmp_path: Path) -> None:
+    """Against programs theirs to ours, against the wire ours to the wire; a part is told as one."""
+    found = AccountRuns(account=ACCOUNTS[1])
+    link = Link("loopback", 1143, 1110)
+    for program in PROGRAMS:
+        if program.protocol == "pop3":
+            found.runs["loopback", program.name, "first"] = [ran(2.0 if program.is_ours else 9.0)]
+            found.runs["loopback", program.name, "again"] = [ran(1.0)]
+            found.tasks["loopback", program.name] = Task(link=link, user="small", place=tmp_path)
+    found.parts["loopback", "getmail"] = ACCOUNTS[1].part(20)
+    found.wire["loopback", "pop3"] = [0.5]
+    figures = {f.against: f for f in compared(found, "loopback", "pop3", "first", 1)}
+    assert figures["mpop"].ratio == 4.5
+    assert figures["mpop"].is_met is True
+    assert figures["getmail"].rival == 161.0
+    assert figures["getmail"].note == "seconds scaled from 1,000 messages"
+    assert figures["the wire"].ratio == 4.0
+    assert figures["the wire"].is_met is False
+    assert "PLACE" in figures["mpop"].commands["mpop"]
+    again = {f.against: f for f in compared(found, "loopback", "pop3", "again", 1)}
+    assert set(again) == {"mpop", "fdm"}, "no part, nothing that remembers nothing, and not the wire"
+    assert again["mpop"].target == Target(bound=Bound.LEAST, value=1.0)
 
 
 def test_we_are_never_measured_on_a_part() -> None:
