@@ -155,8 +155,8 @@ def _written(library: str, protocol: str, name: str, parts: tuple[tuple[str, int
     )
 
 
-_FAR = ("40 ms", 200)
-_NEAR = ("loopback", 1000)
+_FAR = ("40 ms", 100)
+_NEAR = ("loopback", 400)
 
 PROGRAMS = (
     Program(name="mailroom mirror", protocol="imap", command=_mailroom_mirror, is_ours=True),

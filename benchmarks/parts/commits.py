@@ -22,7 +22,7 @@ LEVEL = 1.5
 MEASURES = {
     "commit_seconds": ("commit", "ms", 1000.0),
     "open_seconds": ("open", "ms", 1000.0),
-    "files": ("files on disk", "", 1.0),
+    "files": ("most files on disk", "", 1.0),
     "octets_a_commit": ("octets on disk a commit", "", 1.0),
 }
 
