@@ -15,6 +15,7 @@ from datetime import datetime
 __all__ = [
     "DEFAULT_CONNECTIONS",
     "MAX_CONNECTIONS",
+    "SERVER_PROTOCOLS",
     "AuthMethod",
     "Body",
     "Change",
@@ -33,10 +34,11 @@ __all__ = [
 
 
 class MailProtocol(enum.Enum):
-    """The protocol a message was read by."""
+    """The protocol a message was read by; ``IMPORT`` is none, but files that somebody had."""
 
     POP3 = "pop3"
     IMAP = "imap"
+    IMPORT = "import"
 
 
 class Security(enum.Enum):
@@ -80,6 +82,9 @@ class Change(enum.Enum):
         """Whether a message whose newest row says this is on the server, its bytes in the archive."""
         return self in (Change.ADDED, Change.FLAGS, Change.MOVED)
 
+
+SERVER_PROTOCOLS = (MailProtocol.POP3, MailProtocol.IMAP)
+"""Those that a server speaks."""
 
 DEFAULT_PORTS = {
     (MailProtocol.POP3, Security.SSL): 995,
@@ -211,7 +216,8 @@ class LocationRow:
     """One row of the ``locations`` log: what happened to a message at one place.
 
     The key is (account, protocol, folder, uid_validity, uid) for IMAP and (account,
-    protocol, folder, uidl, sha256) for POP3, where a server may give one UIDL twice.
+    protocol, folder, uidl, sha256) for POP3, where a server may give one UIDL twice. For an
+    import it is (account, protocol, folder, sha256), and ``uidl`` says where it was read.
     ``sha256`` is None only for ``unfetchable``. ``archived_at`` is when this archive
     first stored the message, wherever it was then. ``seq`` is filled in by the archive:
     it grows with each commit of a folder, so the newest row of a key is the one with
@@ -264,7 +270,7 @@ class FolderRow:
 class RunContext:
     """Who runs what on which account; becomes a row of ``runs``.
 
-    :param what: ``fetch``, ``mirror``, ``retention``, ``attachments``.
+    :param what: ``fetch``, ``mirror``, ``retention``, ``attachments``, ``import``.
     :param who: DAG, task and try, or ``command line``.
     """
 

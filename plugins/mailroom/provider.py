@@ -42,6 +42,7 @@ def get_provider_info() -> dict[str, Any]:
                     "mailroom.operators.attachments",
                     "mailroom.operators.check",
                     "mailroom.operators.export",
+                    "mailroom.operators.import_mail",
                     "mailroom.operators.retention",
                 ],
             },

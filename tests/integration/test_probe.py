@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from mailroom.client.probe import probe
-from mailroom.model import MailProtocol, Security
+from mailroom.model import SERVER_PROTOCOLS, MailProtocol, Security
 from tests.support.dovecot import Dovecot
 from tests.support.mail import make_message
 
-BOTH = pytest.mark.parametrize("protocol", list(MailProtocol))
+BOTH = pytest.mark.parametrize("protocol", SERVER_PROTOCOLS)
 
 
 @BOTH

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailroom.model import DEFAULT_PORTS, Change, Endpoint, Folder, MailProtocol, Security
+from mailroom.model import DEFAULT_PORTS, SERVER_PROTOCOLS, Change, Endpoint, Folder, MailProtocol, Security
 
 
 def test_secret_is_not_shown() -> None:
@@ -15,7 +15,9 @@ def test_secret_is_not_shown() -> None:
 
 def test_every_protocol_and_protection_has_a_port() -> None:
     """No choice in a form leaves the port unknown."""
-    assert set(DEFAULT_PORTS) == {(protocol, security) for protocol in MailProtocol for security in Security}
+    assert set(DEFAULT_PORTS) == {
+        (protocol, security) for protocol in SERVER_PROTOCOLS for security in Security
+    }
 
 
 @pytest.mark.parametrize("change", list(Change))

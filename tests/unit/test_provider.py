@@ -15,7 +15,7 @@ import jsonschema  # type: ignore[import-untyped] # has no types of its own
 import pytest
 
 from mailroom.hooks.connection import endpoint_from_connection
-from mailroom.model import AuthMethod, Compression, MailProtocol, Security
+from mailroom.model import SERVER_PROTOCOLS, AuthMethod, Compression, MailProtocol, Security
 from mailroom.provider import get_provider_info
 
 AIRFLOW = Path(airflow.__file__).parent
@@ -71,7 +71,7 @@ class Filled:
         self.extra_dejson: dict[str, Any] = defaults
 
 
-@pytest.mark.parametrize("protocol", list(MailProtocol))
+@pytest.mark.parametrize("protocol", SERVER_PROTOCOLS)
 def test_untouched_form_is_the_same_as_no_extras(protocol: MailProtocol) -> None:
     """What the form shows as default is what holds when nobody opens the form."""
     untouched = endpoint_from_connection(Filled(TYPES[protocol.value]["conn-fields"]), protocol)

@@ -12,6 +12,7 @@ The map:
   account's tables said last
 - ``torn``, ``repair``: after a power cut or a kill; ``integrity``, ``problems``: checking all of it
 - ``contents``, ``read_ahead``; ``exports``, ``export_store``, ``export_zip``: mail on its way out, as files
+- ``imports``, ``import_source``, ``import_zip``: files that mail is imported from
 - ``deliveries``, ``delivery_store``, ``attachment_facts``: attachments in other stores, each once
 
 Names are imported when first asked for: pyarrow and deltalake are slow to start.

@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mailroom.archive.archive import Archive
-from mailroom.archive.digests import halves
+from mailroom.archive.digests import Halves, halves
+from mailroom.archive.locations import transaction_name
 from mailroom.archive.places import CHANGES, Places, RowReader, Rows
 from mailroom.archive.rows import folder_rows
 from mailroom.model import Change, FolderRow, MailProtocol
@@ -33,8 +34,6 @@ _HELD = np.array([Change(word).is_live or Change(word) in _TAKEN_BY_US for word 
 _GONE = np.array([Change(word) is Change.EXPUNGED for word in CHANGES] + [False])
 
 _COLUMNS = ("sha256", "flags", "internal_date", "archived_at", "at")
-
-Halves = tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +101,8 @@ class AccountContents:
     def __init__(
         self, archive: Archive, account: str, *, until: datetime | None = None, with_deleted: bool = False
     ) -> None:
-        table = archive.reader("locations")
+        self._account = account
+        self._table = table = archive.reader("locations")
         self._parts: dict[str, list[_Part]] = {}
         gone: dict[str, list[_Part]] = {}
         for protocol in MailProtocol:
@@ -121,18 +121,22 @@ class AccountContents:
                 self._parts.setdefault(folder, []).extend(parts)
         self._stated = _folders_of(archive, account, until)
 
+    @property
+    def delimiter(self) -> str:
+        """What separates levels in the names of this account's folders."""
+        return next((row.delimiter for row in self._stated.values() if row.delimiter), "/")
+
     def folders(self) -> list[HeldFolder]:
         """Return the folders that hold messages or were there, sorted by name, INBOX first."""
         there = {name for name, row in self._stated.items() if not row.deleted}
         there |= {name for name in self._parts if self._count(name)}
-        usual = next((row.delimiter for row in self._stated.values() if row.delimiter), "/")
         found = []
         for name in sorted(there, key=lambda name: (name.upper() != "INBOX", name)):
             stated = self._stated.get(name)
             found.append(
                 HeldFolder(
                     name=name,
-                    delimiter=usual if stated is None else stated.delimiter,
+                    delimiter=self.delimiter if stated is None else stated.delimiter,
                     special_use=None if stated is None else stated.special_use,
                     messages=self._count(name),
                 )
@@ -150,6 +154,22 @@ class AccountContents:
             for start in range(0, len(part.rows), CHUNK_ROWS):
                 chosen = np.arange(start, min(start + CHUNK_ROWS, len(part.rows)))
                 yield from _messages(part.reader, part.rows.take(chosen), mine[chosen])
+
+    def digests(self, folder: str) -> Halves:
+        """Return the digests of a folder's messages.
+
+        :raises StoreUnavailable: where the archive cannot be read.
+        """
+        found = [_digests(part) for part in self._parts.get(folder, [])]
+        empty = np.empty(0, np.uint64)
+        return (
+            np.concatenate([empty, *(first for first, _ in found)]),
+            np.concatenate([empty, *(second for _, second in found)]),
+        )
+
+    def seq_of(self, folder: str) -> int:
+        """Return the number of the folder's last commit in this snapshot, or -1."""
+        return self._table.transaction_version(transaction_name(self._account, folder))
 
     def _count(self, folder: str) -> int:
         return sum(len(part.rows) for part in self._parts.get(folder, ()))

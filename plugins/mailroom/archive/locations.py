@@ -120,7 +120,7 @@ def _said_since(table: Table, account: str, folder: str, seq: int) -> dict[Key, 
         for row in piece.table.to_pylist():
             if row["seq"] <= seq:
                 continue
-            digest = row["sha256"] if row["protocol"] == "pop3" else None
+            digest = row["sha256"] if row["protocol"] != "imap" else None
             key = (row["protocol"], row["uidvalidity"], row["uid"], row["uidl"], digest)
             before = said.get(key)
             added = set() if before is None else before.added
@@ -134,7 +134,7 @@ def _said_since(table: Table, account: str, folder: str, seq: int) -> dict[Key, 
 def _is_said(place: Placed, said: Mapping[Key, _Said]) -> bool:
     """Return whether a row adds nothing; what was added and is gone again was added all the same."""
     row = place.row
-    digest = place.digest if row.protocol.value == "pop3" else None
+    digest = place.digest if row.protocol.value != "imap" else None
     found = said.get((row.protocol.value, row.uid_validity, row.uid, row.uidl, digest))
     if found is None:
         return False

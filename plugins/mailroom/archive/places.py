@@ -32,7 +32,11 @@ Ints = npt.NDArray[np.int64]
 
 _COMMON = ("folder", "change", "seq", "flags")
 
-_KEYS = {MailProtocol.IMAP: ("uidvalidity", "uid"), MailProtocol.POP3: ("sha256", "uidl")}
+_KEYS = {
+    MailProtocol.IMAP: ("uidvalidity", "uid"),
+    MailProtocol.POP3: ("sha256", "uidl"),
+    MailProtocol.IMPORT: ("sha256",),
+}
 
 _REDUCE_ROWS = 100_000
 """After how many new rows of a folder older ones of the same key are dropped while reading."""
@@ -42,8 +46,8 @@ _REDUCE_ROWS = 100_000
 class Rows:
     """Aligned columns of log rows of one folder.
 
-    :param epoch: UIDVALIDITY (-1: none); for POP3 the first 64 bits of the message's digest (0: none).
-    :param number: UID (-1: none); for POP3 the number of the UIDL.
+    :param epoch: UIDVALIDITY (-1: none); else the first 64 bits of the message's digest (0: none).
+    :param number: UID (-1: none); for POP3 the number of the UIDL, for an import the next 64 bits.
     :param group: number of the row group the row is in, and ``row`` its place there.
     """
 
@@ -211,6 +215,9 @@ class Places:
         self.reader.groups.append((piece.file, piece.group))
         if self._protocol is MailProtocol.POP3:
             epoch, number = halves(table["sha256"])[0].view(np.int64), self.uidls.numbers(table["uidl"])
+        elif self._protocol is MailProtocol.IMPORT:
+            first, second = halves(table["sha256"])
+            epoch, number = first.view(np.int64), second.view(np.int64)
         else:
             epoch, number = _ints(table["uidvalidity"]), _ints(table["uid"])
         changes = pc.fill_null(pc.index_in(table["change"], pa.array(CHANGES)), -1)

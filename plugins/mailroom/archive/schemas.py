@@ -106,15 +106,19 @@ _LOCATIONS = _spec(
     "Where messages are on servers: a log; the row of a key with the highest seq is its state.",
     [
         ("account", pa.string(), "connection id, or user@host"),
-        ("protocol", pa.string(), "'pop3' or 'imap'"),
+        ("protocol", pa.string(), "'pop3', 'imap', or 'import' where it came from files"),
         ("folder", pa.string(), "folder name, decoded; INBOX for POP3"),
-        ("uidvalidity", pa.int64(), "IMAP: the folder's numbering; null for POP3"),
-        ("uid", pa.int64(), "IMAP: number in the folder; null for POP3"),
-        ("uidl", pa.string(), "POP3: the server's unique id; null for IMAP"),
+        ("uidvalidity", pa.int64(), "IMAP: the folder's numbering; else null"),
+        ("uid", pa.int64(), "IMAP: number in the folder; else null"),
+        (
+            "uidl",
+            pa.string(),
+            "POP3: the server's unique id; import: the file, and where in an mbox; null for IMAP",
+        ),
         ("sha256", pa.string(), "the message; null where it was never delivered"),
         ("size", pa.int64(), "size as the server states it, which may be wrong"),
         ("flags", _TEXTS, "IMAP flags, sorted"),
-        ("internal_date", _TIME, "IMAP INTERNALDATE"),
+        ("internal_date", _TIME, "IMAP INTERNALDATE; import: delivery as the file states it"),
         ("modseq", pa.int64(), "IMAP MODSEQ (RFC 7162), where offered"),
         (
             "change",
@@ -158,7 +162,7 @@ _RUNS = _spec(
     "One row a run that changed something or failed.",
     [
         ("run_id", pa.string(), "the run"),
-        ("what", pa.string(), "fetch, mirror, retention, attachments"),
+        ("what", pa.string(), "fetch, mirror, retention, attachments, import"),
         ("account", pa.string(), "the account it worked on"),
         ("started", _TIME, "when it began"),
         ("ended", _TIME, "when it ended"),

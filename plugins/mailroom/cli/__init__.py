@@ -1,7 +1,7 @@
 """The ``mailroom`` command: the same engine with no Airflow.
 
-``arguments`` says what may be typed, ``values`` and ``account`` turn words into values,
-``commands`` calls one service each, ``terminal`` shows progress and results in ``wording``
+``arguments`` and ``common_arguments`` say what may be typed, ``values`` and ``account`` turn
+words into values, ``commands`` calls one service each, ``terminal`` shows progress and results in ``wording``
 for this place, and ``main`` here maps outcomes to exit statuses: 0 done, 1 failed (one
 sentence on stderr), 2 wrong usage, 130 and 143 interrupted.
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from typing import NoReturn
 
 from mailroom import __version__
 from mailroom.cli import commands
-from mailroom.cli.account import UsageError
+from mailroom.cli.common_arguments import Parser, Words, add_command, add_folders
 from mailroom.cli.values import (
     connections,
     day,
@@ -18,10 +16,10 @@ from mailroom.cli.values import (
     name,
     octets,
     place,
-    seconds,
     share,
+    source,
 )
-from mailroom.model import DEFAULT_CONNECTIONS, AuthMethod, Compression, MailProtocol
+from mailroom.model import DEFAULT_CONNECTIONS, MailProtocol
 
 __all__ = ["build_parser"]
 
@@ -34,6 +32,7 @@ examples:
   mailroom check imaps://ana@imap.example.org --archive ~/mail
   mailroom export --archive ~/mail --to ~/Maildir --format maildir --account ana@example.org
   mailroom restore --archive ~/mail imaps://ana@imap.new.example --dry-run
+  mailroom import ~/old-mail --account ana@example.org --archive ~/mail
   mailroom verify --archive ~/mail
 
 An account is scheme://user@host:port, an @ in the user name written %40. Schemes:
@@ -46,45 +45,17 @@ exit status: 0 done; 1 failed, with one sentence; 2 wrong usage; 130 or 143 inte
 by Ctrl-C or SIGTERM: what was committed stays, and the same command goes on from there
 """
 
-_EPILOG_OF_A_COMMAND = """\
-example:
-  {example}
-
-exit status: 0 done; 1 failed, with one sentence; 2 wrong usage; 130 or 143 interrupted
-"""
-
-
-def _formatter(prog: str) -> argparse.HelpFormatter:
-    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=32)
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence, where argparse would print all its options first."""
-
-    def __init__(self, **settings: object) -> None:
-        # Abbreviations would change their meaning when options are added: --del, --delete, --delete-after.
-        super().__init__(
-            **{"allow_abbrev": False, "formatter_class": _formatter, **settings}  # type: ignore[arg-type]  # a mix of types
-        )
-
-    def error(self, message: str) -> NoReturn:
-        """Raise instead of leaving.
-
-        :raises UsageError: always.
-        """
-        raise UsageError(f"{message[:1].upper()}{message[1:].rstrip('.')}; see {self.prog} --help.")
-
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line; ``options.run`` is the chosen command."""
-    parser = _Parser(
+    parser = Parser(
         prog="mailroom",
         description="Fetch, mirror, archive and clean up mailboxes.",
         epilog=_EPILOG,
     )
     parser.add_argument("--version", action="version", version=f"mailroom {__version__}")
     words = parser.add_subparsers(
-        title="commands", required=True, dest="command", metavar="COMMAND", parser_class=_Parser
+        title="commands", required=True, dest="command", metavar="COMMAND", parser_class=Parser
     )
     _add_fetch(words)
     _add_mirror(words)
@@ -93,96 +64,13 @@ def build_parser() -> argparse.ArgumentParser:
     _add_check(words)
     _add_export(words)
     _add_restore(words)
+    _add_import(words)
     _add_verify(words)
     return parser
 
 
-_Words = argparse._SubParsersAction  # the only name argparse has for it
-
-
-def _command(
-    words: _Words[_Parser],
-    word: str,
-    run: Callable[..., object],
-    text: str,
-    example: str,
-    protocols: tuple[MailProtocol, ...] = (),
-) -> _Parser:
-    parser = words.add_parser(
-        word,
-        help=text,
-        description=text[0].upper() + text[1:] + ".",
-        epilog=_EPILOG_OF_A_COMMAND.format(example=example),
-    )
-    parser.set_defaults(run=run, protocols=protocols)
-    if protocols:
-        kinds = " or ".join(f"{protocol.value}s://user@host" for protocol in protocols)
-        parser.add_argument("url", metavar="URL", help=f"the account, as {kinds}")
-    parser.add_argument(
-        "--archive",
-        required=True,
-        type=place,
-        metavar="ROOT",
-        help="the archive: a folder or s3://bucket/prefix",
-    )
-    if protocols:
-        _add_account(parser)
-        _add_compress(parser, takes=MailProtocol.IMAP in protocols)
-    parser.add_argument("--json", action="store_true", help="end with one JSON object on standard output")
-    parser.add_argument("--quiet", action="store_true", help="show no progress")
-    return parser
-
-
-def _add_account(parser: _Parser) -> None:
-    parser.add_argument(
-        "--account", type=name, metavar="NAME", help="its name in the archive (default: user@host)"
-    )
-    parser.add_argument("--ca-file", metavar="FILE", help="trust the authorities in this PEM file")
-    parser.add_argument(
-        "--no-verify",
-        action="store_true",
-        help="take any certificate: anyone on the way can then read the password",
-    )
-    parser.add_argument(
-        "--timeout",
-        type=seconds,
-        default=60.0,
-        metavar="SECONDS",
-        help="wait this long for an answer (default: 60)",
-    )
-    parser.add_argument(
-        "--allow-plaintext", action="store_true", help="let pop3:// and imap:// leave this machine"
-    )
-    parser.add_argument(
-        "--auth",
-        choices=[method.value for method in AuthMethod],
-        default=AuthMethod.PASSWORD.value,
-        help="sign in with a password (default) or an OAuth 2 access token",
-    )
-
-
-def _add_compress(parser: _Parser, *, takes: bool) -> None:
-    parser.set_defaults(compress=Compression.AUTO.value)
-    if takes:
-        parser.add_argument(
-            "--compress",
-            choices=[choice.value for choice in Compression],
-            default=Compression.AUTO.value,
-            help="compress IMAP where the server offers it (auto, the default: on slow lines only)",
-        )
-
-
-def _add_folders(parser: _Parser) -> None:
-    parser.add_argument(
-        "--folder", action="append", default=[], metavar="PATTERN", help="only these folders; may be repeated"
-    )
-    parser.add_argument(
-        "--exclude", action="append", default=[], metavar="PATTERN", help="not these folders; may be repeated"
-    )
-
-
-def _add_fetch(words: _Words[_Parser]) -> None:
-    parser = _command(
+def _add_fetch(words: Words[Parser]) -> None:
+    parser = add_command(
         words,
         "fetch",
         commands.fetch,
@@ -198,8 +86,8 @@ def _add_fetch(words: _Words[_Parser]) -> None:
     )
 
 
-def _add_mirror(words: _Words[_Parser]) -> None:
-    parser = _command(
+def _add_mirror(words: Words[Parser]) -> None:
+    parser = add_command(
         words,
         "mirror",
         commands.mirror,
@@ -207,7 +95,7 @@ def _add_mirror(words: _Words[_Parser]) -> None:
         "mailroom mirror imaps://ana%40example.org@imap.example.org --archive ~/mail --exclude Trash",
         (MailProtocol.IMAP,),
     )
-    _add_folders(parser)
+    add_folders(parser)
     parser.add_argument("--since", type=day, metavar="2024-01-31", help="only mail received since")
     parser.add_argument("--until", type=day, metavar="2024-12-31", help="only mail received before")
     parser.add_argument("--larger-than", type=octets, metavar="10M", help="only messages larger than this")
@@ -233,8 +121,8 @@ def _add_mirror(words: _Words[_Parser]) -> None:
     )
 
 
-def _add_retention(words: _Words[_Parser]) -> None:
-    parser = _command(
+def _add_retention(words: Words[Parser]) -> None:
+    parser = add_command(
         words,
         "retention",
         commands.retention,
@@ -242,7 +130,7 @@ def _add_retention(words: _Words[_Parser]) -> None:
         "mailroom retention imaps://ana@imap.example.org --archive ~/mail --older-than 90d --dry-run",
         (MailProtocol.IMAP, MailProtocol.POP3),
     )
-    _add_folders(parser)
+    add_folders(parser)
     parser.add_argument(
         "--older-than", type=duration, required=True, metavar="30d", help="keep what is younger"
     )
@@ -268,8 +156,8 @@ def _add_retention(words: _Words[_Parser]) -> None:
     parser.add_argument("--dry-run", action="store_true", help="say what would go, change nothing")
 
 
-def _add_attachments(words: _Words[_Parser]) -> None:
-    parser = _command(
+def _add_attachments(words: Words[Parser]) -> None:
+    parser = add_command(
         words,
         "attachments",
         commands.attachments,
@@ -301,8 +189,8 @@ def _add_attachments(words: _Words[_Parser]) -> None:
     parser.add_argument("--dry-run", action="store_true", help="say what would be delivered, deliver nothing")
 
 
-def _add_check(words: _Words[_Parser]) -> None:
-    parser = _command(
+def _add_check(words: Words[Parser]) -> None:
+    parser = add_command(
         words,
         "check",
         commands.check,
@@ -310,7 +198,7 @@ def _add_check(words: _Words[_Parser]) -> None:
         "mailroom check imaps://ana@imap.example.org --archive ~/mail --exclude Trash",
         (MailProtocol.IMAP, MailProtocol.POP3),
     )
-    _add_folders(parser)
+    add_folders(parser)
     parser.add_argument(
         "--quick", action="store_true", help="compare numbers only, not the size and date of each message"
     )
@@ -324,8 +212,8 @@ def _add_check(words: _Words[_Parser]) -> None:
     )
 
 
-def _add_export(words: _Words[_Parser]) -> None:
-    parser = _command(
+def _add_export(words: Words[Parser]) -> None:
+    parser = add_command(
         words,
         "export",
         commands.export,
@@ -348,7 +236,7 @@ def _add_export(words: _Words[_Parser]) -> None:
         metavar="NAME",
         help="only this account, straight into DIR (default: all, a folder each)",
     )
-    _add_folders(parser)
+    add_folders(parser)
     parser.add_argument(
         "--deleted", action="store_true", help="also what was deleted on the server and is in no other folder"
     )
@@ -364,8 +252,8 @@ def _add_export(words: _Words[_Parser]) -> None:
     )
 
 
-def _add_restore(words: _Words[_Parser]) -> None:
-    parser = _command(
+def _add_restore(words: Words[Parser]) -> None:
+    parser = add_command(
         words,
         "restore",
         commands.restore,
@@ -373,7 +261,7 @@ def _add_restore(words: _Words[_Parser]) -> None:
         "mailroom restore --archive ~/mail imaps://ana@imap.new.example --exclude Trash --dry-run",
         (MailProtocol.IMAP,),
     )
-    _add_folders(parser)
+    add_folders(parser)
     parser.add_argument(
         "--as-of", type=moment, metavar="2024-01-31", help="the account as it was then (UTC; the day's end)"
     )
@@ -401,8 +289,36 @@ def _add_restore(words: _Words[_Parser]) -> None:
     parser.add_argument("--dry-run", action="store_true", help="say what would be added, add nothing")
 
 
-def _add_verify(words: _Words[_Parser]) -> None:
-    _command(
+def _add_import(words: Words[Parser]) -> None:
+    parser = add_command(
+        words,
+        "import",
+        commands.import_,
+        "archive mail from mbox files, Maildirs, .eml files, zips or a bucket",
+        "mailroom import ~/takeout.zip --account ana@example.org --archive ~/mail",
+    )
+    parser.add_argument(
+        "source",
+        type=source,
+        metavar="PATH_OR_URL",
+        help="a folder, a file, a zip file or s3://bucket/prefix",
+    )
+    parser.add_argument(
+        "--account", required=True, type=name, metavar="NAME", help="the account that it becomes mail of"
+    )
+    parser.add_argument(
+        "--folder", type=name, metavar="NAME", help="put all of it there (default: folders as at the source)"
+    )
+    parser.add_argument(
+        "--format",
+        choices=["auto", "mbox", "maildir", "eml"],
+        default="auto",
+        help="take files of this kind only (default: tell each by itself)",
+    )
+
+
+def _add_verify(words: Words[Parser]) -> None:
+    add_command(
         words,
         "verify",
         commands.verify,

@@ -25,7 +25,17 @@ if TYPE_CHECKING:
     from mailroom.client.imap import ImapClient
     from mailroom.client.pop3 import Pop3Client
 
-__all__ = ["attachments", "check", "export", "fetch", "mirror", "restore", "retention", "verify"]
+__all__ = [
+    "attachments",
+    "check",
+    "export",
+    "fetch",
+    "import_",
+    "mirror",
+    "restore",
+    "retention",
+    "verify",
+]
 
 
 def fetch(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
@@ -170,6 +180,24 @@ def export(options: argparse.Namespace, terminal: Terminal, stop: threading.Even
         stop=stop,
     )
     return Outcome.of(report, headlines.export)
+
+
+def import_(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
+    """Archive the mail of mbox files, Maildirs, single messages, zips or a bucket."""
+    from mailroom.archive import Archive
+    from mailroom.services.import_mail import FileKind, import_mail
+
+    report = import_mail(
+        options.source,
+        Archive(options.archive),
+        _context("import", options.account),
+        form=None if options.format == "auto" else FileKind(options.format),
+        folder=options.folder,
+        now=_now,
+        progress=terminal.progress(),
+        stop=stop,
+    )
+    return Outcome.of(report, headlines.import_)
 
 
 def verify(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:

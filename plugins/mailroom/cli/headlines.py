@@ -16,6 +16,7 @@ __all__ = [
     "check",
     "export",
     "fetch",
+    "import_",
     "mirror",
     "octets_in_words",
     "restore",
@@ -143,7 +144,7 @@ def export(summary: Summary) -> str:
         f"{_messages(summary['exported'])} ({octets_in_words(summary['octets'])}) exported to "
         f"{summary['destination']}: {_count(summary['folders'], 'folder')}{accounts} as {summary['format']}."
     ]
-    lines += _notes(summary, already="were there already, and stay as they are")
+    lines += _notes(summary, already="there already, and left alone")
     return "\n".join([*lines, *summary["warnings"]])
 
 
@@ -179,6 +180,21 @@ def _restored_line(folder: Summary) -> str:
     if "note" in folder:
         parts.append(folder["note"])
     return f"{name}{'' if name == target else f' as {target}'}: {', '.join(parts)}"
+
+
+def import_(summary: Summary) -> str:
+    """Return what was imported, and which files were left out."""
+    lines = [
+        f"{_messages(summary['added'], 'new ')} ({octets_in_words(summary['octets'])}) of "
+        f"{_count(summary['files'], 'file')} imported as {_shown(summary['account'])}, "
+        f"{_count(summary['folders'], 'folder')}."
+    ]
+    lines += _notes(summary, already="there already")
+    if summary["skipped"]:
+        named = ", ".join(_shown(path) for path in summary["skipped_files"])
+        more = ", …" if summary["skipped"] > len(summary["skipped_files"]) else ""
+        lines.append(f"{_count(summary['skipped'], 'file')} without mail left out: {named}{more}.")
+    return "\n".join(lines)
 
 
 def verify(summary: Summary) -> str:

@@ -25,6 +25,7 @@ __all__ = [
     "place",
     "seconds",
     "share",
+    "source",
 ]
 
 MAX_DURATION = timedelta(days=36_500)
@@ -167,6 +168,16 @@ def local_place(text: str) -> str:
         raise argparse.ArgumentTypeError("the place is empty; write a folder, or . for this one")
     if "://" in text:
         raise argparse.ArgumentTypeError(f"{text!r} is no folder of this machine; mail programs need one")
+    return text
+
+
+def source(text: str) -> str:
+    """Take a folder or file of this machine, or the URL of a place in an object store."""
+    scheme, separator, rest = text.partition("://")
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the place is empty; write a folder, a file or s3://bucket/prefix")
+    if separator and scheme not in ("file", "local"):
+        _check_store(scheme, rest.partition("/")[0])
     return text
 
 

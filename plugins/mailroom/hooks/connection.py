@@ -19,7 +19,15 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from mailroom.exceptions import ConfigurationError
-from mailroom.model import DEFAULT_PORTS, AuthMethod, Compression, Endpoint, MailProtocol, Security
+from mailroom.model import (
+    DEFAULT_PORTS,
+    SERVER_PROTOCOLS,
+    AuthMethod,
+    Compression,
+    Endpoint,
+    MailProtocol,
+    Security,
+)
 
 __all__ = [
     "MailConnection",
@@ -71,7 +79,7 @@ def endpoint_from_connection(conn: MailConnection, protocol: MailProtocol) -> En
 
     :raises ConfigurationError: a setting is missing or wrong; the message names it and what is allowed.
     """
-    if conn.conn_type in {p.value for p in MailProtocol} and conn.conn_type != protocol.value:
+    if conn.conn_type in {p.value for p in SERVER_PROTOCOLS} and conn.conn_type != protocol.value:
         raise _wrong(conn, f"is of type {conn.conn_type}, but {protocol.value} was asked for")
     extras = _Extras(conn)
     security = _security(extras, protocol)
@@ -96,7 +104,7 @@ def protocol_of_connection(conn: MailConnection) -> MailProtocol:
 
     :raises ConfigurationError: the connection is of another type.
     """
-    for protocol in MailProtocol:
+    for protocol in SERVER_PROTOCOLS:
         if conn.conn_type == protocol.value:
             return protocol
     raise _wrong(conn, "must be of type pop3 or imap")

@@ -5,8 +5,9 @@ out. Does not belong here: sockets, storage, the clock, paths, and HTML that is 
 
 The map: ``headers`` → ``encoded_words``, ``addresses``, ``dates``, ``parameters`` over
 ``charsets`` and ``transfer``; ``structure`` → ``attachments``, ``contents``, ``text``;
-``index`` and ``identity`` put them together. A message is octets in memory or a mapped
-file; parts are offsets into it, and bodies are read in windows, so that a message of
+``index`` and ``identity`` put them together; ``summary`` looks at the header alone. ``mbox``,
+``mbox_reader``, ``status`` and ``line_ends`` are about messages in files. A message is octets in
+memory or a mapped file; parts are offsets into it, and bodies are read in windows, so that a message of
 any size costs little memory.
 """
 
@@ -14,11 +15,12 @@ from __future__ import annotations
 
 from mailroom.message.identity import fingerprint_of_header
 from mailroom.message.index import AttachmentIndex, MessageIndex, index_message, iter_attachment
-from mailroom.message.summary import header_summary
+from mailroom.message.summary import delivery_date, header_summary
 
 __all__ = [
     "AttachmentIndex",
     "MessageIndex",
+    "delivery_date",
     "fingerprint_of_header",
     "header_summary",
     "index_message",

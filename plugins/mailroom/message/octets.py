@@ -10,7 +10,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator
 
-__all__ = ["WINDOW_OCTETS", "Buffer", "count", "find", "in_memory", "occurrences", "windows"]
+__all__ = ["WINDOW_OCTETS", "Buffer", "count", "find", "in_memory", "occurrences", "release", "windows"]
 
 Buffer = bytes | mmap.mmap
 """Octets in memory, or a file mapped into it."""
@@ -58,6 +58,12 @@ def count(buffer: Buffer, needle: bytes) -> int:
     if isinstance(buffer, bytes):
         return buffer.count(needle)
     return sum(1 for _ in occurrences(buffer, needle, 0, len(buffer)))
+
+
+def release(buffer: Buffer, end: int) -> None:
+    """Give back the memory of a mapped file's octets before ``end``; they are read anew if asked for."""
+    if isinstance(buffer, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED") and end >= mmap.PAGESIZE:
+        buffer.madvise(mmap.MADV_DONTNEED, 0, end - end % mmap.PAGESIZE)
 
 
 def windows(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:

@@ -83,7 +83,7 @@ def log_progress(log: Logger) -> Progress:
 def run_context(context: Context, *, what: str, account: str) -> RunContext:
     """Return who runs what: the DAG, task and try of an Airflow context.
 
-    :param what: ``fetch``, ``mirror``, ``retention`` or ``attachments``.
+    :param what: ``fetch``, ``mirror``, ``retention``, ``attachments``, ``export`` or ``import``.
     """
     ti = context.get("ti")
     if ti is None:

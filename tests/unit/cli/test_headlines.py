@@ -11,6 +11,7 @@ from mailroom.services.check_report import CheckReport, FolderCheck
 from mailroom.services.delivery_report import DeliveryReport
 from mailroom.services.export_report import ExportReport
 from mailroom.services.fetch_report import FetchReport
+from mailroom.services.import_report import ImportReport
 from mailroom.services.mirror_report import MirrorReport
 from mailroom.services.restore_report import FolderRestore, RestoreReport
 from mailroom.services.retention_report import FolderRetention, RetentionReport
@@ -160,7 +161,7 @@ def test_export_says_where_and_as_what() -> None:
     )
     assert headlines.export(report.summary()).splitlines() == [
         "1 message (9 octets) exported to /m: 3 folders of 2 accounts as mbox.",
-        "4 messages were there already, and stay as they are.",
+        "4 messages there already, and left alone.",
         "w",
     ]
 
@@ -205,3 +206,23 @@ def test_restore_that_was_dry_says_so() -> None:
     lines = restored(FolderRestore(folder="INBOX", target="INBOX", chosen=3, added=3), dry_run=True)
     assert lines[0].startswith("3 messages of ana would be added to ana@new.example")
     assert lines[-1] == "This was a dry run: nothing was changed."
+
+
+def test_import_names_what_was_left_out() -> None:
+    """A person sees at once that a file was not taken for mail."""
+    report = ImportReport(
+        account="old",
+        source="/in",
+        files=2,
+        folders=1,
+        added=3,
+        already=1,
+        octets=9,
+        skipped=2,
+        skipped_files=("a",),
+    )
+    assert headlines.import_(report.summary()).splitlines() == [
+        "3 new messages (9 octets) of 2 files imported as old, 1 folder.",
+        "1 message there already.",
+        "2 files without mail left out: a, ….",
+    ]

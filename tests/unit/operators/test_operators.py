@@ -23,10 +23,12 @@ from mailroom.operators.attachments import AttachmentsToObjectStorageOperator
 from mailroom.operators.check import MailCheckOperator
 from mailroom.operators.export import MailExportOperator
 from mailroom.operators.imap import ImapMirrorOperator
+from mailroom.operators.import_mail import MailImportOperator
 from mailroom.operators.pop3 import Pop3FetchOperator
 from mailroom.operators.restore import ImapRestoreOperator
 from mailroom.operators.retention import MailRetentionOperator
 from tests.support.archives import archive_messages
+from tests.support.mail import make_message
 
 OPERATORS: list[tuple[type[BaseOperator], dict[str, Any]]] = [
     (Pop3FetchOperator, {}),
@@ -36,6 +38,7 @@ OPERATORS: list[tuple[type[BaseOperator], dict[str, Any]]] = [
     (ImapRestoreOperator, {}),
     (AttachmentsToObjectStorageOperator, {"destination": "/srv/in"}),
     (MailExportOperator, {"destination": "/srv/out", "format": "eml"}),
+    (MailImportOperator, {"source": "/srv/old", "account": "old"}),
 ]
 each_operator = pytest.mark.parametrize(("operator", "needed"), OPERATORS)
 
@@ -207,6 +210,10 @@ def test_retention_by_pop3_refuses_what_pop3_does_not_know(arguments: dict[str, 
             "as_of",
         ),
         (MailExportOperator(task_id="t", destination="/x", format="eml", account="nowhere"), "'nowhere'"),
+        (MailImportOperator(task_id="t", source="", account="a", archive="/x"), "source"),
+        (MailImportOperator(task_id="t", source="/nowhere", account="", archive="/x"), "account"),
+        (MailImportOperator(task_id="t", source="/x", account="a", archive="/x", format="pst"), "format"),
+        (MailImportOperator(task_id="t", source="/nowhere/x", account="a", archive="/x"), "/nowhere/x"),
     ],
 )
 def test_wrong_input_fails_once_with_a_sentence_that_names_it(operator: BaseOperator, word: str) -> None:
@@ -273,3 +280,14 @@ def test_restore_takes_moments_as_people_write_them(given: Any, moment: str) -> 
     selection = ImapRestoreOperator(task_id="t", as_of=given)._selection()
     assert selection.as_of is not None
     assert selection.as_of.isoformat() == moment
+
+
+def test_import_takes_what_its_arguments_say(tmp_path: Path) -> None:
+    """A second task finds nothing new, and says so."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "1.eml").write_bytes(make_message())
+    values = {"source": str(tmp_path / "in"), "account": "old", "archive": str(tmp_path / "a")}
+    first, second = (
+        MailImportOperator(task_id="t", folder="", **values).execute(cast(Any, {})) for _ in range(2)
+    )
+    assert (first["added"], second["added"], second["already"]) == (1, 0, 1)

@@ -1,0 +1,132 @@
+"""What every command of the command line takes: the archive, an account, folders, how to end.
+
+Belongs here: the parser itself and the words that commands share. Does not belong here:
+what one command takes (``arguments``).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import NoReturn
+
+from mailroom.cli.account import UsageError
+from mailroom.cli.values import name, place, seconds
+from mailroom.model import AuthMethod, Compression, MailProtocol
+
+__all__ = ["Parser", "Words", "add_command", "add_folders"]
+
+_EPILOG_OF_A_COMMAND = """\
+example:
+  {example}
+
+exit status: 0 done; 1 failed, with one sentence; 2 wrong usage; 130 or 143 interrupted
+"""
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=32)
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, where argparse would print all its options first."""
+
+    def __init__(self, **settings: object) -> None:
+        # Abbreviations would change their meaning when options are added: --del, --delete, --delete-after.
+        super().__init__(
+            **{"allow_abbrev": False, "formatter_class": _formatter, **settings}  # type: ignore[arg-type]  # a mix of types
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of leaving.
+
+        :raises UsageError: always.
+        """
+        raise UsageError(f"{message[:1].upper()}{message[1:].rstrip('.')}; see {self.prog} --help.")
+
+
+Words = argparse._SubParsersAction  # the only name argparse has for it
+"""The commands of a parser."""
+
+
+def add_command(
+    words: Words[Parser],
+    word: str,
+    run: Callable[..., object],
+    text: str,
+    example: str,
+    protocols: tuple[MailProtocol, ...] = (),
+) -> Parser:
+    """Add a command with the words that all have, and those for an account where it speaks to one."""
+    parser = words.add_parser(
+        word,
+        help=text,
+        description=text[0].upper() + text[1:] + ".",
+        epilog=_EPILOG_OF_A_COMMAND.format(example=example),
+    )
+    parser.set_defaults(run=run, protocols=protocols)
+    if protocols:
+        kinds = " or ".join(f"{protocol.value}s://user@host" for protocol in protocols)
+        parser.add_argument("url", metavar="URL", help=f"the account, as {kinds}")
+    parser.add_argument(
+        "--archive",
+        required=True,
+        type=place,
+        metavar="ROOT",
+        help="the archive: a folder or s3://bucket/prefix",
+    )
+    if protocols:
+        _add_account(parser)
+        _add_compress(parser, takes=MailProtocol.IMAP in protocols)
+    parser.add_argument("--json", action="store_true", help="end with one JSON object on standard output")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    return parser
+
+
+def _add_account(parser: Parser) -> None:
+    parser.add_argument(
+        "--account", type=name, metavar="NAME", help="its name in the archive (default: user@host)"
+    )
+    parser.add_argument("--ca-file", metavar="FILE", help="trust the authorities in this PEM file")
+    parser.add_argument(
+        "--no-verify",
+        action="store_true",
+        help="take any certificate: anyone on the way can then read the password",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="wait this long for an answer (default: 60)",
+    )
+    parser.add_argument(
+        "--allow-plaintext", action="store_true", help="let pop3:// and imap:// leave this machine"
+    )
+    parser.add_argument(
+        "--auth",
+        choices=[method.value for method in AuthMethod],
+        default=AuthMethod.PASSWORD.value,
+        help="sign in with a password (default) or an OAuth 2 access token",
+    )
+
+
+def _add_compress(parser: Parser, *, takes: bool) -> None:
+    parser.set_defaults(compress=Compression.AUTO.value)
+    if takes:
+        parser.add_argument(
+            "--compress",
+            choices=[choice.value for choice in Compression],
+            default=Compression.AUTO.value,
+            help="compress IMAP where the server offers it (auto, the default: on slow lines only)",
+        )
+
+
+def add_folders(parser: Parser) -> None:
+    """Let a command be told which folders."""
+    parser.add_argument(
+        "--folder", action="append", default=[], metavar="PATTERN", help="only these folders; may be repeated"
+    )
+    parser.add_argument(
+        "--exclude", action="append", default=[], metavar="PATTERN", help="not these folders; may be repeated"
+    )
