@@ -106,6 +106,15 @@ with DAG(
             exclusiveMinimum=0,
             maximum=1,
         ),
+        "allow_incomplete": Param(
+            False,
+            type="boolean",
+            title="Also in folders that are not complete",
+            description_md="A folder of which the archive does not hold everything is left alone unless this "
+            "is on: one that no mirror has read to its end, or with a message that the server does not "
+            "deliver.",
+            section="Care",
+        ),
         "archive": Param(
             None,
             type=["null", "string"],
@@ -127,4 +136,5 @@ with DAG(
         include_flagged="{{ params.include_flagged }}",
         dry_run="{{ params.dry_run }}",
         max_fraction="{{ params.max_fraction }}",
+        allow_incomplete="{{ params.allow_incomplete }}",
     )

@@ -48,7 +48,7 @@ def shown(server: Dovecot, user: str) -> Content:
 
 def restore(
     endpoint: Endpoint,
-    root: Path,
+    root: Path | Archive,
     account: str,
     *,
     connect: Callable[[], Any] | None = None,
@@ -59,7 +59,7 @@ def restore(
     """Restore an archived account onto the account of an endpoint."""
     return restore_account(
         connect or (lambda: ImapClient.connect(endpoint)),
-        Archive(root),
+        root if isinstance(root, Archive) else Archive(root),
         account,
         f"{endpoint.user}@{endpoint.host}",
         selection=RestoreSelection(**selection),

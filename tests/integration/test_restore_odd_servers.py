@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from mailroom.archive import Archive
+from mailroom.client.imap import ImapClient
 from mailroom.client.imap_append import COMMANDS_IN_FLIGHT
 from mailroom.exceptions import ConnectionLost
 from mailroom.model import Body, Change, LocationRow, MailProtocol
@@ -21,7 +23,8 @@ from mailroom.services.restore import RestoreReport
 from tests.integration.restores import of, restore
 from tests.support.archives import NOW, archive_messages, context, folder_row
 from tests.support.imap_server import CAPABILITIES, ImapServer, Mailbox
-from tests.support.mail import make_message
+from tests.support.mail import make_message, message_of_size
+from tests.support.s3 import S3Server
 
 FULL = (*CAPABILITIES, "UNSELECT")
 PLAIN = tuple(name for name in CAPABILITIES if name not in ("LITERAL+", "UIDPLUS"))
@@ -42,6 +45,27 @@ def mail(number: int) -> bytes:
     return make_message(subject=f"number {number}", text=f"line {number}\n" * (500 if number % 7 == 3 else 2))
 
 
+def fill(archive: Archive, contents: list[bytes], folder: str = "INBOX", **values: Any) -> None:
+    """Archive messages of a folder as if they had been mirrored."""
+    with archive.writer(context(account="a")) as writer:
+        for uid, content in enumerate(contents, 1):
+            row = {
+                "account": "a",
+                "protocol": MailProtocol.IMAP,
+                "folder": folder,
+                "change": Change.ADDED,
+                "at": NOW,
+                "run_id": "run-1",
+                "uid_validity": 7,
+                "uid": uid,
+                "size": len(content),
+                "internal_date": DATE + timedelta(minutes=uid),
+            }
+            writer.add(Body(octets=len(content), content=content), LocationRow(**(row | values)))
+        writer.close_folder(folder_row(folder, account="a", delimiter="/"))
+        writer.finish("succeeded", {}, 0)
+
+
 @dataclass
 class Odd:
     """An odd server and an archive of one account, ``a``."""
@@ -58,24 +82,7 @@ class Odd:
         return [message.content for message in self.inbox.mail.values()]
 
     def archive(self, contents: list[bytes], folder: str = "INBOX", **values: Any) -> None:
-        """Archive messages of a folder as if they had been mirrored."""
-        with Archive(self.root).writer(context(account="a")) as writer:
-            for uid, content in enumerate(contents, 1):
-                row = {
-                    "account": "a",
-                    "protocol": MailProtocol.IMAP,
-                    "folder": folder,
-                    "change": Change.ADDED,
-                    "at": NOW,
-                    "run_id": "run-1",
-                    "uid_validity": 7,
-                    "uid": uid,
-                    "size": len(content),
-                    "internal_date": DATE + timedelta(minutes=uid),
-                }
-                writer.add(Body(octets=len(content), content=content), LocationRow(**(row | values)))
-            writer.close_folder(folder_row(folder, account="a", delimiter="/"))
-            writer.finish("succeeded", {}, 0)
+        fill(Archive(self.root), contents, folder, **values)
 
     def restore(self, **selection: Any) -> RestoreReport:
         return restore(self.server.endpoint(), self.root, "a", **selection)
@@ -300,3 +307,46 @@ def test_archive_of_old_tests_has_what_a_restore_needs(odd: Odd) -> None:
     archive_messages(Archive(odd.root), range(1, 4))
     report = restore(odd.server.endpoint(), odd.root, "post")
     assert (report.summary()["added"], report.failures) == (3, ())
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_new_folder_is_marked_with_what_it_is_for(odd: Odd, refuses: bool) -> None:
+    """CREATE-SPECIAL-USE (RFC 6154); where that is refused, a plain folder is made."""
+    odd.server.capabilities = (*odd.server.capabilities, "CREATE-SPECIAL-USE")
+    odd.server.refuses_uses = refuses
+    odd.archive([mail(0)], "Sent")
+    with Archive(odd.root).writer(context(account="a")) as writer:
+        writer.close_folder(folder_row("Sent", account="a", delimiter="/", special_use="\\Sent"))
+        writer.finish("succeeded", {}, 0)
+    assert odd.restore().failures == ()
+    made = [command for command in odd.server.commands if command.startswith("CREATE")]
+    assert made == ['CREATE "Sent" (USE (\\Sent))', *(['CREATE "Sent"'] if refuses else [])]
+    assert 'SUBSCRIBE "Sent"' in odd.server.commands
+    assert len(odd.server.folders["Sent"].mail) == 1
+
+
+def test_folder_for_reading_only_is_a_failure(odd: Odd) -> None:
+    """Nothing is sent to it, and the reason is told."""
+    odd.archive([mail(0)])
+    where = odd.server.endpoint()
+
+    class ReadOnly(ImapClient):
+        def select(self, name: str) -> Any:
+            return self.examine(name)
+
+    report = restore(where, odd.root, "a", connect=lambda: ReadOnly.connect(where))
+    assert "reading only" in report.failures[0]
+    assert not any(command.startswith("APPEND") for command in odd.server.commands)
+
+
+def test_archive_in_a_bucket_is_read_ahead(odd: Odd, s3: S3Server) -> None:
+    """Objects arrive while others are sent; equal, missing and large ones are no exception."""
+    bucket = s3.new_bucket()
+    archive = Archive(f"s3://{bucket}/mail", storage_options=s3.storage_options)
+    contents = [*(mail(number) for number in range(60)), mail(3), message_of_size(3_000_000), mail(5)]
+    fill(archive, contents)
+    lost = hashlib.sha256(mail(9)).hexdigest()
+    s3.client().delete_object(Bucket=bucket, Key=f"mail/raw/{lost[:2]}/{lost}.eml")
+    report = restore(odd.server.endpoint(), archive, "a", read_back=ReadBack.ALL)
+    assert of(report).refused == {"its archived copy is missing or damaged": 1}
+    assert Counter(odd.contents) == Counter(content for content in contents if content != mail(9))

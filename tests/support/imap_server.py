@@ -107,6 +107,7 @@ class ImapServer:
         self.capabilities = capabilities
         self.commands: list[str] = []
         self.refused_names: set[str] = set()
+        self.refuses_uses = False
         self.limits: dict[str, int] = {}
         self.sessions = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -250,6 +251,8 @@ class _Session:
         name = command.split('"')[1]
         if name in self._server.refused_names:
             return "NO [CANNOT] no such name here"
+        if self._server.refuses_uses and "(USE (" in command:
+            return "NO [USEATTR] not for this"
         self._server.folders[name] = Mailbox()
         return None
 

@@ -156,7 +156,7 @@ class _Run:
         """Send one message, in the open command or in a new one."""
         try:
             with self.open_content(message.digest) as content:
-                has_nul = content.find(b"\0") >= 0
+                has_nul = any(b"\0" in piece for piece in _pieces(content))
                 # A zero literal would call a MULTIAPPEND off, and NUL is what servers refuse most.
                 groups = can_group and 0 < message.octets <= OCTETS_A_COMMAND and not has_nul
                 self._begin(message, groups)
@@ -205,8 +205,8 @@ class _Run:
         if waits and not self._may_go_on(tag):
             self._open = None
             return
-        for start in range(0, len(content), SEND_OCTETS):
-            self._write(content[start : start + SEND_OCTETS])
+        for piece in _pieces(content):
+            self._write(piece)
 
     def _waits(self, octets: int) -> bool:
         if self.client.supports("LITERAL+"):
@@ -276,3 +276,12 @@ class _Run:
         else:
             refusal = rejection(self.wire.transport.where, "APPEND", kind, text)
             self._done += [AppendOutcome(message=message, refusal=refusal) for message in command.messages]
+
+
+def _pieces(content: bytes | mmap.mmap) -> Iterator[bytes]:
+    """Yield octets piece by piece, letting go of mapped pages: no message is held whole."""
+    for start in range(0, len(content), SEND_OCTETS):
+        piece = content[start : start + SEND_OCTETS]
+        yield piece
+        if isinstance(content, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            content.madvise(mmap.MADV_DONTNEED, start, len(piece))

@@ -37,6 +37,9 @@ Places = npt.NDArray[np.int64]
 DESCRIBE_ROWS = 20_000
 """How many rows are described at a time; each time the table of messages is looked through once."""
 
+NOBODY = "00" * 32
+"""Stands for a digest or identity that is not known."""
+
 _NO_TIME = -(2**62)
 
 
@@ -119,8 +122,8 @@ def _look_closely(
     by_digest, by_identity = defaultdict(list), defaultdict(list)
     for place in missing.tolist()[::-1]:
         by_digest[held.digest(place)].append(place)
-        if held.names[place] and held.identities[place] is not None:
-            by_identity[held.identities[place]].append(place)
+        if held.names[place] and (identity := held.identity(place)):
+            by_identity[identity].append(place)
     names_of_files = (os.path.join(folder, str(number)) for number in range(2**62))
     rest: list[int] = []
     altered = 0
@@ -210,20 +213,26 @@ class _Looks:
 class _Held(_Looks):
     """Archived messages, the order that of their rows."""
 
-    identities: list[str | None] = field(default_factory=list)
     _digests: bytearray = field(default_factory=bytearray)
+    _identities: bytearray = field(default_factory=bytearray)
 
     def add(self, row: LocationRow, described: Described | None) -> None:
         """Add one message; one that the tables do not know looks like nothing."""
         octets = described.size if described is not None else -1
         name = described.message_id if described is not None else None
         self.append(octets, row.internal_date, name, described.date if described is not None else None)
-        self.identities.append(described.identity or None if described is not None else None)
-        self._digests += bytes.fromhex(row.sha256 or "00" * 32)
+        identity = described.identity if described is not None else ""
+        self._identities += bytes.fromhex(identity or NOBODY)
+        self._digests += bytes.fromhex(row.sha256 or NOBODY)
 
     def digest(self, place: int) -> str:
         """Return the SHA-256 of one message."""
         return self._digests[place * 32 : place * 32 + 32].hex()
+
+    def identity(self, place: int) -> str | None:
+        """Return the hash over what survives a change of server, where there is one."""
+        found = self._identities[place * 32 : place * 32 + 32].hex()
+        return None if found == NOBODY else found
 
     def contents(self) -> npt.NDArray[np.uint64]:
         """Return the first 128 bits of each digest."""
