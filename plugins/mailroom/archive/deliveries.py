@@ -139,7 +139,7 @@ class Deliveries:
         ``ADOPTED`` means that the very content lay there and belonged to no delivery;
         ``TAKEN`` that the path belongs to something else, and nothing was done.
 
-        :param content: returns the decoded content in pieces; called at most once.
+        :param content: returns the decoded content in pieces, anew each time.
         :raises IntegrityError: where the content is not what ``row`` says.
         :raises StoreUnavailable: where the destination or the archive refuses.
         """

@@ -1,9 +1,9 @@
 """A place that attachments are delivered to: exclusive creation, and nothing else that writes.
 
-Belongs here: creating one object that was not there, on a local disk or through fsspec.
+Belongs here: creating one object that was not there, on a local disk or in an object store.
 Does not belong here: what a delivery means (``deliveries``). A part of an object is never
-seen under its final name: on a disk it is written under another and linked, which fails
-where the name is taken; an object store creates whole or not at all.
+seen under its final name: on a disk it is written without a name, or under another, and
+linked, which fails where the name is taken; an object store creates whole or not at all.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import hashlib
 import os
 import shutil
 import tempfile
-import urllib.parse
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import IO, Any, Protocol
 
 from mailroom.archive.durability import DiskSync, Durability, NoSync, Unsynced, find_syncfs
 from mailroom.archive.failures import translated
+from mailroom.archive.object_requests import ObjectRequests
+from mailroom.archive.s3_settings import bucket_region, s3_options
 from mailroom.archive.store import LocalStore, Root, open_file_system
 from mailroom.exceptions import ConfigurationError, IntegrityError
 
@@ -34,6 +35,7 @@ CHUNK_OCTETS = 1024 * 1024
 PART_FOLDER = ".mailroom-incoming"
 """Folder of a local destination in which files are written before they get their name."""
 
+_NOT_NAMELESS = (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL, errno.ENOSYS)
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 Content = Callable[[], Iterable[bytes]]
@@ -42,6 +44,10 @@ Content = Callable[[], Iterable[bytes]]
 
 class DeliveryStore(Protocol):
     """Where attachments go; paths are below the root, with ``/``."""
+
+    @property
+    def at_once(self) -> int:
+        """How many objects are best created side by side."""
 
     @property
     def url(self) -> str:
@@ -69,10 +75,14 @@ class DeliveryStore(Protocol):
 class LocalDeliveryStore:
     """A folder of this machine."""
 
+    at_once = 2
+    """One decodes while the other waits for the disk; more wait for each other."""
+
     def __init__(self, root: str) -> None:
         self.url = os.path.abspath(root)
         self._syncfs = find_syncfs()
         self._unsynced = Unsynced()
+        self._has_nameless = hasattr(os, "O_TMPFILE")
 
     def create(
         self,
@@ -93,20 +103,55 @@ class LocalDeliveryStore:
         with translated(self.url):
             if os.path.lexists(final):
                 return False
-            incoming = f"{self.url}/{PART_FOLDER}"
-            os.makedirs(incoming, exist_ok=True)
-            os.makedirs(os.path.dirname(final), exist_ok=True)
-            part = f"{incoming}/{uuid.uuid4().hex}"
-            try:
-                with open(part, "xb") as file:
-                    _copy(content, file, digest)
-                created = _link(part, final)
-            finally:
-                if os.path.exists(part):
-                    os.unlink(part)
+            folder = os.path.dirname(final)
+            _make_folder(folder)
+            created = self._create_nameless(folder, final, content, digest)
+            if created is None:
+                created = self._create_named(final, content, digest)
             if created and self._syncfs is None:
                 self._unsynced.add(final)
             return created
+
+    def _create_nameless(self, folder: str, final: str, content: Content, digest: str) -> bool | None:
+        """Write a file that has no name before it is whole; None where this disk knows no such thing.
+
+        Of all ways it is the cheapest on ext4, and a kill leaves nothing behind.
+        """
+        if not self._has_nameless:
+            return None
+        try:
+            descriptor = os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o666)
+        except OSError as error:
+            if error.errno not in _NOT_NAMELESS:
+                raise
+            self._has_nameless = False
+            return None
+        with os.fdopen(descriptor, "wb") as file:
+            _copy(content, file, digest)
+            file.flush()
+            try:
+                # Only where a descriptor is given does Python follow the link, as this needs.
+                os.link(f"/proc/self/fd/{descriptor}", final, src_dir_fd=descriptor)
+            except FileExistsError:
+                return False
+            except OSError as error:
+                if error.errno not in (*_NO_LINKS, errno.ENOENT):
+                    raise
+                self._has_nameless = False
+                return None
+        return True
+
+    def _create_named(self, final: str, content: Content, digest: str) -> bool:
+        incoming = f"{self.url}/{PART_FOLDER}"
+        os.makedirs(incoming, exist_ok=True)
+        part = f"{incoming}/{uuid.uuid4().hex}"
+        try:
+            with open(part, "xb") as file:
+                _copy(content, file, digest)
+            return _link(part, final)
+        finally:
+            if os.path.exists(part):
+                os.unlink(part)
 
     def digest_of(self, path: str, size: int) -> str | None:
         """Return the SHA-256 of a file, or None where no file of this size is there."""
@@ -132,11 +177,17 @@ class LocalDeliveryStore:
 class ObjectDeliveryStore:
     """A prefix of an object store that can create exclusively (S3 and its kin, GCS, Azure)."""
 
+    at_once = 16
+    """A store answers one by one in tens of milliseconds."""
+
     def __init__(self, filesystem: Any, path: str, scheme: str) -> None:
-        self._fs = filesystem
         self._prefix = path.strip("/")
-        self._scheme = scheme
         self.url = f"{scheme}://{self._prefix}"
+
+        def options() -> dict[str, str]:
+            return s3_options(filesystem, bucket_region(filesystem, self._prefix.partition("/")[0]))
+
+        self._requests = ObjectRequests(filesystem, scheme, self._prefix, options)
 
     def create(
         self,
@@ -153,35 +204,36 @@ class ObjectDeliveryStore:
         :raises IntegrityError: where the content is not what was announced.
         :raises StoreUnavailable: where the store refuses.
         """
-        key, about = self._key(path), self._about(content_type, facts)
+        key = self._key(path)
         with translated(self.url):
             try:
                 if size <= IN_MEMORY_OCTETS:
                     data = b"".join(content())
                     _check(hashlib.sha256(data).hexdigest(), digest)
-                    self._fs.pipe_file(key, data, mode="create", **about)
+                    self._requests.put(key, data, content_type=content_type, facts=facts, exclusive=True)
                 else:
                     with tempfile.NamedTemporaryFile(prefix="mailroom-") as file:
                         _copy(content, file, digest)
                         file.flush()
-                        self._fs.put_file(file.name, key, mode="create", **about)
+                        self._requests.put_file(
+                            file.name, key, content_type=content_type, facts=facts, exclusive=True
+                        )
             except FileExistsError:
                 return False
         return True
 
     def digest_of(self, path: str, size: int) -> str | None:
         """Return the SHA-256 of an object, or None where none of this size is there."""
-        key = self._key(path)
         with translated(self.url):
             try:
-                if int(self._fs.info(key, refresh=True)["size"]) != size:
-                    return None
-                found = hashlib.sha256()
-                with self._fs.open(key, "rb", block_size=CHUNK_OCTETS) as file:
-                    while chunk := file.read(CHUNK_OCTETS):
-                        found.update(chunk)
+                there, pieces = self._requests.fetch(self._key(path))
             except FileNotFoundError:
                 return None
+            if there != size:
+                return None
+            found = hashlib.sha256()
+            for piece in pieces:
+                found.update(piece)
         return found.hexdigest()
 
     def durability(self) -> Durability:
@@ -190,15 +242,6 @@ class ObjectDeliveryStore:
 
     def _key(self, path: str) -> str:
         return f"{self._prefix}/{_inside(path)}"
-
-    def _about(self, content_type: str, facts: Mapping[str, str]) -> dict[str, Any]:
-        if self._scheme.startswith("s3"):
-            # S3 sends metadata as headers, so what is not ASCII is percent-encoded.
-            quoted = {name: urllib.parse.quote(value, safe=" @.<>+-_/:,") for name, value in facts.items()}
-            return {"ContentType": content_type, "Metadata": quoted}
-        if self._scheme in ("gs", "gcs"):
-            return {"content_type": content_type, "metadata": dict(facts)}
-        return {}
 
 
 def open_delivery_store(root: Root, storage_options: Mapping[str, Any] | None = None) -> DeliveryStore:
@@ -222,6 +265,16 @@ def _inside(path: str) -> str:
     if not path or "\0" in path or any(segment in ("", ".", "..") for segment in segments):
         raise ConfigurationError(f"'{path}' is no path below a destination; check the name template.")
     return path
+
+
+def _make_folder(folder: str) -> None:
+    """Make a folder; mostly its parent is there."""
+    try:
+        os.mkdir(folder)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        os.makedirs(folder, exist_ok=True)
 
 
 def _copy(content: Content, file: IO[bytes], digest: str) -> None:

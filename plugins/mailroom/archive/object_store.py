@@ -15,6 +15,8 @@ from typing import IO, Any
 
 from mailroom.archive.durability import Durability, NoSync
 from mailroom.archive.failures import translated
+from mailroom.archive.object_requests import ObjectRequests
+from mailroom.archive.s3_settings import S3Credentials, bucket_region, s3_credentials, s3_options
 from mailroom.exceptions import ConfigurationError
 
 __all__ = ["WHOLE_READ_OCTETS", "ObjectStore"]
@@ -80,12 +82,24 @@ class ObjectStore:
             return conditional | self._delta_options
         with translated(self.url):
             if self.scheme == "s3":
-                if self._region is None:
-                    self._region = _bucket_region(self.fs, self.prefix.partition("/")[0])
-                return _s3_options(self.fs, self._region)
+                return {**self.native_options(), **_for_deltalake(s3_credentials(self.fs))}
             if self.scheme == "gs":
                 return _gs_options(self.fs)
             return _azure_options(self.fs)
+
+    def requests(self) -> ObjectRequests:
+        """Return the way to put and fetch objects of this store."""
+        fast = self.native_options if self.scheme == "s3" else None
+        return ObjectRequests(self.fs, self.scheme, self.prefix, fast)
+
+    def native_options(self) -> dict[str, str]:
+        """Return S3 options other than credentials, as ``deltalake`` and ``obstore`` take them.
+
+        They are those of the file system, whatever ``deltalake`` was told.
+        """
+        if self._region is None:
+            self._region = bucket_region(self.fs, self.prefix.partition("/")[0])
+        return s3_options(self.fs, self._region)
 
     def exists(self, path: str) -> bool:
         """Say whether an object, or anything under this prefix, is there.
@@ -159,51 +173,11 @@ class ObjectStore:
         return NoSync()
 
 
-def _s3_options(filesystem: Any, region: str) -> dict[str, str]:
-    filesystem.connect()
-    meta = filesystem.s3.meta
-    options = {"aws_conditional_put": "etag", "aws_region": region}
-    endpoint = meta.endpoint_url or ""
-    if not endpoint.rstrip("/").endswith((".amazonaws.com", ".amazonaws.com.cn")):
-        options["aws_endpoint"] = endpoint
-    if endpoint.startswith("http://"):
-        options["aws_allow_http"] = "true"
-    if filesystem.client_kwargs.get("verify") is False:
-        options["allow_invalid_certificates"] = "true"
-    if ((meta.config.s3 or {}).get("addressing_style")) == "virtual":
-        options["aws_virtual_hosted_style_request"] = "true"
-    if filesystem.anon:
-        return {**options, "aws_skip_signature": "true"}
-    return {**options, **_s3_credentials(filesystem)}
-
-
-def _bucket_region(filesystem: Any, bucket: str) -> str:
-    """Ask for the bucket's region: unlike botocore, ``deltalake`` does not follow redirects to it."""
-    try:
-        answer = filesystem.call_s3("head_bucket", Bucket=bucket)
-        region = answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region")
-    except PermissionError:
-        region = None  # a key that may use objects but not ask about the bucket
-    return str(region or filesystem.s3.meta.region_name or "us-east-1")
-
-
-def _s3_credentials(filesystem: Any) -> dict[str, str]:
-    if filesystem.key and filesystem.secret:
-        key, secret, token = filesystem.key, filesystem.secret, filesystem.token
-    else:
-        from fsspec.asyn import sync
-
-        frozen = sync(filesystem.loop, _frozen_credentials, filesystem.session)
-        if frozen is None:
-            return {}
-        key, secret, token = frozen.access_key, frozen.secret_key, frozen.token
-    found = {"aws_access_key_id": key, "aws_secret_access_key": secret}
-    return {**found, "aws_session_token": token} if token else found
-
-
-async def _frozen_credentials(session: Any) -> Any:
-    credentials = await session.get_credentials()
-    return None if credentials is None else await credentials.get_frozen_credentials()
+def _for_deltalake(credentials: S3Credentials | None) -> dict[str, str]:
+    if credentials is None:
+        return {}
+    found = {"aws_access_key_id": credentials.key, "aws_secret_access_key": credentials.secret}
+    return {**found, "aws_session_token": credentials.token} if credentials.token else found
 
 
 def _gs_options(filesystem: Any) -> dict[str, str]:

@@ -1,8 +1,7 @@
 """Raw objects in an object store.
 
-Belongs here: puts and gets of whole messages over ``fsspec``. How many run at once is
-the caller's number of threads: fsspec puts them side by side on one loop. A put is
-atomic, so no temporary name is needed. Does not belong here: what counts as archived
+Belongs here: puts and gets of whole messages. How many run at once is the caller's number
+of threads. A put is atomic, so no temporary name is needed. Does not belong here: what counts as archived
 (see ``raw``).
 """
 
@@ -21,13 +20,13 @@ from contextlib import contextmanager
 
 from mailroom.archive.failures import translated
 from mailroom.archive.object_store import ObjectStore
-from mailroom.archive.raw import CHUNK_OCTETS, MAPPED_OCTETS, StoredObject, is_digest, missing, object_path
+from mailroom.archive.raw import MAPPED_OCTETS, StoredObject, is_digest, missing, object_path
 from mailroom.model import Body
 
 __all__ = ["ObjectRawStore"]
 
-HEADERS = {"ContentType": "message/rfc822"}
-"""What S3 is told about an object; other stores take no such argument from us."""
+MEDIA_TYPE = "message/rfc822"
+"""What the store is told about an object."""
 
 LISTINGS = 8
 """Shards that are listed side by side."""
@@ -42,7 +41,7 @@ class ObjectRawStore:
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
         self._fs = store.fs
-        self._headers = HEADERS if store.scheme == "s3" else {}
+        self._requests = store.requests()
         self._lock = threading.Lock()
         self._folder: str | None = None
 
@@ -60,10 +59,17 @@ class ObjectRawStore:
         key = self._store.absolute(object_path(digest))
         with translated(self._store.url):
             if body.content is not None:
-                self._fs.pipe_file(key, body.content, **self._headers)
+                self._requests.put(key, body.content, content_type=MEDIA_TYPE)
             elif body.path is not None:
-                self._fs.put_file(body.path, key, **self._headers)
+                self._put_file(body.path, key)
                 os.unlink(body.path)
+
+    def _put_file(self, path: str, key: str) -> None:
+        if os.path.getsize(path) > MAPPED_OCTETS:
+            self._requests.put_file(path, key, content_type=MEDIA_TYPE)
+            return
+        with open(path, "rb") as file:
+            self._requests.put(key, file.read(), content_type=MEDIA_TYPE)
 
     def local_path(self, digest: str) -> None:
         """Return None: the object is not on this machine."""
@@ -81,11 +87,8 @@ class ObjectRawStore:
 
         :raises IntegrityError: where the object is missing.
         """
-        with translated(self._store.url):
-            try:
-                return bytes(self._fs.cat_file(self._store.absolute(object_path(digest))))
-            except FileNotFoundError as error:
-                raise missing(digest) from error
+        with self._fetched(digest) as (_, pieces):
+            return b"".join(pieces)
 
     @contextmanager
     def mapped(self, digest: str) -> Iterator[bytes | mmap.mmap]:
@@ -93,37 +96,48 @@ class ObjectRawStore:
 
         :raises IntegrityError: where the object is missing.
         """
-        size = self.size(digest)
-        if size is None:
-            raise missing(digest)
-        if size <= MAPPED_OCTETS:
-            yield self.read(digest)
+        with self._fetched(digest) as (size, pieces):
+            name = None if size <= MAPPED_OCTETS else self._spooled(pieces)
+            content = b"".join(pieces) if name is None else b""
+        if name is None:
+            yield content
             return
-        name = self.new_spool()
         try:
-            with translated(self._store.url):
-                self._fs.get_file(self._store.absolute(object_path(digest)), name)
-            with open(name, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                yield content
+            with open(name, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapping:
+                yield mapping
         finally:
             os.unlink(name)
+
+    def _spooled(self, pieces: Iterator[bytes]) -> str:
+        """Write an object to a file of this machine, and return its path."""
+        name = self.new_spool()
+        try:
+            with open(name, "wb") as file:
+                file.writelines(pieces)
+        except BaseException:
+            os.unlink(name)
+            raise
+        return name
 
     def hash(self, digest: str) -> str:
         """Read an object in chunks and return the SHA-256 of what is there.
 
         :raises IntegrityError: where the object is missing.
         """
-        size = self.size(digest)
-        if size is None:
-            raise missing(digest)
-        if size <= MAPPED_OCTETS:
-            return hashlib.sha256(self.read(digest)).hexdigest()
         found = hashlib.sha256()
-        key = self._store.absolute(object_path(digest))
-        with translated(self._store.url), self._fs.open(key, "rb", block_size=CHUNK_OCTETS) as file:
-            while chunk := file.read(CHUNK_OCTETS):
-                found.update(chunk)
+        with self._fetched(digest) as (_, pieces):
+            for piece in pieces:
+                found.update(piece)
         return found.hexdigest()
+
+    @contextmanager
+    def _fetched(self, digest: str) -> Iterator[tuple[int, Iterator[bytes]]]:
+        """Give an object's size and pieces, to be read inside the block."""
+        with translated(self._store.url):
+            try:
+                yield self._requests.fetch(self._store.absolute(object_path(digest)))
+            except FileNotFoundError as error:
+                raise missing(digest) from error
 
     def size(self, digest: str) -> int | None:
         """Return an object's size in octets, or None where it is not there."""

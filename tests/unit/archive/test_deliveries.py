@@ -71,7 +71,7 @@ def test_a_disk_without_hard_links_serves(
 ) -> None:
     """Some network disks cannot link; files are then created exclusively, and taken names stay."""
 
-    def link(source: str, target: str) -> None:
+    def link(source: str, target: str, **_: object) -> None:
         raise OSError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", link)
