@@ -8,15 +8,16 @@ The order is: create the object under a name nobody has, then commit the row tha
 so. A kill in between leaves an object without a row; the next run finds the same
 content under the same name, claimed by no row, and adopts it. Nothing is overwritten,
 ever: a name that is taken by other content is reported as taken, and the caller tries
-the next.
+the next. Rows are committed by a thread of its own, while deliveries go on.
 """
 
 from __future__ import annotations
 
 import enum
-import hashlib
+import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,10 +29,9 @@ import pyarrow as pa
 
 from mailroom.archive.archive import Archive
 from mailroom.archive.data_files import DataFile
+from mailroom.archive.delivery_keys import PairSet, path_digests
 from mailroom.archive.delivery_store import Content, DeliveryStore, open_delivery_store
-from mailroom.archive.digests import DigestSet, Halves, halves, halves_of
 from mailroom.archive.durability import Durability
-from mailroom.archive.places import Vocabulary
 from mailroom.archive.rows import build_table
 from mailroom.archive.schemas import TABLES
 from mailroom.archive.store import Root
@@ -41,10 +41,12 @@ from mailroom.archive.upkeep import keep_up
 __all__ = ["Deliveries", "DeliveryOutcome", "DeliveryRow"]
 
 COMMIT_ROWS = 500
-"""Deliveries that are committed together; a kill costs looking at this many objects again."""
+"""Deliveries that are committed together; a kill costs looking at up to twice as many objects again."""
 
 MAX_FACT_CHARACTERS = 200
 """Metadata of an object holds 2 KB in all on S3."""
+
+log = logging.getLogger(__name__)
 
 
 class DeliveryOutcome(enum.Enum):
@@ -53,6 +55,7 @@ class DeliveryOutcome(enum.Enum):
     CREATED = "created"
     ADOPTED = "adopted"
     TAKEN = "taken"
+    ALREADY = "already"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,19 +108,31 @@ class Deliveries:
         self._archive = archive
         self._store: DeliveryStore = open_delivery_store(destination, storage_options)
         self._table: Table = archive.table("deliveries")
-        self._waiting: list[tuple[DeliveryRow, bool]] = []
-        self._done = _Keys()
-        self._claimed: _Keys | None = None
-        self._durability: list[Durability] = []
-        self._lock = threading.RLock()
+        self._table_lock = threading.Lock()  # taken before the other one, never after it
+        self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._busy: set[str] = set()
-        self._load(self._table.files())
+        self._waiting: list[tuple[DeliveryRow, bool]] = []
+        self._own: set[tuple[str, str]] = set()
+        self._own_paths: set[str] = set()
+        self._committed = PairSet()
+        self._claimed: PairSet | None = None
+        self._durability: list[Durability] = []
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="mailroom-deliveries")
+        self._commit: Future[None] | None = None
+        self._is_refused = False
+        self._handing_over = threading.Lock()
+        self._take_in(self._table.files())
 
     @property
     def url(self) -> str:
         """The destination for people and in rows, without credentials."""
         return self._store.url
+
+    @property
+    def at_once(self) -> int:
+        """How many threads deliver best side by side."""
+        return self._store.at_once
 
     def __enter__(self) -> Self:
         return self
@@ -126,30 +141,45 @@ class Deliveries:
         try:
             self.flush()
         finally:
+            self._pool.shutdown()
             for durability in self._durability:
                 durability.close()
 
     def is_delivered(self, message_sha256: str, part: str) -> bool:
         """Say whether an attachment was delivered here, in this run or before."""
-        return self._done.holds(message_sha256, part)
+        with self._lock:
+            return (message_sha256, part) in self._own or self._committed.holds_one(message_sha256, part)
+
+    def _holds(self, row: DeliveryRow) -> bool:
+        return self._committed.holds_one(row.message_sha256, row.part)
+
+    def are_delivered(self, attachments: pa.Table) -> npt.NDArray[np.bool_]:
+        """Say for each row with a ``message_sha256`` and a ``part`` whether an earlier commit has it."""
+        with self._lock:
+            return self._committed.holds(attachments["message_sha256"], attachments["part"])
 
     def deliver(self, row: DeliveryRow, content: Content) -> DeliveryOutcome:
         """Create an attachment at its path, unless something is there.
 
-        ``ADOPTED`` means that the very content lay there and belonged to no delivery;
-        ``TAKEN`` that the path belongs to something else, and nothing was done.
+        ``ADOPTED`` means that the very content lay there and belonged to no delivery; ``ALREADY``
+        that another run has delivered this attachment in the meantime; ``TAKEN`` that the path
+        belongs to something else, and nothing was done.
 
         :param content: returns the decoded content in pieces, anew each time.
         :raises IntegrityError: where the content is not what ``row`` says.
         :raises StoreUnavailable: where the destination or the archive refuses.
         """
         with self._alone_at(row.path):
-            return self._deliver(row, content)
+            outcome = self._deliver(row, content)
+        if outcome in (DeliveryOutcome.CREATED, DeliveryOutcome.ADOPTED):
+            self._commit_where_due()
+        return outcome
 
     def _deliver(self, row: DeliveryRow, content: Content) -> DeliveryOutcome:
         with self._lock:
-            self._open()
-            if self._is_claimed(row.path, only_if_loaded=True):
+            if not self._durability:
+                self._durability = [self._store.durability(), self._archive.prepare()]
+            if self._is_known_as_claimed(row.path):
                 return DeliveryOutcome.TAKEN
         created = self._store.create(
             row.path,
@@ -159,17 +189,19 @@ class Deliveries:
             content_type=row.content_type,
             facts=row.facts(),
         )
-        with self._lock:
-            if not created and (
-                self._is_claimed(row.path) or self._store.digest_of(row.path, row.size) != row.sha256
-            ):
+        if not created:
+            self._load_claims()
+            with self._lock:  # both at once: what claims the path may be this attachment's own delivery
+                if self._holds(row):
+                    return DeliveryOutcome.ALREADY
+                if self._is_known_as_claimed(row.path):
+                    return DeliveryOutcome.TAKEN
+            if self._store.digest_of(row.path, row.size) != row.sha256:
                 return DeliveryOutcome.TAKEN
+        with self._lock:
             self._waiting.append((row, not created))
-            self._done.add(row.message_sha256, row.part)
-            if self._claimed is not None:
-                self._claimed.add(_path_key(row.path), "")
-            if len(self._waiting) >= COMMIT_ROWS:
-                self.flush()
+            self._own.add((row.message_sha256, row.part))
+            self._own_paths.add(row.path)
         return DeliveryOutcome.CREATED if created else DeliveryOutcome.ADOPTED
 
     @contextmanager
@@ -191,56 +223,112 @@ class Deliveries:
 
         :raises StoreUnavailable: where the archive refuses; the next run adopts what was delivered.
         """
-        if not self._waiting:
+        with self._handing_over:
+            if self._commit is not None:
+                wait((self._commit,))
+                self._commit = None
+            self._commit_rows(self._taken(1))  # those of a commit that failed are among them
+
+    def _commit_where_due(self) -> None:
+        """Have enough rows committed while deliveries go on; blocks while the commit before is busy.
+
+        :raises StoreUnavailable: where the archive refuses; the rows wait for the next attempt.
+        """
+        if len(self._waiting) < COMMIT_ROWS:
             return
-        destination, archive = self._open()
-        destination.sync()
-        waiting = self._waiting
+        with self._handing_over:
+            if self._commit is not None:
+                wait((self._commit,))
+                self._commit = None
+            rows = self._taken(COMMIT_ROWS)
+            if self._is_refused:  # not in the background, so that every caller hears of it
+                self._commit_rows(rows)
+            elif rows:
+                self._commit = self._pool.submit(self._commit_rows, rows)
+
+    def _taken(self, at_least: int) -> list[tuple[DeliveryRow, bool]]:
+        """Return the rows that wait, which wait no longer; none where there are too few."""
+        with self._lock:
+            if len(self._waiting) < at_least:
+                return []
+            rows, self._waiting = self._waiting, []
+            return rows
+
+    def _commit_rows(self, rows: list[tuple[DeliveryRow, bool]]) -> None:
+        if not rows:
+            return
+        destination, archive = self._durability
+        try:
+            destination.sync()
+            with self._table_lock:
+                self._append(rows)
+                keep_up(self._table, archive.sync)
+            archive.sync()
+        except BaseException:
+            with self._lock:
+                self._waiting[:0] = rows
+            self._is_refused = True
+            raise
+        self._is_refused = False
+        with self._lock:
+            for row, _ in rows:
+                self._own.discard((row.message_sha256, row.part))
+                self._own_paths.discard(row.path)
+
+    def _append(self, rows: Sequence[tuple[DeliveryRow, bool]]) -> None:
+        """Commit rows, without those that other runs have committed meanwhile."""
+        left = list(rows)
 
         def plan() -> Append | None:
-            nonlocal waiting
-            theirs = _Keys()
-            for name, part in self._keys_in(self._table.unseen()):
-                theirs.merge(name, part)
-            waiting = [
-                (row, adopted) for row, adopted in waiting if not theirs.holds(row.message_sha256, row.part)
+            nonlocal left
+            theirs = self._take_in(self._table.unseen(), with_paths=True)
+            left = [
+                (row, adopted) for row, adopted in left if row.path not in theirs and not self._holds(row)
             ]
             number = self._table.transaction_version(self.url) + 1
-            return Append(rows=[self._rows(waiting)], transactions={self.url: number}) if waiting else None
+            return Append(rows=[self._rows(left)], transactions={self.url: number}) if left else None
 
         self._table.append(plan)
+        if len(left) < len(rows):
+            log.info("%d attachments were delivered by another run at the same time", len(rows) - len(left))
+        self._note_committed(self._rows(left))
+
+    def _load_claims(self) -> None:
+        """Read which paths deliveries have, at the first collision."""
+        if self._claimed is not None:
+            return
+        with self._table_lock:
+            if self._claimed is None:
+                claimed = PairSet()
+                for piece in self._table.scan(["path"], equal={"destination": self.url}):
+                    _claim(claimed, piece.table["path"])
+                self._claimed = claimed
+                self._take_in(self._table.unseen(), with_paths=True)
+
+    def _take_in(self, files: Sequence[DataFile], *, with_paths: bool = False) -> set[str]:
+        """Note what files say is delivered; return the paths they name, where asked."""
+        paths: set[str] = set()
+        names = ["message_sha256", "part", *(["path"] if with_paths else [])]
+        for piece in self._table.scan(names, equal={"destination": self.url}, files=files):
+            self._note_committed(piece.table)
+            if with_paths:
+                paths.update(piece.table["path"].to_pylist())
         self._table.mark_seen()
-        self._waiting = []
-        keep_up(self._table, archive.sync)
-        archive.sync()
+        return paths
 
-    def _open(self) -> list[Durability]:
-        if not self._durability:
-            self._durability = [self._store.durability(), self._archive.prepare()]
-        return self._durability
+    def _note_committed(self, rows: pa.Table) -> None:
+        with self._lock:
+            self._committed.add(rows["message_sha256"], rows["part"])
+            if self._claimed is not None:
+                _claim(self._claimed, rows["path"])
 
-    def _load(self, files: Sequence[DataFile]) -> None:
-        for digests, parts in self._keys_in(files):
-            self._done.merge(digests, parts)
-        self._table.mark_seen()
-
-    def _keys_in(self, files: Sequence[DataFile]) -> Iterator[tuple[pa.ChunkedArray, pa.ChunkedArray]]:
-        wanted = {"destination": self.url}
-        for piece in self._table.scan(["message_sha256", "part"], equal=wanted, files=files):
-            yield piece.table["message_sha256"], piece.table["part"]
-
-    def _is_claimed(self, path: str, *, only_if_loaded: bool = False) -> bool:
-        """Say whether a delivery has this path; the paths are read at the first collision."""
+    def _is_known_as_claimed(self, path: str) -> bool:
+        """Say whether a delivery has this path, as far as is known; the caller holds the lock."""
+        if path in self._own_paths:
+            return True
         if self._claimed is None:
-            if only_if_loaded:
-                return False
-            self._claimed = _Keys()
-            for piece in self._table.scan(["path"], equal={"destination": self.url}):
-                paths = [_path_key(path) for path in piece.table["path"].to_pylist()]
-                self._claimed.merge(pa.array(paths, pa.string()), pa.array([""] * len(paths)))
-            for row, _ in self._waiting:
-                self._claimed.add(_path_key(row.path), "")
-        return self._claimed.holds(_path_key(path), "")
+            return False
+        return bool(self._claimed.holds(path_digests([path]), pa.array([""]))[0])
 
     def _rows(self, waiting: Sequence[tuple[DeliveryRow, bool]]) -> pa.Table:
         names = TABLES["deliveries"].schema.names
@@ -253,49 +341,5 @@ class Deliveries:
         return build_table("deliveries", columns)
 
 
-class _Keys:
-    """A set of (digest, word) pairs, 16 octets each where they come by the column.
-
-    The word is mixed into both halves of the digest: a set of digests takes those that share
-    their first half for one.
-    """
-
-    def __init__(self) -> None:
-        self._words = Vocabulary()
-        self._columns: list[Halves] = []
-        self._sorted: DigestSet | None = None
-        self._added: set[tuple[str, str]] = set()
-
-    def merge(self, digests: pa.ChunkedArray | pa.Array, words: pa.ChunkedArray | pa.Array) -> None:
-        first, second = halves(digests)
-        mixed = _spread(self._words.numbers(words))
-        self._columns.append((first ^ mixed, second ^ mixed))
-        self._sorted = None
-
-    def add(self, digest: str, word: str) -> None:
-        self._added.add((digest, word))
-
-    def holds(self, digest: str, word: str) -> bool:
-        if (digest, word) in self._added:
-            return True
-        number = self._words.find(word)
-        if number < 0:
-            return False
-        if self._sorted is None:
-            empty = np.empty(0, np.uint64)
-            self._sorted = DigestSet(
-                np.concatenate([empty, *(first for first, _ in self._columns)]),
-                np.concatenate([empty, *(second for _, second in self._columns)]),
-            )
-        first, second = (np.array([half], np.uint64) for half in halves_of(digest))
-        mixed = _spread(np.array([number], np.int64))
-        return bool(self._sorted.find(first ^ mixed, second ^ mixed)[0] >= 0)
-
-
-def _spread(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
-    """Spread small numbers over 64 bits, so that they may be mixed into a digest."""
-    return numbers.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-
-
-def _path_key(path: str) -> str:
-    return hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()
+def _claim(claimed: PairSet, paths: pa.ChunkedArray) -> None:
+    claimed.add(path_digests(paths.to_pylist()), pa.array([""] * len(paths)))

@@ -73,8 +73,7 @@ def safe_segment(text: str) -> str:
     The result is never ``.`` or ``..``, holds no separator and no control character, starts with
     no dot, ends with neither dot nor blank, names no device, and is at most ``MAX_SEGMENT_OCTETS`` long.
     """
-    composed = unicodedata.normalize("NFC", _without_surrogates(text))
-    visible = "".join(_shown(character) for character in composed if character not in _BIDIRECTIONAL)
+    visible = text if text.isascii() and text.isprintable() else _visible(text)
     trimmed = _FORBIDDEN.sub("_", visible).lstrip(". ").rstrip(". ")
     if _DEVICE.fullmatch(trimmed):
         trimmed = "_" + trimmed
@@ -106,6 +105,12 @@ def split_extension(name: str) -> tuple[str, str]:
     if len(extension) < 2 or len(extension.encode()) > MAX_EXTENSION_OCTETS or " " in extension:
         return name, ""
     return name[:place], extension
+
+
+def _visible(text: str) -> str:
+    """Return a text composed, and of what people can see."""
+    composed = unicodedata.normalize("NFC", _without_surrogates(text))
+    return "".join(_shown(character) for character in composed if character not in _BIDIRECTIONAL)
 
 
 def _without_surrogates(text: str) -> str:

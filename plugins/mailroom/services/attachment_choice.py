@@ -12,12 +12,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from mailroom.archive import Archive
 from mailroom.archive.attachment_facts import MessageFacts, MessagePlaces, describe_senders
 from mailroom.policy.attachments import Attachment, AttachmentRule, Place, choose, may_choose
 from mailroom.services.delivery_report import DeliveryTally
 
 __all__ = ["AttachmentChoice"]
+
+_ASKED_FIRST = ("filename", "content_type", "size")
 
 BATCH_ATTACHMENTS = 20_000
 """How many attachments are joined to their messages at a time."""
@@ -29,13 +34,13 @@ Row = Mapping[str, Any]  # Any: a row of the table as pyarrow gives it
 class AttachmentChoice:
     """The choice of one run.
 
-    :param is_delivered: whether an attachment of a message was delivered before.
+    :param are_delivered: tells which rows of ``attachments`` were delivered before.
     """
 
     archive: Archive
     rules: Sequence[AttachmentRule]
     account: str | None
-    is_delivered: Callable[[str, str], bool]
+    are_delivered: Callable[[Any], npt.NDArray[np.bool_]]  # Any: a pyarrow table
     tally: DeliveryTally
     _places: MessagePlaces | None = field(default=None, init=False)
 
@@ -46,20 +51,25 @@ class AttachmentChoice:
         """
         batch: list[Row] = []
         for table in self.archive.scan_table("attachments"):
-            batch += [row for row in table.to_pylist() if self._may_be_chosen(row)]
+            batch += self._candidates(table)
             if len(batch) >= BATCH_ATTACHMENTS:
                 yield from self._choose(batch)
                 batch = []
         yield from self._choose(batch)
 
-    def _may_be_chosen(self, row: Row) -> bool:
-        self.tally.examined += 1
-        if not may_choose(self.rules, row["filename"] or "", row["content_type"] or "", row["size"] or 0):
-            return False
-        if self.is_delivered(row["message_sha256"], row["part"]):
-            self.tally.already += 1
-            return False
-        return True
+    def _candidates(self, table: Any) -> list[Row]:  # Any: a pyarrow table
+        """Return the rows that a rule may choose and that were not delivered before."""
+        self.tally.examined += table.num_rows
+        facts = zip(*(table[name].to_pylist() for name in _ASKED_FIRST), strict=True)
+        may_be_chosen = np.fromiter(
+            (may_choose(self.rules, name or "", kind or "", size or 0) for name, kind, size in facts),
+            dtype=bool,
+            count=table.num_rows,
+        )
+        delivered = self.are_delivered(table)
+        self.tally.already += int(np.count_nonzero(may_be_chosen & delivered))
+        found: list[Row] = table.take(np.flatnonzero(may_be_chosen & ~delivered)).to_pylist()
+        return found
 
     def _choose(self, rows: Sequence[Row]) -> Iterator[tuple[Attachment, Place]]:
         if not rows:

@@ -1,43 +1,31 @@
 """Attachments of archived mail delivered to another store, each once.
 
-Here: the service a user calls, several deliveries in flight at once, and names for those whose
-name is taken. Not here: the choice (``attachment_choice``, ``policy.attachments``), names
-(``policy.destinations``), exactly-once storing (``archive.deliveries``). The archive is the
-source: mail that is gone from its server delivers its attachments all the same.
+Here: the service a user calls, and its report. Not here: the choice (``attachment_choice``,
+``policy.attachments``), names (``policy.destinations``), the work (``delivery_run``),
+exactly-once storing (``archive.deliveries``). The archive is the source: mail that is gone
+from its server delivers its attachments all the same.
 """
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import datetime
 
 from mailroom.archive import Archive
-from mailroom.archive.deliveries import Deliveries, DeliveryOutcome, DeliveryRow
+from mailroom.archive.deliveries import Deliveries
 from mailroom.archive.store import Root
-from mailroom.exceptions import ConfigurationError, MailroomError, StoreUnavailable
-from mailroom.message import iter_attachment
+from mailroom.exceptions import ConfigurationError
 from mailroom.model import RunContext
-from mailroom.policy.attachments import DEFAULT_TEMPLATE, Attachment, AttachmentRule, Place
+from mailroom.policy.attachments import DEFAULT_TEMPLATE, AttachmentRule
 from mailroom.policy.destinations import DestinationTemplate
 from mailroom.services.attachment_choice import AttachmentChoice
 from mailroom.services.delivery_report import MAX_PATHS_SHOWN, DeliveryReport, DeliveryTally
+from mailroom.services.delivery_run import DeliveryRun
 from mailroom.services.destinations import is_of_the_archive
 from mailroom.services.progress import Progress
 
 __all__ = ["DeliveryReport", "deliver_attachments"]
-
-IN_FLIGHT = 8
-"""Deliveries at once: a store answers in tens of milliseconds, and each may hold some megabytes."""
-
-MAX_REFUSALS = 5
-"""After so many refusals in a row the store is taken to be away, and the run ends."""
-
-_log = logging.getLogger(__name__)
 
 
 def deliver_attachments(
@@ -78,7 +66,7 @@ def deliver_attachments(
         archive=archive,
         rules=rules or (AttachmentRule(),),
         account=account,
-        is_delivered=deliveries.is_delivered,
+        are_delivered=deliveries.are_delivered,
         tally=tally,
     )
     progress.start("attachments", None, None)
@@ -86,11 +74,17 @@ def deliver_attachments(
         if dry_run:
             _rehearse(choice, names, tally)
         else:
-            run = _DeliveryRun(
-                archive=archive, deliveries=deliveries, context=context, names=names, tally=tally, now=now
+            run = DeliveryRun(
+                archive=archive,
+                deliveries=deliveries,
+                context=context,
+                names=names,
+                tally=tally,
+                now=now,
+                progress=progress,
             )
             with deliveries:
-                run.deliver(choice.chosen(), progress, stop)
+                run.deliver(choice.chosen(), stop)
     finally:
         progress.finish()
     report = _report(tally, account, deliveries.url, dry_run=dry_run, interrupted=stop.is_set())
@@ -106,101 +100,6 @@ def _rehearse(choice: AttachmentChoice, names: DestinationTemplate, tally: Deliv
         tally.octets += attachment.size
         if len(tally.paths) < MAX_PATHS_SHOWN:
             tally.paths.append(names.render(attachment, place))
-
-
-@dataclass(slots=True, kw_only=True)
-class _DeliveryRun:
-    """Deliveries in flight, and what became of those before."""
-
-    archive: Archive
-    deliveries: Deliveries
-    context: RunContext
-    names: DestinationTemplate
-    tally: DeliveryTally
-    now: Callable[[], datetime]
-    refusals: int = 0
-    turns: dict[str, int] = field(default_factory=dict)
-
-    def deliver(
-        self, chosen: Iterator[tuple[Attachment, Place]], progress: Progress, stop: threading.Event
-    ) -> None:
-        """Deliver all that is chosen, a few at a time, in the order chosen where names meet."""
-        waiting: deque[tuple[Attachment, str, Future[DeliveryOutcome]]] = deque()
-        with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="mailroom-delivery") as threads:
-            try:
-                for attachment, place in chosen:
-                    if stop.is_set():
-                        break
-                    self.tally.chosen += 1
-                    path = self.names.render(attachment, place)
-                    while len(waiting) >= IN_FLIGHT or any(path == other for _, other, _ in waiting):
-                        self._take_in(*waiting.popleft(), progress)
-                    waiting.append((attachment, path, threads.submit(self._deliver, attachment, place, path)))
-                while waiting:
-                    self._take_in(*waiting.popleft(), progress)
-            finally:
-                for _, _, future in waiting:
-                    future.cancel()
-
-    def _deliver(self, attachment: Attachment, place: Place, path: str) -> DeliveryOutcome:
-        """Deliver one attachment under the first name that is free."""
-        turn = self.turns.get(path, 1)
-        while True:
-            row = self._row(attachment, place, self.names.render(attachment, place, turn))
-            outcome = self.deliveries.deliver(row, lambda: self._content(attachment))
-            if outcome is not DeliveryOutcome.TAKEN:
-                break
-            turn += 1
-        if turn > 1:
-            self.turns[path] = turn
-        return outcome
-
-    def _content(self, attachment: Attachment) -> Iterator[bytes]:
-        with self.archive.raw.mapped(attachment.message_sha256) as content:
-            yield from iter_attachment(content, attachment.part)
-
-    def _take_in(
-        self, attachment: Attachment, path: str, future: Future[DeliveryOutcome], progress: Progress
-    ) -> None:
-        """Count one delivery, or note why there was none.
-
-        :raises ConfigurationError: where no other will fare better.
-        :raises StoreUnavailable: where a store has refused many times in a row.
-        """
-        try:
-            outcome = future.result()
-        except ConfigurationError:
-            raise
-        except MailroomError as error:
-            self.refusals += isinstance(error, StoreUnavailable)
-            if self.refusals >= MAX_REFUSALS:
-                raise
-            self.tally.failures.append(
-                f"Part {attachment.part} of message {attachment.message_sha256} was not delivered: {error}"
-            )
-            return
-        self.refusals = 0
-        self.tally.delivered += 1
-        self.tally.adopted += outcome is DeliveryOutcome.ADOPTED
-        self.tally.octets += attachment.size
-        progress.advance(1, attachment.size)
-
-    def _row(self, attachment: Attachment, place: Place, path: str) -> DeliveryRow:
-        return DeliveryRow(
-            path=path,
-            message_sha256=attachment.message_sha256,
-            part=attachment.part,
-            sha256=attachment.sha256,
-            size=attachment.size,
-            content_type=attachment.content_type or "application/octet-stream",
-            filename=attachment.filename,
-            account=place.account,
-            sender=attachment.sender,
-            subject=attachment.subject,
-            date=attachment.date,
-            at=self.now(),
-            run_id=self.context.run_id,
-        )
 
 
 def _report(

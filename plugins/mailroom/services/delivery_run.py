@@ -1,0 +1,227 @@
+"""Deliveries in flight: loads of attachments, a few at a time, and what became of those before.
+
+Here: which are worked on side by side, in how much memory, and names for those whose name is
+taken. Not here: the choice (``attachment_choice``), exactly-once storing (``archive.deliveries``).
+
+Attachments travel in loads, of one message side by side: a message is read once for all of
+them, and a hand-over from thread to thread costs as much as decoding a small attachment.
+"""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple, Self
+
+from mailroom.archive import Archive
+from mailroom.archive.deliveries import Deliveries, DeliveryOutcome, DeliveryRow
+from mailroom.archive.raw import RawStore
+from mailroom.exceptions import ConfigurationError, MailroomError, StoreUnavailable
+from mailroom.message import iter_attachment
+from mailroom.model import RunContext
+from mailroom.policy.attachments import Attachment, Place
+from mailroom.policy.destinations import DestinationTemplate
+from mailroom.services.delivery_report import DeliveryTally
+from mailroom.services.progress import Progress
+
+__all__ = ["DeliveryRun"]
+
+IN_FLIGHT_OCTETS = 32 * 1024 * 1024
+"""How much of attachments may be on its way at once; one alone may be larger. Octets."""
+
+LOAD_ATTACHMENTS = 8
+"""Most attachments of a load."""
+
+LOAD_OCTETS = 256 * 1024
+"""Octets after which a load is handed over."""
+
+MAX_REFUSALS = 5
+"""After so many refusals in a row the store is taken to be away, and the run ends."""
+
+
+class _Item(NamedTuple):
+    attachment: Attachment
+    place: Place
+    path: str
+
+
+_Outcome = DeliveryOutcome | MailroomError
+_Waiting = tuple[list[_Item], Future[list[_Outcome]]]
+
+
+@dataclass(slots=True, kw_only=True)
+class DeliveryRun:
+    """One run of deliveries to one destination."""
+
+    archive: Archive
+    deliveries: Deliveries
+    context: RunContext
+    names: DestinationTemplate
+    tally: DeliveryTally
+    now: Callable[[], datetime]
+    progress: Progress
+    refusals: int = 0
+    turns: dict[str, int] = field(default_factory=dict)
+    _waiting: deque[_Waiting] = field(default_factory=deque)
+    _paths: Counter[str] = field(default_factory=Counter)
+    _octets: int = 0
+
+    def deliver(self, chosen: Iterable[tuple[Attachment, Place]], stop: threading.Event) -> None:
+        """Deliver all that is chosen, a few at a time, in the order chosen where names meet.
+
+        :param stop: when set, what is in flight is delivered, and no more.
+        :raises ConfigurationError: where no attachment will fare better than one that failed.
+        :raises StoreUnavailable: where a store has refused many times in a row.
+        """
+        at_once = self.deliveries.at_once
+        with ThreadPoolExecutor(at_once, thread_name_prefix="mailroom-delivery") as threads:
+            try:
+                for load in self._loads(chosen, stop):
+                    size = _octets_of(load)
+                    while self._waiting and (
+                        len(self._waiting) >= 2 * at_once
+                        or self._octets + size > IN_FLIGHT_OCTETS
+                        or any(item.path in self._paths for item in load)
+                    ):
+                        self._take_in(*self._waiting.popleft())
+                    self._octets += size
+                    self._paths.update(item.path for item in load)
+                    self._waiting.append((load, threads.submit(self._deliver_load, load)))
+                while self._waiting:
+                    self._take_in(*self._waiting.popleft())
+            finally:
+                for _, future in self._waiting:
+                    future.cancel()
+
+    def _loads(
+        self, chosen: Iterable[tuple[Attachment, Place]], stop: threading.Event
+    ) -> Iterator[list[_Item]]:
+        """Yield what is chosen in loads."""
+        load: list[_Item] = []
+        for attachment, place in chosen:
+            if stop.is_set():
+                break
+            self.tally.chosen += 1
+            load.append(_Item(attachment, place, self.names.render(attachment, place)))
+            if len(load) >= LOAD_ATTACHMENTS or _octets_of(load) >= LOAD_OCTETS:
+                yield load
+                load = []
+        if load:
+            yield load
+
+    def _deliver_load(self, load: list[_Item]) -> list[_Outcome]:
+        """Deliver one after the other; what cannot be delivered stops no other."""
+        outcomes: list[_Outcome] = []
+        with _Messages(self.archive.raw) as messages:
+            for item in load:
+                try:
+                    outcomes.append(self._deliver(item, messages))
+                except MailroomError as error:
+                    _let_go(error)
+                    outcomes.append(error)
+        return outcomes
+
+    def _deliver(self, item: _Item, messages: _Messages) -> DeliveryOutcome:
+        """Deliver one attachment under the first name that is free."""
+        turn = self.turns.get(item.path, 1)
+        path = item.path if turn == 1 else self.names.render(item.attachment, item.place, turn)
+        while True:
+            outcome = self.deliveries.deliver(
+                self._row(item, path), lambda: messages.decoded(item.attachment)
+            )
+            if outcome is not DeliveryOutcome.TAKEN:
+                break
+            turn += 1
+            path = self.names.render(item.attachment, item.place, turn)
+        if turn > 1:
+            self.turns[item.path] = turn
+        return outcome
+
+    def _take_in(self, load: list[_Item], future: Future[list[_Outcome]]) -> None:
+        """Count the deliveries of one load, or note why there were none."""
+        for item, outcome in zip(load, future.result(), strict=True):
+            self._count(item.attachment, outcome)
+        self._octets -= _octets_of(load)
+        self._paths.subtract(item.path for item in load)
+        for item in load:
+            if not self._paths[item.path]:
+                del self._paths[item.path]
+
+    def _count(self, attachment: Attachment, outcome: _Outcome) -> None:
+        if isinstance(outcome, ConfigurationError):
+            raise outcome
+        if isinstance(outcome, MailroomError):
+            self.refusals += isinstance(outcome, StoreUnavailable)
+            if self.refusals >= MAX_REFUSALS:
+                raise outcome
+            self.tally.failures.append(
+                f"Part {attachment.part} of message {attachment.message_sha256} was not delivered: {outcome}"
+            )
+            return
+        self.refusals = 0
+        if outcome is DeliveryOutcome.ALREADY:
+            self.tally.already += 1
+            return
+        self.tally.delivered += 1
+        self.tally.adopted += outcome is DeliveryOutcome.ADOPTED
+        self.tally.octets += attachment.size
+        self.progress.advance(1, attachment.size)
+
+    def _row(self, item: _Item, path: str) -> DeliveryRow:
+        attachment = item.attachment
+        return DeliveryRow(
+            path=path,
+            message_sha256=attachment.message_sha256,
+            part=attachment.part,
+            sha256=attachment.sha256,
+            size=attachment.size,
+            content_type=attachment.content_type or "application/octet-stream",
+            filename=attachment.filename,
+            account=item.place.account,
+            sender=attachment.sender,
+            subject=attachment.subject,
+            date=attachment.date,
+            at=self.now(),
+            run_id=self.context.run_id,
+        )
+
+
+class _Messages:
+    """Archived messages for one thread; the last one stays open."""
+
+    def __init__(self, raw: RawStore) -> None:
+        self._raw = raw
+        self._open = ExitStack()
+        self._digest: str | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def decoded(self, attachment: Attachment) -> Iterator[bytes]:
+        """Return the content of an attachment in pieces."""
+        if self._digest != attachment.message_sha256:
+            self._open.close()
+            self._digest = None
+            self._content = self._open.enter_context(self._raw.mapped(attachment.message_sha256))
+            self._digest = attachment.message_sha256
+        return iter_attachment(self._content, attachment.part)
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Make an error let go of the message it was raised over, which could not be closed before."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+
+
+def _octets_of(load: Iterable[_Item]) -> int:
+    return sum(item.attachment.size for item in load)
