@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -91,6 +92,56 @@ class DeliveryCases:
             assert one.deliver(delivery("a.pdf", b"one"), lambda: [b"one"]) is DeliveryOutcome.CREATED
             assert two.deliver(delivery("a.pdf", b"one"), lambda: [b"one"]) is DeliveryOutcome.ADOPTED
         assert archive.read_table("deliveries").num_rows == 1
+
+    def test_what_another_run_has_delivered_meanwhile_is_left_to_it(
+        self, archive: Archive, open_deliveries: OpenDeliveries
+    ) -> None:
+        """A run that meets its attachment, recorded by another run, makes no second object of it."""
+        with open_deliveries(archive) as one:
+            with open_deliveries(archive) as two:
+                two.deliver(delivery("a.pdf", b"one"), lambda: [b"one"])
+            one.deliver(delivery("b.pdf", b"two", message=2), lambda: [b"two"])
+            one.flush()  # from here on it has seen the row of the other
+            assert one.is_delivered(digest(1), "2")
+            assert one.deliver(delivery("a.pdf", b"one"), lambda: [b"one"]) is DeliveryOutcome.ALREADY
+            other = delivery("a.pdf", b"one", message=3)
+            assert one.deliver(other, lambda: [b"one"]) is DeliveryOutcome.TAKEN
+        assert sorted(archive.read_table("deliveries")["path"].to_pylist()) == ["a.pdf", "b.pdf"]
+
+    def test_one_object_is_never_that_of_two_deliveries(
+        self, archive: Archive, open_deliveries: OpenDeliveries
+    ) -> None:
+        """Of two runs that take one object for different attachments, the second to commit gives it up."""
+        first, second = delivery("logo.png", b"same"), delivery("logo.png", b"same", message=2)
+        with open_deliveries(archive) as one:
+            assert one.deliver(first, lambda: [b"same"]) is DeliveryOutcome.CREATED
+            with open_deliveries(archive) as two:
+                assert two.deliver(second, lambda: [b"same"]) is DeliveryOutcome.ADOPTED
+        rows = archive.read_table("deliveries").to_pylist()
+        assert [(row["path"], row["message_sha256"]) for row in rows] == [("logo.png", digest(2))]
+        with open_deliveries(archive) as again:
+            assert not again.is_delivered(digest(1), "2")
+            assert again.deliver(first, lambda: [b"same"]) is DeliveryOutcome.TAKEN
+
+    def test_rows_are_committed_while_deliveries_go_on(
+        self, archive: Archive, open_deliveries: OpenDeliveries, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Several threads and many commits: each delivery has one row, and all are known."""
+        monkeypatch.setattr("mailroom.archive.deliveries.COMMIT_ROWS", 7)
+
+        def deliver(number: int) -> DeliveryOutcome:
+            data = b"%d" % number
+            row = delivery(f"{number}.txt", data, message=number // 3, part=str(number % 3))
+            return deliveries.deliver(row, lambda: [data])
+
+        with open_deliveries(archive) as deliveries, ThreadPoolExecutor(6) as threads:
+            assert set(threads.map(deliver, range(60))) == {DeliveryOutcome.CREATED}
+            assert all(deliveries.is_delivered(digest(n // 3), str(n % 3)) for n in range(60))
+        rows = archive.read_table("deliveries")
+        assert sorted(rows["path"].to_pylist()) == sorted(f"{number}.txt" for number in range(60))
+        asked = rows.append_column("more", rows["path"])
+        with open_deliveries(archive) as again:
+            assert again.are_delivered(asked).all()
 
     def test_wrong_content_is_not_delivered(self, archive: Archive, open_deliveries: OpenDeliveries) -> None:
         """Content that is not what the table says is an integrity error, small or large."""

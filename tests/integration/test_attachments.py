@@ -276,6 +276,23 @@ def test_damaged_message_stops_no_other(store: Store, tmp_path: Path) -> None:
     assert store.deliver(tmp_path / "out").delivered == 1
 
 
+def test_large_damaged_message_fails_alone(store: Store, tmp_path: Path) -> None:
+    """A message that is mapped, not read, is let go of after a failure, and its neighbours are delivered."""
+    large = bytes(range(256)) * 8_000
+    parts = [(f"{n}.bin", "application/octet-stream", large + b"%d" % n) for n in range(3)]
+    store.add(make_message(subject="large", attachments=parts))
+    rows = Archive(store.root).read_table("messages", ["sha256", "subject"]).to_pylist()
+    digest = next(row["sha256"] for row in rows if row["subject"] == "large")
+    raw = store.root / "raw" / digest[:2] / f"{digest}.eml"
+    content = bytearray(raw.read_bytes())
+    middle = len(content) // 2
+    content[middle] = ord("B") if content[middle : middle + 1] == b"A" else ord("A")
+    raw.write_bytes(content)
+    report = store.deliver(tmp_path / "out")
+    assert (report.delivered, len(report.failures)) == (5, 1)
+    assert digest in report.failures[0]
+
+
 def test_stopped_run_says_so_and_the_next_goes_on(store: Store, tmp_path: Path) -> None:
     """Nothing is begun after a stop, and nothing is lost by it."""
     stop = threading.Event()

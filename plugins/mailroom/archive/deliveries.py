@@ -32,6 +32,7 @@ from mailroom.archive.data_files import DataFile
 from mailroom.archive.delivery_keys import PairSet, path_digests
 from mailroom.archive.delivery_store import Content, DeliveryStore, open_delivery_store
 from mailroom.archive.durability import Durability
+from mailroom.archive.memory import MemoryRelease
 from mailroom.archive.rows import build_table
 from mailroom.archive.schemas import TABLES
 from mailroom.archive.store import Root
@@ -122,6 +123,7 @@ class Deliveries:
         self._commit: Future[None] | None = None
         self._is_refused = False
         self._handing_over = threading.Lock()
+        self._memory = MemoryRelease()
         self._take_in(self._table.files())
 
     @property
@@ -274,6 +276,7 @@ class Deliveries:
             for row, _ in rows:
                 self._own.discard((row.message_sha256, row.part))
                 self._own_paths.discard(row.path)
+        self._memory.release()
 
     def _append(self, rows: Sequence[tuple[DeliveryRow, bool]]) -> None:
         """Commit rows, without those that other runs have committed meanwhile."""

@@ -11,7 +11,7 @@ import pytest
 
 from mailroom.archive import Archive
 from mailroom.archive.deliveries import Deliveries, DeliveryOutcome, DeliveryRow
-from mailroom.exceptions import ConfigurationError
+from mailroom.exceptions import ConfigurationError, StoreUnavailable
 from tests.support.archives import NOW, digest
 
 
@@ -64,6 +64,45 @@ def test_no_part_of_a_file_is_seen_under_its_name(archive_root: Path, out: Path)
             deliveries.deliver(delivery("a.pdf", b"half and half"), content)  # type: ignore[arg-type]
         assert [path for path in out.rglob("*") if path.is_file()] == []
         assert not deliveries.is_delivered(digest(1), "2")
+
+
+def test_a_disk_without_nameless_files_serves(
+    archive_root: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a file needs a name from the start it gets another first, and none of those is left."""
+    real = os.open
+
+    def refuse(path: str, flags: int, *more: int, **named: int) -> int:
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+        return real(path, flags, *more, **named)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with Deliveries(Archive(archive_root), out) as deliveries:
+        for number in (1, 2):
+            row = delivery(f"{number}.pdf", b"data", message=number)
+            assert deliveries.deliver(row, lambda: [b"data"]) is DeliveryOutcome.CREATED
+    assert sorted(path.name for path in out.rglob("*") if path.is_file()) == ["1.pdf", "2.pdf"]
+
+
+def test_rows_that_could_not_be_committed_are_committed_later(
+    archive_root: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An archive that refuses in the middle of a run fails deliveries, one by one, and loses no row."""
+    monkeypatch.setattr("mailroom.archive.deliveries.COMMIT_ROWS", 2)
+    (archive_root / "raw").mkdir(parents=True)
+    refusals = 0
+    with Deliveries(Archive(archive_root), out) as deliveries:
+        (archive_root / "tables").write_bytes(b"in the way")
+        for number in range(8):
+            try:
+                deliveries.deliver(delivery(f"{number}.pdf", b"data", message=number), lambda: [b"data"])
+            except StoreUnavailable:
+                refusals += 1
+        assert refusals >= 5
+        (archive_root / "tables").unlink()
+    rows = Archive(archive_root).read_table("deliveries").to_pylist()
+    assert sorted(row["path"] for row in rows) == [f"{number}.pdf" for number in range(8)]
 
 
 def test_a_disk_without_hard_links_serves(
