@@ -104,6 +104,8 @@ class DeliveryCases:
             one.flush()  # from here on it has seen the row of the other
             assert one.is_delivered(digest(1), "2")
             assert one.deliver(delivery("a.pdf", b"one"), lambda: [b"one"]) is DeliveryOutcome.ALREADY
+            elsewhere = delivery("c.pdf", b"one")
+            assert one.deliver(elsewhere, lambda: [b"one"]) is DeliveryOutcome.ALREADY
             other = delivery("a.pdf", b"one", message=3)
             assert one.deliver(other, lambda: [b"one"]) is DeliveryOutcome.TAKEN
         assert sorted(archive.read_table("deliveries")["path"].to_pylist()) == ["a.pdf", "b.pdf"]

@@ -47,6 +47,8 @@ COMMIT_ROWS = 500
 MAX_FACT_CHARACTERS = 200
 """Metadata of an object holds 2 KB in all on S3."""
 
+_NO_WORD = pa.array([""])
+
 log = logging.getLogger(__name__)
 
 
@@ -122,6 +124,7 @@ class Deliveries:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="mailroom-deliveries")
         self._commit: Future[None] | None = None
         self._is_refused = False
+        self._is_contended = False
         self._handing_over = threading.Lock()
         self._memory = MemoryRelease()
         self._take_in(self._table.files())
@@ -181,8 +184,9 @@ class Deliveries:
         with self._lock:
             if not self._durability:
                 self._durability = [self._store.durability(), self._archive.prepare()]
-            if self._is_known_as_claimed(row.path):
-                return DeliveryOutcome.TAKEN
+            met = self._met(row) if self._is_contended or self._is_claimed(row.path) else None
+        if met is not None:
+            return met
         created = self._store.create(
             row.path,
             content,
@@ -193,11 +197,10 @@ class Deliveries:
         )
         if not created:
             self._load_claims()
-            with self._lock:  # both at once: what claims the path may be this attachment's own delivery
-                if self._holds(row):
-                    return DeliveryOutcome.ALREADY
-                if self._is_known_as_claimed(row.path):
-                    return DeliveryOutcome.TAKEN
+            with self._lock:
+                met = self._met(row)
+            if met is not None:
+                return met
             if self._store.digest_of(row.path, row.size) != row.sha256:
                 return DeliveryOutcome.TAKEN
         with self._lock:
@@ -315,6 +318,7 @@ class Deliveries:
         for piece in self._table.scan(names, equal={"destination": self.url}, files=files):
             self._note_committed(piece.table)
             if with_paths:
+                self._is_contended = True
                 paths.update(piece.table["path"].to_pylist())
         self._table.mark_seen()
         return paths
@@ -325,13 +329,21 @@ class Deliveries:
             if self._claimed is not None:
                 _claim(self._claimed, rows["path"])
 
-    def _is_known_as_claimed(self, path: str) -> bool:
-        """Say whether a delivery has this path, as far as is known; the caller holds the lock."""
+    def _met(self, row: DeliveryRow) -> DeliveryOutcome | None:
+        """Say what is known to stand in the way of a delivery; the caller holds the lock.
+
+        Its own delivery by another run comes first: that is mostly what has the path.
+        """
+        if self._holds(row):
+            return DeliveryOutcome.ALREADY
+        return DeliveryOutcome.TAKEN if self._is_claimed(row.path) else None
+
+    def _is_claimed(self, path: str) -> bool:
         if path in self._own_paths:
             return True
         if self._claimed is None:
             return False
-        return bool(self._claimed.holds(path_digests([path]), pa.array([""]))[0])
+        return bool(self._claimed.holds(path_digests([path]), _NO_WORD)[0])
 
     def _rows(self, waiting: Sequence[tuple[DeliveryRow, bool]]) -> pa.Table:
         names = TABLES["deliveries"].schema.names
