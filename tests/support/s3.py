@@ -49,6 +49,13 @@ class S3Server:
         self.stop()
 
     @property
+    def pid(self) -> int:
+        """The server's process, to look at what it costs."""
+        if self._process is None:
+            raise RuntimeError("The server is not running.")
+        return self._process.pid
+
+    @property
     def endpoint_url(self) -> str:
         """Where the server answers."""
         return f"http://127.0.0.1:{self.port}"

@@ -288,9 +288,7 @@ class Deliveries:
         def plan() -> Append | None:
             nonlocal left
             theirs = self._take_in(self._table.unseen(), with_paths=True)
-            left = [
-                (row, adopted) for row, adopted in left if row.path not in theirs and not self._holds(row)
-            ]
+            left = self._not_committed([one for one in left if one[0].path not in theirs])
             number = self._table.transaction_version(self.url) + 1
             return Append(rows=[self._rows(left)], transactions={self.url: number}) if left else None
 
@@ -298,6 +296,13 @@ class Deliveries:
         if len(left) < len(rows):
             log.info("%d attachments were delivered by another run at the same time", len(rows) - len(left))
         self._note_committed(self._rows(left))
+
+    def _not_committed(self, rows: list[tuple[DeliveryRow, bool]]) -> list[tuple[DeliveryRow, bool]]:
+        digests = pa.array([row.message_sha256 for row, _ in rows], pa.string())
+        parts = pa.array([row.part for row, _ in rows], pa.string())
+        with self._lock:
+            held = self._committed.holds(digests, parts)
+        return [one for one, is_held in zip(rows, held, strict=True) if not is_held]
 
     def _load_claims(self) -> None:
         """Read which paths deliveries have, at the first collision."""
