@@ -17,6 +17,7 @@ from mailroom.archive import Archive
 from mailroom.exceptions import ConfigurationError, StoreUnavailable
 from mailroom.model import Body, Change, LocationRow, MailProtocol, RunContext
 from mailroom.policy.attachments import DEFAULT_TEMPLATE, AttachmentRule
+from mailroom.policy.destinations import Collision
 from mailroom.services.attachments import DeliveryReport, deliver_attachments
 from mailroom.services.progress import NoProgress
 from tests.support.mail import make_message
@@ -136,6 +137,25 @@ def test_another_destination_gets_everything(store: Store, tmp_path: Path) -> No
     """Once means once a destination."""
     store.deliver(tmp_path / "one")
     assert store.deliver(tmp_path / "two").delivered == 3
+
+
+def test_taken_name_can_be_skipped(store: Store, tmp_path: Path) -> None:
+    """What is left out is counted, changes nothing, and is tried again by the next run."""
+    there: list[dict[str, bytes]] = []
+    for _ in range(2):
+        report = store.deliver(tmp_path / "out", collision=Collision.SKIP)
+        assert (report.skipped, report.failures) == (1, ())
+        there.append(files(tmp_path / "out"))
+    assert there[0] == there[1]
+    assert sorted(there[0]) == ["data.csv", "invoice.pdf"]
+    assert store.deliver(tmp_path / "out").delivered == 1
+
+
+def test_taken_name_can_be_a_failure(store: Store, tmp_path: Path) -> None:
+    """The failure names the path; the other attachments are delivered."""
+    report = store.deliver(tmp_path / "out", collision=Collision.FAIL)
+    assert (report.delivered, len(report.failures)) == (2, 1)
+    assert "'invoice.pdf' is taken" in report.failures[0]
 
 
 def test_files_of_others_are_left_alone(store: Store, tmp_path: Path) -> None:
@@ -376,6 +396,66 @@ def test_s3_large_and_colliding_attachments(archive_root: Path, s3: S3Server) ->
     assert len(s3.keys(bucket)) == 13
     body = s3.client().get_object(Bucket=bucket, Key="big.bin")["Body"].read()
     assert hashlib.sha256(body).digest() == hashlib.sha256(large).digest()
+
+
+def test_s3_objects_are_encrypted_and_filed_as_asked(store: Store, s3: S3Server) -> None:
+    """Small and large objects alike get what was asked of each."""
+    large = bytes(range(256)) * 80_000
+    store.add(make_message(attachments=[("big.bin", "application/octet-stream", large)]))
+    bucket = s3.new_bucket()
+    asked = {
+        "ServerSideEncryption": "aws:kms",
+        "SSEKMSKeyId": "alias/mail",
+        "BucketKeyEnabled": "true",
+        "StorageClass": "STANDARD_IA",
+    }
+    assert store.deliver(_s3_path(s3, bucket), object_options=asked).delivered == 4
+    for key in s3.keys(bucket):
+        head = s3.client().head_object(Bucket=bucket, Key=key)
+        assert head["ServerSideEncryption"] == "aws:kms"
+        assert head["SSEKMSKeyId"] == "alias/mail"
+        assert head["StorageClass"] == "STANDARD_IA"
+        assert head.get("BucketKeyEnabled") or key == "big.bin"  # of parts the server here forgets it
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"Encryption": "aws:kms"}, "ServerSideEncryption"),
+        ({"StorageClass": " "}, "empty"),
+        ({"BucketKeyEnabled": "maybe"}, "true or false"),
+    ],
+)
+def test_senseless_object_options_are_refused(
+    store: Store, s3: S3Server, options: dict[str, str], word: str
+) -> None:
+    """What S3 does not know is said before anything is delivered."""
+    with pytest.raises(ConfigurationError, match=word):
+        store.deliver(_s3_path(s3, s3.new_bucket()), object_options=options)
+
+
+def test_a_folder_takes_no_object_options(store: Store, tmp_path: Path) -> None:
+    """An encryption that a disk cannot do is never left out in silence."""
+    with pytest.raises(ConfigurationError, match="S3 only"):
+        store.deliver(tmp_path / "out", object_options={"ServerSideEncryption": "AES256"})
+
+
+def test_longest_names_fit_the_metadata(archive_root: Path, s3: S3Server) -> None:
+    """A name of 300 emoji is cut in the metadata, of which S3 takes 2 KB in all, and not in the table."""
+    store = Store(archive_root)
+    store.add(
+        make_message(
+            sender=f"Long <{'x' * 60}@{'y' * 60}.example.org>",
+            attachments=[("😀" * 300 + ".pdf", "application/pdf", b"%PDF")],
+        )
+    )
+    bucket = s3.new_bucket()
+    assert store.deliver(_s3_path(s3, bucket)).failures == ()
+    metadata = s3.client().head_object(Bucket=bucket, Key=s3.keys(bucket)[0])["Metadata"]
+    assert sum(len(name) + len(value) for name, value in metadata.items()) < 2048
+    assert metadata["filename"].startswith("%F0%9F%98%80")
+    assert metadata["account"] == "a"
+    assert "😀" * 200 in store.rows()[0]["filename"]
 
 
 def test_missing_bucket_is_one_sentence(store: Store, s3: S3Server) -> None:

@@ -89,6 +89,7 @@ class DeliveryRow:
             "message-sha256": self.message_sha256,
             "part": self.part,
             "sha256": self.sha256,
+            "account": (self.account or "")[:MAX_FACT_CHARACTERS],
             "sender": (self.sender or "")[:MAX_FACT_CHARACTERS],
             "filename": self.filename[:MAX_FACT_CHARACTERS],
             "date": self.date.isoformat() if self.date else "",
@@ -103,13 +104,19 @@ class Deliveries:
     where it is left by an error: what lies at the destination should be in the table.
 
     :param storage_options: for ``fsspec``, where the destination is a URL.
+    :param object_options: what S3 is asked of every object, such as its encryption.
     """
 
     def __init__(
-        self, archive: Archive, destination: Root, *, storage_options: Mapping[str, Any] | None = None
+        self,
+        archive: Archive,
+        destination: Root,
+        *,
+        storage_options: Mapping[str, Any] | None = None,
+        object_options: Mapping[str, str] | None = None,
     ) -> None:
         self._archive = archive
-        self._store: DeliveryStore = open_delivery_store(destination, storage_options)
+        self._store: DeliveryStore = open_delivery_store(destination, storage_options, object_options)
         self._table: Table = archive.table("deliveries")
         self._table_lock = threading.Lock()  # taken before the other one, never after it
         self._lock = threading.Lock()

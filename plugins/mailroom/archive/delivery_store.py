@@ -24,13 +24,24 @@ from mailroom.archive.s3_settings import bucket_region, s3_options
 from mailroom.archive.store import LocalStore, Root, open_file_system
 from mailroom.exceptions import ConfigurationError, IntegrityError
 
-__all__ = ["Content", "DeliveryStore", "open_delivery_store"]
+__all__ = ["OBJECT_OPTIONS", "Content", "DeliveryStore", "open_delivery_store"]
 
 IN_MEMORY_OCTETS = 8 * 1024 * 1024
 """Larger attachments go to an object store through a temporary file. Octets."""
 
 CHUNK_OCTETS = 1024 * 1024
 """How much is read at a time to compare. Octets."""
+
+OBJECT_OPTIONS = (
+    "ServerSideEncryption",
+    "SSEKMSKeyId",
+    "BucketKeyEnabled",
+    "StorageClass",
+    "ACL",
+    "CacheControl",
+    "Tagging",
+)
+"""What S3 may be asked of every object that is created, by the names of its API."""
 
 PART_FOLDER = ".mailroom-incoming"
 """Folder of a local destination in which files are written before they get their name."""
@@ -180,14 +191,14 @@ class ObjectDeliveryStore:
     at_once = 16
     """A store answers one by one in tens of milliseconds."""
 
-    def __init__(self, filesystem: Any, path: str, scheme: str) -> None:
+    def __init__(self, filesystem: Any, path: str, scheme: str, asked: Mapping[str, Any]) -> None:
         self._prefix = path.strip("/")
         self.url = f"{scheme}://{self._prefix}"
 
         def options() -> dict[str, str]:
             return s3_options(filesystem, bucket_region(filesystem, self._prefix.partition("/")[0]))
 
-        self._requests = ObjectRequests(filesystem, scheme, self._prefix, options)
+        self._requests = ObjectRequests(filesystem, scheme, self._prefix, options, asked)
 
     def create(
         self,
@@ -244,16 +255,46 @@ class ObjectDeliveryStore:
         return f"{self._prefix}/{_inside(path)}"
 
 
-def open_delivery_store(root: Root, storage_options: Mapping[str, Any] | None = None) -> DeliveryStore:
+def open_delivery_store(
+    root: Root,
+    storage_options: Mapping[str, Any] | None = None,
+    object_options: Mapping[str, str] | None = None,
+) -> DeliveryStore:
     """Return the place to deliver to; nothing is created yet.
 
-    :raises ConfigurationError: where the root names no place.
+    :param object_options: what is asked of every object, see ``OBJECT_OPTIONS``; S3 only.
+    :raises ConfigurationError: where the root names no place, or cannot do what is asked.
     """
+    asked = {name: _object_option(name, value) for name, value in (object_options or {}).items()}
     found = open_file_system(root, storage_options)
+    scheme = "file" if isinstance(found, LocalStore) else found[2]
+    if asked and not scheme.startswith("s3"):
+        raise ConfigurationError(
+            f"{', '.join(asked)} can be asked of objects in S3 only, not of {scheme}://."
+        )
     if isinstance(found, LocalStore):
         return LocalDeliveryStore(found.root)
     filesystem, path, scheme = found
-    return ObjectDeliveryStore(filesystem, path, scheme)
+    return ObjectDeliveryStore(filesystem, path, scheme, asked)
+
+
+def _object_option(name: str, value: str) -> str | bool:
+    """Return an option as the S3 API takes it.
+
+    :raises ConfigurationError: where there is none of this name, or its value makes no sense.
+    """
+    if name not in OBJECT_OPTIONS:
+        raise ConfigurationError(
+            f"{name} cannot be asked of an object; there are {', '.join(OBJECT_OPTIONS)}."
+        )
+    text = str(value).strip()
+    if name != "BucketKeyEnabled":
+        if not text:
+            raise ConfigurationError(f"{name} is empty; give a value or leave it out.")
+        return text
+    if text.lower() not in ("true", "false"):
+        raise ConfigurationError(f"{name} is true or false, not {text!r}.")
+    return text.lower() == "true"
 
 
 def _inside(path: str) -> str:

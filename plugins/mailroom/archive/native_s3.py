@@ -103,14 +103,23 @@ class NativeS3:
         return size, (bytes(chunk) for chunk in found.stream(min_chunk_size=chunk_octets))
 
 
-def open_native_s3(filesystem: Any, bucket: str, options: Callable[[], Mapping[str, str]]) -> NativeS3 | None:
+def open_native_s3(
+    filesystem: Any,
+    bucket: str,
+    options: Callable[[], Mapping[str, str]],
+    asked: Mapping[str, Any] | None = None,
+) -> NativeS3 | None:
     """Return a client for a bucket of a file system, or None where it must do without.
 
     :param options: returns endpoint, region and the like as ``deltalake`` takes them; called only
         where the client will be made of them.
+    :param asked: what S3 is asked of every object, beside what the file system asks.
     """
-    encryption = _encryption_of(filesystem)
-    if encryption is None or not _is_understood(filesystem):
+    if not _is_understood(filesystem):
+        return None
+    of_objects = {**filesystem.s3_additional_kwargs, **(asked or {})}
+    storage_class = of_objects.pop("StorageClass", None)
+    if not _ENCRYPTION.keys() >= of_objects.keys():
         return None
     try:
         from obstore.store import S3Store
@@ -120,12 +129,12 @@ def open_native_s3(filesystem: Any, bucket: str, options: Callable[[], Mapping[s
     if filesystem.client_kwargs.get("verify") is False:
         client["allow_invalid_certificates"] = True
     settings: dict[str, Any] = {
-        "config": {name: value for name, value in options().items() if name not in _OF_CLIENT} | encryption,
+        "config": {name: value for name, value in options().items() if name not in _OF_CLIENT}
+        | {_ENCRYPTION[name]: _text(value) for name, value in of_objects.items()},
         "client_options": client,
         "retry_config": {"max_retries": MAX_RETRIES, "retry_timeout": RETRY_FOR},
         "credential_provider": None if filesystem.anon else _Credentials(filesystem),
     }
-    storage_class = filesystem.s3_additional_kwargs.get("StorageClass")
     return NativeS3(S3Store(bucket, **settings), {"Storage-Class": storage_class} if storage_class else {})
 
 
@@ -176,13 +185,5 @@ def _is_understood(filesystem: Any) -> bool:
     )
 
 
-def _encryption_of(filesystem: Any) -> dict[str, str] | None:
-    """Return the client's settings for what is asked of every object, or None where it has none for it."""
-    asked = dict(getattr(filesystem, "s3_additional_kwargs", None) or {})
-    asked.pop("StorageClass", None)
-    if not _ENCRYPTION.keys() >= asked.keys():
-        return None
-    return {
-        _ENCRYPTION[name]: str(value).lower() if value in (True, False) else value
-        for name, value in asked.items()
-    }
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

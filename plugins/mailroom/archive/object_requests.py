@@ -31,6 +31,9 @@ PART_OCTETS = 8 * 1024 * 1024
 PARTS_AT_ONCE = 3
 """How many parts of one upload are sent side by side, each held in memory."""
 
+MAX_FACT_OCTETS = 600
+"""Longest value of an object's metadata as it is sent: S3 takes 2 KB in all. Octets."""
+
 MAX_PARTS = 9000
 """Larger files are sent in larger parts: S3 takes 10,000."""
 
@@ -46,6 +49,7 @@ class ObjectRequests:
     :param filesystem: any fsspec file system.
     :param prefix: bucket and prefix of all keys.
     :param native_options: returns options as ``deltalake`` takes them, for the fast client.
+    :param asked: what S3 is asked of every object, by the names of its API, such as ``StorageClass``.
     """
 
     def __init__(
@@ -54,11 +58,13 @@ class ObjectRequests:
         scheme: str,
         prefix: str,
         native_options: Callable[[], Mapping[str, str]] | None = None,
+        asked: Mapping[str, Any] | None = None,
     ) -> None:
         self._fs = filesystem
         self._scheme = scheme
         self._bucket = prefix.partition("/")[0]
         self._native_options = native_options
+        self._asked = dict(asked or {})
         self._lock = threading.Lock()
         self._large = threading.Lock()
         self._native: NativeS3 | None = None
@@ -132,7 +138,8 @@ class ObjectRequests:
     def _described(self, content_type: str, facts: Mapping[str, str]) -> dict[str, Any]:
         """Return media type and metadata as the file system takes them; nothing where it takes none."""
         if self._scheme in _S3:
-            return {"ContentType": content_type, **({"Metadata": _quoted(facts)} if facts else {})}
+            about: dict[str, Any] = {"ContentType": content_type, **self._asked}
+            return {**about, "Metadata": _quoted(facts)} if facts else about
         if self._scheme in _GCS:
             return {"content_type": content_type, **({"metadata": dict(facts)} if facts else {})}
         return {}
@@ -154,7 +161,7 @@ class ObjectRequests:
                 if not self._is_native_open and self._native_options is not None:
                     from mailroom.archive.native_s3 import open_native_s3
 
-                    self._native = open_native_s3(self._fs, self._bucket, self._native_options)
+                    self._native = open_native_s3(self._fs, self._bucket, self._native_options, self._asked)
                     self._is_native_open = True
         return self._native
 
@@ -172,5 +179,13 @@ class ObjectRequests:
 
 
 def _quoted(facts: Mapping[str, str]) -> dict[str, str]:
-    """Return metadata as S3 takes it, in headers: what is not ASCII is percent-encoded."""
-    return {name: urllib.parse.quote(value, safe=" @.<>+-_/:,") for name, value in facts.items()}
+    """Return metadata as S3 takes it, in headers: percent-encoded, where it is not ASCII, and short."""
+    return {name: _quoted_text(value) for name, value in facts.items()}
+
+
+def _quoted_text(text: str) -> str:
+    quoted = urllib.parse.quote(text, safe=" @.<>+-_/:,", errors="replace")
+    while len(quoted) > MAX_FACT_OCTETS:
+        text = text[: len(text) * MAX_FACT_OCTETS // len(quoted)]
+        quoted = urllib.parse.quote(text, safe=" @.<>+-_/:,", errors="replace")
+    return quoted.strip()

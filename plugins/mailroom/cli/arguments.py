@@ -16,6 +16,7 @@ from mailroom.cli.values import (
     name,
     octets,
     place,
+    setting,
     share,
     source,
 )
@@ -185,6 +186,20 @@ def _add_attachments(words: Words[Parser]) -> None:
     parser.add_argument("--inline", action="store_true", help="inline images as well")
     parser.add_argument(
         "--template", metavar="TEMPLATE", help="name at the destination, as {date:%%Y/%%m}/{filename}"
+    )
+    parser.add_argument(
+        "--on-collision",
+        choices=("number", "skip", "fail"),
+        default="number",
+        help="where a name is taken: number the new one, skip it, or fail (default: number)",
+    )
+    parser.add_argument(
+        "--object-option",
+        action="append",
+        default=[],
+        type=setting,
+        metavar="NAME=VALUE",
+        help="of every object in S3, as ServerSideEncryption=aws:kms; may be given several times",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be delivered, deliver nothing")
 

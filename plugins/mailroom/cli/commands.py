@@ -120,7 +120,7 @@ def retention(options: argparse.Namespace, terminal: Terminal, stop: threading.E
 def attachments(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
     """Deliver attachments of archived mail to an object store."""
     from mailroom.policy.attachments import DEFAULT_TEMPLATE, AttachmentRule
-    from mailroom.policy.destinations import DestinationTemplate
+    from mailroom.policy.destinations import Collision, DestinationTemplate
     from mailroom.services.attachments import deliver_attachments
 
     template = DEFAULT_TEMPLATE if options.template is None else options.template
@@ -148,6 +148,8 @@ def attachments(options: argparse.Namespace, terminal: Terminal, stop: threading
         _context("attachments", options.account or ""),
         rules=(rule,),
         template=template,
+        collision=Collision(options.on_collision),
+        object_options=dict(options.object_option),
         account=options.account,
         dry_run=options.dry_run,
         now=_now,

@@ -101,7 +101,11 @@ def attachments(summary: Summary) -> str:
         f"{_count(summary['delivered'], 'attachment')} delivered to {summary['destination']} "
         f"({octets_in_words(summary['octets'])})"
     )
-    return f"{text}; {summary['already']:,} were there already." if summary["already"] else f"{text}."
+    if summary["already"]:
+        text += f"; {summary['already']:,} were there already"
+    if summary["skipped"]:
+        text += f"; {summary['skipped']:,} left out, as their name is taken"
+    return f"{text}."
 
 
 def check(summary: Summary, folders: Sequence[Summary]) -> str:

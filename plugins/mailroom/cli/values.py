@@ -24,6 +24,7 @@ __all__ = [
     "octets",
     "place",
     "seconds",
+    "setting",
     "share",
     "source",
 ]
@@ -179,6 +180,18 @@ def source(text: str) -> str:
     if separator and scheme not in ("file", "local"):
         _check_store(scheme, rest.partition("/")[0])
     return text
+
+
+def setting(text: str) -> tuple[str, str]:
+    """Read a setting such as ``StorageClass=STANDARD_IA``.
+
+    >>> setting("StorageClass=STANDARD_IA")
+    ('StorageClass', 'STANDARD_IA')
+    """
+    word, separator, value = text.partition("=")
+    if not separator or not word.strip() or not value.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is no setting; write NAME=VALUE")
+    return word.strip(), value.strip()
 
 
 def _check_store(scheme: str, bucket: str) -> None:

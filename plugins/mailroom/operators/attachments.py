@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator
 from mailroom.exceptions import ConfigurationError
 from mailroom.hooks.archive import archive_of_named_account, object_path
 from mailroom.hooks.errors import airflow_errors
-from mailroom.operators.arguments import as_date, as_flag, as_octets, as_text, required_text
+from mailroom.operators.arguments import as_choice, as_date, as_flag, as_octets, as_text, required_text
 from mailroom.operators.assets import announce, delivery_asset, with_alias
 from mailroom.operators.run import StopSwitch, conclude, log_progress, run_context, utc_now
 
@@ -24,6 +24,9 @@ __all__ = ["AttachmentsToObjectStorageOperator"]
 
 CHANGES = ("delivered", "adopted")
 """The counts that make an asset event."""
+
+COLLISIONS = ("number", "skip", "fail")
+"""What may be done where a name is taken."""
 
 RULE_FIELDS = {
     "name": as_text,
@@ -67,6 +70,10 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
     :param inline: whether inline parts, such as pictures in a text, count as attachments.
     :param rules: several rules, each a mapping with the words above.
     :param template: name below the destination, such as ``{date:%Y/%m}/{filename}``.
+    :param on_collision: where a name at the destination is taken: ``number`` the new one, ``skip`` it,
+        or ``fail``; nothing is ever overwritten.
+    :param object_options: what S3 is asked of every object: ``ServerSideEncryption``, ``SSEKMSKeyId``,
+        ``BucketKeyEnabled``, ``StorageClass``, ``ACL``, ``CacheControl``, ``Tagging``.
     :param dry_run: say what would be delivered, deliver nothing.
     """
 
@@ -77,6 +84,8 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         *RULE_FIELDS,
         "rules",
         "template",
+        "on_collision",
+        "object_options",
         "dry_run",
     )
     ui_color = "#fef7e0"
@@ -100,6 +109,8 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         inline: bool | str = False,
         rules: Sequence[Mapping[str, Any]] = (),  # Any: as the words above
         template: str | None = None,
+        on_collision: str = "number",
+        object_options: Mapping[str, str] | None = None,
         dry_run: bool | str = False,
         outlets: Any = None,  # Any: as Airflow takes it
         **kwargs: Any,  # Any: the arguments every Airflow operator takes
@@ -121,6 +132,8 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         self.inline = inline
         self.rules = rules
         self.template = template
+        self.on_collision = on_collision
+        self.object_options = object_options
         # The public name is ours: of Airflow's method of this name nothing in Airflow makes use.
         self.dry_run = dry_run  # type: ignore[method-assign, assignment]
         self._stop = StopSwitch()
@@ -132,6 +145,7 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         :raises AirflowException: a store cannot be reached, or attachments failed.
         """
         from mailroom.policy.attachments import DEFAULT_TEMPLATE
+        from mailroom.policy.destinations import Collision
         from mailroom.services.attachments import deliver_attachments
 
         with airflow_errors():
@@ -144,6 +158,8 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
                 run,
                 rules=self._rules(),
                 template=as_text("template", self.template) or DEFAULT_TEMPLATE,
+                collision=Collision(as_choice("on_collision", self.on_collision, COLLISIONS) or "number"),
+                object_options=self.object_options,
                 account=account,
                 dry_run=as_flag("dry_run", self.dry_run),
                 now=utc_now,

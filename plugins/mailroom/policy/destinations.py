@@ -7,6 +7,7 @@ by mail is made safe segment by segment before and after it is put in.
 
 from __future__ import annotations
 
+import enum
 import string
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,13 +17,26 @@ from mailroom.exceptions import ConfigurationError
 from mailroom.policy.attachments import DEFAULT_TEMPLATE, Attachment, Place
 from mailroom.policy.filenames import numbered, safe_filename, safe_segment, split_extension
 
-__all__ = ["DestinationTemplate"]
+__all__ = ["Collision", "DestinationTemplate"]
 
 MAX_PATH_OCTETS = 900
 """Longest path in octets of UTF-8: S3 takes 1,024 for the whole key, the destination's prefix included."""
 
 MESSAGE_DIGITS = 16
 """How much of a message's SHA-256 stands for it in a path."""
+
+
+class Collision(enum.Enum):
+    """What is done with an attachment whose name at the destination is taken; nothing is ever overwritten.
+
+    ``NUMBER`` delivers it as ``invoice-2.pdf``; ``SKIP`` leaves it out and counts it; ``FAIL``
+    makes it a failure of the run. What is left out or failed is tried again by the next run.
+    """
+
+    NUMBER = "number"
+    SKIP = "skip"
+    FAIL = "fail"
+
 
 _SAMPLE = datetime(2026, 12, 31, 23, 59, 58, tzinfo=UTC)
 

@@ -9,7 +9,7 @@ from its server delivers its attachments all the same.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from mailroom.archive import Archive
@@ -18,7 +18,7 @@ from mailroom.archive.store import Root
 from mailroom.exceptions import ConfigurationError
 from mailroom.model import RunContext
 from mailroom.policy.attachments import DEFAULT_TEMPLATE, AttachmentRule
-from mailroom.policy.destinations import DestinationTemplate
+from mailroom.policy.destinations import Collision, DestinationTemplate
 from mailroom.services.attachment_choice import AttachmentChoice
 from mailroom.services.delivery_report import MAX_PATHS_SHOWN, DeliveryReport, DeliveryTally
 from mailroom.services.delivery_run import DeliveryRun
@@ -35,6 +35,8 @@ def deliver_attachments(
     *,
     rules: tuple[AttachmentRule, ...],
     template: str = DEFAULT_TEMPLATE,
+    collision: Collision = Collision.NUMBER,
+    object_options: Mapping[str, str] | None = None,
     account: str | None = None,
     dry_run: bool = False,
     now: Callable[[], datetime],
@@ -48,6 +50,8 @@ def deliver_attachments(
 
     :param rules: alternatives; an empty rule chooses all attachments but images inside texts.
     :param template: names at the destination, see ``policy.destinations``.
+    :param collision: what is done where a name at the destination is taken.
+    :param object_options: what S3 is asked of every object, such as ``{"ServerSideEncryption": "aws:kms"}``.
     :param account: only mail of this account.
     :param dry_run: tell what would be delivered; nothing is written anywhere.
     :param stop: when set, what is in flight is delivered and recorded, and the run ends.
@@ -55,7 +59,7 @@ def deliver_attachments(
     :raises StoreUnavailable: if archive or destination cannot be reached.
     """
     names = DestinationTemplate(template)
-    deliveries = Deliveries(archive, destination)
+    deliveries = Deliveries(archive, destination, object_options=object_options)
     if is_of_the_archive(deliveries.url, archive.url):
         raise ConfigurationError(
             f"The destination {deliveries.url} is the archive itself or its raw or tables folder; "
@@ -82,6 +86,7 @@ def deliver_attachments(
                 tally=tally,
                 now=now,
                 progress=progress,
+                collision=collision,
             )
             with deliveries:
                 run.deliver(choice.chosen(), stop)
@@ -114,6 +119,7 @@ def _report(
         delivered=tally.delivered,
         adopted=tally.adopted,
         already=tally.already,
+        skipped=tally.skipped,
         octets=tally.octets,
         paths=tuple(tally.paths),
         failures=tuple(tally.failures),

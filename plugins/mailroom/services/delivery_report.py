@@ -20,6 +20,7 @@ class DeliveryTally:
     delivered: int = 0
     adopted: int = 0
     already: int = 0
+    skipped: int = 0
     octets: int = 0
     paths: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -34,6 +35,7 @@ class DeliveryReport:
     :param delivered: those that lie at the destination now; ``adopted`` ones among them lay there
         already, put there by a run that was killed before it could say so.
     :param already: attachments that earlier runs delivered to this destination.
+    :param skipped: attachments left out because their name at the destination was taken.
     :param octets: decoded octets of what was delivered, or would be.
     :param paths: of a dry run, the first paths below the destination.
     """
@@ -46,6 +48,7 @@ class DeliveryReport:
     delivered: int = 0
     adopted: int = 0
     already: int = 0
+    skipped: int = 0
     octets: int = 0
     paths: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
@@ -61,6 +64,7 @@ class DeliveryReport:
             "delivered": self.delivered,
             "adopted": self.adopted,
             "already": self.already,
+            "skipped": self.skipped,
             "octets": self.octets,
             "failed": len(self.failures),
             "interrupted": self.interrupted,

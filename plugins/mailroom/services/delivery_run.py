@@ -26,7 +26,7 @@ from mailroom.exceptions import ConfigurationError, MailroomError, StoreUnavaila
 from mailroom.message import iter_attachment
 from mailroom.model import RunContext
 from mailroom.policy.attachments import Attachment, Place
-from mailroom.policy.destinations import DestinationTemplate
+from mailroom.policy.destinations import Collision, DestinationTemplate
 from mailroom.services.delivery_report import DeliveryTally
 from mailroom.services.progress import Progress
 
@@ -66,6 +66,7 @@ class DeliveryRun:
     tally: DeliveryTally
     now: Callable[[], datetime]
     progress: Progress
+    collision: Collision = Collision.NUMBER
     refusals: int = 0
     turns: dict[str, int] = field(default_factory=dict)
     _waiting: deque[_Waiting] = field(default_factory=deque)
@@ -135,8 +136,10 @@ class DeliveryRun:
             outcome = self.deliveries.deliver(
                 self._row(item, path), lambda: messages.decoded(item.attachment)
             )
-            if outcome is not DeliveryOutcome.TAKEN:
+            if outcome is not DeliveryOutcome.TAKEN or self.collision is Collision.SKIP:
                 break
+            if self.collision is Collision.FAIL:
+                raise MailroomError(f"the name {path!r} is taken at {self.deliveries.url}.")
             turn += 1
             path = self.names.render(item.attachment, item.place, turn)
         if turn > 1:
@@ -167,6 +170,9 @@ class DeliveryRun:
         self.refusals = 0
         if outcome is DeliveryOutcome.ALREADY:
             self.tally.already += 1
+            return
+        if outcome is DeliveryOutcome.TAKEN:
+            self.tally.skipped += 1
             return
         self.tally.delivered += 1
         self.tally.adopted += outcome is DeliveryOutcome.ADOPTED

@@ -89,6 +89,21 @@ def test_delivery_counts_what_was_there_already() -> None:
     )
 
 
+def test_delivery_tells_what_was_left_out() -> None:
+    """Attachments whose name is taken are not lost in silence."""
+    said = headlines.attachments(
+        {
+            "dry_run": False,
+            "delivered": 2,
+            "already": 0,
+            "skipped": 1,
+            "destination": "s3://company/in",
+            "octets": 3000,
+        }
+    )
+    assert said == "2 attachments delivered to s3://company/in (3.0 kB); 1 left out, as their name is taken."
+
+
 def test_archive_without_problems_is_well() -> None:
     """The one sentence an operator wants to read at night."""
     report = VerifyReport(objects=2, octets=10, rows={"messages": 2, "locations": 2}, problems=(), counts={})
