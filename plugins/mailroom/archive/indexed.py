@@ -46,22 +46,20 @@ def index_content(content: bytes | mmap.mmap) -> Indexed:
     except Exception as error:  # noqa: BLE001 (no bug of the parser may keep a message out of the archive)
         return not_indexed(f"{type(error).__name__} in the parser")
     return Indexed(
-        identity=found.identity,
-        message_id=found.message_id,
-        date=found.date,
-        date_source=found.date_source,
-        sender=found.sender,
-        sender_address=found.sender_address,
-        to=tuple(found.to),
-        cc=tuple(found.cc),
-        subject=found.subject,
-        in_reply_to=found.in_reply_to,
-        references=tuple(found.references),
-        defects=tuple(found.defects),
-        text=found.text.encode("utf-8", "replace"),
-        attachments=tuple(
-            (a.part, a.filename, a.content_type, a.disposition, a.size, a.sha256) for a in found.attachments
-        ),
+        found.identity,
+        found.message_id,
+        found.date,
+        found.date_source,
+        found.sender,
+        found.sender_address,
+        found.to,
+        found.cc,
+        found.subject,
+        found.in_reply_to,
+        found.references,
+        found.defects,
+        found.text.encode("utf-8", "replace"),
+        tuple([attachment[:] for attachment in found.attachments]) if found.attachments else (),
     )
 
 

@@ -10,11 +10,13 @@ inside an encoded word. Does not belong here: whether an address exists.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from mailroom.message.charsets import MAX_LABEL_CHARACTERS
 from mailroom.message.encoded_words import decode_words
 
 __all__ = ["MAX_ADDRESSES", "MAX_VALUE_CHARACTERS", "Address", "parse_addresses", "parse_sender"]
@@ -25,10 +27,14 @@ MAX_ADDRESSES = 10_000
 MAX_VALUE_CHARACTERS = 512 * 1024
 """How much of an address field is read. Characters."""
 
-_PLAIN_NAMED = re.compile(
-    r"\s*+(?:\"([^\"\\<>=]*+)\"|([^\"(),:;<>@\[\]\\=]*+))\s*<([^<>()\s\",;:\\=@]+@[^<>()\s\",;:\\=@]+)>\s*\Z"
+_CACHED_CHARACTERS = 200
+"""Values up to this length are remembered, for people write to the same people. Characters."""
+
+_PLAIN = re.compile(
+    r"\s*+(?:([^<>()\s\",;:\\=@\[\]]++@[^<>()\s\",;:\\=@\[\]]++)"
+    r"|(?:\"([^\"\\<>]*+)\"|((?:=\?[^?\s]{0,64}+\?[bBqQ]\?[^?]{0,2000}+\?=\s*+)++)|([^\"(),:;<>@\[\]\\=]*+))"
+    r"\s*+<([^<>()\s\",;:\\=@]++@[^<>()\s\",;:\\=@]++)>)\s*+(?:,|\Z)"
 )
-_PLAIN = re.compile(r"\s*([^<>()\s\",;:\\=@\[\]]+@[^<>()\s\",;:\\=@\[\]]+)\s*\Z")
 _TOKEN = re.compile(
     r"(?P<word>=\?[^?\s]{0,64}\?[bBqQ]\?[^?]{0,2000}\?=)"
     r"|\"(?P<quoted>(?:[^\"\\]|\\.)*+)\"?"
@@ -63,10 +69,19 @@ def parse_addresses(value: str, hint: str | None = None) -> tuple[Address, ...]:
 
     :param value: unfolded, still encoded. :param hint: see ``decode_words``.
     """
-    simple = _parse_simply(value)
+    if len(value) <= _CACHED_CHARACTERS and (hint is None or len(hint) <= MAX_LABEL_CHARACTERS):
+        return _parse_cached(value, hint)
+    return _parse(value, hint)
+
+
+def _parse(value: str, hint: str | None) -> tuple[Address, ...]:
+    simple = _parse_simply(value, hint)
     if simple is not None:
         return simple
     return tuple(itertools.islice(_mailboxes(value[:MAX_VALUE_CHARACTERS], hint), MAX_ADDRESSES))
+
+
+_parse_cached = functools.lru_cache(maxsize=4096)(_parse)
 
 
 def parse_sender(value: str, hint: str | None = None) -> tuple[Address, ...]:
@@ -84,22 +99,21 @@ def parse_sender(value: str, hint: str | None = None) -> tuple[Address, ...]:
     return tuple(joined) or found
 
 
-def _parse_simply(value: str) -> tuple[Address, ...] | None:
-    """Read lists of plain addresses without tokens, which most are; None where they are not."""
-    found: list[Address] = []
-    pieces = [value] if "," not in value or '"' in value else value.split(",")
-    for piece in pieces[:MAX_ADDRESSES]:
-        if (bare := _PLAIN.match(piece)) is not None:
-            found.append(Address("", bare[1].lower()))
-            continue
-        named = _PLAIN_NAMED.match(piece)
-        if named is None or not piece.isascii():
-            return None
-        name = named[1] if named[1] is not None else named[2]
-        found.append(_address(name, named[3]))
-    if not all(one.address.isascii() for one in found):
+def _parse_simply(value: str, hint: str | None) -> tuple[Address, ...] | None:
+    """Read a list of plain addresses without tokens, which most are; None where it is anything else."""
+    if not value.isascii():
         return None
-    return tuple(found)
+    found: list[Address] = []
+    at = 0
+    while len(found) < MAX_ADDRESSES and (at < len(value) or not at):
+        mailbox = _PLAIN.match(value, at)
+        if mailbox is None:
+            return None
+        bare, quoted, words, atoms, address = mailbox.groups()
+        name = quoted or words or atoms or ""
+        found.append(_address(decode_words(name, hint) if name else "", bare or address))
+        at = mailbox.end()
+    return tuple(found) if at == 0 or value[at - 1] != "," or len(found) == MAX_ADDRESSES else None
 
 
 def _mailboxes(value: str, hint: str | None) -> Iterator[Address]:

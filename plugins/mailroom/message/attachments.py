@@ -8,7 +8,6 @@ name safe for a path (``policy``), and decoding (``contents``).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from mailroom.message.encoded_words import decode_words
@@ -164,12 +163,12 @@ def made_up_name(part: Part, number: int, hint: str | None = None) -> str:
     return f"attachment-{number}.{extension}"
 
 
-def uuencoded_parts(part: Part) -> Iterator[tuple[Part, str]]:
-    """Yield a part, and its name, for each file uuencoded in a text; numbered ``1.uu1`` and so on."""
-    if part.encoding is not Encoding.IDENTITY or part.media_type != "text/plain":
-        return
-    for number, block in enumerate(find_blocks(part.buffer, part.start, part.end), 1):
-        yield (
+def uuencoded_parts(part: Part) -> list[tuple[Part, str]]:
+    """Return a part, and its name, for each file uuencoded in a text; numbered ``1.uu1`` and so on."""
+    if part.media_type != "text/plain" or part.encoding is not Encoding.IDENTITY:
+        return []
+    return [
+        (
             Part(
                 path=f"{part.path}.uu{number}",
                 buffer=part.buffer,
@@ -182,3 +181,5 @@ def uuencoded_parts(part: Part) -> Iterator[tuple[Part, str]]:
             ),
             decode_words(block.name.decode("utf-8", "surrogateescape")),
         )
+        for number, block in enumerate(find_blocks(part.buffer, part.start, part.end), 1)
+    ]

@@ -15,7 +15,7 @@ import re
 
 from mailroom.message.guesses import guess_codec
 
-__all__ = ["MAX_LABEL_CHARACTERS", "codec_of", "decode_text", "is_known"]
+__all__ = ["MAX_LABEL_CHARACTERS", "STATEFUL_CODECS", "codec_of", "decode_text", "is_known"]
 
 MAX_LABEL_CHARACTERS = 64
 """Longer labels are no labels. Characters."""
@@ -59,9 +59,10 @@ _ISO = re.compile(r"(?:x)?iso0*8859(\d{1,2})(?:\d{4})?\Z")
 _NOT_CHARSETS = frozenset(
     ["idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "charmap", "mbcs", "oem"]
 )
-_STATEFUL = frozenset(
+STATEFUL_CODECS = frozenset(
     ["utf-7", "hz", "iso2022_jp", "iso2022_jp_2", "iso2022_kr", "utf-16", "utf-16-le", "utf-16-be", "utf-32"]
 )
+"""Codecs in which octets of ASCII may mean something else."""
 _MULTI_OCTET = frozenset(
     [
         "utf-8",
@@ -126,7 +127,7 @@ def decode_text(data: bytes, label: str | None = None, hint: str | None = None) 
     :param hint: a charset seen elsewhere in the message, for octets with no label of their own.
     """
     codec = codec_of(label) if label else None
-    if data.isascii() and codec not in _STATEFUL:
+    if data.isascii() and codec not in STATEFUL_CODECS:
         if b"\x1b" in data and _JIS_ESCAPE.search(data) is not None:
             return _decode_jis(data)
         return data.decode("ascii")
@@ -156,18 +157,18 @@ def _decode_western(data: bytes, *, is_labelled: bool) -> str:
 def _decode_as(data: bytes, codec: str) -> str:
     if codec == "iso2022_jp":
         return _decode_jis(data)
-    if codec not in _MULTI_OCTET and codec not in _STATEFUL and len(_UTF8_SEQUENCE.findall(data)) > 1:
+    if codec not in _MULTI_OCTET and codec not in STATEFUL_CODECS and len(_UTF8_SEQUENCE.findall(data)) > 1:
         text = _decoded(data, "utf-8")  # a wrong label: two sequences in a row are no accident
         if text is not None:
             return text
     text = _decoded(data, codec)
     if text is None and codec == "utf-8":
         return _decode_western(data, is_labelled=True)
-    if text is None and codec not in _STATEFUL:
+    if text is None and codec not in STATEFUL_CODECS:
         text = _decoded(data, "utf-8")
     if text is None:
         text = data.decode(codec, "replace")
-    return _SURROGATE.sub("\ufffd", text) if codec in _STATEFUL else text
+    return _SURROGATE.sub("\ufffd", text) if codec in STATEFUL_CODECS else text
 
 
 def _decoded(data: bytes, codec: str) -> str | None:

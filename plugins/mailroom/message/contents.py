@@ -9,9 +9,9 @@ from __future__ import annotations
 import codecs
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from mailroom.message.charsets import codec_of, decode_text
+from mailroom.message.charsets import STATEFUL_CODECS, codec_of, decode_text
 from mailroom.message.defects import Defect, Defects
 from mailroom.message.octets import WINDOW_OCTETS
 from mailroom.message.structure import Part
@@ -35,8 +35,7 @@ _TEXTUAL = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(NamedTuple):
     """What one reading of a part's content gave.
 
     :param size: decoded octets. :param sha256: hex digest of them; empty where nobody asked.
@@ -88,10 +87,31 @@ def _decoded(data: bytes, part: Part, hint: str | None) -> str:
     label = charset_of(part)
     if label is None and part.media_type == "text/html":
         label = charset_of_html(data)
-    text = decode_text(data, label, hint)
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = _plainly_decoded(data, label)
+    if text is None:
+        text = decode_text(data, label, hint)
+        if "\r" in text:
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
     return text.removeprefix("\ufeff")
+
+
+def _plainly_decoded(data: bytes, label: str | None) -> str | None:
+    """Return ASCII, or UTF-8 that is labelled so, with one kind of line end; None for anything else.
+
+    Octets are split into lines in a third of the time that replacing their ends takes.
+    """
+    codec = codec_of(label) if label else None
+    if codec != "utf-8" and (codec in STATEFUL_CODECS or not data.isascii()):
+        return None
+    if b"\x1b" in data:
+        return None
+    if b"\r" in data:
+        is_ended = data.endswith((b"\r", b"\n"))
+        data = b"\n".join(data.splitlines()) + (b"\n" if is_ended else b"")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
 
 
 def _read_in_chunks(part: Part, defects: Defects, *, with_text: bool, hint: str | None) -> Content:

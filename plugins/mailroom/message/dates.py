@@ -68,11 +68,12 @@ def parse_date(value: str) -> datetime | None:
     """Return the moment a Date header names, in UTC, or None where it cannot be read; never raises."""
     found = _RFC5322.match(value)
     if found is not None:
-        day, month_name, year, hour, minute, second, sign, zone_hours, zone_minutes = found.groups()
+        day, month_name, year, hour, minute, second, sign, zone_hours, zone_minutes = found.groups("0")
         month = _MONTHS.get(month_name.lower())
         if month is not None:
             offset = int(zone_hours) * 60 + int(zone_minutes)
-            moment = (_full_year(year), month, int(day), int(hour), int(minute), int(second or 0))
+            full_year = int(year) if len(year) == 4 else _full_year(year)
+            moment = (full_year, month, int(day), int(hour), int(minute), int(second))
             return _utc(moment, -offset if sign == "-" else offset)
     if len(value) > MAX_DATE_CHARACTERS:
         return None

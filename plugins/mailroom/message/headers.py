@@ -197,10 +197,11 @@ def unfold(value: str) -> str:
 
 def first(header: Header, name: str) -> str:
     """Return the first value of a field that is not empty, unfolded, or an empty string."""
-    for value in header.get(name, ()):
-        text = unfold(value)
-        if text:
-            return text
+    if name in header:
+        for value in header[name]:
+            text = unfold(value)
+            if text:
+                return text
     return ""
 
 

@@ -14,6 +14,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from datetime import datetime
+from typing import NamedTuple
 
 from mailroom.message.addresses import Address, parse_sender
 from mailroom.message.dates import parse_date
@@ -21,12 +22,21 @@ from mailroom.message.encoded_words import decode_words
 from mailroom.message.headers import Header, first, read_header, skip_envelope, unfold
 from mailroom.model import Fingerprint
 
-__all__ = ["date_of", "fingerprint_of", "fingerprint_of_header", "identity_of", "printable"]
+__all__ = ["Traits", "date_of", "fingerprint_of_header", "identity_of", "printable", "traits_of"]
 
 _VERSION = b"mailroom identity 1"
 """Changes when a rule here does: identities of two versions are never equal."""
 
 _UNWRITABLE = re.compile("[\ud800-\udfff]")
+
+
+class Traits(NamedTuple):
+    """The four fields that tell who a message is, in normal form; see ``Fingerprint``."""
+
+    message_id: str | None
+    date: str | None
+    sender: str | None
+    subject: str | None
 
 
 def fingerprint_of_header(header: bytes) -> Fingerprint:
@@ -37,24 +47,24 @@ def fingerprint_of_header(header: bytes) -> Fingerprint:
     """
     start = skip_envelope(header, 0, len(header))
     fields = read_header(header, start, len(header), set())[0]
-    return fingerprint_of(
+    traits = traits_of(
         fields,
         date=date_of(fields),
         senders=parse_sender(first(fields, "from")),
         subject=decode_words(first(fields, "subject")),
     )
+    return Fingerprint(**traits._asdict())
 
 
-def fingerprint_of(
-    header: Header, *, date: datetime | None, senders: Iterable[Address], subject: str
-) -> Fingerprint:
+def traits_of(header: Header, *, date: datetime | None, senders: Iterable[Address], subject: str) -> Traits:
     """Return the same where the fields were read already; a field that is empty counts as missing."""
+    message_id = first(header, "message-id")
     sender = ", ".join([one.address or one.name for one in senders])
-    return Fingerprint(
-        message_id=printable(first(header, "message-id")) or None,
-        date=date.isoformat() if date is not None else printable(_spaced(first(header, "date"))) or None,
-        sender=printable(_spaced(sender)) or None,
-        subject=printable(_spaced(subject)) or None,
+    return Traits(
+        printable(message_id) or None,
+        date.isoformat() if date is not None else printable(_spaced(first(header, "date"))) or None,
+        printable(_spaced(sender)) or None,
+        printable(_spaced(subject)) or None,
     )
 
 
@@ -67,15 +77,11 @@ def date_of(header: Header) -> datetime | None:
     return None
 
 
-def identity_of(fingerprint: Fingerprint, digests: Iterable[bytes]) -> str:
-    """Return the hash over a message's fingerprint and the digests of its leaves, in their order."""
-    spaceless = (fingerprint.subject or "").replace(" ", "")
-    fields = (fingerprint.message_id, fingerprint.date, fingerprint.sender, spaceless)
-    found = hashlib.sha256(_VERSION)
-    found.update("\0".join([field or "" for field in fields]).encode("utf-8", "replace"))
-    for digest in digests:
-        found.update(digest)
-    return found.hexdigest()
+def identity_of(traits: Traits | Fingerprint, digests: Iterable[bytes]) -> str:
+    """Return the hash over a message's traits and the digests of its leaves, in their order."""
+    spaceless = (traits.subject or "").replace(" ", "")
+    text = f"{traits.message_id or ''}\0{traits.date or ''}\0{traits.sender or ''}\0{spaceless}"
+    return hashlib.sha256(b"".join([_VERSION, text.encode("utf-8", "replace"), *digests])).hexdigest()
 
 
 def printable(text: str) -> str:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from mailroom.exceptions import MailroomError
 from mailroom.message.addresses import MAX_ADDRESSES, Address, parse_addresses, parse_sender
@@ -20,7 +19,7 @@ from mailroom.message.contents import Content, charset_of, read_content
 from mailroom.message.defects import Defect, Defects
 from mailroom.message.encoded_words import decode_words
 from mailroom.message.headers import Header, first, unfolded
-from mailroom.message.identity import date_of, fingerprint_of, identity_of, printable
+from mailroom.message.identity import date_of, identity_of, printable, traits_of
 from mailroom.message.octets import Buffer, in_memory
 from mailroom.message.structure import Part, parse_structure
 from mailroom.message.text import MAX_TEXT_CHARACTERS, body_parts, joined, readable_html
@@ -33,8 +32,7 @@ MAX_REFERENCES = 1000
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,998}>")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttachmentIndex:
+class AttachmentIndex(NamedTuple):
     """One attachment of a message.
 
     :param part: its number as IMAP counts parts, ``2.1``; files uuencoded in the text of part 1
@@ -52,8 +50,7 @@ class AttachmentIndex:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageIndex:
+class MessageIndex(NamedTuple):
     """What is known of one message without its raw octets; text that is missing is empty.
 
     :param message_id: the Message-ID as it stands, unfolded and stripped, or None.
@@ -91,8 +88,8 @@ def index_message(content: Buffer) -> MessageIndex:
     buffer = in_memory(content)
     defects: Defects = set()
     root = parse_structure(buffer, defects)
-    leaves = list(root.leaves())
-    hint = next((label for leaf in leaves if (label := charset_of(leaf)) is not None), None)
+    leaves = root.leaves()
+    hint = _first_charset(leaves)
     reader = _Reader(defects, hint)
     reader.read(root, leaves)
     header = root.header
@@ -101,26 +98,24 @@ def index_message(content: Buffer) -> MessageIndex:
     date = date_of(header)
     if date is None and first(header, "date"):
         defects.add(Defect.DATE_UNREADABLE)
-    fingerprint = fingerprint_of(header, date=date, senders=senders, subject=subject)
+    traits = traits_of(header, date=date, senders=senders, subject=subject)
     if not senders and "sender" in header:
         senders = parse_sender(first(header, "sender"), hint)
-    in_reply_to = first(header, "in-reply-to")
-    reply_ids = _MESSAGE_ID.findall(in_reply_to)
     return MessageIndex(
-        message_id=fingerprint.message_id,
+        message_id=traits.message_id,
         date=date,
         date_source="header" if date is not None else None,
-        sender=printable(", ".join(map(str, senders))),
-        sender_address=printable(next((one.address for one in senders if one.address), "")),
+        sender=printable(", ".join([str(one) for one in senders])),
+        sender_address=_first_address(senders),
         to=_recipients(header, "to", hint, defects),
         cc=_recipients(header, "cc", hint, defects),
         subject=printable(subject),
-        in_reply_to=printable(reply_ids[0] if reply_ids else in_reply_to) or None,
-        references=tuple(map(printable, _MESSAGE_ID.findall(first(header, "references"))[:MAX_REFERENCES])),
+        in_reply_to=_in_reply_to(header),
+        references=_references(header),
         text=printable(reader.text),
         attachments=tuple(reader.attachments),
-        defects=tuple(sorted([defect.value for defect in defects])),
-        identity=identity_of(fingerprint, reader.digests),
+        defects=tuple(sorted([defect.value for defect in defects])) if defects else (),
+        identity=identity_of(traits, reader.digests),
     )
 
 
@@ -142,6 +137,35 @@ def iter_attachment(content: Buffer, part: str) -> Iterator[bytes]:
     raise MailroomError(
         f"The message has no part {part!r}: read its attachments anew, and ask for one of those."
     )
+
+
+def _first_charset(leaves: list[Part]) -> str | None:
+    for leaf in leaves:
+        if (label := charset_of(leaf)) is not None:
+            return label
+    return None
+
+
+def _first_address(senders: tuple[Address, ...]) -> str:
+    for one in senders:
+        if one.address:
+            return printable(one.address)
+    return ""
+
+
+def _in_reply_to(header: Header) -> str | None:
+    if "in-reply-to" not in header:
+        return None
+    value = first(header, "in-reply-to")
+    found = _MESSAGE_ID.search(value)
+    return printable(found[0] if found is not None else value) or None
+
+
+def _references(header: Header) -> tuple[str, ...]:
+    if "references" not in header:
+        return ()
+    found = _MESSAGE_ID.findall(first(header, "references"))
+    return tuple([printable(one) for one in found[:MAX_REFERENCES]])
 
 
 def _recipients(header: Header, field: str, hint: str | None, defects: Defects) -> tuple[str, ...]:
@@ -179,7 +203,7 @@ class _Reader:
                 self._add(leaf, file, content)
             if file.is_body:
                 text = self._text_beside_files(leaf, content)
-                texts.append(readable_html(text) if leaf.media_type != "text/plain" else text.strip())
+                texts.append(text.strip() if leaf.media_type == "text/plain" else readable_html(text))
         self.text = joined(texts)
         if len(self.text) > MAX_TEXT_CHARACTERS:
             self.text = self.text[:MAX_TEXT_CHARACTERS]
@@ -187,7 +211,7 @@ class _Reader:
 
     def _content(self, leaf: Part, file: File, *, is_shown: bool) -> Content:
         label = charset_of(leaf)
-        if label is not None and not is_known(label):
+        if label is not None and label != "utf-8" and not is_known(label):
             self.defects.add(Defect.CHARSET_UNKNOWN)
         content = read_content(
             leaf, self.defects, with_checksum=file.is_attachment, with_text=is_shown, hint=self.hint
@@ -198,17 +222,20 @@ class _Reader:
 
     def _text_beside_files(self, leaf: Part, content: Content) -> str:
         """Return a leaf's text without the files uuencoded in it, which become attachments."""
+        parts = uuencoded_parts(leaf)
+        if not parts:
+            return content.text
         texts: list[str] = []
         at = leaf.start
-        for part, name in uuencoded_parts(leaf):
+        for part, name in parts:
             found = read_content(part, self.defects, with_checksum=True, with_text=False, hint=None)
             self._add(part, File(True, False, None, name), found)
             if content.text:
-                texts.append(self._text_of(replace(leaf, start=at, end=part.start)))
+                texts.append(self._text_of(leaf._replace(start=at, end=part.start)))
             at = part.end
         if not texts:
             return content.text
-        return "\n".join([*texts, self._text_of(replace(leaf, start=at))])
+        return "\n".join([*texts, self._text_of(leaf._replace(start=at))])
 
     def _text_of(self, part: Part) -> str:
         return read_content(

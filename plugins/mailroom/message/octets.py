@@ -19,6 +19,10 @@ WINDOW_OCTETS = 256 * 1024
 """How much is copied at a time: fits the processor's cache, and is far below the 1 MiB we allow. Octets."""
 
 
+_DASHES = 8
+"""How many dashes are looked at one by one before the whole needle is searched for."""
+
+
 def in_memory(content: Buffer) -> Buffer:
     """Return a small mapped file as bytes, which search faster, and anything else as it is."""
     if isinstance(content, bytes) or len(content) > WINDOW_OCTETS:
@@ -29,10 +33,11 @@ def in_memory(content: Buffer) -> Buffer:
 def occurrences(buffer: Buffer, needle: bytes, start: int, end: int) -> Iterator[int]:
     """Yield where the needle starts, in order, without overlap."""
     if isinstance(buffer, bytes):
-        at = buffer.find(needle, start, end)
+        locate = _find_dashes if needle.startswith(b"-") else bytes.find
+        at = locate(buffer, needle, start, end)
         while at >= 0:
             yield at
-            at = buffer.find(needle, at + len(needle), end)
+            at = locate(buffer, needle, at + len(needle), end)
         return
     # mmap.find compares octet by octet; a copied window is searched ten times faster
     overlap = len(needle) - 1
@@ -46,6 +51,19 @@ def occurrences(buffer: Buffer, needle: bytes, start: int, end: int) -> Iterator
             after = at + len(needle)
             at = window.find(needle, after)
         start = max(stop, start + after)
+
+
+def _find_dashes(buffer: bytes, needle: bytes, start: int, end: int) -> int:
+    """Return what ``bytes.find`` does for a needle that begins with a dash, five times as soon in base64.
+
+    There is no dash in base64, and a single octet is found much sooner than several.
+    """
+    for _ in range(_DASHES):
+        start = buffer.find(b"-", start, end)
+        if start < 0 or buffer.startswith(needle, start, end):
+            return start
+        start += 1
+    return buffer.find(needle, start, end)
 
 
 def find(buffer: Buffer, needle: bytes, start: int, end: int) -> int:

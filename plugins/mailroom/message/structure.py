@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from mailroom.message.defects import Defect, Defects
@@ -47,8 +46,7 @@ _GUESS_OCTETS = 16 * 1024
 _BOUNDARY_LINE = re.compile(rb"(?:\A|[\r\n])--(\S[^\r\n]{0,200}?)[ \t]*\r?\ncontent-[a-z-]{1,40}:", re.I)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """One part: where it is, what it says it is, and the parts within it.
 
     :param path: its number as IMAP counts, such as ``2.1``; empty for a multipart that is a whole message.
@@ -92,12 +90,20 @@ class Part:
         """Yield its decoded content in bounded chunks."""
         return decoded_chunks(self.buffer, self.start, self.end, self.encoding)
 
-    def leaves(self) -> Iterator[Part]:
-        """Yield all parts below it that are files: leaves, and nested messages before their own parts."""
+    def leaves(self) -> list[Part]:
+        """Return all parts below it that are files: leaves, and nested messages before their own parts."""
+        found: list[Part] = []
+        self._gather(found)
+        return found
+
+    def _gather(self, found: list[Part]) -> None:
+        if not self.children:
+            found.append(self)
+            return
         if not self.is_multipart:
-            yield self
+            found.append(self)
         for child in self.children:
-            yield from child.leaves()
+            child._gather(found)
 
 
 def parse_structure(buffer: Buffer, defects: Defects) -> Part:
@@ -122,10 +128,9 @@ class _Builder:
 
     def message(self, span: _Span, *, prefix: str, depth: int) -> Part:
         """Build a message, whose parts are numbered below ``prefix``."""
-        start = skip_envelope(*span)
-        return self.part(
-            span._replace(start=start) if start > span.start else span, prefix=prefix, depth=depth
-        )
+        buffer, start, end = span
+        after = skip_envelope(buffer, start, end)
+        return self.part(span if after == start else _Span(buffer, after, end), prefix=prefix, depth=depth)
 
     def part(
         self,
@@ -153,7 +158,9 @@ class _Builder:
                 media_type = "text/plain"  # shown as text, as clients do
         if not children:
             path = path or (f"{prefix}.1" if prefix else "1")
-            if media_type in _MESSAGE_TYPES:
+            if media_type == "text/plain":
+                pass
+            elif media_type in _MESSAGE_TYPES:
                 children = self._nested(content, encoding, path=path, depth=depth)
             elif media_type in _SIGNED_TYPES:
                 children = self._signed(content, encoding, path=path, depth=depth)

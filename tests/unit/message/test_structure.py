@@ -101,7 +101,7 @@ def test_a_nested_message_may_start_with_an_mbox_line() -> None:
             f"{MIXED}--b\nContent-Type: message/rfc822\n\n>From a@x Mon Jan 1\nSubject: in\n\nhello\n--b--\n"
         )
     )
-    nested = next(root.leaves()).children[0]
+    nested = root.leaves()[0].children[0]
     assert nested.header["subject"] == ["in"]
 
 
