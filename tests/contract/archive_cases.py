@@ -15,7 +15,7 @@ import pytest
 from mailroom.archive import Archive, Described
 from mailroom.archive.integrity import verify_archive
 from mailroom.exceptions import ArchiveError, ConfigurationError, IntegrityError
-from mailroom.model import Body, Change
+from mailroom.model import Body, Change, MailProtocol
 from tests.support.archives import (
     NOW,
     archive_messages,
@@ -278,6 +278,24 @@ class StoreCases:
         assert state.live.tolist() == [1, 2, 3, 4]
         assert state.unfetchable.tolist() == [5]
         assert verify_archive(archive).is_sound
+
+    def test_a_bookmark_holds_until_the_next_commit(
+        self, archive: Archive, open_archive: OpenArchive
+    ) -> None:
+        """A run with nothing new reads one small file and two log entries, wherever the archive lies."""
+        archive_messages(archive, [1, 2])
+        with archive.writer(context("closing")) as writer:
+            writer.close_folder(folder_row(messages=2))
+            writer.finish("succeeded", {}, 0)
+        archive.live_counts("post")
+        archive.leave_bookmark("post", MailProtocol.IMAP)
+        reader = open_archive()
+        found = reader.overview("post")
+        assert found.live == {"INBOX": 2}
+        assert found.folders == archive.last_folders("post")
+        assert not reader._readers, "no table was opened"
+        archive_messages(archive, [3])
+        assert open_archive().overview("post").live == {"INBOX": 3}
 
     def test_verify_finds_a_sound_archive_sound(self, archive: Archive) -> None:
         """After ordinary runs every object fits its name and every row its object."""

@@ -84,6 +84,15 @@ class Archive:
         return Bookmarks(self.store)
 
     @property
+    def _trusted_bookmarks(self) -> Bookmarks:
+        """The bookmarks, after what a power cut tore of their tables is set aside."""
+        set_aside = self._before_open()
+        if set_aside is not None:
+            set_aside("folders")
+            set_aside("locations")
+        return self._bookmarks
+
+    @property
     def url(self) -> str:
         """The root for people, without credentials."""
         return self.store.url
@@ -164,12 +173,12 @@ class Archive:
         """
         from mailroom.archive.bookmarks import AccountOverview
 
-        found = self._bookmarks.read_account(account, datetime.now(UTC))
+        found = self._trusted_bookmarks.read_account(account, datetime.now(UTC))
         return found or AccountOverview(folders=self.last_folders(account), live=self.live_counts(account))
 
     def maildrop_overview(self, account: str) -> MaildropOverview | None:
         """Return what is known of a POP3 maildrop, as of now, where a bookmark holds that says it."""
-        return self._bookmarks.read_maildrop(account, datetime.now(UTC))
+        return self._trusted_bookmarks.read_maildrop(account, datetime.now(UTC))
 
     def leave_bookmark(self, account: str, protocol: MailProtocol) -> None:
         """Note what the tables say of an account, for runs that find nothing new.

@@ -73,7 +73,7 @@ def digest_of_listing(messages: Iterable[tuple[str | None, int | None]]) -> str 
     sizes = dict(pairs)
     if len(sizes) != len(pairs) or None in sizes or None in sizes.values():
         return None
-    lines = sorted([f"{size} {uidl}" for uidl, size in pairs])
+    lines = sorted([f"{size} {len(uidl or '')} {uidl}" for uidl, size in pairs])
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -1,0 +1,178 @@
+"""A run that finds nothing new ends in moments, and overlooks nothing for it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from mailroom.model import MailProtocol
+from mailroom.policy.fetch import FetchMode
+from mailroom.policy.retention import RetentionRule
+from tests.integration.mirrors import MirrorAccount
+from tests.integration.runs import DELETE, LEAVE, Account, days
+from tests.support.dovecot import Dovecot
+from tests.support.mail import make_message
+from tests.support.maildir import Stored
+
+MAIL = [make_message(subject=f"Factura {number}") for number in range(5)]
+
+ENVIRONMENT = {**os.environ, "MAILROOM_PASSWORD": "secret", "PYTHONPATH": os.pathsep.join(sys.path)}
+
+RUN = """
+import sys
+from mailroom.cli import main
+status = main(sys.argv[1:])
+heavy = {'airflow', 'deltalake', 'pyarrow', 'numpy', 'fsspec', 'rich', 'pendulum'}
+sys.exit(f'loaded: {sorted(heavy & set(sys.modules))}' if heavy & set(sys.modules) else status)
+"""
+
+
+@pytest.fixture
+def maildrop(dovecot: Dovecot, user: str, archive_root: Path) -> Account:
+    """A maildrop of five messages, fetched."""
+    dovecot.fill(user, [Stored(content=content) for content in MAIL])
+    account = Account(archive_root, dovecot.endpoint(user, MailProtocol.POP3))
+    assert account.fetch().added == len(MAIL)
+    return account
+
+
+@pytest.fixture
+def mailbox(dovecot: Dovecot, user: str, archive_root: Path) -> MirrorAccount:
+    """An account of two folders, mirrored."""
+    account = MirrorAccount(dovecot, user, archive_root)
+    account.append(MAIL[0])
+    account.append(MAIL[1], "Facturas")
+    account.mirror()
+    return account
+
+
+def forget(root: Path) -> None:
+    """Delete all bookmarks."""
+    shutil.rmtree(root / "bookmarks")
+
+
+def run_alone(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own that fails where it has loaded what it did not need."""
+    return subprocess.run(
+        [sys.executable, "-c", RUN, *words], env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+
+
+def test_mirror_loads_no_table_library(dovecot: Dovecot, user: str, archive_root: Path) -> None:
+    """The libraries take four times as long to start as the whole run takes."""
+    dovecot.append(user, MAIL[0])
+    url = f"imap+starttls://{user}@127.0.0.1:{dovecot.imap_port}"
+    words = ("mirror", url, "--ca-file", dovecot.ca_file, "--archive", str(archive_root), "--quiet")
+    first, second = run_alone(*words), run_alone(*words)
+    assert "loaded" in first.stderr
+    assert (second.returncode, second.stderr) == (0, "")
+    assert "unchanged" in second.stdout
+
+
+def test_fetch_loads_no_table_library(dovecot: Dovecot, user: str, archive_root: Path) -> None:
+    """The same by POP3."""
+    dovecot.append(user, MAIL[0])
+    url = f"pop3+starttls://{user}@127.0.0.1:{dovecot.pop3_port}"
+    words = ("fetch", url, "--ca-file", dovecot.ca_file, "--archive", str(archive_root), "--quiet")
+    first, second = run_alone(*words), run_alone(*words)
+    assert "loaded" in first.stderr
+    assert (second.returncode, second.stderr) == (0, "")
+    assert "0 new messages of 1 listed" in second.stdout
+
+
+def test_mirror_tells_the_same_with_a_bookmark_and_without(mailbox: MirrorAccount) -> None:
+    """It is a short cut, and no other way."""
+    quick = mailbox.mirror()
+    forget(mailbox.root)
+    assert asdict(quick) == asdict(mailbox.mirror())
+    assert quick.unchanged == quick.folders > 1
+
+
+def test_fetch_tells_the_same_with_a_bookmark_and_without(maildrop: Account) -> None:
+    """Counts, identity and sessions are those of a run that looked at each message."""
+    quick = maildrop.fetch()
+    forget(maildrop.root)
+    assert asdict(quick) == asdict(maildrop.fetch())
+    assert (quick.listed, quick.left, quick.sessions) == (5, 5, 1)
+
+
+def test_folder_that_went_away_is_noticed(mailbox: MirrorAccount) -> None:
+    """What the server lists no longer stands in the bookmark still."""
+    with mailbox.server.mailbox(mailbox.user) as client:
+        client.delete_folder("Facturas")
+    report = mailbox.mirror()
+    assert (report.deleted_folders, report.expunged) == (1, 1)
+    mailbox.assert_in_step()
+
+
+def test_each_change_of_a_mailbox_is_noticed(mailbox: MirrorAccount) -> None:
+    """A flag, a new message, a deletion: each right after a run that left a bookmark."""
+    with mailbox.server.mailbox(mailbox.user) as client:
+        client.select_folder("INBOX")
+        client.add_flags([1], [b"\\Flagged"])
+    assert mailbox.mirror().flags == 1
+    mailbox.append(MAIL[2])
+    assert mailbox.mirror().added == 1
+    with mailbox.server.mailbox(mailbox.user) as client:
+        client.select_folder("INBOX")
+        client.delete_messages([1])
+        client.expunge()
+    assert mailbox.mirror().expunged == 1
+    mailbox.assert_in_step()
+    assert mailbox.mirror().unchanged == mailbox.mirror().folders
+
+
+def test_each_change_of_a_maildrop_is_noticed(dovecot: Dovecot, maildrop: Account) -> None:
+    """A message more, a message less, and one for another."""
+    user = maildrop.endpoint.user
+    dovecot.append(user, make_message(subject="Otra"))
+    assert maildrop.fetch().added == 1
+    with dovecot.mailbox(user) as phone:
+        phone.select_folder("INBOX")
+        phone.delete_messages([2])
+        phone.expunge()
+    assert maildrop.fetch().not_listed == 1
+    with dovecot.mailbox(user) as phone:
+        phone.select_folder("INBOX")
+        phone.delete_messages([1])
+        phone.expunge()
+    dovecot.append(user, make_message(subject="Una más"))
+    report = maildrop.fetch()
+    assert (report.added, report.not_listed, report.listed) == (1, 1, 5)
+
+
+def test_a_mode_that_deletes_is_not_cut_short(maildrop: Account) -> None:
+    """What was left by an earlier run goes when another mode says so."""
+    assert maildrop.fetch(LEAVE).deleted == 0
+    assert maildrop.fetch(DELETE).deleted == 5
+    assert (maildrop.fetch(DELETE).listed, maildrop.fetch(DELETE).deleted) == (0, 0)
+
+
+def test_a_message_that_falls_due_goes_in_that_very_run(dovecot: Dovecot, maildrop: Account) -> None:
+    """Runs with nothing new come before and after; the first message due is what counts."""
+    mode = FetchMode(delete_after=days(10))
+    maildrop.wait(days(5))
+    dovecot.append(maildrop.endpoint.user, make_message(subject="Otra"))
+    assert (maildrop.fetch(mode).added, maildrop.fetch(mode).deleted) == (1, 0)
+    maildrop.wait(days(4.9))
+    assert (maildrop.fetch(mode).deleted, maildrop.fetch(mode).left) == (0, 6)
+    maildrop.wait(days(0.2))
+    assert (maildrop.fetch(mode).deleted, maildrop.fetch(mode).left) == (5, 1)
+    maildrop.wait(days(5))
+    assert (maildrop.fetch(mode).deleted, maildrop.fetch(mode).listed) == (1, 0)
+
+
+def test_retention_in_between_is_noticed(dovecot: Dovecot, mailbox: MirrorAccount) -> None:
+    """Rows that another kind of run wrote end the bookmark; the next mirror agrees with the server."""
+    account = Account(mailbox.root, mailbox.endpoint, name=mailbox.name, clock=mailbox.clock)
+    account.wait(days(40))
+    assert account.retain(RetentionRule(older_than=days(30))).deleted == 2
+    report = mailbox.mirror()
+    assert (report.failures, report.warnings) == ((), ())
+    mailbox.assert_in_step()
