@@ -25,10 +25,12 @@ from mailroom.model import Change
 from mailroom.services.import_mail import FileKind, ImportReport, import_mail
 from mailroom.services.progress import NoProgress
 from tests.integration.killing import kill_again_and_again, settled, small_mail
+from tests.integration.mirrors import MirrorAccount
 from tests.integration.runs import digest
 from tests.integration.test_export import ACCOUNT, export, fill
 from tests.support.archives import NOW, context, place, table_counts, tables_without_doubles
 from tests.support.command import run_command
+from tests.support.dovecot import Dovecot
 from tests.support.mail import AWKWARD, make_message, message_of_size
 from tests.support.s3 import S3Server
 
@@ -125,6 +127,25 @@ def test_mail_the_archive_holds_is_stored_once(tmp_path: Path) -> None:
     assert table_counts(Archive(tmp_path / "a"))["messages"] == 4
     assert len(list((tmp_path / "a" / "raw").rglob("*.eml"))) == 4
     assert tables_without_doubles(Archive(tmp_path / "a"))
+
+
+def test_mail_that_is_on_a_server_as_well_is_one_message(dovecot: Dovecot, user: str, tmp_path: Path) -> None:
+    """Imported first, mirrored then: nothing is doubled, no folder missed, and flags are the server's."""
+    account = MirrorAccount(dovecot, user, tmp_path / "a", name=ACCOUNT)
+    both, imported, served = (make_message(subject=word) for word in ("both", "imported", "served"))
+    write(tmp_path / "old", {"INBOX/1.eml": both, "INBOX/2.eml": imported, "Only here/3.eml": imported})
+    take(tmp_path / "old", account.root, ACCOUNT)
+    account.append(both, flags=["\\Flagged"])
+    account.append(served)
+    for _ in range(2):
+        report = account.mirror()
+        assert (report.deleted_folders, report.expunged, report.failures) == (0, 0, ())
+    assert take(tmp_path / "old", account.root, ACCOUNT).added == 0
+    exported = export(account.root, tmp_path / "M", "maildir", account=ACCOUNT)
+    assert (exported.exported, exported.folders) == (4, 2)
+    flagged = [path.read_bytes() for path in (tmp_path / "M" / "cur").iterdir() if path.name.endswith(":2,F")]
+    assert flagged == [unix(both)]
+    assert verify_archive(account.archive).is_sound
 
 
 def test_what_was_deleted_on_the_server_comes_back(tmp_path: Path) -> None:

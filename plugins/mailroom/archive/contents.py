@@ -5,7 +5,8 @@ belong here: the newest row of each place (``places``), the bytes (``raw``).
 
 A message counts as held in its folder unless the newest row of its place says that somebody
 removed it on the server. What Mailroom itself took off the server is held all the same: to free
-the server was the reason to archive it.
+the server was the reason to archive it. A folder may hold one message twice, as its server does;
+but what was read by two protocols, or imported as well, is one message.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mailroom.archive.archive import Archive
-from mailroom.archive.digests import Halves, halves
+from mailroom.archive.digests import DigestSet, Halves, halves
 from mailroom.archive.locations import transaction_name
 from mailroom.archive.places import CHANGES, Places, RowReader, Rows
 from mailroom.archive.rows import folder_rows
@@ -28,6 +29,9 @@ __all__ = ["AccountContents", "HeldFolder", "HeldMessage", "accounts_of"]
 
 CHUNK_ROWS = 4096
 """How many rows are turned into values at a time."""
+
+_ORDER = (MailProtocol.IMAP, MailProtocol.POP3, MailProtocol.IMPORT)
+"""A message that a folder holds by several protocols is told of as the first of these says."""
 
 _TAKEN_BY_US = (Change.DELETED_BY_FETCH, Change.DELETED_BY_RETENTION, Change.NOT_LISTED)
 _HELD = np.array([Change(word).is_live or Change(word) in _TAKEN_BY_US for word in CHANGES] + [False])
@@ -105,7 +109,7 @@ class AccountContents:
         self._table = table = archive.reader("locations")
         self._parts: dict[str, list[_Part]] = {}
         gone: dict[str, list[_Part]] = {}
-        for protocol in MailProtocol:
+        for protocol in _ORDER:
             places = Places(table, account, protocol, until=until)
             places.update()
             for folder in places.folder_names():
@@ -116,6 +120,8 @@ class AccountContents:
                 gone.setdefault(folder, []).append(
                     _Part(reader=places.reader, rows=rows.take(_GONE[rows.change]))
                 )
+        for parts in self._parts.values():
+            parts[:] = _each_once(parts)
         if with_deleted:
             for folder, parts in _nowhere_else(self._parts, gone).items():
                 self._parts.setdefault(folder, []).extend(parts)
@@ -200,6 +206,19 @@ def _turns(digests: list[Halves]) -> list[npt.NDArray[np.int64]]:
     turns = np.empty(len(order), dtype=np.int64)
     turns[order] = numbers - begins + 1
     return np.split(turns, np.cumsum([len(half) for half, _ in digests])[:-1]) if digests else []
+
+
+def _each_once(parts: list[_Part]) -> list[_Part]:
+    """Return parts without what an earlier one holds: one message read by IMAP and imported is one."""
+    if sum(1 for part in parts if len(part.rows)) < 2:
+        return parts
+    kept: list[_Part] = []
+    before = DigestSet(np.empty(0, np.uint64), np.empty(0, np.uint64))
+    for part in parts:
+        first, second = _digests(part)
+        kept.append(_Part(reader=part.reader, rows=part.rows.take(before.find(first, second) < 0)))
+        before = DigestSet(np.concatenate([before.first, first]), np.concatenate([before.second, second]))
+    return kept
 
 
 def _nowhere_else(held: dict[str, list[_Part]], gone: dict[str, list[_Part]]) -> dict[str, list[_Part]]:
