@@ -7,7 +7,9 @@ long as usual and would punish whoever comes later.
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 import tempfile
 import time
 from pathlib import Path
@@ -26,7 +28,7 @@ class Places:
     """All folders of one measurement; a context manager that removes them when all is over.
 
     :param base: where there is room; the system's folder for temporary files unless told otherwise.
-    :raises ProgramFailed: if there is less room than ``octets``.
+    :raises ProgramFailed: if there is less room than ``octets``, or not everyone can reach it.
     """
 
     def __init__(self, base: Path | None, octets: int) -> None:
@@ -36,6 +38,14 @@ class Places:
             raise ProgramFailed(
                 f"{where} has {free / 1e9:.0f} GB free and this takes {octets / 1e9:.0f} GB, for nothing is "
                 "deleted before the end; choose another folder with --place."
+            )
+        closed = [
+            path for path in (where, *where.absolute().parents) if not path.stat().st_mode & stat.S_IXOTH
+        ]
+        if closed and os.geteuid() == 0:
+            raise ProgramFailed(
+                f"{closed[0]} is closed to other users, whose rights fdm and getmail take instead of root's; "
+                "choose another folder with --place."
             )
         self._root = Path(tempfile.mkdtemp(prefix="mailroom-bench-", dir=where))
         self._root.chmod(0o755)

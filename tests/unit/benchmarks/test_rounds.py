@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -87,14 +89,28 @@ def test_too_little_room_is_said_before_anything_is_measured(tmp_path: Path) -> 
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's programs give up rights")
+def test_a_place_that_others_cannot_reach_is_said(tmp_path: Path) -> None:
+    """fdm would fetch nothing and getmail would fail, with words of their own."""
+    tmp_path.chmod(0o700)
+    with pytest.raises(ProgramFailed, match="is closed to other users"):
+        Places(tmp_path, 1)
+
+
 def test_places_are_fresh_and_stay_until_the_end(tmp_path: Path) -> None:
     """Deleting in between would slow the disk for whoever comes next."""
-    with Places(tmp_path, 1) as places:
+    with tempfile.TemporaryDirectory() as base:
+        os.chmod(base, 0o755)
+        _check_places(Path(base))
+
+
+def _check_places(base: Path) -> None:
+    with Places(base, 1) as places:
         first, second = places.new("a run"), places.new("a run")
         assert first != second
         assert first.is_dir()
         assert places.creation_microseconds() > 0
-    assert not list(tmp_path.iterdir())
+    assert not list(base.iterdir())
 
 
 def test_processor_time_is_told() -> None:
