@@ -47,6 +47,7 @@ class Program:
     :param remembers: whether it knows what it has fetched.
     :param parts: links on which it is too slow for the whole account, and how many messages of the
         inbox it is given there.
+    :param attempts: how often a first run is tried anew, for one that is known to give up at times.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Program:
     is_ours: bool = False
     remembers: bool = True
     parts: tuple[tuple[str, int], ...] = ()
+    attempts: int = 1
 
     def part_on(self, link: str) -> int | None:
         """Return how many messages of the inbox it is given on a link, or None for all."""
@@ -171,7 +173,8 @@ PROGRAMS = (
         protocol="pop3",
         command=_rival(rivals.getmail, "pop3"),
         binary="getmail",
-        parts=(_NEAR, _FAR),
+        parts=(("loopback", 100), _FAR),
+        attempts=8,
     ),
     _written("imaplib", "imap", "imaplib loop", (_FAR,)),
     _written("imapclient", "imap", "IMAPClient loop"),

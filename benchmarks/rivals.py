@@ -114,7 +114,11 @@ match all action "store"
 
 
 def getmail(account: Account) -> list[str]:
-    """Return the command that fetches a maildrop over POP3."""
+    """Return the command that fetches a maildrop over POP3.
+
+    It delivers each message in a process of its own, and where that ends before it is waited for, waits
+    for as long as its timeout says and gives up; the timeout is less than usual to see that soon.
+    """
     configuration = account.write(
         "getmailrc",
         f"""[retriever]
@@ -123,6 +127,7 @@ server = {account.host}
 port = {account.port}
 username = {account.user}
 password = {account.password}
+timeout = 15
 
 [destination]
 type = Maildir

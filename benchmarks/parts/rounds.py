@@ -73,8 +73,7 @@ def warm_up(bench: Bench) -> None:
     link = Link("loopback", bench.server.imap_port, bench.server.pop3_port)
     for program in PROGRAMS:
         with bench.doing(f"warming up: {program.name}"):
-            task = Task(link=link, user="warm-up", place=bench.places.new(program.name))
-            run_program(program, task, _expected(program, account))
+            _first_run(bench, program, link, "warm-up", _expected(program, account))
 
 
 def run_account(bench: Bench, account: AccountSpec, *, kinds: tuple[str, ...]) -> AccountRuns:
@@ -131,9 +130,8 @@ def _round(bench: Bench, found: AccountRuns, link: Link, number: int, kinds: tup
     for program in order:
         part = found.parts.get((link.name, program.name))
         user = found.account.name if part is None else _part_user(part)
-        task = Task(link=link, user=user, place=bench.places.new(program.name))
         with bench.doing(f"{where}: {program.name}"):
-            ran = run_program(program, task, _expected(program, part or found.account))
+            task, ran = _first_run(bench, program, link, user, _expected(program, part or found.account))
         ended[program.name] = time.monotonic()
         found.runs[link.name, program.name, "first"].append(ran)
         found.tasks[link.name, program.name] = task
@@ -147,6 +145,21 @@ def _round(bench: Bench, found: AccountRuns, link: Link, number: int, kinds: tup
             with bench.doing(f"{where}: {program.name}, nothing new"):
                 ran = _run_again(program, found.tasks[link.name, program.name])
             found.runs[link.name, program.name, "again"].append(ran)
+
+
+def _first_run(bench: Bench, program: Program, link: Link, user: str, expected: int) -> tuple[Task, Measured]:
+    """Run a program in a fresh place; where it gave up and is known for that, in another one.
+
+    :raises ProgramFailed: if it fails as often as it may be tried.
+    """
+    for attempt in range(1, program.attempts + 1):
+        task = Task(link=link, user=user, place=bench.places.new(program.name))
+        try:
+            return task, run_program(program, task, expected)
+        except ProgramFailed:
+            if attempt == program.attempts:
+                raise
+    raise AssertionError("a program has one attempt at least")
 
 
 def run_program(program: Program, task: Task, expected: int) -> Measured:

@@ -69,6 +69,11 @@ def test_ratios_say_how_much_faster_and_how_near(tmp_path: Path) -> None:
     assert again["mpop"].target == Target(bound=Bound.LEAST, value=1.0)
 
 
+def test_only_who_is_known_to_give_up_is_run_anew() -> None:
+    """A failure of ours or of those we are held against ends the measurement."""
+    assert [program.name for program in PROGRAMS if program.attempts > 1] == ["getmail"]
+
+
 def test_we_are_never_measured_on_a_part() -> None:
     """Nor are those whom we promise to be faster than by a factor on every link, but for getmail."""
     for protocol in ("imap", "pop3"):
