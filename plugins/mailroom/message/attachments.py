@@ -111,7 +111,7 @@ def _disposition(part: Part) -> tuple[str, Disposition, dict[str, str]]:
     for value in unfolded(part.header, "content-disposition")[:4]:
         found = parse_parameters(value)
         said = said or found.value
-        parameters = {**found.parameters, **parameters}
+        parameters = {**found.parameters, **parameters} if parameters else found.parameters
     if said == "inline":
         return said, "inline", parameters
     if said:
@@ -127,7 +127,7 @@ def _name(part: Part, given: dict[str, str], hint: str | None) -> str:
     best = ""
     for name in names:
         decoded = decode_words(name, hint) if name else ""
-        if decoded and (not best or lost_characters(best, decoded)):
+        if decoded and decoded != best and (not best or lost_characters(best, decoded)):
             best = decoded
     return _shortened(best.strip()) or _name_elsewhere(part, hint)
 

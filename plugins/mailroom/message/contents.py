@@ -63,16 +63,12 @@ def read_content(
     part: Part, defects: Defects, *, with_checksum: bool, with_text: bool, hint: str | None
 ) -> Content:
     """Decode a part once and return what is asked for; never raises."""
-    if part.end - part.start > WINDOW_OCTETS:
-        return _read_in_chunks(part, defects, with_text=with_text, hint=hint)
-    data = part.buffer[part.start : part.end]
     if part.encoding is Encoding.BASE64 and not is_base64(part.buffer, part.start, part.end):
         defects.add(Defect.ENCODING_WRONG)
-    elif part.encoding is not Encoding.IDENTITY:
-        data = decode(data, part.encoding)
-    if not is_textual(part) or part.children:
-        digest = hashlib.sha256(data)
-        return Content(len(data), digest.hexdigest(), digest.digest() if data else b"")
+    is_text = is_textual(part) and not part.children
+    if not is_text or part.end - part.start > WINDOW_OCTETS:
+        return _read_in_chunks(part, defects, is_text=is_text, with_text=with_text, hint=hint)
+    data = decode(part.buffer[part.start : part.end], part.encoding)
     text = _decoded(data, part, hint)
     stripped = text.rstrip()
     return Content(
@@ -114,10 +110,12 @@ def _plainly_decoded(data: bytes, label: str | None) -> str | None:
         return None
 
 
-def _read_in_chunks(part: Part, defects: Defects, *, with_text: bool, hint: str | None) -> Content:
+def _read_in_chunks(
+    part: Part, defects: Defects, *, is_text: bool, with_text: bool, hint: str | None
+) -> Content:
     checksum = hashlib.sha256()
     size = 0
-    normal = _NormalText(part, hint) if is_textual(part) and not part.children else None
+    normal = _NormalText(part, hint) if is_text else None
     kept: list[str] = []
     characters = 0
     for chunk in part.chunks():
@@ -130,7 +128,8 @@ def _read_in_chunks(part: Part, defects: Defects, *, with_text: bool, hint: str 
                 kept.append(text)
             characters += len(text)
     if normal is None:
-        return Content(size, checksum.hexdigest(), checksum.digest())
+        digest = checksum.digest()
+        return Content(size, digest.hex(), digest if size else b"")
     for text in normal.finish():
         kept.append(text)
         characters += len(text)

@@ -78,8 +78,8 @@ def read_header(buffer: Buffer, start: int, end: int, defects: Defects) -> tuple
         return {}, start
     if (
         end - start - body < 80
-        and not buffer[start + body : end].strip()
         and Defect.HEADER_LINE_MALFORMED in defects
+        and not buffer[start + body : end].strip()
     ):
         text_at = _first_malformed(window[:length])
         if text_at >= 0:  # nothing but a blank line follows: the text stands right below the header
@@ -94,8 +94,7 @@ def _end_of_header(window: bytes) -> tuple[int, int]:
         lead = re.match(rb"\r{0,4}\n|\r", window)
         return 0, lead.end() if lead is not None else 1
     at = window.find(b"\r\n\r\n")
-    head = window[:at] if at >= 0 else window
-    if at >= 0 and b"\n\n" not in head and b"\r\r" not in head:
+    if at >= 0 and window.find(b"\n\n", 0, at) < 0 and window.find(b"\r\r", 0, at) < 0:
         return at + 2, at + 4
     blank = _BLANK_LINE.search(window)
     if blank is None:

@@ -191,13 +191,11 @@ class _Reader:
         self.text = ""
 
     def read(self, root: Part, leaves: list[Part]) -> None:
-        files = [describe(leaf, self.hint) for leaf in leaves]
-        is_body = {
-            id(leaf): file.is_body and not leaf.is_blank for leaf, file in zip(leaves, files, strict=True)
-        }
+        files = [(leaf, describe(leaf, self.hint)) for leaf in leaves]
+        is_body = {id(leaf): file.is_body and not leaf.is_blank for leaf, file in files}
         shown = {id(part) for part in body_parts(root, is_body)}
         texts: list[str] = []
-        for leaf, file in zip(leaves, files, strict=True):
+        for leaf, file in files:
             content = self._content(leaf, file, is_shown=id(leaf) in shown)
             if file.is_attachment:
                 self._add(leaf, file, content)

@@ -95,6 +95,8 @@ def decode(data: bytes, encoding: Encoding) -> bytes:
 
 def decoded_chunks(buffer: Buffer, start: int, end: int, encoding: Encoding) -> Iterator[bytes]:
     """Yield decoded content in chunks of at most ``WINDOW_OCTETS``, or a little more."""
+    if encoding is Encoding.IDENTITY:
+        return windows(buffer, start, end)
     if encoding is Encoding.BASE64 and is_base64(buffer, start, end):
         return _base64_chunks(buffer, *content_range(buffer, start, end))
     if encoding is Encoding.QUOTED_PRINTABLE:
@@ -187,9 +189,10 @@ def _decode_regular_lines(data: bytes, end: int) -> tuple[bytes, int]:
     if end < _FEW_OCTETS or width < 4 or width % 4:
         return b"", 0
     ends = data[stride - 1 : end : stride]
-    lines = len(ends) - len(ends.lstrip(b"\n"))
-    text = bytearray(data)
-    del text[lines * stride :]
+    lines = len(ends)
+    if ends != b"\n" * lines:
+        lines -= len(ends.lstrip(b"\n"))
+    text = bytearray(memoryview(data)[: lines * stride])
     if width < stride - 1:
         if text[width::stride] != b"\r" * lines:
             return b"", 0
