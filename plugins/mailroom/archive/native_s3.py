@@ -2,8 +2,8 @@
 
 Belongs here: when that client stands in for ``s3fs``, its settings, single requests. Does not
 belong here: what happens where it fails (``object_requests``). A request by way of ``botocore``
-costs two milliseconds of this process, which is what a fast store takes to answer it; here it
-is a quarter of a millisecond, outside of the interpreter's lock. It signs in as the file system
+costs two milliseconds of this process, which is what a fast store takes to answer it; here it is
+half of one, mostly outside of the interpreter's lock. It signs in as the file system
 does, which the caller brought; settings that it would leave out in silence (encryption by a
 customer's key, access lists, a signer or proxy of one's own) keep it from being used.
 """
