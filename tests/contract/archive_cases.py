@@ -15,7 +15,7 @@ import pytest
 from mailroom.archive import Archive, Described
 from mailroom.archive.integrity import verify_archive
 from mailroom.exceptions import ArchiveError, ConfigurationError, IntegrityError
-from mailroom.model import Body, Change, MailProtocol
+from mailroom.model import Body, Change
 from tests.support.archives import (
     NOW,
     archive_messages,
@@ -288,7 +288,7 @@ class StoreCases:
             writer.close_folder(folder_row(messages=2))
             writer.finish("succeeded", {}, 0)
         archive.live_counts("post")
-        archive.leave_bookmark("post", MailProtocol.IMAP)
+        archive.bookmark_account("post")
         reader = open_archive()
         found = reader.overview("post")
         assert found.live == {"INBOX": 2}

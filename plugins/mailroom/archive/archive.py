@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -180,8 +181,8 @@ class Archive:
         """Return what is known of a POP3 maildrop, as of now, where a bookmark holds that says it."""
         return self._trusted_bookmarks.read_maildrop(account, datetime.now(UTC))
 
-    def leave_bookmark(self, account: str, protocol: MailProtocol) -> None:
-        """Note what the tables say of an account, for runs that find nothing new.
+    def bookmark_account(self, account: str) -> None:
+        """Note what the tables say of an IMAP account, for runs that find nothing new.
 
         To be called when all that was committed is synced. Nothing is done where a bookmark
         holds already, or has answered all that was asked.
@@ -190,16 +191,24 @@ class Archive:
         """
         from mailroom.archive.bookmarks import AccountOverview
 
-        marks, now = self._bookmarks, datetime.now(UTC)
-        if "locations" not in self._readers:
-            return
-        if protocol is MailProtocol.IMAP and marks.read_account(account, now) is None:
+        now = datetime.now(UTC)
+        if "locations" in self._readers and self._bookmarks.read_account(account, now) is None:
             found = AccountOverview(folders=self.last_folders(account), live=self.live_counts(account))
-            marks.write_account(account, self._versions("folders", "locations"), found, now)
-        elif protocol is MailProtocol.POP3 and marks.read_maildrop(account, now) is None:
-            maildrop = self.maildrop_state(account).overview()
-            if maildrop is not None:
-                marks.write_maildrop(account, self._versions("locations"), maildrop, now)
+            self._bookmarks.write_account(account, self._versions("folders", "locations"), found, now)
+
+    def bookmark_maildrop(self, account: str, *, listing: str | None, answer: str) -> None:
+        """Note what the tables say of a POP3 maildrop, as ``bookmark_account`` does.
+
+        :param listing: what ``digest_of_listing`` says of the last listing.
+        :param answer: a digest of that listing exactly as the server gave it.
+        :raises StoreUnavailable: where the archive cannot be read.
+        """
+        now = datetime.now(UTC)
+        if "locations" in self._readers and self._bookmarks.read_maildrop(account, now) is None:
+            found = self.maildrop_state(account).overview()
+            if found is not None:
+                seen = replace(found, answer=answer if listing == found.listing else None)
+                self._bookmarks.write_maildrop(account, self._versions("locations"), seen, now)
 
     def _versions(self, *names: str) -> dict[str, int]:
         return {name: self._readers[name].version for name in names}
@@ -281,8 +290,6 @@ class Archive:
 
     def says_already(self, row: FolderRow) -> bool:
         """Say whether a folder's newest row says the same, but for time and run."""
-        from dataclasses import replace
-
         before = self.last_folders(row.account).get(row.folder)
         return before is not None and replace(before, at=row.at, run_id=row.run_id) == row
 

@@ -54,11 +54,15 @@ class MaildropOverview:
     """What the archive knows of a POP3 maildrop, where it can be said in a line.
 
     :param listing: ``digest_of_listing`` of the live messages.
+    :param messages: how many there are.
     :param oldest: when the first of them was archived, or None where there is none.
+    :param answer: digest of an answer of the server that listed just them, or None where none is known.
     """
 
     listing: str
+    messages: int
     oldest: datetime | None
+    answer: str | None = None
 
 
 def digest_of_listing(messages: Iterable[tuple[str | None, int | None]]) -> str | None:
@@ -98,7 +102,10 @@ class Bookmarks:
             return None
         oldest = said["oldest"]
         return MaildropOverview(
-            listing=said["listing"], oldest=None if oldest is None else datetime.fromisoformat(oldest)
+            listing=said["listing"],
+            messages=said["messages"],
+            oldest=None if oldest is None else datetime.fromisoformat(oldest),
+            answer=said["answer"],
         )
 
     def write_account(
@@ -122,7 +129,7 @@ class Bookmarks:
         :param versions: the table versions it was read from.
         """
         oldest = None if overview.oldest is None else overview.oldest.isoformat()
-        facts = {"listing": overview.listing, "oldest": oldest}
+        facts = {**dataclasses.asdict(overview), "oldest": oldest}
         self._write(account, MailProtocol.POP3, versions, facts, now)
 
     def _read(self, account: str, protocol: MailProtocol, now: datetime) -> dict[str, Any] | None:

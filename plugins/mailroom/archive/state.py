@@ -154,7 +154,9 @@ class MaildropState:
         words = self._uidls.words
         uidls = (words[number] for number in rows.number.tolist())
         listing = digest_of_listing(zip(uidls, sizes.tolist(), strict=True))
-        return None if listing is None else MaildropOverview(listing=listing, oldest=oldest)
+        return (
+            None if listing is None else MaildropOverview(listing=listing, messages=len(rows), oldest=oldest)
+        )
 
     def _words(self, numbers: Uids) -> set[str]:
         return {self._uidls.words[number] for number in np.unique(numbers).tolist()}

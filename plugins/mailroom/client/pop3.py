@@ -9,6 +9,7 @@ one included.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -63,12 +64,37 @@ class MaildropMessage:
 class MaildropListing:
     """All messages of a maildrop; some servers show a window only.
 
-    :param sizes: size of each message number, as the server states it.
-    :param uidls: unique id of each message number, where the server gives one.
+    Taken apart when first asked for: a run with nothing new knows the answers by their digest.
+
+    :param scan: the answer to LIST as it came.
+    :param unique: the answer to UIDL as it came; nothing where the server has none.
+    :param peer: who said so, for errors.
     """
 
-    sizes: Mapping[int, int]
-    uidls: Mapping[int, str | None]
+    scan: bytes
+    unique: bytes
+    peer: str
+
+    @cached_property
+    def digest(self) -> str:
+        """A digest of both answers as they came, message numbers and order included."""
+        return hashlib.sha256(b"%d\r\n%b%b" % (len(self.scan), self.scan, self.unique)).hexdigest()
+
+    @cached_property
+    def sizes(self) -> Mapping[int, int]:
+        """Size of each message number, as the server states it.
+
+        :raises RemoteProtocolError: if the answer is no listing.
+        """
+        return parse_scan_listing(self.scan, self.peer)
+
+    @cached_property
+    def uidls(self) -> Mapping[int, str | None]:
+        """Unique id of each message number, where the server gives one.
+
+        :raises RemoteProtocolError: if the answer is no listing.
+        """
+        return parse_unique_ids(self.unique, self.peer)
 
     def __len__(self) -> int:
         """Return how many messages there are."""
@@ -121,7 +147,7 @@ class Pop3Client:
 
     def __init__(self, session: Pop3Session) -> None:
         self._session = session
-        self._sizes: dict[int, int] = {}
+        self._listing: MaildropListing | None = None
 
     @classmethod
     def connect(cls, endpoint: Endpoint) -> Self:
@@ -174,10 +200,12 @@ class Pop3Client:
         """
         peer = self._session.where
         scan, unique = self._session.ask_blocks(MAX_LISTING_OCTETS, "LIST", "UIDL")
-        sizes = self._without_list(scan) if isinstance(scan, Status) else parse_scan_listing(scan, peer)
-        ids = self._without_uidl(unique) if isinstance(unique, Status) else parse_unique_ids(unique, peer)
-        self._sizes = sizes
-        return MaildropListing(sizes=sizes, uidls=ids)
+        self._listing = MaildropListing(
+            scan=self._without_list(scan) if isinstance(scan, Status) else scan,
+            unique=self._without_uidl(unique) if isinstance(unique, Status) else unique,
+            peer=peer,
+        )
+        return self._listing
 
     def retrieve(self, numbers: Sequence[int], spool: SpoolFactory) -> Iterator[Retrieved]:
         """Yield the messages of these numbers in their order, by RETR, pipelined where the server can.
@@ -191,7 +219,8 @@ class Pop3Client:
         """
         sink: BodySink | None = None
         try:
-            for number, event in self._session.exchange("RETR %d", numbers, self._sizes, Answer.BLOCK):
+            sizes = self._listing.sizes if self._listing is not None else {}
+            for number, event in self._session.exchange("RETR %d", numbers, sizes, Answer.BLOCK):
                 if not isinstance(event, Content):
                     yield Retrieved(number=number, body=None, error=self._refused(event))
                 elif sink is None and event.is_last and len(event.octets) <= SPOOL_OCTETS:
@@ -284,18 +313,18 @@ class Pop3Client:
             raise LocalProtocolError("The parser gave a challenge where none was awaited.")
         return self._session.words(event)
 
-    def _without_list(self, status: Status) -> dict[int, int]:
+    def _without_list(self, status: Status) -> bytes:
         """Some servers answer LIST of an empty maildrop with -ERR."""
         count, _ = self.stat()
         if count:
             raise self._session.rejected("LIST", status)
-        return {}
+        return b""
 
-    def _without_uidl(self, status: Status) -> dict[int, str | None]:
+    def _without_uidl(self, status: Status) -> bytes:
         if status.code in ("IN-USE", "SYS/TEMP"):
             raise ConnectionLost(
                 f"{self._session.where} cannot list unique ids now: {self._session.words(status)}.",
                 reason="busy",
             )
         _log.info("%s has no unique ids (UIDL): %s", self._session.where, self._session.words(status))
-        return {}
+        return b""

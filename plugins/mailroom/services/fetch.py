@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from mailroom.model import MailProtocol, RunContext
+from mailroom.model import RunContext
 from mailroom.policy.fetch import FetchMode
 from mailroom.services.fetch_report import FetchReport
 from mailroom.services.fetch_run import FetchRun
@@ -60,5 +60,7 @@ def fetch_maildrop(
         outcome = "interrupted" if report.interrupted else "failed" if report.failures else "succeeded"
         counts = {k: v for k, v in report.summary().items() if type(v) is int}
         writer.finish(outcome, counts, report.octets)
-    archive.leave_bookmark(context.account, MailProtocol.POP3)
+    if run.listing is not None:
+        seen = run.listing
+        archive.bookmark_maildrop(context.account, listing=seen.digest, answer=seen.listing.digest)
     return report

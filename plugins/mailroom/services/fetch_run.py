@@ -19,18 +19,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from mailroom.archive import digest_of_listing
 from mailroom.exceptions import ConnectionLost, LimitExceeded, MailroomError, RemoteProtocolError
 from mailroom.model import Change, RunContext
 from mailroom.policy.fetch import CONTENT_PREFIX, FetchMode, may_be_there
 from mailroom.services.fetch_report import FetchReport
-from mailroom.services.maildrop_identity import IdentitySource, NamedListing, list_maildrop
+from mailroom.services.maildrop_identity import IdentitySource, NamedListing, name_messages
 from mailroom.services.maildrop_ledger import INBOX, MaildropLedger, look_up
 from mailroom.services.maildrop_tally import SessionTally
 from mailroom.services.progress import Progress
 
 if TYPE_CHECKING:
     from mailroom.archive import Archive, ArchiveWriter, Described, MaildropState
-    from mailroom.client.pop3 import Pop3Client
+    from mailroom.client.pop3 import MaildropListing, Pop3Client
     from mailroom.services.maildrop_session import MaildropSession
 
 __all__ = ["FetchRun"]
@@ -78,6 +79,7 @@ class FetchRun:
     losses: Counter[str] = field(default_factory=Counter)
     idle_losses: int = 0
     failures: list[str] = field(default_factory=list)
+    listing: NamedListing | None = None
     ledger: MaildropLedger = field(init=False)
 
     def __post_init__(self) -> None:
@@ -117,11 +119,12 @@ class FetchRun:
     def _session(self) -> bool:
         """Work off one listing; return whether another session may get further."""
         with self._connected() as client:
-            listing = list_maildrop(client)
+            listed = client.list_messages()
             self.sessions += 1
-            if self.sessions == 1 and self._is_settled(listing):
+            if self.sessions == 1 and self._is_settled(listed):
                 client.leave()
                 return False
+            self.listing = listing = name_messages(client, listed)
             session = self._open(client, listing)
             try:
                 session.work()
@@ -135,16 +138,17 @@ class FetchRun:
             deleted = self._confirm(session)
         return bool(deleted or self.refused)
 
-    def _is_settled(self, listing: NamedListing) -> bool:
+    def _is_settled(self, listed: MaildropListing) -> bool:
         """Return whether there is nothing to do: the archive knows just these messages, and none is due.
 
         Then every message would be passed over one by one, and the outcome is noted at once.
         """
         known = self.archive.maildrop_overview(self.context.account)
-        if known is None or self.mode.is_due(known.oldest, self.now()) or not listing.is_known_as(known):
+        if known is None or self.mode.is_due(known.oldest, self.now()):
             return False
-        self.identity = listing.source
-        self.listed = self.remaining = self.total.left = len(listing.messages)
+        if listed.digest != known.answer and digest_of_listing(listed.pairs()) != known.listing:
+            return False
+        self.listed = self.remaining = self.total.left = known.messages
         _log.info("%s: %d messages listed, all of them known", self.context.account, self.listed)
         return True
 

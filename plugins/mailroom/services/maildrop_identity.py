@@ -9,17 +9,17 @@ header tells next to nothing, only the content, which takes retrieving it each t
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mailroom.archive import MaildropOverview, digest_of_listing
+from mailroom.archive import digest_of_listing
 from mailroom.policy.fetch import uidl_of_header
 
 if TYPE_CHECKING:
     from mailroom.client.pop3 import MaildropListing, MaildropMessage, Pop3Client
 
-__all__ = ["IdentitySource", "NamedListing", "list_maildrop"]
+__all__ = ["IdentitySource", "NamedListing", "list_maildrop", "name_messages"]
 
 
 class IdentitySource(enum.Enum):
@@ -34,20 +34,29 @@ class IdentitySource(enum.Enum):
 class NamedListing:
     """The messages of a maildrop, named as well as the server allows.
 
+    :param listing: what the server listed.
+    :param names: names of messages to which the server gives none.
     :param source: the weakest means that it took for any of them.
     """
 
     listing: MaildropListing
+    names: Mapping[int, str]
     source: IdentitySource
 
     @property
     def messages(self) -> tuple[MaildropMessage, ...]:
         """The messages by ascending number."""
-        return self.listing.messages
+        if not self.names:
+            return self.listing.messages
+        return tuple(
+            replace(message, uidl=message.uidl or self.names.get(message.number))
+            for message in self.listing.messages
+        )
 
-    def is_known_as(self, known: MaildropOverview) -> bool:
-        """Return whether these are exactly the messages that the archive knows to be there."""
-        return digest_of_listing(self.listing.pairs()) == known.listing
+    @property
+    def digest(self) -> str | None:
+        """What `digest_of_listing` says of the listing; None where names are not the server's."""
+        return None if self.names else digest_of_listing(self.listing.pairs())
 
 
 def list_maildrop(client: Pop3Client) -> NamedListing:
@@ -58,15 +67,20 @@ def list_maildrop(client: Pop3Client) -> NamedListing:
     :raises ConnectionLost: if the server goes away.
     :raises CommandRejected: if it lists nothing.
     """
-    listing = client.list_messages()
+    return name_messages(client, client.list_messages())
+
+
+def name_messages(client: Pop3Client, listing: MaildropListing) -> NamedListing:
+    """Ask for the header of what a listing names not.
+
+    :raises ConnectionLost: if the server goes away.
+    """
     nameless = listing.nameless()
     if not nameless:
-        return NamedListing(listing=listing, source=IdentitySource.UIDL)
+        return NamedListing(listing=listing, names={}, source=IdentitySource.UIDL)
     names = _name_by_header(client, nameless)
-    return NamedListing(
-        listing=replace(listing, uidls={**listing.uidls, **names}),
-        source=IdentitySource.HEADER if len(names) == len(nameless) else IdentitySource.CONTENT,
-    )
+    source = IdentitySource.HEADER if len(names) == len(nameless) else IdentitySource.CONTENT
+    return NamedListing(listing=listing, names=names, source=source)
 
 
 def _name_by_header(client: Pop3Client, numbers: Sequence[int]) -> dict[int, str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from mailroom.model import DEFAULT_CONNECTIONS, MailProtocol, RunContext
+from mailroom.model import DEFAULT_CONNECTIONS, RunContext
 from mailroom.policy.mirror import MirrorSelection
 from mailroom.services.mirror_report import MirrorReport
 from mailroom.services.mirror_run import MirrorRun
@@ -65,5 +65,5 @@ def mirror_account(
         outcome = "interrupted" if report.interrupted else "failed" if report.failures else "succeeded"
         counts = {name: value for name, value in report.summary().items() if type(value) is int}
         writer.finish(outcome, counts, report.octets)
-    archive.leave_bookmark(context.account, MailProtocol.IMAP)
+    archive.bookmark_account(context.account)
     return report

@@ -17,7 +17,7 @@ from mailroom.archive.bookmarks import MAX_AGE, MAX_ENTRIES, Bookmarks
 from mailroom.archive.rows import folders_table
 from mailroom.archive.tables import Append
 from mailroom.archive.upkeep import EVERY_COMMITS, keep_up
-from mailroom.model import Change, MailProtocol
+from mailroom.model import Change
 from tests.support.archives import (
     ACCOUNT,
     NOW,
@@ -49,7 +49,7 @@ def close_folder(archive: Archive, account: str = ACCOUNT, **values: object) -> 
 def leave(archive: Archive, account: str = ACCOUNT) -> None:
     """Leave a bookmark as a run does that has read the tables."""
     archive.live_counts(account)
-    archive.leave_bookmark(account, MailProtocol.IMAP)
+    archive.bookmark_account(account)
 
 
 def held(archive: Archive, later: timedelta = timedelta(0)) -> AccountOverview | None:
@@ -204,7 +204,7 @@ def test_it_is_not_written_again_while_it_holds(archive: Archive) -> None:
 def test_nothing_is_left_by_a_run_that_read_nothing(archive: Archive) -> None:
     """A bookmark that answered everything is as good as a new one."""
     bookmark(archive).unlink()
-    Archive(archive.url).leave_bookmark(ACCOUNT, MailProtocol.IMAP)
+    Archive(archive.url).bookmark_account(ACCOUNT)
     assert list(Path(archive.url, "bookmarks").iterdir()) == []
 
 
@@ -220,7 +220,7 @@ def test_an_archive_without_tables_has_none(archive_root: Path) -> None:
     """Nothing is created by looking."""
     archive = Archive(archive_root)
     assert archive.overview(ACCOUNT) == AccountOverview(folders={}, live={})
-    archive.leave_bookmark(ACCOUNT, MailProtocol.IMAP)
+    archive.bookmark_account(ACCOUNT)
     assert not archive_root.exists()
 
 
@@ -231,6 +231,9 @@ def test_entries_without_upkeep_of_the_log_are_few(archive: Archive) -> None:
     keep_up(archive.table("locations"), lambda: None)
     leave(Archive(archive.url))
     assert held(archive) is not None
+
+
+LISTING = digest_of_listing([("a", 100), ("b", 101), ("c", 102)])
 
 
 class TestMaildrop:
@@ -252,14 +255,14 @@ class TestMaildrop:
     @staticmethod
     def leave(archive: Archive) -> None:
         archive.maildrop_state(ACCOUNT)
-        archive.leave_bookmark(ACCOUNT, MailProtocol.POP3)
+        archive.bookmark_maildrop(ACCOUNT, listing=LISTING, answer="as it came")
 
     def test_it_says_which_listing_is_worked_off(self, archive: Archive) -> None:
         """A digest over UIDLs and sizes, and when the first message was archived."""
         found = archive.maildrop_overview(ACCOUNT)
         assert found is not None
         assert found.listing == digest_of_listing([("c", 102), ("a", 100), ("b", 101)])
-        assert found.oldest == NOW
+        assert (found.messages, found.oldest, found.answer) == (3, NOW, "as it came")
 
     @pytest.mark.parametrize(
         "change", [Change.NOT_LISTED, Change.DELETED_BY_FETCH, Change.DELETED_BY_RETENTION]
@@ -275,7 +278,8 @@ class TestMaildrop:
         found = Archive(archive.url).maildrop_overview(ACCOUNT)
         assert found is not None
         assert found.listing == digest_of_listing([("b", 101), ("c", 102)])
-        assert found.oldest == NOW + timedelta(days=1)
+        assert (found.messages, found.oldest) == (2, NOW + timedelta(days=1))
+        assert found.answer is None, "it listed another maildrop"
 
     def test_two_messages_of_one_uidl_cannot_be_said_in_a_line(self, archive: Archive) -> None:
         """Such a maildrop is looked at message by message."""
