@@ -21,11 +21,12 @@ from upath import UPath
 from mailroom.archive import Archive, import_source
 from mailroom.archive.integrity import verify_archive
 from mailroom.exceptions import ConfigurationError, LimitExceeded
-from mailroom.model import Change
+from mailroom.model import Change, MailProtocol
 from mailroom.services.import_mail import FileKind, ImportReport, import_mail
 from mailroom.services.progress import NoProgress
 from tests.integration.killing import kill_again_and_again, settled, small_mail
 from tests.integration.mirrors import MirrorAccount
+from tests.integration.restores import restore, shown
 from tests.integration.runs import digest
 from tests.integration.test_export import ACCOUNT, export, fill
 from tests.support.archives import NOW, context, place, table_counts, tables_without_doubles
@@ -146,6 +147,22 @@ def test_mail_that_is_on_a_server_as_well_is_one_message(dovecot: Dovecot, user:
     flagged = [path.read_bytes() for path in (tmp_path / "M" / "cur").iterdir() if path.name.endswith(":2,F")]
     assert flagged == [unix(both)]
     assert verify_archive(account.archive).is_sound
+
+
+def test_imported_mail_is_restored_onto_a_server(dovecot: Dovecot, user: str, tmp_path: Path) -> None:
+    """From old files to a new account: folders, bytes and dates; mirrored afterwards, nothing is doubled."""
+    contents = [make_message(subject=f"{n}") for n in range(3)]
+    files = {f"Old/Deep/{n}.eml": content for n, content in enumerate(contents)}
+    take(write(tmp_path / "old", files), tmp_path / "a")
+    endpoint = dovecot.endpoint(user, MailProtocol.IMAP)
+    report = restore(endpoint, tmp_path / "a", "old")
+    assert (report.failures, report.summary()["added"]) == ((), 3)
+    there = shown(dovecot, user)["Old/Deep"]
+    assert sorted(sha for sha, _, _ in there) == sorted(map(digest, contents))
+    assert {when for _, _, when in there} == {when for _, _, _, when in held(tmp_path / "a")}
+    MirrorAccount(dovecot, user, tmp_path / "a", name="old").mirror()
+    assert restore(endpoint, tmp_path / "a", "old").summary()["added"] == 0
+    assert export(tmp_path / "a", tmp_path / "M", "maildir").exported == 3
 
 
 def test_what_was_deleted_on_the_server_comes_back(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from mailroom.archive.places import CHANGES, Places, RowReader, Rows
 from mailroom.archive.rows import folder_rows
 from mailroom.model import Change, FolderRow, MailProtocol
 
-__all__ = ["AccountContents", "HeldFolder", "HeldMessage", "accounts_of"]
+__all__ = ["AccountContents", "HeldFolder", "HeldMessage"]
 
 CHUNK_ROWS = 4096
 """How many rows are turned into values at a time."""
@@ -78,17 +78,6 @@ class _Part:
 
     reader: RowReader
     rows: Rows
-
-
-def accounts_of(archive: Archive) -> list[str]:
-    """Return the names of all accounts that the archive has mail of, sorted.
-
-    :raises StoreUnavailable: where the archive cannot be read.
-    """
-    found: set[str] = set()
-    for table in archive.scan_table("locations", ["account"]):
-        found.update(table["account"].unique().to_pylist())
-    return sorted(found)
 
 
 class AccountContents:

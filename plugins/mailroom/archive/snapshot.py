@@ -63,10 +63,13 @@ class Snapshot:
                 if is_past and (row.folder not in newest or newest[row.folder][0] <= seq):
                     newest[row.folder] = (seq, row)
         found = {folder: row for folder, (_, row) in newest.items()}
-        for name in self._places[MailProtocol.IMAP].folder_names():
-            # A first mirror that was interrupted has messages and no row of its folder yet.
-            if name not in found and len(self._chosen(MailProtocol.IMAP, name)):
-                found[name] = self._made_up(name)
+        for protocol in (MailProtocol.IMAP, MailProtocol.IMPORT):
+            for name in self._places[protocol].folder_names():
+                # A first mirror that was interrupted has messages and no row of its folder yet; an
+                # import has none ever, and separates levels as the account does.
+                if name not in found and len(self._chosen(protocol, name)):
+                    usual = next((row.delimiter for row in found.values() if row.delimiter), "/")
+                    found[name] = self._made_up(name, usual if protocol is MailProtocol.IMPORT else None)
         if POP3_FOLDER not in found and len(self._chosen(MailProtocol.POP3, POP3_FOLDER)):
             found[POP3_FOLDER] = self._made_up(POP3_FOLDER)
         return found
@@ -81,6 +84,7 @@ class Snapshot:
         yield from self._unlisted(folder)
         if folder == POP3_FOLDER:
             yield from self._maildrop_rows()
+        yield from self._imported(folder)
 
     def rows_of(self, digests: Collection[str]) -> dict[str, list[LocationRow]]:
         """Return by folder where these messages are, or where they were last if they are nowhere.
@@ -127,6 +131,19 @@ class Snapshot:
         seen = {row.sha256 for row in rows_in_chunks(places.reader, self._chosen(MailProtocol.IMAP, folder))}
         yield from _each_once(rows_in_chunks(places.reader, hidden), seen)
 
+    def _imported(self, folder: str) -> Iterator[LocationRow]:
+        """Yield what came from files, unless a server had it in this folder too."""
+        places = self._places[MailProtocol.IMPORT]
+        rows = self._chosen(MailProtocol.IMPORT, folder)
+        if not len(rows):
+            return
+        mailbox = self._places[MailProtocol.IMAP]
+        seen = {row.sha256 for row in rows_in_chunks(mailbox.reader, self._chosen(MailProtocol.IMAP, folder))}
+        seen |= {row.sha256 for row in self._unlisted(folder)}
+        if folder == POP3_FOLDER:
+            seen |= {row.sha256 for row in self._maildrop_rows()}
+        yield from _each_once(rows_in_chunks(places.reader, rows), seen)
+
     def _maildrop_rows(self) -> Iterator[LocationRow]:
         """Yield one row a distinct message: a maildrop that moved to another host has it under two names."""
         places = self._places[MailProtocol.POP3]
@@ -134,9 +151,11 @@ class Snapshot:
         wanted = rows.take(_is_one_of(rows, _POP3 | self._more | {Change.NOT_LISTED}))
         yield from _each_once(rows_in_chunks(places.reader, wanted), set())
 
-    def _made_up(self, folder: str) -> FolderRow:
+    def _made_up(self, folder: str, delimiter: str | None = None) -> FolderRow:
         at = self._as_of or datetime.max
-        return FolderRow(account=self._account, folder=folder, at=at, run_id="", complete=False)
+        return FolderRow(
+            account=self._account, folder=folder, at=at, run_id="", delimiter=delimiter, complete=False
+        )
 
 
 def accounts_of(archive: Archive) -> list[str]:

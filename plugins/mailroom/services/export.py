@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mailroom.archive import Archive
-from mailroom.archive.contents import AccountContents, HeldFolder, HeldMessage, accounts_of
+from mailroom.archive.contents import AccountContents, HeldFolder, HeldMessage
 from mailroom.archive.export_store import ExportStore
 from mailroom.archive.exports import open_export
 from mailroom.archive.read_ahead import Reading, read_ahead
+from mailroom.archive.snapshot import accounts_of
 from mailroom.exceptions import ConfigurationError, IntegrityError
 from mailroom.message.octets import Buffer, windows
 from mailroom.policy.export_paths import segments_of
