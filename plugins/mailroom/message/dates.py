@@ -20,10 +20,18 @@ _MONTHS = {
     name: number
     for number, names in enumerate(
         (
-            "jan ene gen janv янв", "feb fev fév févr febr фев", "mar mär mrz mrt mars maart marz мар",
-            "apr abr avr апр", "may mai mag mei maj май мая", "jun juin giu июн", "jul juil lug июл",
-            "aug ago aoû aout août авг", "sep set sept сен", "oct okt ott out окт", "nov noi ноя",
-            "dec dez dic déc dés дек",
+            "jan ene gen janv янв sty led oca ian ιαν січ tam",
+            "feb fev fév févr febr фев lut úno şub φεβ лют hel",
+            "mar mär mrz mrt mars maart marz мар bře már maa maal μαρ μάρ бер",
+            "apr abr avr апр kwi dub nis ápr απρ кві huh",
+            "may mai mag mei maj май мая kvě máj μαϊ μαΐ μάι μαι тра tou",
+            "jun juin giu июн cze čvn haz jún iun ιουν чер kes",
+            "jul juil lug июл lip čvc tem júl iul ιουλ лип hei",
+            "aug ago aoû aout août авг sie srp ağu agu αυγ сер elo",
+            "sep set sept сен wrz zář eyl sze szep σεπ вер syy",
+            "oct okt ott out окт paź říj eki οκτ жов lok",
+            "nov noi ноя lis kas νοε лис marr",
+            "dec dez dic déc dés дек gru pro ara des δεκ гру jou",
         ),
         start=1,
     )
@@ -49,10 +57,21 @@ _TIME = re.compile(
     r"(?<![\d:.+-])(\d{1,2})(?:[:.時]|h(?=\d))(\d{1,2})(?:[:.分m]+(\d{1,2}))?(?:[.,]\d{1,9})?[\s秒]*(?:([ap])\.?\s?m\b\.?)?",
     re.I,
 )
+_HALF_BEFORE = re.compile(r"(?:(上午|午前|오전|am)|下午|午後|오후|pm)\s?\Z", re.I)
 _HOUR = re.compile(r"\b(\d{1,2})\s?([ap])\.?m\b", re.I)
 _ZONE = re.compile(r"(?:\b(?:GMT|UTC?)\s?)?([+-])(\d{1,2})(?::?(\d\d))?(?!\d|[-/.:])")
+_LONG_ZONES = {
+    "eastern": -5, "central": -6, "mountain": -7, "pacific": -8, "atlantic": -4, "alaskan": -9,
+    "hawaiian": -10, "gmt": 0, "greenwich": 0, "w. europe": 1, "romance": 1, "central europe": 1,
+    "central european": 1, "e. europe": 2, "gtb": 2, "fle": 2, "russian": 3, "india": 5.5, "china": 8,
+    "singapore": 8, "tokyo": 9, "japan": 9, "korea": 9, "aus eastern": 10,
+}  # fmt: skip
+_LONG_ZONE = re.compile(
+    r"\b(aus eastern|[ew]\. europe|central europe(?:an)?|[a-z]+)\s(?:(standard|summer|daylight)\s)?time\b",
+    re.I,
+)
 _ZONE_NAME = re.compile(r"\b([A-Z]{2,4}|Z)\b")
-_YEAR_FIRST = re.compile(r"(?<!\d)(\d{4})\s?[-/.年]\s?(\d{1,2})\s?[-/.月]\s?(\d{1,2})(?!\d)")
+_YEAR_FIRST = re.compile(r"(?<!\d)(\d{4})\s?[-/.年년]\s?(\d{1,2})\s?[-/.月월]\s?(\d{1,2})(?!\d)")
 _COMPACT = re.compile(r"(?<!\d)(\d{4})(\d\d)(\d\d)[T ]?(\d\d)(\d\d)(\d\d)(?!\d)")
 _DAY_MONTH = re.compile(r"(?<!\d)(\d{1,2})(?:st|nd|rd|th|er|º|\.)?[-/.,\s]*(?:de\s+|d['’]\s?)?([^\W\d_]{3,10})\.?(?:[-/.,'’\s]+(?:de[l]?\s+)?|(?=\d))(\d{2,4})(?![\d:])", re.I)  # fmt: skip  # noqa: E501
 _MONTH_DAY = re.compile(
@@ -131,8 +150,10 @@ def _time(value: str) -> tuple[tuple[int, int, int] | None, str, str]:
         colon = re.search(r"\d{1,2}:", value)
         found = (_TIME.search(value, colon.start()) if colon is not None else None) or found
     hour = int(found[1])
-    if found[4]:
-        hour = hour % 12 + (12 if found[4] in "pP" else 0)
+    half = _HALF_BEFORE.search(value[: found.start()]) if not found[4] else None
+    if found[4] or half is not None:
+        is_afternoon = found[4] in ("p", "P") if half is None else half[1] is None
+        hour = hour % 12 + (12 if is_afternoon else 0)
     return (hour, int(found[2]), int(found[3] or 0)), value[: found.start()], value[found.end() :]
 
 
@@ -185,6 +206,9 @@ def _zone(after: str, comments: str) -> float:
         if found[3] is None and len(found[2]) > 2:
             minutes = 0
         return -minutes if found[1] == "-" else minutes
+    named = _LONG_ZONE.search(after) or _LONG_ZONE.search(comments)
+    if named is not None and (hours := _LONG_ZONES.get(named[1].lower())) is not None:
+        return (hours + ((named[2] or "").lower() in ("summer", "daylight"))) * 60
     for text in (after, comments):
         for name in _ZONE_NAME.findall(text):
             if name in _ZONES:

@@ -104,7 +104,7 @@ def _octets(words: list[_Word]) -> bytes:
         texts = [_base64_text(word.text) for word in words]
         if any(
             len(text) % 4 and not word.text.endswith("=") for text, word in zip(texts, words, strict=True)
-        ):
+        ) and not all(map(_is_whole, texts)):
             return _decode_base64(b"".join(texts))  # one text was cut into words without regard to its quanta
     return b"".join(
         _decode_base64(_base64_text(word.text)) if word.encoding == "b" else _decode_q(word.text)
@@ -126,8 +126,17 @@ def _decode_base64(text: bytes) -> bytes:
     return binascii.a2b_base64(text + b"=" * (-spare % 4))
 
 
+def _is_whole(text: bytes) -> bool:
+    """Whether base64 that lacks its padding ends where an encoder ends: no bits are left over."""
+    spare = len(text) % 4
+    return spare == 0 or binascii.b2a_base64(_decode_base64(text), newline=False)[: len(text)] == text
+
+
 def _decode_q(text: str) -> bytes:
-    return binascii.a2b_qp(text.encode("utf-8", "surrogateescape"), header=True)
+    raw = text.encode("utf-8", "surrogateescape")
+    if raw.endswith(b"="):  # an escape without its octet; in a body it would be a soft line break
+        return binascii.a2b_qp(raw[:-1], header=True) + b"="
+    return binascii.a2b_qp(raw, header=True)
 
 
 def _plain(value: str, hint: str | None) -> str:

@@ -93,9 +93,9 @@ def _end_of_header(window: bytes) -> tuple[int, int]:
     if window[:1] in (b"\n", b"\r"):
         lead = re.match(rb"\r{0,4}\n|\r", window)
         return 0, lead.end() if lead is not None else 1
-    at = window.find(b"\r\n\r\n")
-    if at >= 0 and window.find(b"\n\n", 0, at) < 0 and window.find(b"\r\r", 0, at) < 0:
-        return at + 2, at + 4
+    at = window.find(b"\n\r\n") + 1
+    if at and window.find(b"\n\n", 0, at) < 0 and window.find(b"\r\r", 0, at) < 0:
+        return at, at + 2
     blank = _BLANK_LINE.search(window)
     if blank is None:
         return -1, -1
@@ -158,8 +158,9 @@ def _fields(block: bytes, defects: Defects) -> Header:
 def _mend_lines(text: str) -> str:
     """Drop NUL and give lines one kind of end; a bare CR within a line is a line end of its own kind."""
     text = text.replace("\0", "")
-    if "\n" not in text.strip("\n"):
-        return text.replace("\r", "\n")
+    lines = text.rstrip("\r\n")
+    if "\n" not in lines.lstrip("\n"):
+        return lines.replace("\r", "\n") + "\n"
     return _CR_RUN.sub(_mend_cr, text)
 
 

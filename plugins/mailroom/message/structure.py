@@ -41,7 +41,7 @@ _BARE_TYPES = {"text": "text/plain", "plain": "text/plain", "html": "text/html",
 _BLANK_OCTETS = 256
 _LINE_ENDS = b"\r\n"
 _LINE_OCTETS = 80
-_LINE_REST = re.compile(rb"(--)?[ \t]*+(?:\r?\n|\r|\Z)")
+_LINE_REST = re.compile(rb"(--)?[ \t]*+(?:\r{0,4}\n|\r|\Z)")
 _GUESS_OCTETS = 16 * 1024
 _BOUNDARY_LINE = re.compile(rb"(?:\A|[\r\n])--(\S[^\r\n]{0,200}?)[ \t]*\r?\ncontent-[a-z-]{1,40}:", re.I)
 
@@ -150,6 +150,8 @@ class _Builder:
         header, body = read_header(*span, self.defects)
         media_type, parameters = _media_type(header, default)
         encoding = self._encoding(header)
+        if media_type.startswith("multipart/") and Defect.HEADER_LINE_MALFORMED in self.defects:
+            header, body = self._above_boundary(span, header, body, parameters)
         content = _Span(span.buffer, body, span.end)
         children: tuple[Part, ...] = ()
         if media_type.startswith("multipart/"):
@@ -167,6 +169,18 @@ class _Builder:
         return Part(
             path, span.buffer, header, body, span.end, media_type, parameters, encoding, children, container
         )
+
+    def _above_boundary(
+        self, span: _Span, header: Header, body: int, parameters: dict[str, str]
+    ) -> tuple[Header, int]:
+        """Return a header without the part it ran into, where the blank line between the two is missing."""
+        boundary = parameters.get("boundary", "").encode("utf-8", "surrogateescape")
+        head = span.buffer[span.start : min(body, span.start + _GUESS_OCTETS)]
+        at = head.find(b"\n--" + boundary) + 1 if boundary else 0
+        if not at or _LINE_REST.match(head, at + 2 + len(boundary)) is None:
+            return header, body
+        self.defects.add(Defect.BLANK_LINE_MISSING)
+        return read_header(span.buffer, span.start, span.start + at, self.defects)
 
     def _encoding(self, header: Header) -> Encoding:
         if "content-transfer-encoding" not in header:

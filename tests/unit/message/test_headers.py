@@ -193,3 +193,13 @@ def test_a_header_beyond_the_limit_is_cut_and_its_body_found() -> None:
     assert "x-last" not in header
     assert body == b"body"
     assert Defect.HEADER_TOO_LONG in defects
+
+
+@pytest.mark.parametrize("last", [b"\r\n", b"\n", b"\r\r\n"], ids=["CRLF", "LF", "CRCRLF"])
+@pytest.mark.parametrize("blank", [b"\r\n", b"\n", b"\r\r\n"], ids=["CRLF", "LF", "CRCRLF"])
+def test_a_blank_line_ends_the_header_whatever_the_line_before_ends_with(last: bytes, blank: bytes) -> None:
+    """A filter that adds a field with another line end does not make the text a part of the header."""
+    content = b"Subject: a\r\nX-Spam: no" + last + blank + b"Text: with a colon\r\n\r\nmore\r\n"
+    header, body = read_header(content, 0, len(content), set())
+    assert list(header) == ["subject", "x-spam"]
+    assert content[body:].startswith(b"Text:")

@@ -53,6 +53,25 @@ def test_parts_end_before_the_line_end_of_the_boundary(end: str) -> None:
     assert not defects
 
 
+def test_doubled_carriage_returns_are_one_line_end() -> None:
+    """A gateway that made CRLF of every LF once more has broken no boundary and no header."""
+    text = MIXED + "--b\nContent-Type: text/html\n\none\n--b\nContent-Type: a/b\n\ntwo\n--b--\n"
+    root, defects = parse(text.replace("\n", "\r\r\n").encode())
+    assert [(path, media_type) for path, media_type, _ in shape(root)] == [("1", "text/html"), ("2", "a/b")]
+    assert [content.strip() for _, _, content in shape(root)] == [b"one", b"two"]
+    assert not defects
+
+
+def test_a_header_ends_at_its_own_boundary() -> None:
+    """Where the blank line is missing, the first part and its header are not lost to the message's own."""
+    root, defects = parse(
+        crlf("Subject: x\nContent-Type: multipart/mixed; boundary=b\n--b\nContent-Type: a/b\n\none\n--b--\n")
+    )
+    assert shape(root) == [("1", "a/b", b"one")]
+    assert root.header["content-type"] == ["multipart/mixed; boundary=b"]
+    assert Defect.BLANK_LINE_MISSING in defects
+
+
 def test_nested_parts_are_numbered_as_imap_does() -> None:
     """The example of RFC 9051 section 6.4.5: multiparts, and messages within messages."""
     inner = (
