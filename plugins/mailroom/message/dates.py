@@ -111,11 +111,11 @@ def _utc(moment: tuple[int, int, int, int, int, int], offset_minutes: float) -> 
     year, month, day, hour, minute, second = moment
     if second == 60:  # a leap second
         second = 59
-    if abs(offset_minutes) >= 24 * 60:
-        offset_minutes = 0
     try:
         found = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
-        return found - timedelta(minutes=offset_minutes) if offset_minutes else found
+        if not offset_minutes or abs(offset_minutes) >= 24 * 60:
+            return found
+        return found - timedelta(minutes=offset_minutes)
     except (ValueError, OverflowError):
         return None
 

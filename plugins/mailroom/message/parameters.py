@@ -32,6 +32,7 @@ _CACHED_CHARACTERS = 200
 _SIMPLE = re.compile(
     r"\s*+([^\s;,=\"()]++)\s*+((?:;\s*+[A-Za-z-]++=(?:\"[^\"\\]*+\"|[^\s;\"\\()<>@,:?=\[\]*']++)\s*+)*+);?\s*+\Z"
 )
+_SIMPLEST = re.compile(r"([^\s;,=\"()]++);\s*+([A-Za-z-]++)=\"([^\"\\]++)\"\s*+\Z")
 _SIMPLE_PAIR = re.compile(r";\s*([A-Za-z-]+)=(?:\"([^\"\\]*)\"|([^\s;\"]+))")
 _VALUE = re.compile(r"\s*+([^\s;,(\"=]*+)(?![^\s;,(\"]*=)\s*+(?:\([^()]*+\))?")
 _ATTRIBUTE = re.compile(r"[;,\s]*+([A-Za-z][\w!#$&+.^`{|}~-]*+(?:\*\d{0,4}\*?)?)\s*+=\s*+")
@@ -74,6 +75,8 @@ def parse_parameters(value: str) -> Parameterised:
 
 
 def _parse(value: str) -> Parameterised:
+    if (one := _SIMPLEST.match(value)) is not None and "''" not in value:
+        return Parameterised(one[1].lower(), {one[2].lower(): one[3]})
     simple = _SIMPLE.match(value)
     if simple is None or "''" in value:
         return _parse_tolerantly(value)

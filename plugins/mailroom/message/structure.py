@@ -277,10 +277,11 @@ class _Builder:
         found: list[tuple[int, int]] = []
         opened = -1
         needle = b"--" + boundary.rstrip()
+        length = len(needle)
         for at in occurrences(buffer, needle, start, end):
             if at > start and buffer[at - 1] not in _LINE_ENDS:
                 continue
-            after = at + len(needle)
+            after = at + length
             rest = _LINE_REST.match(buffer[after : min(end, after + _LINE_OCTETS)])
             if rest is None:
                 continue  # the boundary of another multipart begins with this one
