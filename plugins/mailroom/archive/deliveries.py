@@ -41,8 +41,11 @@ from mailroom.archive.upkeep import keep_up
 
 __all__ = ["Deliveries", "DeliveryOutcome", "DeliveryRow"]
 
-COMMIT_ROWS = 500
+COMMIT_ROWS = 2000
 """Deliveries that are committed together; a kill costs looking at up to twice as many objects again."""
+
+TRIM_OCTETS = 32 * 1024 * 1024
+"""After so much was delivered, what the allocators hold on to is given back. Octets."""
 
 MAX_FACT_CHARACTERS = 200
 """Metadata of an object holds 2 KB in all on S3."""
@@ -134,6 +137,7 @@ class Deliveries:
         self._is_contended = False
         self._handing_over = threading.Lock()
         self._memory = MemoryRelease()
+        self._untrimmed = 0
         self._take_in(self._table.files())
 
     @property
@@ -214,6 +218,12 @@ class Deliveries:
             self._waiting.append((row, not created))
             self._own.add((row.message_sha256, row.part))
             self._own_paths.add(row.path)
+            self._untrimmed += row.size
+            is_to_trim = self._untrimmed >= TRIM_OCTETS
+            if is_to_trim:
+                self._untrimmed = 0
+        if is_to_trim:
+            self._memory.release()
         return DeliveryOutcome.CREATED if created else DeliveryOutcome.ADOPTED
 
     @contextmanager

@@ -24,7 +24,7 @@ __all__ = ["AttachmentChoice"]
 
 _ASKED_FIRST = ("filename", "content_type", "size")
 
-BATCH_ATTACHMENTS = 20_000
+BATCH_ATTACHMENTS = 5_000
 """How many attachments are joined to their messages at a time."""
 
 Row = Mapping[str, Any]  # Any: a row of the table as pyarrow gives it

@@ -32,7 +32,7 @@ from mailroom.services.progress import Progress
 
 __all__ = ["DeliveryRun"]
 
-IN_FLIGHT_OCTETS = 16 * 1024 * 1024
+IN_FLIGHT_OCTETS = 8 * 1024 * 1024
 """How much of attachments may be on its way at once; one alone may be larger. Octets."""
 
 LOAD_ATTACHMENTS = 8
