@@ -145,7 +145,7 @@ def test_killed_task_keeps_what_it_has_and_the_next_run_goes_on(
     for number in range(folders):
         dovecot.append(user, make_message(subject=f"Message {number}"), f"Folder {number:02}")
     conn_id = f"slow_{uuid.uuid4().hex[:8]}"
-    form = {"connection": conn_id, "archive": str(archive_root)}
+    form = {"connection": conn_id, "archive": str(archive_root), "connections": 1}
     with Proxy(dovecot.host, dovecot.imap_port, round_trip=0.5) as slow:
         plain = {"security": "plain"}
         airflow.connect(conn_id, **account("imap", port=slow.port, host=slow.host, extra=plain))
@@ -214,6 +214,7 @@ class TestConnectionForm:
             "auth",
             "oauth_token",
             "archive",
+            *(["compress"] if conn_type == "imap" else []),
         ]
         assert metadata["standard_fields"]["login"]["title"] == "User name"
         assert metadata["standard_fields"]["url_schema"]["hidden"]

@@ -173,7 +173,11 @@ def _stated_end(content: Buffer, start: int, *, is_dated: bool) -> int | None:
     after = content[end : end + 16]
     gap = _ONLY_LINE_ENDS.match(after)
     at = end + (gap.end() if gap is not None else 0)
-    if at >= len(content) or (gap is not None and gap.end() and _begins_here(content, at, is_dated=is_dated)):
+    if at > end:
+        return end if at >= len(content) or _begins_here(content, at, is_dated=is_dated) else None
+    if _without_blank_line(content, start, end) < end:
+        return None  # the blank line between messages was not counted by whoever wrote the length
+    if at >= len(content):
         return end
     return end if content[end - 1 : end] == b"\n" and _begins_here(content, end, is_dated=is_dated) else None
 

@@ -37,7 +37,9 @@ _BEFORE = re.compile(rb"\* \d{1,10} FETCH \((?:" + _ITEM + rb" )*+BODY\[\] \{(\d
 
 _AFTER = re.compile(rb"(?: " + _ITEM + rb")*+\)\r\n")
 
-_ANNOUNCED = 8
+_GMAIL_ID, _EMAIL_ID, _ANNOUNCED = 5, 6, 8
+"""Numbers of groups: the two kinds of id among what was said, and the length of the body in ``_BEFORE``."""
+
 _END = b")\r\n"
 _new = object.__new__
 
@@ -77,6 +79,8 @@ def read_at_once(data: bytes, at: int) -> tuple[FetchedMessage, int] | None:
         said = tuple(
             old if new is None else new for old, new in zip(said, (*rest.groups(), None), strict=True)
         )
+    if said[_GMAIL_ID] is not None and said[_EMAIL_ID] is not None:
+        return None  # which of two kinds of id came last is for the careful reader
     body = _new(Body)
     _set_octets(body, octets)
     _set_content(body, data[start:end])

@@ -117,6 +117,13 @@ def test_what_is_said_twice_counts_as_said_last() -> None:
     assert carefully(octets) == [message]
 
 
+def test_two_kinds_of_id_are_left_to_the_careful_reader() -> None:
+    """It knows which of them came last."""
+    octets = b"* 1 FETCH (UID 7 X-GM-MSGID 12 EMAILID (M1) %b)\r\n" % LITERAL
+    assert read_at_once(octets, 0) is None
+    assert [message.object_id for message in carefully(octets)] == ["M1"]
+
+
 def test_a_body_to_be_spooled_is_never_read_at_once() -> None:
     """Six digits stay below the size from which bodies come in pieces, whatever is in the buffer."""
     assert SPOOL_OCTETS > 999_999
