@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -75,7 +75,7 @@ def main() -> int:
         rounds=options.rounds,
         seconds=time.monotonic() - started,
         creation=creation,
-        command=" ".join(["make bench", *(["ARGS=" + " ".join(sys.argv[1:])] if sys.argv[1:] else [])]),
+        command=_command(sys.argv[1:]),
     )
     console.print(tables_of(results))
     is_complete = not (options.small or options.only or options.account or options.link)
@@ -86,6 +86,12 @@ def main() -> int:
     if path == RESULTS:
         page.main()
     return 0
+
+
+def _command(words: Sequence[str]) -> str:
+    """Return how this was started, without the folders of this machine."""
+    shown = [Path(word).name if word.startswith("/") else word for word in words]
+    return " ".join(["make bench", *(["ARGS=" + " ".join(shown)] if shown else [])])
 
 
 def _options() -> argparse.Namespace:
