@@ -174,6 +174,8 @@ def _stated_end(content: Buffer, start: int, *, is_dated: bool) -> int | None:
     gap = _ONLY_LINE_ENDS.match(after)
     at = end + (gap.end() if gap is not None else 0)
     if at > end:
+        if after.count(b"\n", 0, at - end) > 1:
+            return None  # one blank line stands between messages; the others belong to the message
         return end if at >= len(content) or _begins_here(content, at, is_dated=is_dated) else None
     if _without_blank_line(content, start, end) < end:
         return None  # the blank line between messages was not counted by whoever wrote the length
