@@ -11,12 +11,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.dovecot import Dovecot, DovecotMissing
 from tests.support.s3 import S3Server
 
 FOLDER_MARKS = ("integration", "system")
 TESTS = Path(__file__).parent
+
+# How long an example takes says something of the machine only; no test asserts a time.
+settings.register_profile("mailroom", deadline=None)
+settings.load_profile("mailroom")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
