@@ -315,8 +315,7 @@ class Intake:
                 if message.staged is not None:
                     staged.append(message)
                     continue
-                if held:
-                    self._raw.note_written(message.digest)
+                self._raw.note_written(message.digest)
                 message.is_ready = True
             self._in_flight -= released
             self._room.notify_all()

@@ -155,6 +155,17 @@ def test_other_processes_store_what_they_parse(tmp_path: Path) -> None:
     assert raw.leftovers() == []
 
 
+def test_an_empty_message_is_noted_for_the_sync_too(tmp_path: Path) -> None:
+    """Whatever another process stored has to survive a power cut, however small it is."""
+    written: list[str] = []
+    raw = LocalRawStore(str(tmp_path), written.append)
+    with intake(raw, {}, process_after=0) as running:
+        arrival = running.add(Body(octets=0, content=b""), {})
+        running.hand_over()
+        assert running.wait_for(arrival)
+    assert written == [raw.local_path(arrival.digest or "")]
+
+
 def test_a_disk_that_refuses_another_process_fails_the_run(tmp_path: Path) -> None:
     """What was not stored is never ready, and the error is the disk's."""
     errors: list[BaseException] = []
