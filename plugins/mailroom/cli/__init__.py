@@ -1,8 +1,9 @@
 """The ``mailroom`` command: the same engine with no Airflow.
 
-``arguments`` and ``common_arguments`` say what may be typed, ``values`` and ``account`` turn
-words into values, ``commands`` calls one service each, ``terminal`` shows progress and results in ``wording``
-for this place, and ``main`` here maps outcomes to exit statuses: 0 done, 1 failed (one
+``commands`` has a module for each word that may follow; ``arguments`` and ``common_arguments``
+are the rest of what may be typed, ``values`` and ``account`` turn words into values, ``engine``
+opens what a command works on, ``terminal`` shows progress and results, with ``phrases`` and in
+``wording`` for this place, and ``main`` here maps outcomes to exit statuses: 0 done, 1 failed (one
 sentence on stderr), 2 wrong usage, 130 and 143 interrupted.
 
 Nothing of the engine is imported before a command is chosen, so ``--help`` is quick.

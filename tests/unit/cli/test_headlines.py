@@ -5,7 +5,18 @@ from __future__ import annotations
 import pytest
 
 from mailroom.archive.problems import VerifyReport
-from mailroom.cli import headlines
+from mailroom.cli.commands import (
+    attachments,
+    check,
+    export,
+    fetch,
+    import_mail,
+    mirror,
+    restore,
+    retention,
+    verify,
+)
+from mailroom.cli.phrases import octets_in_words
 from mailroom.cli.terminal import Outcome
 from mailroom.services.check_report import CheckReport, FolderCheck
 from mailroom.services.delivery_report import DeliveryReport
@@ -20,7 +31,7 @@ from mailroom.services.retention_report import FolderRetention, RetentionReport
 def test_plain_fetch_is_one_line() -> None:
     """Nothing odd happened, so nothing more is said."""
     report = FetchReport(account="a", identity="uidl", listed=50, added=1, octets=38_140, deleted=0)
-    assert headlines.fetch(report.summary()) == (
+    assert fetch.headline(report.summary()) == (
         "1 new message of 50 listed archived (38.1 kB); 0 messages deleted on the server."
     )
 
@@ -28,20 +39,20 @@ def test_plain_fetch_is_one_line() -> None:
 def test_fetch_says_when_the_server_has_no_uidl() -> None:
     """Users learn why it takes longer."""
     report = FetchReport(account="a", identity="header", listed=1, added=1)
-    assert "no UIDL: messages were told apart by their header" in headlines.fetch(report.summary())
+    assert "no UIDL: messages were told apart by their header" in fetch.headline(report.summary())
 
 
 def test_fetch_tells_what_was_odd() -> None:
     """Each odd count has a line of its own."""
     report = FetchReport(account="a", identity="uidl", differing=1, not_listed=2, vanished=3)
-    assert len(headlines.fetch(report.summary()).splitlines()) == 4
+    assert len(fetch.headline(report.summary()).splitlines()) == 4
 
 
 def test_mirror_counts_folders_and_new_messages() -> None:
     """The first line holds for every run."""
     report = MirrorReport(account="a", folders=5, unchanged=4, added=3, octets=2_500_000)
     assert (
-        headlines.mirror(report.summary())
+        mirror.headline(report.summary())
         == "5 folders, 4 of them unchanged: 3 new messages (2.5 MB downloaded)."
     )
 
@@ -49,7 +60,7 @@ def test_mirror_counts_folders_and_new_messages() -> None:
 def test_mirror_shows_warnings_in_full() -> None:
     """What no run can mend is told to the person."""
     report = MirrorReport(account="a", folders=1, unfetchable=1, warnings=("Message 7 does not come.",))
-    assert headlines.mirror(report.summary()).splitlines()[1:] == [
+    assert mirror.headline(report.summary()).splitlines()[1:] == [
         "1 message listed and not delivered; tried again in each run.",
         "Message 7 does not come.",
     ]
@@ -60,7 +71,7 @@ def test_dry_run_of_retention_says_that_nothing_was_changed() -> None:
     folder = FolderRetention(
         folder="INBOX", basis="internal", live=9, due=4, deleted=3, octets=3000, kept={"flagged": 1}
     )
-    told = headlines.retention(RetentionReport(account="a", dry_run=True, folders=(folder,)).summary())
+    told = retention.headline(RetentionReport(account="a", dry_run=True, folders=(folder,)).summary())
     assert told.startswith("3 messages would be deleted on the server (3.0 kB), of 4 that were old enough.")
     assert "1 kept: flagged" in told
     assert told.endswith("nothing was changed.")
@@ -70,28 +81,28 @@ def test_dry_run_lists_the_messages_that_would_go() -> None:
     """A person sees which, not only how many; what is too many to list is counted."""
     listed = ({"uid": 7, "octets": 1500, "since": "2024-03-01T10:00:00+00:00"},)
     folder = FolderRetention(folder="INBOX", basis="internal", live=9, due=3, deleted=3, messages=listed)
-    told = headlines.retention(RetentionReport(account="a", dry_run=True, folders=(folder,)).summary())
+    told = retention.headline(RetentionReport(account="a", dry_run=True, folders=(folder,)).summary())
     assert "    UID 7, 1.5 kB, 2024-03-01\n    … and 2 more messages" in told
 
 
 def test_folder_names_cannot_write_to_the_terminal() -> None:
     """A folder's name comes from the server; its escape codes are not carried out."""
     folder = FolderRetention(folder="x\x1b[2J", note="not in the archive: mirror it first")
-    told = headlines.retention(RetentionReport(account="a", dry_run=False, folders=(folder,)).summary())
+    told = retention.headline(RetentionReport(account="a", dry_run=False, folders=(folder,)).summary())
     assert "\x1b" not in told
 
 
 def test_delivery_counts_what_was_there_already() -> None:
     """The second run of a pipeline says that nothing was left to do."""
     report = DeliveryReport(account=None, destination="/bucket", dry_run=False, already=7)
-    assert headlines.attachments(report.summary()) == (
+    assert attachments.headline(report.summary()) == (
         "0 attachments delivered to /bucket (0 octets); 7 were there already."
     )
 
 
 def test_delivery_tells_what_was_left_out() -> None:
     """Attachments whose name is taken are not lost in silence."""
-    said = headlines.attachments(
+    said = attachments.headline(
         {
             "dry_run": False,
             "delivered": 2,
@@ -107,14 +118,14 @@ def test_delivery_tells_what_was_left_out() -> None:
 def test_archive_without_problems_is_well() -> None:
     """The one sentence an operator wants to read at night."""
     report = VerifyReport(objects=2, octets=10, rows={"messages": 2, "locations": 2}, problems=(), counts={})
-    headline = Outcome.of(report, headlines.verify).headline
+    headline = Outcome.of(report, verify.headline).headline
     assert headline.startswith("All is well: 2 objects (10 octets), 2 messages")
 
 
 def test_interrupted_check_does_not_say_that_all_is_well() -> None:
     """What was not looked at is not vouched for."""
     report = VerifyReport(objects=2, octets=10, rows={}, problems=(), counts={}, interrupted=True)
-    assert Outcome.of(report, headlines.verify).headline.startswith("Nothing wrong so far")
+    assert Outcome.of(report, verify.headline).headline.startswith("Nothing wrong so far")
 
 
 @pytest.mark.parametrize(
@@ -129,12 +140,12 @@ def test_interrupted_check_does_not_say_that_all_is_well() -> None:
 )
 def test_sizes_are_decimal(octets: int, words: str) -> None:
     """As hosters state quotas."""
-    assert headlines.octets_in_words(octets) == words
+    assert octets_in_words(octets) == words
 
 
 def checked(*folders: FolderCheck, **values: bool) -> list[str]:
     report = CheckReport(account="ana", folders=folders, **values)
-    return headlines.check(report.summary(), report.all_folders()).splitlines()
+    return check.headline(report.summary(), report.all_folders()).splitlines()
 
 
 def test_check_is_a_table_that_ends_with_the_answer() -> None:
@@ -174,7 +185,7 @@ def test_export_says_where_and_as_what() -> None:
         octets=9,
         warnings=("w",),
     )
-    assert headlines.export(report.summary()).splitlines() == [
+    assert export.headline(report.summary()).splitlines() == [
         "1 message (9 octets) exported to /m: 3 folders of 2 accounts as mbox.",
         "4 messages there already, and left alone.",
         "w",
@@ -183,7 +194,7 @@ def test_export_says_where_and_as_what() -> None:
 
 def restored(*folders: FolderRestore, dry_run: bool = False) -> list[str]:
     report = RestoreReport(account="ana", target="ana@new.example", dry_run=dry_run, folders=folders)
-    return headlines.restore(report.summary(), report.warnings).splitlines()
+    return restore.headline(report.summary(), report.warnings).splitlines()
 
 
 def test_restore_says_what_was_added_and_that_it_is_as_it_was() -> None:
@@ -236,7 +247,7 @@ def test_import_names_what_was_left_out() -> None:
         skipped=2,
         skipped_files=("a",),
     )
-    assert headlines.import_(report.summary()).splitlines() == [
+    assert import_mail.headline(report.summary()).splitlines() == [
         "3 new messages (9 octets) of 2 files imported as old, 1 folder.",
         "1 message there already.",
         "2 files without mail left out: a, ….",

@@ -1,0 +1,104 @@
+"""``mailroom mirror``: bring the archive in step with an IMAP account."""
+
+from __future__ import annotations
+
+import argparse
+import threading
+
+from mailroom.cli.account import account_name
+from mailroom.cli.common_arguments import Parser, Words, add_command, add_folders
+from mailroom.cli.engine import connect_imap, now, run_context, usage_errors
+from mailroom.cli.phrases import Summary, count, messages, notes, octets_in_words
+from mailroom.cli.terminal import Outcome, Terminal
+from mailroom.cli.values import connections, day, octets, share
+from mailroom.model import DEFAULT_CONNECTIONS, MailProtocol
+
+__all__ = ["add_to", "headline", "run"]
+
+
+def add_to(words: Words[Parser]) -> None:
+    """Add the command and what may be typed after it."""
+    parser = add_command(
+        words,
+        "mirror",
+        run,
+        "mirror an IMAP account into the archive",
+        "mailroom mirror imaps://ana%40example.org@imap.example.org --archive ~/mail --exclude Trash",
+        (MailProtocol.IMAP,),
+    )
+    add_folders(parser)
+    parser.add_argument("--since", type=day, metavar="2024-01-31", help="only mail received since")
+    parser.add_argument("--until", type=day, metavar="2024-12-31", help="only mail received before")
+    parser.add_argument("--larger-than", type=octets, metavar="10M", help="only messages larger than this")
+    parser.add_argument(
+        "--order", choices=["oldest", "newest"], default="oldest", help="which mail comes first"
+    )
+    parser.add_argument(
+        "--other-namespaces", action="store_true", help="shared and other users' folders as well"
+    )
+    parser.add_argument(
+        "--max-gone",
+        type=share,
+        default=0.25,
+        metavar="SHARE",
+        help="stop where more than this share of the account would be recorded as gone (1 allows it)",
+    )
+    parser.add_argument(
+        "--connections",
+        type=connections,
+        default=DEFAULT_CONNECTIONS,
+        metavar="N",
+        help=f"open at most so many at once, where the server is far away (default {DEFAULT_CONNECTIONS})",
+    )
+
+
+def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
+    """Bring the archive in step with an IMAP account."""
+    endpoint = options.endpoint
+    from mailroom.archive import Archive
+    from mailroom.policy.mirror import MirrorSelection
+    from mailroom.services.mirror import mirror_account
+
+    with usage_errors():
+        selection = MirrorSelection(
+            folders=tuple(options.folder) or ("*",),
+            exclude=tuple(options.exclude),
+            since=options.since,
+            until=options.until,
+            larger_than=options.larger_than,
+            order=options.order,
+            other_namespaces=options.other_namespaces,
+            max_gone=options.max_gone,
+        )
+    report = mirror_account(
+        connect_imap(endpoint),
+        Archive(options.archive),
+        run_context("mirror", account_name(options, endpoint)),
+        selection=selection,
+        now=now,
+        progress=terminal.progress(),
+        stop=stop,
+        connections=options.connections,
+    )
+    return Outcome.of(report, headline)
+
+
+def headline(summary: Summary) -> str:
+    """Return what a mirror did."""
+    folders = count(summary["folders"], "folder")
+    unchanged = f", {summary['unchanged']:,} of them unchanged" if summary["unchanged"] else ""
+    lines = [
+        f"{folders}{unchanged}: {messages(summary['added'], 'new ')}"
+        f" ({octets_in_words(summary['octets'])} downloaded)."
+    ]
+    lines += notes(
+        summary,
+        recognised="known under another number or folder, not downloaded again",
+        flags="with changed flags",
+        expunged="gone from the server; they stay in the archive",
+        not_listed="not listed by a server that shows a part only",
+        unfetchable="listed and not delivered; tried again in each run",
+    )
+    if summary["deleted_folders"]:
+        lines.append(f"{count(summary['deleted_folders'], 'folder')} gone from the server.")
+    return "\n".join([*lines, *summary["warnings"]])

@@ -1,0 +1,93 @@
+"""What commands need to call the engine: an archive, a way to connect, a run.
+
+The engine itself is imported inside the functions, so that help and usage errors are quick.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from mailroom.cli.account import UsageError
+from mailroom.exceptions import ConfigurationError
+from mailroom.model import Endpoint, MailProtocol, RunContext
+
+if TYPE_CHECKING:
+    from mailroom.archive import Archive
+    from mailroom.client.imap import ImapClient
+    from mailroom.client.pop3 import Pop3Client
+
+__all__ = [
+    "check_account_known",
+    "connect_imap",
+    "connect_pop3",
+    "connecting",
+    "existing_archive",
+    "now",
+    "run_context",
+    "usage_errors",
+]
+
+
+@contextlib.contextmanager
+def usage_errors() -> Iterator[None]:
+    """Take what a rule refuses for what it is here: wrong usage."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise UsageError(str(error)) from error
+
+
+def existing_archive(root: str) -> Archive:
+    """Return the archive at a root, for a command that has nothing to do without one."""
+    from mailroom.archive import Archive
+
+    archive = Archive(root)
+    if not archive.exists():
+        raise ConfigurationError(f"There is no archive at {archive.url}; check the path.")
+    return archive
+
+
+def check_account_known(archive: Archive, account: str) -> None:
+    """Refuse an account that the archive has no mail of, and name those that it has."""
+    known: set[str] = set()
+    for table in archive.scan_table("locations", ["account"]):
+        known.update(table["account"].unique().to_pylist())
+        if account in known:
+            return
+    names = ", ".join(sorted(map(repr, known))) or "none"
+    raise ConfigurationError(
+        f"The archive has no mail of an account {account!r}; it has these accounts: {names}."
+    )
+
+
+def connecting(endpoint: Endpoint) -> Callable[[], Pop3Client | ImapClient]:
+    """Return what signs in to an account, by the protocol its URL names."""
+    return connect_pop3(endpoint) if endpoint.protocol is MailProtocol.POP3 else connect_imap(endpoint)
+
+
+def connect_pop3(endpoint: Endpoint) -> Callable[[], Pop3Client]:
+    """Return what signs in to a POP3 account."""
+    from mailroom.client.pop3 import Pop3Client
+
+    return lambda: Pop3Client.connect(endpoint)
+
+
+def connect_imap(endpoint: Endpoint) -> Callable[[], ImapClient]:
+    """Return what signs in to an IMAP account."""
+    from mailroom.client.imap import ImapClient
+
+    return lambda: ImapClient.connect(endpoint)
+
+
+def run_context(what: str, account: str) -> RunContext:
+    """Return who and what this run is."""
+    return RunContext(run_id=uuid.uuid4().hex, what=what, account=account, started=now(), who="command line")
+
+
+def now() -> datetime:
+    """Return the time now, in UTC."""
+    return datetime.now(UTC)
