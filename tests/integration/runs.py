@@ -155,6 +155,10 @@ class Account:
         rows = Archive(self.root).read_table("locations").sort_by("seq").to_pylist()
         return [(row["change"], row["sha256"]) for row in rows]
 
+    def audit(self) -> list[dict[str, Any]]:
+        """Return every row of ``audit``, in the order they were committed."""
+        return Archive(self.root).read_table("audit").sort_by("seq").to_pylist()  # type: ignore[no-any-return]
+
     def changes(self) -> list[str]:
         """Return the sorted changes of every row of ``locations``."""
         return sorted(change for change, _ in self.history())

@@ -71,6 +71,9 @@ def test_delete_empties_the_server_and_records_each_deletion(filled: Account) ->
     assert listed(filled) == 0
     assert raw_digests(filled.root) == {digest(content) for content in MAIL}
     assert filled.changes() == ["added"] * 7 + ["deleted_by_fetch"] * 7
+    assert [(row["action"], row["rule"]) for row in filled.audit()] == [
+        ("deleted", "fetched, no copy is left")
+    ] * 7
 
 
 def test_days_count_from_archiving_and_survive_restarts(dovecot: Dovecot, user: str, filled: Account) -> None:

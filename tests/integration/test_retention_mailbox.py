@@ -534,3 +534,24 @@ def test_summary_is_small_and_json(filled: Account) -> None:
     summary = filled.retain(MONTH).summary()
     assert (summary["deleted"], summary["due"], summary["failed"]) == (4, 4, 0)
     assert [folder["folder"] for folder in summary["folders"]] == ["INBOX"]
+
+
+def test_each_deletion_is_in_the_audit(filled: Account) -> None:
+    """The audit says which message went, from where, by which rule, and who did it."""
+    filled.retain(MONTH)
+    rows = filled.audit()
+    assert [(row["uid"], row["message_sha256"]) for row in rows] == [
+        (n, digest(mail(n))) for n in range(1, 5)
+    ]
+    (known,) = {(row["account"], row["folder"], row["action"], row["rule"], row["who"]) for row in rows}
+    assert known == ("account", "INBOX", "deleted", "older than 30 days since internal", "a test")
+    assert {row["uidvalidity"] for row in rows} == {
+        filled.archive.folder_state("account", "INBOX").uid_validity
+    }
+    assert [(TODAY - row["internal_date"]).days for row in rows] == [100, 90, 60, 31]
+
+
+def test_dry_run_leaves_the_audit_alone(filled: Account) -> None:
+    """Nothing was deleted, so nothing is said to be."""
+    filled.retain(MONTH, dry_run=True)
+    assert filled.audit() == []

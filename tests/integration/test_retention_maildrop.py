@@ -45,6 +45,16 @@ def test_messages_archived_long_enough_go(account: Account) -> None:
     assert report.folders[0].basis == "archived"
 
 
+def test_each_deletion_is_in_the_audit(account: Account) -> None:
+    """The audit says which message went, by which rule, and who did it."""
+    account.retain(WEEK)
+    rows = account.audit()
+    assert {row["message_sha256"] for row in rows} == {digest(content) for content in MAIL[:3]}
+    assert len({row["uidl"] for row in rows} - {None}) == 3
+    (known,) = {(row["protocol"], row["folder"], row["action"], row["rule"], row["who"]) for row in rows}
+    assert known == ("pop3", "INBOX", "deleted", "older than 7 days since archived", "a test")
+
+
 def test_second_run_finds_nothing_to_do(account: Account) -> None:
     """A plan after it was applied is empty."""
     account.retain(WEEK)
@@ -122,6 +132,7 @@ def test_odd_server(archive_root: Path) -> None:
         maildrop.quit_answer = "-ERR disk full"
         report = account.retain(WEEK)
         assert (report.deleted, len(report.failures), len(maildrop.messages)) == (0, 1, 4)
+        assert account.audit() == []
         maildrop.quit_answer = "+OK"
         report = account.retain(WEEK)
         kept = report.folders[0].kept

@@ -1,7 +1,7 @@
 """Commit batches in the one order that a kill at any moment cannot hurt.
 
 Belongs here: raw bytes synced, then ``messages``, ``texts``, ``attachments``, then
-``locations``, then ``folders``; and what to do where another writer works on the same
+``audit``, ``locations``, ``folders``; and what to do where another writer works on the same
 folder. Does not belong here: what is in a batch (``writer``).
 
 The row in ``locations`` is the fact that a message is archived, so it comes after all
@@ -15,16 +15,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from mailroom.archive.account_logs import append_numbered
 from mailroom.archive.batch import Batch
 from mailroom.archive.durability import Durability
 from mailroom.archive.intake import Arrival, Intake, NewMessage
 from mailroom.archive.locations import LocationLog, Placed
 from mailroom.archive.memory import MemoryRelease
 from mailroom.archive.message_tables import MessageRow, MessageTables
-from mailroom.archive.rows import folders_table
-from mailroom.archive.tables import Append, Table
+from mailroom.archive.rows import audit_table, folders_table
+from mailroom.archive.tables import Table
 from mailroom.archive.upkeep import EVERY_COMMITS, keep_up
 from mailroom.exceptions import ArchiveError
+from mailroom.ledger import AuditRow
 from mailroom.model import Change, FolderRow, LocationRow
 
 __all__ = ["Committer"]
@@ -56,6 +58,7 @@ class Committer:
         self._open_table = open_table
         self._locations = locations
         self._folders: Table | None = None
+        self._audit: Table | None = None
         self._others: list[Table] = []
         self._durability = durability
         self._complete = complete
@@ -80,6 +83,8 @@ class Committer:
             self._complete()
             self._is_complete = True
         self._commit_messages(batch, intake)
+        if batch.audits:
+            self._append_audits(batch.audits)
         placed = [self._placed(row, arrival) for row, arrival in batch.entries]
         if placed:
             self._locations.append(placed)
@@ -152,17 +157,14 @@ class Committer:
         if self._folders is None:
             self._folders = self._open_table("folders")
             self.also_keep_up(self._folders)
-        table = self._folders
+        append_numbered(self._folders, rows, folders_table)
+        self.has_committed = True
 
-        def plan() -> Append:
-            numbers = {
-                account: table.transaction_version(account) + 1 for account in {r.account for r in rows}
-            }
-            return Append(
-                rows=[folders_table(rows, [numbers[row.account] for row in rows])], transactions=numbers
-            )
-
-        table.append(plan)
+    def _append_audits(self, rows: Sequence[AuditRow]) -> None:
+        if self._audit is None:
+            self._audit = self._open_table("audit")
+            self.also_keep_up(self._audit)
+        append_numbered(self._audit, rows, audit_table)
         self.has_committed = True
 
     def _note(self, placed: Sequence[Placed]) -> None:

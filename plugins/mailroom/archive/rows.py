@@ -6,6 +6,7 @@ Does not belong here: column types and meanings (``schemas``).
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -13,9 +14,18 @@ from typing import Any
 import pyarrow as pa
 
 from mailroom.archive.schemas import TABLES
+from mailroom.ledger import AuditRow, PlanRow
 from mailroom.model import Change, FolderRow, LocationRow, MailProtocol
 
-__all__ = ["build_table", "folder_rows", "folders_table", "location_rows", "locations_table"]
+__all__ = [
+    "audit_table",
+    "build_table",
+    "folder_rows",
+    "folders_table",
+    "location_rows",
+    "locations_table",
+    "plans_table",
+]
 
 _FOLDER_FIELDS = {
     "account": "account",
@@ -32,6 +42,9 @@ _FOLDER_FIELDS = {
     "at": "at",
     "run_id": "run_id",
 }
+
+_AUDIT_FIELDS = {"uidvalidity": "uid_validity"}
+"""Columns of ``audit`` and ``plans`` that are named otherwise in values."""
 
 
 def build_table(name: str, columns: Sequence[Sequence[Any]]) -> pa.Table:
@@ -109,6 +122,27 @@ def folder_rows(table: pa.Table) -> Iterator[tuple[int, FolderRow]]:
     """Yield rows of ``folders`` as values, each after its seq."""
     for row in table.to_pylist():
         yield row["seq"], FolderRow(**{ours: row[theirs] for theirs, ours in _FOLDER_FIELDS.items()})
+
+
+def audit_table(rows: Sequence[AuditRow], seqs: Sequence[int]) -> pa.Table:
+    """Return rows of ``audit``."""
+    return _logged("audit", rows, seqs)
+
+
+def plans_table(rows: Sequence[PlanRow], seqs: Sequence[int]) -> pa.Table:
+    """Return rows of ``plans``."""
+    return _logged("plans", rows, seqs)
+
+
+def _logged(name: str, rows: Sequence[AuditRow] | Sequence[PlanRow], seqs: Sequence[int]) -> pa.Table:
+    """Return rows of a log whose last column is the number of the commit."""
+    fields = [_AUDIT_FIELDS.get(column, column) for column in TABLES[name].schema.names[:-1]]
+    columns: list[Sequence[Any]] = [[_plain(getattr(row, ours)) for row in rows] for ours in fields]
+    return build_table(name, [*columns, seqs])
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, enum.Enum) else value
 
 
 def _array(values: Iterable[Any], kind: pa.DataType) -> pa.Array:

@@ -197,8 +197,65 @@ _DELIVERIES = _spec(
     unique=("path", "message_sha256", "sha256", "size"),
 )
 
+_PLANS = _spec(
+    "plans",
+    "What was to be deleted before it was: a log; the row of a plan with the highest seq is its state.",
+    [
+        ("plan_id", pa.string(), "the plan"),
+        ("account", pa.string(), "connection id, or user@host"),
+        ("created", _TIME, "when it was made; ages are counted to this moment"),
+        ("what", pa.string(), "what made it, such as retention"),
+        ("policy", pa.string(), "JSON object: the rules it was made by"),
+        ("folder", pa.string(), "the folder; null in rows about the whole plan"),
+        ("rule", pa.string(), "the rule that decided, in words"),
+        ("messages", pa.int64(), "how many messages of the folder it means"),
+        ("octets", pa.int64(), "their size as the server states it"),
+        ("oldest", _TIME, "the earliest instant that the days of one of them count from"),
+        ("newest", _TIME, "the latest such instant"),
+        ("uidvalidity", pa.int64(), "IMAP: the numbering that uids are of"),
+        ("uids", pa.string(), "IMAP: the messages, as a sequence set such as 1:7,9"),
+        ("uidls", _TEXTS, "POP3: the messages"),
+        ("state", pa.string(), "planned, approved, refused, executed"),
+        ("by", pa.string(), "who put it in this state"),
+        ("at", _TIME, "when it came into this state"),
+        ("run_id", pa.string(), "the run that wrote this row"),
+        ("seq", pa.int64(), "number of the commit within the account; grows"),
+    ],
+    bounds=("account", "plan_id"),
+    unique=("messages", "octets", "uids", "uidls"),
+)
+
+_AUDIT = _spec(
+    "audit",
+    "One row for each message that was deleted, moved to trash or forgotten: by whom, and why.",
+    [
+        ("message_sha256", pa.string(), "the message"),
+        ("account", pa.string(), "connection id, or user@host"),
+        ("protocol", pa.string(), "'pop3', 'imap' or 'import'"),
+        ("folder", pa.string(), "folder name, decoded; INBOX for POP3"),
+        ("uidvalidity", pa.int64(), "IMAP: the folder's numbering; else null"),
+        ("uid", pa.int64(), "IMAP: number in the folder; else null"),
+        ("uidl", pa.string(), "POP3: the server's unique id; null for IMAP"),
+        ("octets", pa.int64(), "size as the server stated it"),
+        ("internal_date", _TIME, "IMAP INTERNALDATE"),
+        ("action", pa.string(), "deleted, moved_to_trash, forgotten"),
+        ("rule", pa.string(), "the rule that decided, in words"),
+        ("plan_id", pa.string(), "the plan it was part of, see plans"),
+        ("approved_by", pa.string(), "who agreed to the plan, or null where nobody was asked"),
+        ("who", pa.string(), "DAG, task and try, or command line"),
+        ("run_id", pa.string(), "the run that did it"),
+        ("at", _TIME, "when it was done"),
+        ("seq", pa.int64(), "number of the commit within the account; grows"),
+    ],
+    bounds=("account", "folder", "run_id"),
+    unique=("message_sha256", "uid", "uidl", "octets", "internal_date"),
+)
+
 TABLES = {
     spec.name: spec
-    for spec in (_MESSAGES, _TEXTS_TABLE, _ATTACHMENTS, _LOCATIONS, _FOLDERS, _RUNS, _DELIVERIES)
+    for spec in (
+        *(_MESSAGES, _TEXTS_TABLE, _ATTACHMENTS, _LOCATIONS, _FOLDERS, _RUNS, _DELIVERIES),
+        *(_PLANS, _AUDIT),
+    )
 }
 """Every table of an archive, by name."""

@@ -27,6 +27,7 @@ from mailroom.model import Body, FolderRow, LocationRow, RunContext
 if TYPE_CHECKING:
     from mailroom.archive.engine import Engine
     from mailroom.archive.intake import Arrival, Expected
+    from mailroom.ledger import AuditRow
 
 __all__ = ["ArchiveWriter"]
 
@@ -130,6 +131,16 @@ class ArchiveWriter:
             self._opened()
             self._put(row, None)
             self._seal_when_full()
+
+    def audit(self, rows: Iterable[AuditRow]) -> None:
+        """Record who took messages away; committed before the rows of ``locations`` that say they are gone.
+
+        :raises ArchiveError: where an earlier row could not be committed.
+        """
+        for row in rows:
+            self._opened()
+            self._begin_batch()
+            self._batch.audits.append(row)
 
     def close_folder(self, row: FolderRow) -> None:
         """Record a folder's state; committed after every row handed in before it.

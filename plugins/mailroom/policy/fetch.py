@@ -27,6 +27,7 @@ from typing import Protocol
 from mailroom.exceptions import ConfigurationError
 from mailroom.model import Change, LocationRow
 from mailroom.policy.deletion import Candidate
+from mailroom.policy.durations import in_days
 
 __all__ = [
     "CONTENT_PREFIX",
@@ -82,6 +83,16 @@ class FetchMode:
     def deletes(self) -> bool:
         """Whether this mode ever deletes on the server."""
         return not self.leave_on_server or self.delete_after is not None
+
+    def in_words(self) -> str:
+        """Return the mode as the audit states it.
+
+        >>> FetchMode(delete_after=timedelta(days=7)).in_words()
+        'fetched, and archived for 7 days'
+        """
+        if self.delete_after is not None:
+            return f"fetched, and archived for {in_days(self.delete_after)}"
+        return "fetched, and left on the server" if self.leave_on_server else "fetched, no copy is left"
 
     def cutoff(self, now: datetime) -> datetime | None:
         """Return the instant at or before which a message must have been archived to go; None for never."""

@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 
 from mailroom.exceptions import ConfigurationError
 from mailroom.model import Folder, FolderRow, LocationRow, MailProtocol
+from mailroom.policy.durations import in_days
 
 __all__ = [
     "Basis",
@@ -88,6 +89,14 @@ class RetentionRule:
         if self.basis not in (None, *Basis):
             allowed = ", ".join(b.value for b in Basis)
             raise ConfigurationError(f"basis must be one of {allowed}, not {self.basis!r}.")
+
+    def in_words(self, basis: Basis) -> str:
+        """Return the rule as the audit states it, with what the days count from in one folder.
+
+        >>> RetentionRule(older_than=timedelta(days=30)).in_words(Basis.INTERNAL)
+        'older than 30 days since internal'
+        """
+        return f"older than {in_days(self.older_than)} since {basis.value}"
 
 
 def basis_of(rule: RetentionRule, protocol: MailProtocol, *, is_discarding: bool) -> Basis:

@@ -266,7 +266,7 @@ class FetchRun:
         """Say QUIT, record what it deleted, and return how many that were."""
         deletion = session.deletion
         gone = deletion.confirm(self.context.account, self.failures, doubtful=session.tally.errors)
-        if self.ledger.record(gone, Change.DELETED_BY_FETCH):
+        if self.ledger.record_deleted(gone, Change.DELETED_BY_FETCH, rule=self.mode.in_words()):
             self.writer.flush()
         self.total.tried |= deletion.handled
         self.deleted += deletion.confirmed

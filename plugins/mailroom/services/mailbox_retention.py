@@ -17,6 +17,7 @@ from datetime import datetime
 from mailroom.archive import Archive, ArchiveWriter, FolderState
 from mailroom.client.imap import ImapClient
 from mailroom.exceptions import CommandRejected
+from mailroom.ledger import audit_of
 from mailroom.message import fingerprint_of_header
 from mailroom.model import Change, FetchedMessage, Folder, LocationRow, MailProtocol, RunContext
 from mailroom.policy.deletion import Candidate, DeletionPlan, Keep, plan_deletions
@@ -178,15 +179,20 @@ class MailboxRetention:
         self.writer.secure()
         outcome = delete_messages(self.client, chosen.keys(), spare_flagged=not self.rule.include_flagged)
         tally.kept[Keep.FLAGGED] += len(outcome.spared)
-        at = self.now()
-        self.writer.record(
-            replace(chosen[uid].row, change=Change.DELETED_BY_RETENTION, at=at, run_id=self.context.run_id)
-            for uid in sorted(outcome.gone)
-        )
-        self.writer.flush()
+        rule = self.rule.in_words(Basis(tally.basis))
+        self._record([chosen[uid].row for uid in sorted(outcome.gone)], self.writer, rule)
         for uid in outcome.gone:
             tally.delete(chosen[uid])
         return outcome.refusal
+
+    def _record(self, rows: Sequence[LocationRow], writer: ArchiveWriter, rule: str) -> None:
+        at = self.now()
+        writer.audit(audit_of(row, self.context, at=at, rule=rule) for row in rows)
+        writer.record(
+            replace(row, change=Change.DELETED_BY_RETENTION, at=at, run_id=self.context.run_id)
+            for row in rows
+        )
+        writer.flush()
 
     def _refuse(self, folder: Folder, reason: str) -> FolderRetention:
         self.failures.append(

@@ -6,12 +6,13 @@ when to write them (``fetch_run``, ``retention``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from mailroom.ledger import audit_of
 from mailroom.model import Change, FolderRow, LocationRow, MailProtocol, RunContext
 
 if TYPE_CHECKING:
@@ -41,6 +42,12 @@ class MaildropLedger:
         if changed:
             self.writer.record(changed)
         return len(changed)
+
+    def record_deleted(self, rows: Sequence[LocationRow], change: Change, *, rule: str) -> int:
+        """Record what a confirmed QUIT deleted, and by which rule; return how many there were."""
+        at = self.now()
+        self.writer.audit(audit_of(row, self.context, at=at, rule=rule) for row in rows)
+        return self.record(rows, change)
 
     def record_unfetchable(self, uidl: str, octets: int, known: Iterable[LocationRow]) -> None:
         """Record that a listed message was not delivered, unless the newest row says so already.

@@ -16,7 +16,7 @@ from mailroom.client.pop3 import MaildropMessage, Pop3Client
 from mailroom.model import Change, LocationRow, MailProtocol, RunContext
 from mailroom.policy.deletion import Candidate, Keep
 from mailroom.policy.fetch import may_be_there, shared_uidls
-from mailroom.policy.retention import RetentionRule, allowance_of, basis_of, find_gap
+from mailroom.policy.retention import Basis, RetentionRule, allowance_of, basis_of, find_gap
 from mailroom.services.maildrop_deletion import MaildropDeletion
 from mailroom.services.maildrop_identity import list_maildrop
 from mailroom.services.maildrop_ledger import INBOX, MaildropLedger
@@ -106,7 +106,7 @@ class MaildropRetention:
         if self.writer is None:
             return None
         ledger = MaildropLedger(writer=self.writer, context=self.context, now=self.now)
-        ledger.record(rows, Change.DELETED_BY_RETENTION)
+        ledger.record_deleted(rows, Change.DELETED_BY_RETENTION, rule=self.rule.in_words(Basis.ARCHIVED))
         self.writer.flush()
         return {(row.uidl, row.sha256) for row in rows}
 

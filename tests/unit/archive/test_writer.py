@@ -17,6 +17,7 @@ from mailroom.archive.known import Known
 from mailroom.archive.locations import LocationLog, Placed
 from mailroom.archive.raw import STALE_SECONDS, LocalRawStore
 from mailroom.exceptions import ArchiveError, StoreUnavailable
+from mailroom.ledger import audit_of
 from mailroom.model import Change
 from tests.support.archives import (
     NOW,
@@ -231,6 +232,30 @@ def placed(row: object, number: int | None = 1) -> Placed:
 
 
 DELETED = maildrop_row("u1", change=Change.DELETED_BY_FETCH)
+
+
+def test_who_deleted_is_committed_before_that_it_is_gone(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill between the two commits leaves a deletion that is accounted for, never one that is not."""
+    gone = place(1, change=Change.DELETED_BY_RETENTION)
+
+    def refuse(*_: object) -> None:
+        raise StoreUnavailable("the disk is gone")
+
+    archive_messages(archive, [1])
+    monkeypatch.setattr(LocationLog, "append", refuse)
+    opened = archive.writer(context("run-2"))
+    opened.audit([audit_of(gone, context("run-2"), at=NOW, rule="older than 1 day since internal")])
+    opened.record([gone])
+    with pytest.raises(StoreUnavailable):
+        opened.flush()
+    audit = archive.read_table("audit").to_pylist()
+    assert [(row["uid"], row["action"], row["who"], row["seq"]) for row in audit] == [
+        (1, "deleted", "test", 0)
+    ]
+    assert archive.read_table("locations", ["change"])["change"].to_pylist() == ["added"]
+
 
 SAID = [
     (place(1), place(1), 1),

@@ -1,0 +1,128 @@
+"""What is planned to be deleted, and what was: rows of the tables ``plans`` and ``audit``.
+
+Here: the values, for every layer. Not here: how they are stored (``archive``), who decides
+(``policy``). Apart from ``locations``, which says where messages are, these say who took
+them away, by which rule and with whose consent.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailroom.model import LocationRow, MailProtocol, RunContext
+
+__all__ = ["AuditAction", "AuditRow", "PlanRow", "PlanState", "audit_of"]
+
+
+class AuditAction(enum.Enum):
+    """What was done to a message at one place; a closed list."""
+
+    DELETED = "deleted"
+    """It was deleted on the server, which confirmed it."""
+
+    MOVED_TO_TRASH = "moved_to_trash"
+    """It was moved to the server's trash folder."""
+
+    FORGOTTEN = "forgotten"
+    """It was removed from the archive."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    """One row of the ``audit`` log: who did what to a message, and why.
+
+    ``seq``, the number of the commit within the account, is filled in by the archive.
+
+    :param octets: size as the server stated it.
+    :param rule: the rule that decided, in words.
+    :param plan_id: the plan it was part of, see `PlanRow`.
+    :param approved_by: who agreed to the plan, where somebody was asked.
+    :param who: DAG, task and try, or ``command line``.
+    """
+
+    account: str
+    protocol: MailProtocol
+    folder: str
+    action: AuditAction
+    who: str
+    run_id: str
+    at: datetime
+    message_sha256: str | None = None
+    uid_validity: int | None = None
+    uid: int | None = None
+    uidl: str | None = None
+    octets: int | None = None
+    internal_date: datetime | None = None
+    rule: str | None = None
+    plan_id: str | None = None
+    approved_by: str | None = None
+
+
+class PlanState(enum.Enum):
+    """What became of a plan; a closed list."""
+
+    PLANNED = "planned"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    EXECUTED = "executed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRow:
+    """One row of the ``plans`` log: one folder and rule of a plan, or what became of the plan.
+
+    A plan is written as one row a folder and rule, in state ``planned``; each later state is
+    one more row, of the whole plan, without folder and rule. ``seq`` is filled in by the archive.
+
+    :param created: when the plan was made; its ages are those of that moment.
+    :param what: what made it, such as ``retention``.
+    :param policy: the rules it was made by, as JSON.
+    :param rule: the rule that decided, in words.
+    :param octets: what the messages take on the server, as it states it.
+    :param uids: by IMAP, the messages as a sequence set (RFC 3501 section 9) under ``uid_validity``.
+    :param uidls: by POP3, the messages.
+    :param by: who put it in this state.
+    """
+
+    plan_id: str
+    account: str
+    created: datetime
+    what: str
+    state: PlanState
+    by: str
+    at: datetime
+    run_id: str
+    policy: str | None = None
+    folder: str | None = None
+    rule: str | None = None
+    messages: int = 0
+    octets: int = 0
+    oldest: datetime | None = None
+    newest: datetime | None = None
+    uid_validity: int | None = None
+    uids: str | None = None
+    uidls: tuple[str, ...] = ()
+
+
+def audit_of(
+    row: LocationRow, run: RunContext, *, at: datetime, rule: str, action: AuditAction = AuditAction.DELETED
+) -> AuditRow:
+    """Return the audit row of what a run did to a message at its place."""
+    return AuditRow(
+        account=row.account,
+        protocol=row.protocol,
+        folder=row.folder,
+        action=action,
+        who=run.who,
+        run_id=run.run_id,
+        at=at,
+        message_sha256=row.sha256,
+        uid_validity=row.uid_validity,
+        uid=row.uid,
+        uidl=row.uidl,
+        octets=row.size,
+        internal_date=row.internal_date,
+        rule=rule,
+    )
