@@ -70,7 +70,7 @@ class Archive:
     def raw(self) -> RawStore:
         """The raw objects."""
         if isinstance(self.store, LocalStore):
-            return LocalRawStore(self.store.root, self.store.wrote)
+            return LocalRawStore(self.store.root, self.store.wrote if self.store.syncfs is None else None)
         from mailroom.archive.object_store import ObjectStore
         from mailroom.archive.raw_objects import ObjectRawStore
 

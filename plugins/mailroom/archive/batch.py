@@ -37,4 +37,5 @@ class Batch:
 
 def key_of(row: LocationRow) -> tuple[object, ...]:
     """Return what makes a place: two rows of one key in one commit could not be told apart."""
-    return (row.account, row.protocol, row.folder, row.uid_validity, row.uid, row.uidl)
+    # An enumeration is hashed by a method of its own, which counts where there are many rows.
+    return (row.account, row.protocol._value_, row.folder, row.uid_validity, row.uid, row.uidl)

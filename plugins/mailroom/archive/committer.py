@@ -11,6 +11,7 @@ that it rests on. Everything that commits runs in one thread.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -168,9 +169,8 @@ class Committer:
         self.has_committed = True
 
     def _note(self, placed: Sequence[Placed]) -> None:
-        for place in placed:
-            change = place.row.change.value
-            self.counts[change] = self.counts.get(change, 0) + 1
+        for change, number in Counter([place.row.change._value_ for place in placed]).items():
+            self.counts[change] = self.counts.get(change, 0) + number
         if self._keep:
             rows = [replace(p.row, sha256=p.digest, archived_at=p.archived_at) for p in placed]
             with self._lock:

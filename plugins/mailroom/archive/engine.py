@@ -23,6 +23,7 @@ from mailroom.archive.repair import Repair
 from mailroom.archive.rows import build_table
 from mailroom.archive.store import LocalStore
 from mailroom.archive.tables import Append, Table
+from mailroom.archive.worker_start import Worker
 from mailroom.model import RunContext
 
 __all__ = ["Engine", "open_engine"]
@@ -67,21 +68,30 @@ class Engine:
         self.committer.also_keep_up(table)
 
 
-def open_engine(archive: Archive, pipeline: Pipeline, *, keep_committed: bool) -> Engine:
+def open_engine(
+    archive: Archive, pipeline: Pipeline, *, keep_committed: bool, worker: Worker | None = None
+) -> Engine:
     """Make ready to write, and start the threads.
 
     :param keep_committed: whether the committer keeps the rows it commits.
+    :param worker: an indexing process that is started already.
     :raises StoreUnavailable: where the store refuses.
     """
     durability = archive.prepare()
     try:
-        return _assembled(archive, pipeline, durability, keep_committed)
+        return _assembled(archive, pipeline, durability, keep_committed, worker)
     except BaseException:
         durability.close()
         raise
 
 
-def _assembled(archive: Archive, pipeline: Pipeline, durability: Durability, keep_committed: bool) -> Engine:
+def _assembled(
+    archive: Archive,
+    pipeline: Pipeline,
+    durability: Durability,
+    keep_committed: bool,
+    worker: Worker | None,
+) -> Engine:
     tables = MessageTables(archive.table)
     repair = Repair(raw=archive.raw, tables=tables, locations=archive.table("locations"), url=archive.url)
     if isinstance(archive.store, LocalStore):
@@ -101,6 +111,7 @@ def _assembled(archive: Archive, pipeline: Pipeline, durability: Durability, kee
         pipeline.fail,
         threads=DISK_THREADS if archive.is_local else OBJECT_STORE_THREADS,
         in_flight=IN_FLIGHT_OCTETS if archive.is_local else IN_FLIGHT_OCTETS // 2,
+        worker=worker,
     )
     pipeline.start(intake, committer)
     return Engine(durability=durability, locations=locations, committer=committer, intake=intake)

@@ -18,27 +18,20 @@ import io
 import logging
 import os
 import pickle
-import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, Generic, TypeVar, cast
 
-import mailroom
 from mailroom.archive.index_worker import ANSWER, Answer, Job, pack_request, work_off
 from mailroom.archive.indexed import Indexed, not_indexed
 from mailroom.archive.raw_file import write_file_whole
+from mailroom.archive.worker_start import MANY_MESSAGES, Worker, start_worker
 
 __all__ = ["Indexer", "Item", "Load"]
 
 log = logging.getLogger(__name__)
-
-PROCESS_AFTER = 200
-"""Messages parsed in this process before another is started for the rest."""
 
 PROCESS_AFTER_OCTETS = 4 * 1024 * 1024
 """Octets of messages parsed in this process before another is started for the rest."""
@@ -67,7 +60,6 @@ MAX_DEATHS = 3
 Key = TypeVar("Key")
 
 
-@dataclass(frozen=True, slots=True)
 class Item(Generic[Key]):
     """One message to index.
 
@@ -77,11 +69,21 @@ class Item(Generic[Key]):
     :param place: where the content is to be stored first: a new file's name, and the one to rename it to.
     """
 
-    key: Key
-    octets: int
-    content: bytes | None = field(default=None, repr=False)
-    path: str | None = None
-    place: tuple[str, str] | None = None
+    __slots__ = ("content", "key", "octets", "path", "place")
+
+    def __init__(
+        self,
+        key: Key,
+        octets: int,
+        content: bytes | None = None,
+        path: str | None = None,
+        place: tuple[str, str] | None = None,
+    ) -> None:
+        self.key = key
+        self.octets = octets
+        self.content = content
+        self.path = path
+        self.place = place
 
     @property
     def job(self) -> Job:
@@ -101,6 +103,7 @@ class Indexer(Generic[Key]):
     :param failed: called where a message cannot be stored, from any thread but the submitting one.
     :param process_after: how many messages are indexed here before a process is started.
     :param processes: how many may be started; by default one for each further core.
+    :param worker: a process that is started already, if any.
     """
 
     def __init__(
@@ -108,8 +111,9 @@ class Indexer(Generic[Key]):
         done: Callable[[Sequence[tuple[Key, Indexed]]], None],
         failed: Callable[[BaseException], None],
         *,
-        process_after: int = PROCESS_AFTER,
+        process_after: int = MANY_MESSAGES,
         processes: int | None = None,
+        worker: Worker | None = None,
     ) -> None:
         self._done = done
         self._failed = failed
@@ -119,7 +123,14 @@ class Indexer(Generic[Key]):
         self._deaths = 0
         self._lock = threading.Lock()
         self._processes: list[_Process[Key]] = []
+        self._is_hurried = False
         self._closed = False
+        if worker is not None:
+            self._processes.append(_Process(worker, done, failed, self._orphaned))
+
+    def hurry(self, *, on: bool) -> None:
+        """Have this process index as well, while nothing comes in and somebody waits for the rest."""
+        self._is_hurried = on
 
     def submit(self, load: Load[Key]) -> None:
         """Index messages, here and now or soon and elsewhere.
@@ -153,19 +164,18 @@ class Indexer(Generic[Key]):
                 self._processes.remove(process)
             idlest = min(self._processes, key=lambda process: process.backlog, default=None)
             is_busy = idlest is None or idlest.backlog > BACKLOG
+            if is_busy and is_small and self._is_hurried and idlest is not None:
+                return None
             if is_busy and len(self._processes) < self._most and self._deaths <= MAX_DEATHS:
                 return self._started() or idlest
             return idlest
 
     def _started(self) -> _Process[Key] | None:
-        if not sys.executable:
-            return None
-        try:
-            process = _Process(self._done, self._failed, self._orphaned)
-        except OSError as error:  # no memory or no process left to us: slower, but it goes on
-            log.warning("The indexing process cannot be started: %s", error.strerror)
+        worker = start_worker()
+        if worker is None:
             self._deaths = MAX_DEATHS + 1
             return None
+        process = _Process(worker, self._done, self._failed, self._orphaned)
         self._processes.append(process)
         return process
 
@@ -192,6 +202,7 @@ class _Process(Generic[Key]):
 
     def __init__(
         self,
+        worker: Worker,
         done: Callable[[Sequence[tuple[Key, Indexed]]], None],
         failed: Callable[[BaseException], None],
         orphaned: Callable[[Sequence[Load[Key]], bool], None],
@@ -204,14 +215,7 @@ class _Process(Generic[Key]):
         self._closing = False
         self.has_started = False
         self.is_over = False
-        self._child = subprocess.Popen(
-            [sys.executable, "-m", "mailroom.archive.index_worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=_environment(),
-            bufsize=0,
-            start_new_session=True,  # Ctrl-C is for this process, which finishes its batch
-        )
+        self._child = worker
         self._requests = cast(IO[bytes], self._child.stdin)
         self._answers = io.BufferedReader(cast(io.FileIO, self._child.stdout), ANSWER_OCTETS)
         with suppress(AttributeError, OSError):  # not on every system, and not beyond the user's limit
@@ -301,10 +305,3 @@ def _cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:
         return os.cpu_count() or 1
-
-
-def _environment() -> dict[str, str]:
-    """Return this environment with our package found first: Airflow puts it on ``sys.path`` only."""
-    home = str(Path(next(iter(mailroom.__path__))).parent)
-    before = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": home + (os.pathsep + before if before else "")}

@@ -24,6 +24,7 @@ from mailroom.archive.described import Described
 from mailroom.archive.indexed import Indexed
 from mailroom.archive.indexing import Indexer, Item
 from mailroom.archive.raw import CHUNK_OCTETS, RawStore
+from mailroom.archive.worker_start import MANY_MESSAGES, Worker
 from mailroom.exceptions import ArchiveError
 from mailroom.model import Body
 
@@ -111,7 +112,8 @@ class Intake:
         *,
         threads: int,
         in_flight: int = IN_FLIGHT_OCTETS,
-        process_after: int | None = None,
+        process_after: int = MANY_MESSAGES,
+        worker: Worker | None = None,
     ) -> None:
         self.lock = threading.Lock()
         self._room = threading.Condition(self.lock)
@@ -132,8 +134,9 @@ class Intake:
         self._work: queue.SimpleQueue[list[Arrival] | NewMessage | None] = queue.SimpleQueue()
         self._threads = threads
         self._pool: ThreadPoolExecutor | None = None
-        options = {} if process_after is None else {"process_after": process_after}
-        self._indexer: Indexer[tuple[NewMessage, int]] = Indexer(self._indexed, self._fail, **options)
+        self._indexer: Indexer[tuple[NewMessage, int]] = Indexer(
+            self._indexed, self._fail, process_after=process_after, worker=worker
+        )
 
     def add(self, body: Body, expected: Expected) -> Arrival:
         """Take a message, which is worked on once its load is full or handed over."""
@@ -157,6 +160,10 @@ class Intake:
                 self._room.wait()
             self._in_flight += octets
         self._work.put(load)
+
+    def hurry(self, *, on: bool) -> None:
+        """Use this process too for what is left to parse, while the caller brings nothing."""
+        self._indexer.hurry(on=on)
 
     def share_of_text(self) -> float:
         """Return how much of the messages so far was text; all of it while little is known."""
@@ -281,12 +288,12 @@ class Intake:
 
     def _item(self, message: NewMessage, body: Body) -> Item[tuple[NewMessage, int]]:
         """Return what the indexer is to do with a new message; what it cannot store itself is stored here."""
-        path = self._raw.local_path(message.digest)
         if body.content is not None:
             place = self._raw.reserve(message.digest)
             if place is None:
                 self._raw.write(message.digest, body)
-            return Item((message, len(body.content)), body.octets, body.content, place=place)
+            return Item((message, body.octets), body.octets, body.content, place=place)
+        path = self._raw.local_path(message.digest)
         if path is None:
             message.staged = path = body.path  # parsed from the spool file before the upload consumes it
         else:
@@ -306,6 +313,7 @@ class Intake:
     def _indexed(self, results: Sequence[tuple[tuple[NewMessage, int], Indexed]]) -> None:
         released = 0
         staged = []
+        written: list[str] = []
         with self.lock:
             for (message, held), indexed in results:
                 message.indexed = indexed
@@ -315,8 +323,9 @@ class Intake:
                 if message.staged is not None:
                     staged.append(message)
                     continue
-                self._raw.note_written(message.digest)
+                written.append(message.digest)
                 message.is_ready = True
+            self._raw.note_written(written)
             self._in_flight -= released
             self._room.notify_all()
             self._wake()

@@ -93,10 +93,12 @@ class Known:
         moments = self._archived[places].tolist()
         return [moment if hit else None for moment, hit in zip(moments, same.tolist(), strict=True)]
 
-    def add(self, digest: str, archived_at: datetime) -> None:
-        """Remember a message whose row this process has committed."""
+    def add(self, digests: Sequence[str], archived_at: Sequence[datetime]) -> None:
+        """Remember messages whose rows this process has committed."""
+        # Many have one moment; a difference of times costs more than a look at what was seen before.
+        moments = {moment: (moment - _EPOCH) // _MICROSECOND for moment in set(archived_at)}
         with self._lock:
-            self._recent[digest] = (archived_at - _EPOCH) // _MICROSECOND
+            self._recent.update(zip(digests, map(moments.__getitem__, archived_at), strict=True))
             if len(self._recent) >= MERGE_ROWS:
                 start = len(self._first)
                 self._make_room(len(self._recent))

@@ -111,8 +111,7 @@ class MessageTables:
             return Append(rows=[_messages_table(mine)], transactions=_next(self.messages))
 
         self.messages.append(plan)
-        for row in mine:
-            self.known.add(row.digest, row.archived_at)
+        self.known.add([row.digest for row in mine], [row.archived_at for row in mine])
         return mine
 
     def append_texts(self, rows: Sequence[MessageRow]) -> None:

@@ -17,7 +17,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import IO, Protocol
 
@@ -69,8 +69,8 @@ class RawStore(Protocol):
     def reserve(self, digest: str) -> tuple[str, str] | None:
         """Return where another process may write an object to, and what to rename it to, or None."""
 
-    def note_written(self, digest: str) -> None:
-        """Take note that another process has stored an object."""
+    def note_written(self, digests: Sequence[str]) -> None:
+        """Take note that another process has stored objects."""
 
     def read(self, digest: str) -> bytes:
         """Return an object's bytes."""
@@ -101,17 +101,18 @@ class LocalRawStore:
     """Raw objects in a local folder.
 
     :param root: the archive's root folder.
-    :param wrote: told the path of every object that is written.
+    :param wrote: told the path of every object that is written; None where nobody asks.
     :raises StoreUnavailable: from every method, where the disk refuses.
     """
 
-    def __init__(self, root: str, wrote: Callable[[str], None]) -> None:
+    def __init__(self, root: str, wrote: Callable[[str], None] | None) -> None:
         self._root = root
         self._wrote = wrote
         self._incoming = f"{root}/{INCOMING}"
         self._names = itertools.count()
         self._prefix = uuid.uuid4().hex
         self._shards: set[str] = set()
+        self._made: set[str] = set()
 
     def new_spool(self) -> str:
         """Return the path of a new file on the archive's own disk, so that storing it is a rename."""
@@ -126,16 +127,24 @@ class LocalRawStore:
                 write_file_whole(body.content, incoming, final)
             elif body.path is not None:
                 self._adopt(body.path, incoming, final)
-        self._wrote(final)
+        if self._wrote is not None:
+            self._wrote(final)
 
     def reserve(self, digest: str) -> tuple[str, str]:
         """Return the name of a new file to write an object to, and the one to rename it to."""
-        self._make(f"{self._root}/raw/{digest[:2]}")
-        return self.new_spool(), self.local_path(digest)
+        shard = digest[:2]
+        if shard not in self._shards:
+            self._make(f"{self._root}/raw/{shard}")
+            self._make(self._incoming)
+            self._shards.add(shard)
+        name = f"{self._incoming}/{self._prefix}-{next(self._names)}"
+        return name, f"{self._root}/raw/{shard}/{digest}.eml"
 
-    def note_written(self, digest: str) -> None:
-        """Take note that another process has stored an object."""
-        self._wrote(self.local_path(digest))
+    def note_written(self, digests: Sequence[str]) -> None:
+        """Take note that another process has stored objects."""
+        if self._wrote is not None:
+            for digest in digests:
+                self._wrote(self.local_path(digest))
 
     def local_path(self, digest: str) -> str:
         """Return the object's path, whether or not it is there."""
@@ -235,10 +244,10 @@ class LocalRawStore:
                 raise missing(digest) from error
 
     def _make(self, folder: str) -> None:
-        if folder not in self._shards:
+        if folder not in self._made:
             with translated(self._root):
                 os.makedirs(folder, exist_ok=True)
-            self._shards.add(folder)
+            self._made.add(folder)
 
 
 def missing(digest: str) -> IntegrityError:

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -79,7 +79,7 @@ class ObjectRawStore:
         """Return None: a put is for those who hold the store's connections."""
         return
 
-    def note_written(self, digest: str) -> None:
+    def note_written(self, digests: Sequence[str]) -> None:
         """Do nothing: a put is durable when it is answered."""
 
     def read(self, digest: str) -> bytes:

@@ -65,11 +65,12 @@ def locations_table(
     seqs: Sequence[int],
 ) -> pa.Table:
     """Return rows of ``locations``; digest, time of archiving and seq are the archive's to fill in."""
+    # ``value`` of an enumeration is a call, which counts where there are many rows.
     return build_table(
         "locations",
         [
             [r.account for r in rows],
-            [r.protocol.value for r in rows],
+            [r.protocol._value_ for r in rows],
             [r.folder for r in rows],
             [r.uid_validity for r in rows],
             [r.uid for r in rows],
@@ -79,7 +80,7 @@ def locations_table(
             [sorted(r.flags) for r in rows],
             [r.internal_date for r in rows],
             [r.modseq for r in rows],
-            [r.change.value for r in rows],
+            [r.change._value_ for r in rows],
             [r.at for r in rows],
             [r.run_id for r in rows],
             archived,

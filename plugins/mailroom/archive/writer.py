@@ -21,12 +21,14 @@ from mailroom.archive.batch import Batch, key_of
 from mailroom.archive.described import Described
 from mailroom.archive.pipeline import Pipeline
 from mailroom.archive.store import LocalStore
+from mailroom.archive.worker_start import MANY_MESSAGES, end_worker, start_worker
 from mailroom.exceptions import ArchiveError
 from mailroom.model import Body, FolderRow, LocationRow, RunContext
 
 if TYPE_CHECKING:
     from mailroom.archive.engine import Engine
     from mailroom.archive.intake import Arrival, Expected
+    from mailroom.archive.worker_start import Worker
     from mailroom.ledger import AuditRow
 
 __all__ = ["ArchiveWriter"]
@@ -51,6 +53,9 @@ ROOM_OCTETS = 1024 * 1024
 BATCH_SECONDS = 30.0
 """Age at which a batch is committed on a slow network, so that little is lost by a kill. Seconds."""
 
+LOOK_AFTER_OCTETS = 256 * 1024
+"""Octets of messages between two looks at how much text may be in a batch."""
+
 _NOTHING: Expected = {}
 
 
@@ -70,11 +75,14 @@ class ArchiveWriter:
         self._keep = keep_committed
         self._pipeline = Pipeline(archive.url)
         self._engine: Engine | None = None
+        self._worker: Worker | None = None
         self._expected: dict[str, Expected] = {}
         self._batch = Batch()
         self._batch_began = 0.0
+        self._looked_at = 0
         self._is_synced = True
         self._is_over = False
+        self._begun: tuple[str, str] | None = None
 
     def __enter__(self) -> Self:
         """Begin; what a power cut tore is repaired first, also in a run that brings nothing new.
@@ -100,6 +108,11 @@ class ArchiveWriter:
                 log.warning("What was not committed yet is given up: %s", failure)
         finally:
             self._close()
+
+    def announce(self, messages: int) -> None:
+        """Say how many messages are likely to come: for many, another process is started early."""
+        if self._engine is None and self._worker is None and messages > MANY_MESSAGES:
+            self._worker = start_worker()
 
     def add(self, body: Body, row: LocationRow) -> None:
         """Archive a message and the place it was found at; returns before either is durable.
@@ -164,7 +177,9 @@ class ArchiveWriter:
         if self._engine is None:
             return []
         self._seal()
+        self._engine.intake.hurry(on=True)
         self._pipeline.drain()
+        self._engine.intake.hurry(on=False)
         if not self._is_synced:
             self._engine.durability.sync()
             self._is_synced = True
@@ -215,12 +230,14 @@ class ArchiveWriter:
         self._begin_batch()
         self._batch.keys.add(key)
         self._batch.entries.append((row, arrival))
-        if self._engine is not None:
-            self._engine.locations.begin(row.account, row.folder)
+        if self._engine is not None and self._begun != (row.account, row.folder):
+            self._begun = (row.account, row.folder)
+            self._engine.locations.begin(*self._begun)
 
     def _begin_batch(self) -> None:
         if self._batch.is_empty:
             self._batch_began = time.monotonic()
+            self._looked_at = 0
 
     def _seal_when_full(self) -> None:
         batch = self._batch
@@ -228,10 +245,13 @@ class ArchiveWriter:
             batch.arrivals >= BATCH_MESSAGES
             or batch.octets >= BATCH_OCTETS
             or len(batch.entries) >= BATCH_ROWS
-            or (self._engine is not None and self._is_full_of_text(self._engine))
             or (batch.arrivals and time.monotonic() - self._batch_began >= BATCH_SECONDS)
         ):
             self._seal()
+        elif batch.octets - self._looked_at >= LOOK_AFTER_OCTETS and self._engine is not None:
+            self._looked_at = batch.octets
+            if self._is_full_of_text(self._engine):
+                self._seal()
 
     def _is_full_of_text(self, engine: Engine) -> bool:
         return self._batch.octets * engine.intake.share_of_text() >= BATCH_TEXT_OCTETS
@@ -252,13 +272,18 @@ class ArchiveWriter:
         if self._engine is None:
             from mailroom.archive.engine import open_engine
 
-            self._engine = open_engine(self._archive, self._pipeline, keep_committed=self._keep)
+            worker, self._worker = self._worker, None
+            self._engine = open_engine(
+                self._archive, self._pipeline, keep_committed=self._keep, worker=worker
+            )
         else:
             self._pipeline.check()
         return self._engine
 
     def _close(self) -> None:
         self._is_over = True
+        if self._worker is not None:
+            end_worker(self._worker)
         if self._engine is not None:
             self._engine.intake.stop()
         self._pipeline.stop()

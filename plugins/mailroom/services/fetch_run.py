@@ -181,6 +181,7 @@ class FetchRun:
         else:
             self.missing -= names
             self._forget_vanished(names)
+        self.writer.announce(len(new))
         self.progress.start(INBOX, len(new), sum(m.octets for m in new))
         _log.info(
             "session %d of %s: %d messages listed, %d of them new",

@@ -172,7 +172,7 @@ class MirrorRun:
             live = self.live.get(folder.name, 0)
             if not is_unchanged(folder.status, self.last.get(folder.name), live):
                 folders += 1
-                messages += max(0, (folder.status or {}).get("MESSAGES", 0) - live)
+                messages += self._new_messages(folder)
         return max(folders - 1, messages // MESSAGES_A_CONNECTION)
 
     def _choose(self, client: ImapClient) -> None:
@@ -187,6 +187,7 @@ class MirrorRun:
         self.vanished = [known[name] for name in chosen if name in known and _is_gone(client, name)]
         self.waiting.extend(folders[name] for name in chosen if name in folders)
         self.chosen = tuple(chosen)
+        self.writer.announce(sum(map(self._new_messages, self.waiting)))
         _log.info(
             "%s: %d of %d folders chosen, %d gone",
             self.context.account,
@@ -194,6 +195,10 @@ class MirrorRun:
             len(folders),
             len(self.vanished),
         )
+
+    def _new_messages(self, folder: Folder) -> int:
+        """Return how many messages of a folder the archive lacks, as far as its number of them says."""
+        return max(0, (folder.status or {}).get("MESSAGES", 0) - self.live.get(folder.name, 0))
 
     def _work_off(self, client: ImapClient, folder: Folder, progress: Progress, suspects: Suspects) -> None:
         """Bring one folder in step, unless STATUS says that it is."""

@@ -154,6 +154,24 @@ def test_a_backlog_starts_another_process(results: Results, tmp_path: Path) -> N
     assert {found[n].subject for n in found} == {f"message {n}" for n in range(indexing.BACKLOG + 4)}
 
 
+def test_what_is_left_is_parsed_on_both_sides_once_nothing_more_comes(
+    results: Results, elsewhere: Indexer[int], tmp_path: Path
+) -> None:
+    """While the other process is held up, this one does what waits behind it."""
+    pipe = tmp_path / "held-up"
+    os.mkfifo(pipe)
+    elsewhere.submit([message(0, content(0))])
+    results.wait_for(1)
+    elsewhere.submit([Item(1, 300, path=str(pipe))])
+    for number in range(2, indexing.BACKLOG + 2):
+        elsewhere.submit([message(number, content(number))])
+    elsewhere.hurry(on=True)
+    elsewhere.submit([message(99, content(99))])
+    assert set(results.found) == {0, 99}
+    pipe.write_bytes(content(1))
+    assert len(results.wait_for(indexing.BACKLOG + 3)) == indexing.BACKLOG + 3
+
+
 def test_a_message_that_kills_the_parser_is_archived_as_not_indexed(
     results: Results, elsewhere: Indexer[int], tmp_path: Path
 ) -> None:

@@ -173,7 +173,7 @@ def test_a_disk_that_refuses_another_process_fails_the_run(tmp_path: Path) -> No
     running = Intake(raw, lambda digests: [None for _ in digests], errors.append, threads=1, process_after=0)
     raw.write(digest(0), body(0))
     (tmp_path / "raw" / digest(1)[:2]).write_bytes(b"a file where a folder should be")
-    raw._shards.add(f"{tmp_path}/raw/{digest(1)[:2]}")
+    raw._shards.add(digest(1)[:2])
     arrival = running.add(body(1), {})
     running.hand_over()
     assert not running.wait_for(arrival)

@@ -59,6 +59,7 @@ def test_batches_are_committed_when_they_are_full(
 def test_a_batch_of_text_is_bounded_by_its_text(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing is known of the mail yet, all of it may be text."""
     monkeypatch.setattr(writer, "BATCH_TEXT_OCTETS", 2000)
+    monkeypatch.setattr(writer, "LOOK_AFTER_OCTETS", 1)
     archive_messages(archive, range(1, 21))
     assert commits(archive) >= 4
 
@@ -154,6 +155,35 @@ def test_a_caller_that_waits_is_woken_by_a_failure(archive: Archive, monkeypatch
         run()
 
 
+@pytest.mark.parametrize(
+    ("messages", "starts"), [(writer.MANY_MESSAGES, False), (writer.MANY_MESSAGES + 1, True)]
+)
+def test_a_parser_is_started_early_for_many_messages_and_ends_unused(
+    archive: Archive, messages: int, starts: bool
+) -> None:
+    """What was announced and did not come leaves no process behind."""
+    with archive.writer(context()) as running:
+        running.announce(messages)
+        worker = running._worker
+        running.finish("succeeded", {}, 0)
+    assert (worker is not None) == starts
+    if worker is not None:
+        assert worker.returncode is not None
+
+
+def test_a_parser_that_was_started_early_parses_the_first_message(archive: Archive) -> None:
+    """The announced process is the one that works; no second one is started."""
+    with archive.writer(context()) as running:
+        running.announce(writer.MANY_MESSAGES + 1)
+        worker = running._worker
+        running.add(body(1), place(1))
+        running.flush()
+        assert running._engine is not None
+        processes = running._engine.intake._indexer._processes
+        assert [process._child for process in processes] == [worker]
+    assert table_counts(archive)["messages"] == 1
+
+
 def test_no_thread_outlives_a_writer(archive: Archive) -> None:
     """After the block, however it ended, the threads are gone."""
 
@@ -196,7 +226,7 @@ def test_known_digests_come_from_the_table_and_from_this_run(
     known.update()
     assert known.archived_at(digest(1)) == place(1).at
     for number in range(10, 15):
-        known.add(digest(number), NOW + timedelta(seconds=number))
+        known.add([digest(number)], [NOW + timedelta(seconds=number)])
     assert [known.archived_at(digest(n)) for n in (10, 12, 14)] == [
         NOW + timedelta(seconds=n) for n in (10, 12, 14)
     ]
