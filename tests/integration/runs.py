@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -134,7 +134,12 @@ class Account:
         )
 
     def retain(
-        self, rule: RetentionRule, *, dry_run: bool = False, stop: threading.Event | None = None
+        self,
+        rule: RetentionRule,
+        *,
+        dry_run: bool = False,
+        stop: threading.Event | None = None,
+        copies: Sequence[Archive] = (),
     ) -> RetentionReport:
         """Enforce retention."""
         return enforce_retention(
@@ -146,6 +151,7 @@ class Account:
             now=self.now,
             progress=self.progress,
             stop=stop or threading.Event(),
+            copies=copies,
         )
 
     def history(self) -> list[tuple[str, str | None]]:

@@ -13,6 +13,7 @@ The map:
 - ``torn``, ``repair``: after a power cut or a kill; ``integrity``, ``problems``: checking all of it
 - ``contents``, ``read_ahead``; ``exports``, ``export_store``, ``export_zip``: mail on its way out, as files
 - ``imports``, ``import_source``, ``import_zip``: files that mail is imported from
+- ``replication``, ``object_copies``, ``row_keys``, ``replica``: a copy of all of it at a second root
 - ``deliveries``, ``delivery_store``, ``attachment_facts``: attachments in other stores, each once
 
 Names are imported when first asked for: pyarrow and deltalake are slow to start.

@@ -20,6 +20,7 @@ from mailroom.archive.locations import LocationLog
 from mailroom.archive.message_tables import MessageTables
 from mailroom.archive.pipeline import Pipeline
 from mailroom.archive.repair import Repair
+from mailroom.archive.replica import refuse_replica
 from mailroom.archive.rows import build_table
 from mailroom.archive.store import LocalStore
 from mailroom.archive.tables import Append, Table
@@ -75,8 +76,10 @@ def open_engine(
 
     :param keep_committed: whether the committer keeps the rows it commits.
     :param worker: an indexing process that is started already.
+    :raises ConfigurationError: where the archive is a copy of another one.
     :raises StoreUnavailable: where the store refuses.
     """
+    refuse_replica(archive.store)
     durability = archive.prepare()
     try:
         return _assembled(archive, pipeline, durability, keep_committed, worker)

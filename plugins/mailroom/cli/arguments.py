@@ -12,6 +12,7 @@ from mailroom.cli.commands import (
     fetch,
     import_mail,
     mirror,
+    replicate,
     restore,
     retention,
     verify,
@@ -20,7 +21,7 @@ from mailroom.cli.common_arguments import Parser
 
 __all__ = ["build_parser"]
 
-COMMANDS = (fetch, mirror, retention, attachments, check, export, restore, import_mail, verify)
+COMMANDS = (fetch, mirror, retention, attachments, check, export, restore, import_mail, replicate, verify)
 """The modules of all commands, in the order of the help."""
 
 _EPILOG = """\

@@ -56,8 +56,13 @@ def add_command(
     text: str,
     example: str,
     protocols: tuple[MailProtocol, ...] = (),
+    *,
+    has_archive: bool = True,
 ) -> Parser:
-    """Add a command with the words that all have, and those for an account where it speaks to one."""
+    """Add a command with the words that all have, and those for an account where it speaks to one.
+
+    :param has_archive: whether the archive is named by ``--archive``.
+    """
     parser = words.add_parser(
         word,
         help=text,
@@ -68,13 +73,14 @@ def add_command(
     if protocols:
         kinds = " or ".join(f"{protocol.value}s://user@host" for protocol in protocols)
         parser.add_argument("url", metavar="URL", help=f"the account, as {kinds}")
-    parser.add_argument(
-        "--archive",
-        required=True,
-        type=place,
-        metavar="ROOT",
-        help="the archive: a folder or s3://bucket/prefix",
-    )
+    if has_archive:
+        parser.add_argument(
+            "--archive",
+            required=True,
+            type=place,
+            metavar="ROOT",
+            help="the archive: a folder or s3://bucket/prefix",
+        )
     if protocols:
         _add_account(parser)
         _add_compress(parser, takes=MailProtocol.IMAP in protocols)

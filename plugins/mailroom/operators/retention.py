@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from mailroom.hooks.archive import archive_of_account
+from mailroom.hooks.archive import archive_of_account, open_archive
 from mailroom.hooks.connection import connection_of, protocol_of_connection
 from mailroom.hooks.errors import airflow_errors
 from mailroom.hooks.imap import ImapHook
@@ -58,6 +58,8 @@ class MailRetentionOperator(BaseOperator):
     :param dry_run: say what would go, change nothing.
     :param max_fraction: at most this share of a folder in one run, oldest first.
     :param allow_incomplete: delete also in a folder of which the archive does not hold everything.
+    :param copies: roots of second archives, as ``ArchiveReplicateOperator`` fills them; only what each of
+        them holds as well, read back there, is deleted.
     """
 
     template_fields: Sequence[str] = (
@@ -71,6 +73,7 @@ class MailRetentionOperator(BaseOperator):
         "dry_run",
         "max_fraction",
         "allow_incomplete",
+        "copies",
     )
     ui_color = "#fce8e6"
 
@@ -87,6 +90,7 @@ class MailRetentionOperator(BaseOperator):
         dry_run: bool | str = False,
         max_fraction: float | str = 1.0,
         allow_incomplete: bool | str = False,
+        copies: Sequence[str] | str = (),
         outlets: Any = None,  # Any: as Airflow takes it
         **kwargs: Any,  # Any: the arguments every Airflow operator takes
     ) -> None:
@@ -102,6 +106,7 @@ class MailRetentionOperator(BaseOperator):
         self.dry_run = dry_run  # type: ignore[method-assign, assignment]
         self.max_fraction = max_fraction
         self.allow_incomplete = allow_incomplete
+        self.copies = copies
         self._stop = StopSwitch()
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -126,6 +131,7 @@ class MailRetentionOperator(BaseOperator):
                 now=utc_now,
                 progress=log_progress(self.log),
                 stop=self._stop.arm(),
+                copies=[open_archive(root) for root in as_patterns("copies", self.copies)],
             )
         summary = conclude(report, run, self.log)
         announce(context, mailbox_asset(account), summary, CHANGES)

@@ -29,6 +29,7 @@ class Keep(enum.Enum):
     FLAGGED = "flagged"
     NOT_ARCHIVED = "not archived"
     NOT_VERIFIED = "archived copy missing or damaged"
+    NOT_COPIED = "not in every second archive"
     DIFFERS = "answers differently"
     GONE = "no longer on the server"
     AMBIGUOUS = "shares its UIDL with another"
@@ -139,6 +140,8 @@ def _decide(
         keep = Keep.FLAGGED
     elif copy is None or not copy.is_intact:
         keep = Keep.NOT_VERIFIED
+    elif not copy.is_copied:
+        keep = Keep.NOT_COPIED
     else:
         difference = find_difference(row, copy, answer)
         keep = Keep.DIFFERS if difference is not None else None

@@ -26,10 +26,12 @@ class ArchivedCopy:
     """What reading a raw object back gave.
 
     :param is_intact: whether it was there and its octets have the SHA-256 it is named by.
+    :param is_copied: whether the same holds in every second archive that was asked for.
     :param fingerprint: the header fields of those octets.
     """
 
     is_intact: bool
+    is_copied: bool = True
     fingerprint: Fingerprint = field(default_factory=Fingerprint)
 
 

@@ -32,10 +32,10 @@ from mailroom.policy.retention import (
     discarding_folders,
     find_gap,
 )
-from mailroom.services.archived_copies import read_copies
 from mailroom.services.first_seen import first_seen
 from mailroom.services.mailbox_deletion import delete_messages
 from mailroom.services.progress import Progress
+from mailroom.services.proving import Proving
 from mailroom.services.retention_report import FolderRetention, RetentionTally
 
 __all__ = ["MailboxRetention"]
@@ -50,11 +50,13 @@ _log = logging.getLogger(__name__)
 class MailboxRetention:
     """One run over the folders of an IMAP account.
 
+    :param proving: where each message must be found whole.
     :param writer: None in a dry run, which changes nothing anywhere.
     """
 
     client: ImapClient
     archive: Archive
+    proving: Proving
     writer: ArchiveWriter | None
     context: RunContext
     rule: RetentionRule
@@ -155,7 +157,7 @@ class MailboxRetention:
         return plan_deletions(
             candidates,
             answers,
-            read_copies(self.archive, {digest for digest in due if digest is not None}),
+            self.proving.read({digest for digest in due if digest is not None}),
             cutoff=cutoff,
             include_flagged=self.rule.include_flagged,
             allowance=allowance,

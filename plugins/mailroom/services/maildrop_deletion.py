@@ -21,8 +21,8 @@ from mailroom.exceptions import CommandRejected, ConnectionLost
 from mailroom.message import fingerprint_of_header
 from mailroom.model import Body, LocationRow
 from mailroom.policy.deletion import Candidate, DeletionPlan, plan_deletions
-from mailroom.policy.proof import ServerAnswer, is_telling
-from mailroom.services.archived_copies import read_copies
+from mailroom.policy.proof import ArchivedCopy, ServerAnswer, is_telling
+from mailroom.services.proving import Proving
 
 __all__ = ["PROOF_BATCH", "MaildropDeletion", "digest_of", "discard"]
 
@@ -34,6 +34,7 @@ PROOF_BATCH = 500
 class MaildropDeletion:
     """The deletions of one session; nothing of it is true before `confirm`.
 
+    :param proving: where each message must be found whole; by default in the archive.
     :param refused: what the server answered to DELE where it was not +OK, by message number.
     :param handled: UIDLs whose deletion was asked for, with whatever success.
     :param confirmed: how many messages a confirmed QUIT deleted.
@@ -41,6 +42,7 @@ class MaildropDeletion:
 
     client: Pop3Client
     archive: Archive
+    proving: Proving | None = None
     refused: dict[int, str] = field(default_factory=dict)
     handled: set[str] = field(default_factory=set)
     confirmed: int = 0
@@ -68,7 +70,7 @@ class MaildropDeletion:
             plan = plan_deletions(
                 batch,
                 self._ask(batch, sizes),
-                read_copies(self.archive, _digests(batch)),
+                self._read(_digests(batch)),
                 cutoff=cutoff,
                 allowance=allowance,
             )
@@ -84,7 +86,7 @@ class MaildropDeletion:
         :raises ConnectionLost: if the server goes away; then nothing was deleted.
         """
         answers = {c.key: ServerAnswer(sha256=c.row.sha256) for c in candidates}
-        copies = read_copies(self.archive, _digests(candidates), with_headers=False)
+        copies = self._read(_digests(candidates), with_headers=False)
         plan = plan_deletions(candidates, answers, copies, cutoff=cutoff)
         self._mark(plan)
         return plan
@@ -116,6 +118,10 @@ class MaildropDeletion:
         self.confirmed = len(self._marked)
         gone = {(row.uidl, row.sha256): row for row in self._marked}
         return [row for key, row in gone.items() if key not in self._kept and row.uidl not in doubtful]
+
+    def _read(self, digests: Collection[str], *, with_headers: bool = True) -> dict[str, ArchivedCopy]:
+        proving = self.proving or Proving(archive=self.archive)
+        return proving.read(digests, with_headers=with_headers)
 
     def _mark(self, plan: DeletionPlan) -> None:
         chosen = {candidate.key: candidate.row for candidate in plan.delete}

@@ -21,6 +21,7 @@ from mailroom.services.maildrop_deletion import MaildropDeletion
 from mailroom.services.maildrop_identity import list_maildrop
 from mailroom.services.maildrop_ledger import INBOX, MaildropLedger
 from mailroom.services.progress import Progress
+from mailroom.services.proving import Proving
 from mailroom.services.retention_report import FolderRetention, RetentionTally
 
 __all__ = ["MaildropRetention"]
@@ -30,11 +31,13 @@ __all__ = ["MaildropRetention"]
 class MaildropRetention:
     """One run over the maildrop of a POP3 account.
 
+    :param proving: where each message must be found whole.
     :param writer: None in a dry run, which changes nothing anywhere.
     """
 
     client: Pop3Client
     archive: Archive
+    proving: Proving
     writer: ArchiveWriter | None
     context: RunContext
     rule: RetentionRule
@@ -78,7 +81,7 @@ class MaildropRetention:
         self, due: list[Candidate], sizes: dict[int, int], cutoff: datetime, tally: RetentionTally
     ) -> None:
         """Ask what is due who it is, oldest first, delete what proves it, and record that."""
-        deletion = MaildropDeletion(self.client, self.archive)
+        deletion = MaildropDeletion(self.client, self.archive, self.proving)
         if self.writer is not None and due:
             self.writer.secure()
         chosen: list[Candidate] = []

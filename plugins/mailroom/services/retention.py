@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from mailroom.archive import Archive, ArchiveWriter
@@ -19,6 +19,7 @@ from mailroom.policy.retention import RetentionRule
 from mailroom.services.mailbox_retention import MailboxRetention
 from mailroom.services.maildrop_retention import MaildropRetention
 from mailroom.services.progress import Progress
+from mailroom.services.proving import Proving
 from mailroom.services.retention_report import FolderRetention, RetentionReport
 
 __all__ = ["FolderRetention", "RetentionReport", "enforce_retention"]
@@ -34,6 +35,7 @@ def enforce_retention(
     now: Callable[[], datetime],
     progress: Progress,
     stop: threading.Event,
+    copies: Sequence[Archive] = (),
 ) -> RetentionReport:
     """Delete old messages on the server, only those that are provably in the archive.
 
@@ -42,17 +44,22 @@ def enforce_retention(
 
     :param dry_run: tell what would go; neither server nor archive is changed.
     :param stop: when set, the batch in hand is deleted and recorded, and the session ends well.
-    :raises ConfigurationError: if a folder pattern means no folder, or POP3 is asked for what it has not.
+    :param copies: second archives; only what each of them holds as well, read back there, is deleted.
+    :raises ConfigurationError: if a folder pattern means no folder, POP3 is asked for what it has not, or a
+        copy is none.
     :raises ConnectionLost: if the server cannot be reached or goes away; what it deleted is recorded.
     :raises ArchiveError: if the archive cannot be read or written.
     """
     folders: list[FolderRetention] = []
     failures: list[str] = []
+    proving = Proving(archive=archive, copies=tuple(copies))
+    proving.check()
     with contextlib.nullcontext() if dry_run else archive.writer(context) as writer, connect() as client:
         if isinstance(client, Pop3Client):
             maildrop = MaildropRetention(
                 client=client,
                 archive=archive,
+                proving=proving,
                 writer=writer,
                 context=context,
                 rule=rule,
@@ -66,6 +73,7 @@ def enforce_retention(
             mailboxes = MailboxRetention(
                 client=client,
                 archive=archive,
+                proving=proving,
                 writer=writer,
                 context=context,
                 rule=rule,

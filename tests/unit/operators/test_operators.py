@@ -25,6 +25,7 @@ from mailroom.operators.export import MailExportOperator
 from mailroom.operators.imap import ImapMirrorOperator
 from mailroom.operators.import_mail import MailImportOperator
 from mailroom.operators.pop3 import Pop3FetchOperator
+from mailroom.operators.replicate import ArchiveReplicateOperator
 from mailroom.operators.restore import ImapRestoreOperator
 from mailroom.operators.retention import MailRetentionOperator
 from tests.support.archives import archive_messages
@@ -39,6 +40,7 @@ OPERATORS: list[tuple[type[BaseOperator], dict[str, Any]]] = [
     (AttachmentsToObjectStorageOperator, {"destination": "/srv/in"}),
     (MailExportOperator, {"destination": "/srv/out", "format": "eml"}),
     (MailImportOperator, {"source": "/srv/old", "account": "old"}),
+    (ArchiveReplicateOperator, {"copy": "/srv/copy"}),
 ]
 each_operator = pytest.mark.parametrize(("operator", "needed"), OPERATORS)
 

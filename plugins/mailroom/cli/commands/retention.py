@@ -10,7 +10,7 @@ from mailroom.cli.common_arguments import Parser, Words, add_command, add_folder
 from mailroom.cli.engine import connecting, existing_archive, now, run_context, usage_errors
 from mailroom.cli.phrases import Summary, count, messages, octets_in_words, shown
 from mailroom.cli.terminal import Outcome, Terminal
-from mailroom.cli.values import duration, share
+from mailroom.cli.values import duration, place, share
 from mailroom.model import MailProtocol
 
 __all__ = ["add_to", "headline", "run"]
@@ -52,12 +52,21 @@ def add_to(words: Words[Parser]) -> None:
         action="store_true",
         help="delete also in a folder of which the archive does not hold everything",
     )
+    parser.add_argument(
+        "--copy",
+        action="append",
+        default=[],
+        type=place,
+        metavar="ROOT2",
+        help="delete only what this second archive holds as well (see mailroom replicate); may be repeated",
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what would go, change nothing")
 
 
 def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
     """Delete from the server what is old, archived and verified."""
     endpoint = options.endpoint
+    from mailroom.archive import Archive
     from mailroom.policy.retention import Basis, RetentionRule
     from mailroom.services.retention import enforce_retention
 
@@ -80,6 +89,7 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
         now=now,
         progress=terminal.progress(),
         stop=stop,
+        copies=[Archive(root) for root in options.copy],
     )
     return Outcome.of(report, headline)
 

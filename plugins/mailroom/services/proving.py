@@ -1,0 +1,60 @@
+"""The archived side of the proof that precedes a deletion: this archive, and every copy of it that is named.
+
+Here: which archives are read back, and what a message has to be in to count as safe. Not here: reading
+one archive back (``archived_copies``), asking the server (``mailbox_retention``, ``maildrop_deletion``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from mailroom.archive import Archive
+from mailroom.exceptions import ConfigurationError
+from mailroom.policy.proof import ArchivedCopy
+from mailroom.services.archived_copies import read_copies
+
+__all__ = ["Proving"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proving:
+    """What a message must be found in, whole, before it may be deleted on a server.
+
+    :param archive: the archive that says what is where.
+    :param copies: other roots that must hold every message as well, as ``mailroom replicate`` fills them.
+    """
+
+    archive: Archive
+    copies: tuple[Archive, ...] = ()
+
+    def check(self) -> None:
+        """Refuse copies that are none, before anything is asked of a server.
+
+        :raises ConfigurationError: where a copy is not there, or is the archive itself.
+        :raises StoreUnavailable: where a copy cannot be reached.
+        """
+        for copy in self.copies:
+            if copy.url == self.archive.url:
+                raise ConfigurationError(f"The copy at {copy.url} is the archive itself; name a second root.")
+            if not copy.exists():
+                raise ConfigurationError(
+                    f"There is no copy of the archive at {copy.url}; fill it with mailroom replicate first."
+                )
+
+    def read(self, digests: Collection[str], *, with_headers: bool = True) -> dict[str, ArchivedCopy]:
+        """Read the raw objects of these digests back, here and in every copy.
+
+        What is whole here and not in every copy is not ``is_copied``.
+
+        :param with_headers: whether to take the header fields too, for a comparison with the server.
+        :raises StoreUnavailable: if a store cannot be read.
+        """
+        found = read_copies(self.archive, digests, with_headers=with_headers)
+        for copy in self.copies:
+            wanted = {digest for digest, read in found.items() if read.is_intact and read.is_copied}
+            again = read_copies(copy, wanted, with_headers=False)
+            for digest, read in again.items():
+                if not read.is_intact:
+                    found[digest] = replace(found[digest], is_copied=False)
+        return found
