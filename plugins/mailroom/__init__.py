@@ -9,6 +9,7 @@ The map, from the ground up; imports run one way, towards the first line:
 - ``client``: the only place with sockets
 - ``archive``: the only place that writes: raw objects, Delta tables, integrity
 - ``services``: plan, apply, report; no Airflow
+- ``tables``: the archive as data, for queries
 - ``hooks``, ``operators``, ``provider``: the Airflow skin
 - ``cli``: the ``mailroom`` command
 """

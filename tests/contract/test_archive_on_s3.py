@@ -8,8 +8,10 @@ import fsspec
 import pytest
 from upath import UPath
 
+from mailroom import tables
 from mailroom.archive import Archive
 from tests.contract.archive_cases import StoreCases
+from tests.support.archives import archive_messages
 from tests.support.s3 import S3Server
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -52,3 +54,13 @@ class TestArchiveAtPath:
             "AWS_REGION": s3.region,
         }
         StoreCases().test_every_table_tells_of_a_message(Archive(Place(), storage_options=options))
+
+    def test_its_tables_are_queried_where_they_lie(self, s3: S3Server) -> None:
+        """Rows and SQL read a bucket as they read a folder."""
+        archive = Archive(f"s3://{s3.new_bucket()}/mail", storage_options=s3.storage_options)
+        archive_messages(archive, [1, 2])
+        rows = tables.messages(archive.url, storage_options=s3.storage_options)
+        assert rows.filter(subject="*2").count() == 1
+        assert rows.to_polars().collect().height == 2
+        connection = tables.connect(archive)
+        assert connection.sql("SELECT count(*) FROM locations_now").fetchall() == [(2,)]

@@ -296,14 +296,25 @@ class Archive:
     def prepare(self) -> Durability:
         """Create the root where it is new, tidy leftovers of kills, and return the store's sync.
 
+        Tables that an older Mailroom wrote gain the columns of today.
+
+        :raises ConfigurationError: where a newer Mailroom wrote what this one cannot add to.
         :raises StoreUnavailable: where the store refuses.
         """
+        from mailroom.archive.migration import bring_up_to_date
+
         if isinstance(self.store, LocalStore):
             with translated(self.url):
                 os.makedirs(self.store.root, mode=ROOT_MODE, exist_ok=True)
                 os.makedirs(self.store.absolute(INCOMING), exist_ok=True)
         self.raw.remove_stale()
-        return self.store.durability()
+        durability = self.store.durability()
+        try:
+            bring_up_to_date(self)
+        except BaseException:
+            durability.close()
+            raise
+        return durability
 
     def has_torn_messages(self) -> bool:
         """Set aside what a power cut tore, in any table; say whether messages wait to be brought back.

@@ -6,7 +6,6 @@ belong here: which files make up a table (``tables``).
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,13 +19,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
+from mailroom.archive.file_statistics import Statistics
 from mailroom.archive.schemas import TableSpec
 from mailroom.archive.store import Store
 
 __all__ = ["DataFile", "Slice", "aligned", "read_slice", "write_file"]
-
-MAX_BOUND_CHARACTERS = 128
-"""Longer texts are not stated as a file's smallest or largest value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +67,7 @@ def write_file(
     :raises OSError: where the store refuses.
     """
     path = f"part-{uuid.uuid4()}.parquet"
-    count = 0
-    bounds: dict[str, tuple[Any, Any]] = {}
+    stated = Statistics(spec.schema)
     with store.create(f"tables/{spec.name}/{path}") as sink:
         with pq.ParquetWriter(
             sink,
@@ -83,13 +79,11 @@ def write_file(
         ) as writer:
             for table in rows:
                 writer.write_table(table)
-                count += table.num_rows
-                _widen(bounds, table, spec.bounds)
+                stated.add(table)
         size = sink.tell()
-    stats = json.dumps(_statistics(count, bounds))
     return (
-        DataFile(path=path, size=size, rows=count, bounds=bounds),
-        AddAction(path, size, {}, int(time.time() * 1000), data_change, stats),
+        DataFile(path=path, size=size, rows=stated.rows, bounds=stated.bounds(spec.bounds)),
+        AddAction(path, size, {}, int(time.time() * 1000), data_change, stated.to_json()),
     )
 
 
@@ -138,26 +132,3 @@ def _not_settled(group: Any, equal: Mapping[str, str]) -> list[str] | None:  # A
         if stats.min == stats.max and stats.null_count == 0:
             del left[column.path_in_schema]
     return list(left)
-
-
-def _widen(bounds: dict[str, tuple[Any, Any]], table: pa.Table, columns: Sequence[str]) -> None:
-    for name in columns:
-        found = pc.min_max(table[name])
-        low, high = found["min"].as_py(), found["max"].as_py()
-        if low is None:
-            continue
-        before = bounds.get(name, (low, high))
-        bounds[name] = (min(low, before[0]), max(high, before[1]))
-
-
-def _statistics(rows: int, bounds: Mapping[str, tuple[Any, Any]]) -> dict[str, Any]:
-    short = {
-        name: (low, high)
-        for name, (low, high) in bounds.items()
-        if max(len(low), len(high)) <= MAX_BOUND_CHARACTERS
-    }
-    return {
-        "numRecords": rows,
-        "minValues": {name: low for name, (low, _) in short.items()},
-        "maxValues": {name: high for name, (_, high) in short.items()},
-    }

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-__all__ = ["TABLES", "TableSpec"]
+__all__ = ["SCHEMA_VERSION", "TABLES", "TableSpec"]
 
 _TIME = pa.timestamp("us", tz="UTC")
 _TEXTS = pa.list_(pa.string())
@@ -259,3 +259,6 @@ TABLES = {
     )
 }
 """Every table of an archive, by name."""
+
+SCHEMA_VERSION = (1, sum(len(spec.schema) for spec in TABLES.values()))
+"""Grows by itself with every column: the second number counts those of all tables."""

@@ -157,6 +157,7 @@ class LocalStore:
             with open(f"{name}.new", "wb", buffering=0) as file:
                 file.write(content)
             os.replace(f"{name}.new", name)
+        self.wrote(name)
 
     def wrote(self, name: str) -> None:
         """Note a file for the next sync, where one call cannot cover them all."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from mailroom.archive.data_files import DataFile, Slice, aligned, read_slice, write_file
 from mailroom.archive.failures import translate, translated
+from mailroom.archive.migration import gain_columns
 from mailroom.archive.schemas import TableSpec
 from mailroom.archive.store import Store
 from mailroom.archive.torn import LINES
@@ -81,6 +82,7 @@ class Table:
         self._files: list[DataFile] | None = None
         self._seen: set[str] = set()
         self._is_pinned = False
+        self._has_all_columns = False
         self.tidied = 0
         self.appended = 0
 
@@ -226,7 +228,14 @@ class Table:
                 for group in range(parquet.metadata.num_row_groups):
                     found = read_slice(parquet, file.path, group, columns, wanted)
                     if found is not None:
-                        yield found
+                        yield self._completed(found, columns)
+
+    def _completed(self, found: Slice, columns: Sequence[str]) -> Slice:
+        """Return rows of an older file with nulls in the columns it lacks."""
+        if len(found.table.column_names) == len(columns):
+            return found
+        schema = pa.schema([self.spec.schema.field(name) for name in columns])
+        return replace(found, table=aligned(found.table, schema))
 
     def read_rows(
         self, file: DataFile, group: int, rows: npt.NDArray[np.int32], columns: Sequence[str] | None = None
@@ -287,8 +296,14 @@ class Table:
         self._files = None
         return bool(self._delta.version() == 0)
 
+    def _gained_columns(self) -> bool:
+        """Give the table of an older Mailroom its new columns; True where its version is another now."""
+        if not self._has_all_columns:
+            self._has_all_columns = not gain_columns(self)
+        return not self._has_all_columns
+
     def _try_append(self, wanted: Append) -> bool:
-        if self._delta is None and not self._create():
+        if (self._delta is None and not self._create()) or self._gained_columns():
             return False
         before = self.version
         with translated(self.store.url):

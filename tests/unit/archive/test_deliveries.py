@@ -93,8 +93,9 @@ def test_rows_that_could_not_be_committed_are_committed_later(
     (archive_root / "raw").mkdir(parents=True)
     refusals = 0
     with Deliveries(Archive(archive_root), out) as deliveries:
+        deliveries.deliver(delivery("0.pdf", b"data", message=0), lambda: [b"data"])
         (archive_root / "tables").write_bytes(b"in the way")
-        for number in range(8):
+        for number in range(1, 8):
             try:
                 deliveries.deliver(delivery(f"{number}.pdf", b"data", message=number), lambda: [b"data"])
             except StoreUnavailable:

@@ -1,0 +1,80 @@
+"""Tables as pyarrow datasets, which DuckDB, Polars and pandas read lazily, and the state of a log.
+
+Belongs here: from a table of an archive to what other libraries scan, in the columns of today
+whatever version wrote it. Does not belong here: which rows somebody wants (``mailroom.tables``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from mailroom.archive.archive import Archive
+from mailroom.archive.failures import translated
+
+__all__ = ["NEWEST_SQL", "STATE_KEYS", "newest_rows", "open_dataset"]
+
+STATE_KEYS = {
+    "locations": ("account", "protocol", "folder", "uidvalidity", "uid", "uidl", "sha256"),
+    "folders": ("account", "folder"),
+}
+"""The columns that name the place a row of a log is about; UIDL and digest count by protocol only."""
+
+NEWEST_SQL = {
+    "locations": (
+        "SELECT * FROM locations QUALIFY row_number() OVER ("
+        "PARTITION BY account, protocol, folder, uidvalidity, uid, "
+        "CASE WHEN protocol = 'pop3' THEN uidl END, CASE WHEN protocol <> 'imap' THEN sha256 END "
+        "ORDER BY seq DESC) = 1"
+    ),
+    "folders": (
+        "SELECT * FROM folders QUALIFY row_number() OVER (PARTITION BY account, folder ORDER BY seq DESC) = 1"
+    ),
+}
+"""The same state in the SQL of DuckDB."""
+
+
+def open_dataset(archive: Archive, name: str) -> ds.Dataset:
+    """Return a table as it is now; nothing but its log is read.
+
+    The statistics of files that an older Mailroom wrote are left aside, because pyarrow takes
+    a column they leave out for one without values.
+
+    :raises ConfigurationError: where there is no such table.
+    :raises StoreUnavailable: where the archive cannot be read.
+    """
+    schema = archive.schema(name)
+    table = archive.reader(name)
+    if table.version < 0 or not table.files():
+        return ds.dataset(schema.empty_table())
+    with translated(archive.url):
+        found = table.delta.to_pyarrow_dataset()
+        fragments = [found.format.make_fragment(path, filesystem=found.filesystem) for path in found.files]
+        return ds.FileSystemDataset(fragments, schema, found.format, found.filesystem)
+
+
+def newest_rows(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
+    """Return the row with the highest ``seq`` of each place, in the order they have.
+
+    :param keys: columns of ``rows`` that name a place, as in ``STATE_KEYS``.
+    """
+    if not rows.num_rows:
+        return rows
+    asked = {key: _counted(rows, key) for key in keys}
+    order = pc.sort_indices(rows["seq"])
+    named = pa.table({**asked, "row": pa.array(np.arange(rows.num_rows))}).take(order)
+    newest = named.group_by(list(keys), use_threads=False).aggregate([("row", "last")])
+    return rows.take(np.sort(newest["row_last"].to_numpy()))
+
+
+def _counted(rows: pa.Table, key: str) -> Any:  # Any: an Arrow array
+    """Return a column of a key, null where the protocol does not count it."""
+    if key not in ("uidl", "sha256"):
+        return rows[key]
+    counts = pc.equal(rows["protocol"], "pop3") if key == "uidl" else pc.not_equal(rows["protocol"], "imap")
+    return pc.if_else(counts, rows[key], None)

@@ -1,0 +1,205 @@
+"""The archive as data: what conditions mean, and that all libraries are handed the same rows."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.compute as pc
+import pytest
+
+from mailroom import tables
+from mailroom.archive import Archive
+from mailroom.exceptions import ConfigurationError
+from mailroom.model import Change, MailProtocol
+from tests.support.archives import (
+    NOW,
+    archive_messages,
+    body,
+    context,
+    digest,
+    folder_row,
+    maildrop_row,
+    place,
+)
+from tests.support.old_archives import make_old
+
+
+@pytest.fixture
+def root(archive_root: Path) -> Path:
+    """Messages 1 to 4 in INBOX, 5 with two attachments in Bills; 1 expunged, 2 flagged since."""
+    archive = Archive(archive_root)
+    archive_messages(archive, range(1, 5), at=NOW - timedelta(hours=1))
+    with archive.writer(context("run-2")) as writer:
+        writer.add(body(5, attachments=2), place(5, folder="Bills", run_id="run-2"))
+        writer.record(
+            [
+                place(1, sha256=digest(1), change=Change.EXPUNGED, at=NOW),
+                place(2, sha256=digest(2), change=Change.FLAGS, flags=("\\Flagged", "\\Seen"), at=NOW),
+            ]
+        )
+        writer.close_folder(folder_row())
+        writer.close_folder(folder_row("Old", deleted=True))
+        writer.finish("succeeded", {}, 0)
+    return archive_root
+
+
+def subjects(rows: tables.Rows) -> list[str]:
+    return sorted(row["subject"] for row in rows)
+
+
+def test_opening_reads_nothing(root: Path) -> None:
+    """A table is described first and read when rows are asked for."""
+    rows = tables.messages(root).filter(subject="message 1")
+    archive_messages(Archive(root), [6], run_id="run-3")
+    assert rows.count() == 1
+    assert tables.messages(root).count() == 6
+
+
+def test_there_must_be_an_archive(tmp_path: Path) -> None:
+    """An empty answer for a path that is wrong would be believed."""
+    with pytest.raises(ConfigurationError, match="no archive"):
+        tables.messages(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        ({"subject": "message 2"}, [2]),
+        ({"subject": "MESSAGE ?"}, [1, 2, 3, 4, 5]),
+        ({"subject": "*e 3"}, [3]),
+        ({"subject": "mess_ge 3"}, []),
+        ({"subject": "mess_ge*"}, []),
+        ({"subject": ["message 1", "*4", None]}, [1, 4]),
+        ({"subject": []}, []),
+        ({"in_reply_to": None, "attachment_count": 2}, [5]),
+        ({"to": "bob@example.com"}, [1, 2, 3, 4, 5]),
+        ({"to": "eve@example.com"}, []),
+        ({"since": "2026-11-24"}, [1, 2, 3, 4, 5]),
+        ({"since": date(2026, 11, 25)}, []),
+        ({"before": datetime(2026, 11, 24, 7, 0, tzinfo=UTC)}, []),
+        ({"since": "2026-11-24T08:00+01:00", "before": "2026-11-24T07:01"}, [1, 2, 3, 4, 5]),
+    ],
+)
+def test_conditions(root: Path, conditions: dict[str, Any], expected: list[int]) -> None:
+    """Values, patterns, any of several, null, one of a list, and times."""
+    found = tables.messages(root).filter(**conditions)
+    assert subjects(found) == [f"message {number}" for number in expected]
+    assert found.count() == len(expected)
+
+
+def test_conditions_add_up(root: Path) -> None:
+    """Each filter narrows what the one before left; pyarrow's expressions say the rest."""
+    rows = tables.messages(root).filter(subject="message*").filter(pc.field("attachment_count") == 0)
+    assert rows.count() == 4
+    assert rows.filter(to="nobody").filter(to="bob@example.com").count() == 0
+
+
+@pytest.mark.parametrize("conditions", [{"colour": "red"}, {"since": "yesterday"}])
+def test_what_cannot_be_meant_is_refused(root: Path, conditions: dict[str, Any]) -> None:
+    """With the columns there are, or how to write a day."""
+    with pytest.raises(ConfigurationError, match=r"no column colour; there are|write 2026-01-31"):
+        tables.messages(root).filter(**conditions)
+
+
+def test_a_table_without_a_time_says_so(root: Path) -> None:
+    """Texts are dated by their messages."""
+    with pytest.raises(ConfigurationError, match="texts have no time"):
+        tables.texts(root).filter(since="2026-01-01")
+
+
+def test_all_libraries_are_handed_the_same(root: Path) -> None:
+    """Arrow, pandas, Polars and DuckDB, each lazily where it can."""
+    rows = tables.messages(root).filter(subject="*2", since="2026-01-01").select("subject", "date", "size")
+    expected = rows.to_arrow().to_pylist()
+    assert [row["subject"] for row in expected] == ["message 2"]
+    assert rows.to_polars().collect().to_dicts() == expected
+    assert rows.to_pandas()["subject"].tolist() == ["message 2"]
+    assert str(rows.to_pandas()["date"].dtype).endswith("UTC]")
+    assert rows.to_duckdb().fetchall()[0][0] == "message 2"
+    connection = duckdb.connect()
+    assert rows.to_duckdb(connection).filter("size > 100").aggregate("count(*)").fetchall() == [(1,)]
+
+
+def test_other_libraries_narrow_rows_further(root: Path) -> None:
+    """What they push down finds the rows, also of files without a single value in a column."""
+    lazy = tables.messages(root).to_polars()
+    import polars
+
+    assert lazy.filter(polars.col("subject") == "message 3").collect().height == 1
+    relation = tables.messages(root).filter(subject="m*").to_duckdb()
+    assert relation.filter("in_reply_to IS NULL AND subject = 'message 3'").aggregate(
+        "count(*)"
+    ).fetchall() == [(1,)]
+    for rows in (tables.locations(root), tables.attachments(root).filter(filename="f*")):
+        assert rows.to_polars().collect().height == rows.count() > 0
+        assert len(rows.to_duckdb().fetchall()) == rows.count()
+
+
+def test_locations_are_the_state_and_history_is_the_log(root: Path) -> None:
+    """The newest row of each place, of messages that are there; all rows are one function further."""
+    now = tables.locations(root)
+    assert sorted(row["uid"] for row in now) == [2, 3, 4, 5]
+    assert [row["uid"] for row in now.filter(flags="\\Flagged")] == [2]
+    assert now.filter(folder="Bills").count() == 1
+    assert tables.locations(root, gone=True).filter(change="expunged").count() == 1
+    assert tables.location_history(root).count() == 7
+
+
+def test_an_older_row_never_stands_in_for_the_newest(root: Path) -> None:
+    """Message 1 was seen once and is expunged now: it is no live message with its old flags."""
+    assert tables.locations(root).filter(flags="\\Seen", uid=1).count() == 0
+    assert tables.locations(root).filter(change="added", uid=2).count() == 0
+
+
+def test_locations_as_of_a_moment(root: Path) -> None:
+    """Before the second run, message 1 was there and 5 was not."""
+    then = tables.locations(root, as_of=NOW - timedelta(minutes=30))
+    assert sorted(row["uid"] for row in then) == [1, 2, 3, 4]
+    assert tables.locations(root, as_of="2020-01-01").count() == 0
+
+
+def test_places_of_maildrops_and_imports(archive_root: Path) -> None:
+    """By POP3 a UIDL and digest name the place; of an import the digest, wherever it was read."""
+    archive = Archive(archive_root)
+    with archive.writer(context()) as writer:
+        writer.add(body(1), maildrop_row("a"))
+        writer.add(body(2), maildrop_row("a"))
+        writer.add(body(3), maildrop_row("-", protocol=MailProtocol.IMPORT, folder="Old"))
+        writer.finish("succeeded", {}, 0)
+    assert tables.locations(archive).count() == 3
+    in_sql = tables.connect(archive).sql("SELECT count(*) FROM locations_now").fetchall()
+    assert in_sql == [(3,)]
+
+
+def test_folders_that_are_gone_are_left_out(root: Path) -> None:
+    """As the server lists them now."""
+    assert [row["folder"] for row in tables.folders(root)] == ["INBOX"]
+    assert tables.folders(root, gone=True).count() == 2
+    assert tables.folder_history(root).count() == 2
+
+
+def test_the_state_in_sql_is_the_same(root: Path) -> None:
+    """DuckDB's view and this module's function agree on which rows are the newest."""
+    in_sql = tables.connect(root).sql("SELECT uid, change FROM locations_now ORDER BY uid").fetchall()
+    ours = tables.locations(root, gone=True).select("uid", "change")
+    assert in_sql == sorted((row["uid"], row["change"]) for row in ours)
+
+
+def test_tables_that_are_not_there_yet_are_empty(root: Path) -> None:
+    """Nothing was delivered so far, and SQL over deliveries works all the same."""
+    assert tables.deliveries(root).count() == 0
+    assert tables.deliveries(root).to_arrow().num_rows == 0
+    assert tables.connect(root).sql("SELECT count(*) FROM deliveries").fetchall() == [(0,)]
+    assert tables.runs(root).filter(what="mirror", since="2026-01-01").count() == 2
+
+
+def test_an_old_archive_has_all_columns(root: Path) -> None:
+    """Null for what it lacks, also in SQL and in conditions, with nothing written."""
+    make_old(root, {"messages": ("cc", "defects"), "locations": ("object_id",)})
+    assert tables.messages(root).filter(subject="message 2").to_arrow()["defects"].null_count == 1
+    assert tables.locations(root).filter(object_id=None).count() == 4
+    counted = tables.connect(root).sql("SELECT count(*) FROM messages WHERE defects IS NULL AND size > 1")
+    assert counted.fetchall() == [(5,)]
