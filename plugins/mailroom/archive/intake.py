@@ -32,7 +32,7 @@ __all__ = ["IN_FLIGHT_OCTETS", "LOAD_MESSAGES", "Arrival", "Expected", "Intake",
 
 log = logging.getLogger(__name__)
 
-IN_FLIGHT_OCTETS = 16 * 1024 * 1024
+IN_FLIGHT_OCTETS = 8 * 1024 * 1024
 """How much of message contents may wait in memory for disk or parser. Octets."""
 
 LOAD_MESSAGES = 64
