@@ -83,7 +83,7 @@ def _options(words: Sequence[str], interruption: Interruption) -> argparse.Names
     from mailroom.cli.account import UsageError, endpoint_of_url, with_secret
     from mailroom.cli.arguments import build_parser
 
-    parser = build_parser()
+    parser = build_parser(next(iter(words), None))
     options, unknown = parser.parse_known_args(words)
     if unknown:
         raise UsageError(f"Unrecognized: {' '.join(unknown)}; see mailroom {options.command} --help.")

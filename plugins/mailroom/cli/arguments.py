@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import argparse
+from importlib import import_module
 
 from mailroom import __version__
-from mailroom.cli.commands import (
-    attachments,
-    check,
-    export,
-    fetch,
-    import_mail,
-    mirror,
-    replicate,
-    restore,
-    retention,
-    verify,
-)
 from mailroom.cli.common_arguments import Parser
 
 __all__ = ["build_parser"]
 
-COMMANDS = (fetch, mirror, retention, attachments, check, export, restore, import_mail, replicate, verify)
-"""The modules of all commands, in the order of the help."""
+COMMANDS = {
+    "fetch": "fetch",
+    "mirror": "mirror",
+    "retention": "retention",
+    "attachments": "attachments",
+    "check": "check",
+    "export": "export",
+    "restore": "restore",
+    "import": "import_mail",
+    "replicate": "replicate",
+    "verify": "verify",
+}
+"""The module of each command, in the order of the help."""
 
 _EPILOG = """\
 examples:
@@ -47,8 +47,11 @@ by Ctrl-C or SIGTERM: what was committed stays, and the same command goes on fro
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line; ``options.run`` is the chosen command."""
+def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the whole command line; ``options.run`` is the chosen command.
+
+    :param chosen: the command, where it is known: the modules of the others are not imported then.
+    """
     parser = Parser(
         prog="mailroom",
         description="Fetch, mirror, archive and clean up mailboxes.",
@@ -58,6 +61,6 @@ def build_parser() -> argparse.ArgumentParser:
     words = parser.add_subparsers(
         title="commands", required=True, dest="command", metavar="COMMAND", parser_class=Parser
     )
-    for command in COMMANDS:
-        command.add_to(words)
+    for command in [chosen] if chosen in COMMANDS else COMMANDS:
+        import_module(f"mailroom.cli.commands.{COMMANDS[command]}").add_to(words)
     return parser
