@@ -74,6 +74,14 @@ with DAG(
             description_md="A pattern such as `application/pdf` or `image/*`. Empty: any.",
             section="Which attachments",
         ),
+        "detected_type": Param(
+            None,
+            type=["null", "string"],
+            title="Content looks like",
+            description_md="A pattern of the MIME type that the content has, whatever the mail says. "
+            "Empty: any.",
+            section="Which attachments",
+        ),
         "min_size_kb": Param(
             None,
             type=["null", "number"],
@@ -96,11 +104,34 @@ with DAG(
             title="Pictures inside the text too",
             section="Which attachments",
         ),
+        "disposition": Param(
+            "any",
+            type="string",
+            enum=["any", "attachment", "inline"],
+            values_display={"any": "Both", "attachment": "Attached", "inline": "Inline"},
+            title="Attached or inline",
+            description_md="What the mail says of them.",
+            section="Which attachments",
+        ),
+        "position": Param(
+            None,
+            type=["null", "string"],
+            title="Position in the message",
+            description_md="Such as `1` for the first, `1-3`, or `2-`. Empty: all.",
+            section="Which attachments",
+        ),
         "sender": Param(
             None,
             type=["null", "string"],
             title="From",
             description_md="A pattern of the address, such as `*@supplier.example`. Empty: anybody.",
+            section="Of which messages",
+        ),
+        "recipient": Param(
+            None,
+            type=["null", "string"],
+            title="To",
+            description_md="A pattern of an address in To or Cc. Empty: anybody.",
             section="Of which messages",
         ),
         "subject": Param(
@@ -133,6 +164,16 @@ with DAG(
             description_md="Before this day. Empty: all.",
             section="Of which messages",
         ),
+        "rules": Param(
+            None,
+            type=["null", "array"],
+            title="Several rules at once",
+            description_md="Instead of the fields above: a list such as "
+            '`[{"rule": "invoices", "name": "*.pdf", "destination": "s3://aws_default@bucket/invoices"}, '
+            '{"template": "rest/{filename}"}]`. The first rule that holds takes an attachment.',
+            section="Several rules",
+            items={"type": "object"},
+        ),
         "archive": Param(
             None,
             type=["null", "string"],
@@ -150,14 +191,19 @@ with DAG(
         account="{{ params.account }}",
         name="{{ params.name }}",
         content_type="{{ params.content_type }}",
+        detected_type="{{ params.detected_type }}",
         min_size="{{ params.min_size_kb ~ 'k' if params.min_size_kb else None }}",
         max_size="{{ params.max_size_mb ~ 'M' if params.max_size_mb else None }}",
         sender="{{ params.sender }}",
+        recipient="{{ params.recipient }}",
         subject="{{ params.subject }}",
         folder="{{ params.folder }}",
         since="{{ params.since }}",
         until="{{ params.until }}",
         inline="{{ params.inline }}",
+        disposition="{{ params.disposition if params.disposition != 'any' else None }}",
+        position="{{ params.position }}",
+        rules="{{ params.rules }}",
         template="{{ params.template }}",
         dry_run="{{ params.dry_run }}",
     )

@@ -213,6 +213,111 @@ def test_rules_choose(store: Store, tmp_path: Path, rule: AttachmentRule, names:
     assert sorted(files(tmp_path / "out")) == names
 
 
+def test_rules_have_destinations_names_and_counts_of_their_own(store: Store, tmp_path: Path) -> None:
+    """One pass: the first rule that holds takes an attachment, and each row says which it was."""
+    rules = (
+        AttachmentRule(rule="invoices", name="*.pdf", destination=str(tmp_path / "invoices")),
+        AttachmentRule(sender="ana@*", template="{rule}/{filename}"),
+        AttachmentRule(rule="never", name="*.pdf"),
+    )
+    report = store.deliver(tmp_path / "out", *rules)
+    assert sorted(files(tmp_path / "invoices")) == ["invoice-2.pdf", "invoice.pdf"]
+    assert sorted(files(tmp_path / "out")) == ["2/data.csv"]
+    assert sorted((row["rule"], row["path"]) for row in store.rows()) == [
+        ("2", "2/data.csv"),
+        ("invoices", "invoice-2.pdf"),
+        ("invoices", "invoice.pdf"),
+    ]
+    counted = report.summary()["rules"]
+    assert counted["invoices"] == {"chosen": 2, "delivered": 2, "failed": 0, "octets": 20}
+    assert counted["2"]["delivered"] == 1
+    assert report.summary()["destinations"] == [str(tmp_path / "invoices"), str(tmp_path / "out")]
+    again = store.deliver(tmp_path / "out", *rules)
+    assert (again.delivered, again.already) == (0, 3)
+
+
+def test_rule_that_comes_later_does_not_get_what_an_earlier_one_delivered(
+    store: Store, tmp_path: Path
+) -> None:
+    """A rule for the rest means the rest, in each run."""
+    rules = (
+        AttachmentRule(sender="ana@*", destination=str(tmp_path / "ana")),
+        AttachmentRule(destination=str(tmp_path / "rest")),
+    )
+    for _ in range(2):
+        store.deliver(None, *rules)
+        assert sorted(files(tmp_path / "ana")) == ["data.csv", "invoice.pdf"]
+        assert sorted(files(tmp_path / "rest")) == ["invoice.pdf"]
+
+
+def test_rule_without_any_destination_is_refused(store: Store, tmp_path: Path) -> None:
+    """Nothing is delivered to nowhere."""
+    with pytest.raises(ConfigurationError, match="Rule 2 names no destination"):
+        store.deliver(None, AttachmentRule(destination=str(tmp_path / "a")), AttachmentRule())
+
+
+def test_dry_run_of_several_rules_says_which_goes_where(store: Store, tmp_path: Path) -> None:
+    """Paths come with their destination, and each rule has its count."""
+    rules = (AttachmentRule(rule="csv", name="*.csv", destination=str(tmp_path / "csv")), AttachmentRule())
+    report = store.deliver(tmp_path / "out", *rules, dry_run=True)
+    assert f"{tmp_path}/csv/data.csv" in report.paths
+    assert {name: tally["chosen"] for name, tally in report.summary()["rules"].items()} == {"csv": 1, "2": 2}
+
+
+def test_first_attachment_is_the_first_that_a_reader_sees(archive_root: Path, tmp_path: Path) -> None:
+    """Images in the text are not counted, and siblings count that no rule chooses."""
+    store = Store(archive_root)
+    store.add(
+        make_message(html="<img src=cid:x>", inline=[LOGO], attachments=[CSV, PDF]),
+        make_message(subject="other", attachments=[PDF, CSV]),
+    )
+    store.deliver(tmp_path / "out", AttachmentRule(position="1"), template="{message}/{position}-{filename}")
+    assert sorted(Path(name).name for name in files(tmp_path / "out")) == ["1-data.csv", "1-invoice.pdf"]
+    report = store.deliver(tmp_path / "out", AttachmentRule(position="2", name="*.pdf"))
+    assert report.delivered == 1
+
+
+def test_content_is_looked_at_where_a_rule_asks(archive_root: Path, tmp_path: Path) -> None:
+    """A program in the clothes of an invoice is not chosen as a PDF."""
+    store = Store(archive_root)
+    program = ("invoice.pdf", "application/pdf", b"MZ\x90\0" + bytes(40))
+    store.add(make_message(attachments=[program]), make_message(subject="b", attachments=[PDF]))
+    rule = AttachmentRule(name="*.pdf", detected_type="application/pdf")
+    assert store.deliver(tmp_path / "out", rule).delivered == 1
+    assert list(files(tmp_path / "out").values()) == [PDF[2]]
+
+
+def test_tables_of_an_older_version_get_the_new_columns(store: Store, tmp_path: Path) -> None:
+    """Rows written before have none there; content is looked at itself then, and other readers see both."""
+    from deltalake import DeltaTable, write_deltalake
+
+    store.deliver(tmp_path / "out", AttachmentRule(name="*.csv"))
+    for name, column in (("attachments", "detected_type"), ("deliveries", "rule")):
+        uri = str(store.root / "tables" / name)
+        older = Archive(store.root).read_table(name).drop_columns([column])
+        write_deltalake(uri, older, mode="overwrite", schema_mode="overwrite")
+        assert column not in DeltaTable(uri).schema().to_arrow().names
+    rule = AttachmentRule(rule="pdf", detected_type="application/pdf")
+    assert store.deliver(tmp_path / "out", rule, AttachmentRule(name="none")).delivered == 2
+    found = DeltaTable(str(store.root / "tables" / "deliveries")).to_pyarrow_table().to_pylist()
+    assert sorted(str(row["rule"]) for row in found) == ["None", "pdf", "pdf"]
+
+
+def test_content_that_cannot_be_looked_at_is_a_failure(store: Store, tmp_path: Path) -> None:
+    """A rule that cannot be told to hold leaves nothing out in silence."""
+    from deltalake import write_deltalake
+
+    rows = Archive(store.root).read_table("attachments").drop_columns(["detected_type"])
+    write_deltalake(
+        str(store.root / "tables" / "attachments"), rows, mode="overwrite", schema_mode="overwrite"
+    )
+    digest = next(row["message_sha256"] for row in rows.to_pylist() if row["filename"] == "data.csv")
+    (store.root / "raw" / digest[:2] / f"{digest}.eml").unlink()
+    report = store.deliver(tmp_path / "out", AttachmentRule(detected_type="application/pdf"))
+    assert report.delivered == 1
+    assert any("was not looked at" in failure for failure in report.failures)
+
+
 def test_dry_run_shows_and_writes_nothing(store: Store, tmp_path: Path) -> None:
     """The paths are told, and neither the destination nor the archive changes."""
     before = sorted(path for path in store.root.rglob("*"))

@@ -20,7 +20,7 @@ from mailroom.archive.places import Vocabulary
 
 __all__ = ["MessageFacts", "MessagePlaces", "describe_senders"]
 
-_COLUMNS = ["sha256", "from", "from_address", "subject", "date", "archived_at"]
+_COLUMNS = ["sha256", "from", "from_address", "subject", "date", "archived_at", "to", "cc"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_TIME = np.iinfo(np.int64).min
 _SEPARATOR = "\0"
@@ -35,6 +35,7 @@ class MessageFacts:
     subject: str
     date: datetime | None
     archived_at: datetime
+    recipients: tuple[str, ...] = ()
 
 
 def describe_senders(archive: Archive, digests: Collection[str]) -> dict[str, MessageFacts]:
@@ -57,6 +58,7 @@ def describe_senders(archive: Archive, digests: Collection[str]) -> dict[str, Me
                     subject=row["subject"] or "",
                     date=row["date"],
                     archived_at=row["archived_at"],
+                    recipients=(*(row["to"] or ()), *(row["cc"] or ())),
                 )
     return found
 

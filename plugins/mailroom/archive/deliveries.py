@@ -70,6 +70,7 @@ class DeliveryRow:
 
     :param path: below the destination.
     :param sha256: of the decoded content.
+    :param rule: what the rule is called that chose it, or None.
     """
 
     path: str
@@ -85,6 +86,7 @@ class DeliveryRow:
     date: datetime | None
     at: datetime
     run_id: str
+    rule: str | None = None
 
     def facts(self) -> dict[str, str]:
         """Return where the attachment came from, as metadata of its object."""

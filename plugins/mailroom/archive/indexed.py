@@ -34,7 +34,7 @@ class Indexed(NamedTuple):
     references: tuple[str, ...]
     defects: tuple[str, ...]
     text: bytes
-    attachments: tuple[tuple[str, str, str, str | None, int, str], ...]
+    attachments: tuple[tuple[str, str, str, str | None, int, str, str | None], ...]
 
 
 def index_content(content: bytes | mmap.mmap) -> Indexed:

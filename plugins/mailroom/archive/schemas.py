@@ -97,6 +97,11 @@ _ATTACHMENTS = _spec(
         ("disposition", pa.string(), "'attachment', 'inline', or null"),
         ("size", pa.int64(), "decoded size, in octets"),
         ("sha256", pa.string(), "hex SHA-256 of the decoded content"),
+        (
+            "detected_type",
+            pa.string(),
+            "media type the content looks like; null where an older version wrote the row",
+        ),
     ],
     unique=("message_sha256", "size", "sha256"),
 )
@@ -192,6 +197,7 @@ _DELIVERIES = _spec(
         ("adopted", pa.bool_(), "whether the same content lay there already, unclaimed"),
         ("at", _TIME, "when it was delivered"),
         ("run_id", pa.string(), "the run that delivered it"),
+        ("rule", pa.string(), "the rule that chose it: its name, or its number where there were several"),
     ],
     bounds=("destination",),
     unique=("path", "message_sha256", "sha256", "size"),

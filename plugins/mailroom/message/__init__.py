@@ -4,7 +4,7 @@ Belongs here: headers, parts, attachments, readable text, identity; octets in, v
 out. Does not belong here: sockets, storage, the clock, paths, and HTML that is shown.
 
 The map: ``headers`` → ``encoded_words``, ``addresses``, ``dates``, ``parameters`` over
-``charsets`` and ``transfer``; ``structure`` → ``attachments``, ``contents``, ``text``;
+``charsets`` and ``transfer``; ``structure`` → ``attachments``, ``contents``, ``detection``, ``text``;
 ``index`` and ``identity`` put them together; ``summary`` looks at the header alone. ``mbox``,
 ``mbox_reader``, ``status`` and ``line_ends`` are about messages in files. A message is octets in
 memory or a mapped file; parts are offsets into it, and bodies are read in windows, so that a message of
@@ -13,6 +13,7 @@ any size costs little memory.
 
 from __future__ import annotations
 
+from mailroom.message.detection import detect_type
 from mailroom.message.identity import fingerprint_of_header
 from mailroom.message.index import AttachmentIndex, MessageIndex, index_message, iter_attachment
 from mailroom.message.summary import delivery_date, header_summary
@@ -21,6 +22,7 @@ __all__ = [
     "AttachmentIndex",
     "MessageIndex",
     "delivery_date",
+    "detect_type",
     "fingerprint_of_header",
     "header_summary",
     "index_message",

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from mailroom.message.charsets import STATEFUL_CODECS, codec_of, decode_text
 from mailroom.message.defects import Defect, Defects
+from mailroom.message.detection import UNKNOWN, detect_type
 from mailroom.message.octets import WINDOW_OCTETS
 from mailroom.message.structure import Part
 from mailroom.message.text import MAX_TEXT_CHARACTERS, charset_of_html
@@ -41,12 +42,14 @@ class Content(NamedTuple):
     :param size: decoded octets. :param sha256: hex digest of them; empty where nobody asked.
     :param digest: what is the same however the content is encoded; empty for empty content.
     :param text: the decoded text where it was asked for, at most ``MAX_TEXT_CHARACTERS``.
+    :param detected: media type the content looks like; None where no checksum was asked for.
     """
 
     size: int
     sha256: str
     digest: bytes
     text: str = ""
+    detected: str | None = None
 
 
 def is_textual(part: Part) -> bool:
@@ -76,6 +79,7 @@ def read_content(
         hashlib.sha256(data).hexdigest() if with_checksum else "",
         hashlib.sha256(stripped.encode("utf-8", "replace")).digest() if stripped else b"",
         text if with_text else "",
+        detect_type(data) if with_checksum else None,
     )
 
 
@@ -118,7 +122,10 @@ def _read_in_chunks(
     normal = _NormalText(part, hint) if is_text else None
     kept: list[str] = []
     characters = 0
+    detected = UNKNOWN
     for chunk in part.chunks():
+        if not size:
+            detected = detect_type(chunk)
         checksum.update(chunk)
         size += len(chunk)
         if normal is None:
@@ -129,13 +136,14 @@ def _read_in_chunks(
             characters += len(text)
     if normal is None:
         digest = checksum.digest()
-        return Content(size, digest.hex(), digest if size else b"")
+        return Content(size, digest.hex(), digest if size else b"", detected=detected)
     for text in normal.finish():
         kept.append(text)
         characters += len(text)
     if with_text and characters > MAX_TEXT_CHARACTERS:
         defects.add(Defect.TEXT_TOO_LONG)
-    return Content(size, checksum.hexdigest(), normal.digest(), "".join(kept)[:MAX_TEXT_CHARACTERS])
+    text = "".join(kept)[:MAX_TEXT_CHARACTERS]
+    return Content(size, checksum.hexdigest(), normal.digest(), text, detected)
 
 
 class _NormalText:

@@ -40,6 +40,7 @@ class AttachmentIndex(NamedTuple):
     :param filename: as a mail client would show it, which is not safe for a path.
     :param disposition: None where the message does not say.
     :param size: octets, decoded. :param sha256: hex digest of the same octets.
+    :param detected_type: media type that the content looks like (see ``detection``).
     """
 
     part: str
@@ -48,6 +49,7 @@ class AttachmentIndex(NamedTuple):
     disposition: Disposition
     size: int
     sha256: str
+    detected_type: str | None = None
 
 
 class MessageIndex(NamedTuple):
@@ -250,5 +252,6 @@ class _Reader:
                 disposition=file.disposition,
                 size=content.size,
                 sha256=content.sha256,
+                detected_type=content.detected,
             )
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator
 from mailroom.exceptions import ConfigurationError
 from mailroom.hooks.archive import archive_of_named_account, object_path
 from mailroom.hooks.errors import airflow_errors
-from mailroom.operators.arguments import as_choice, as_date, as_flag, as_octets, as_text, required_text
+from mailroom.operators.arguments import as_choice, as_flag, as_text, is_given
 from mailroom.operators.assets import announce, delivery_asset, with_alias
 from mailroom.operators.run import StopSwitch, conclude, log_progress, run_context, utc_now
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
 
     from mailroom.policy.attachments import AttachmentRule
+    from mailroom.policy.rule_words import RulePolicy
 
 __all__ = ["AttachmentsToObjectStorageOperator"]
 
@@ -28,20 +29,24 @@ CHANGES = ("delivered", "adopted")
 COLLISIONS = ("number", "skip", "fail")
 """What may be done where a name is taken."""
 
-RULE_FIELDS = {
-    "name": as_text,
-    "name_regex": as_text,
-    "content_type": as_text,
-    "min_size": as_octets,
-    "max_size": as_octets,
-    "sender": as_text,
-    "subject": as_text,
-    "folder": as_text,
-    "since": as_date,
-    "until": as_date,
-    "inline": as_flag,
-}
-"""What a rule may say, and how each is read."""
+OWN_WORDS = (
+    "name",
+    "name_regex",
+    "content_type",
+    "detected_type",
+    "min_size",
+    "max_size",
+    "sender",
+    "recipient",
+    "subject",
+    "folder",
+    "since",
+    "until",
+    "inline",
+    "disposition",
+    "position",
+)
+"""What the operator's one rule may say; its arguments of the same names."""
 
 
 class AttachmentsToObjectStorageOperator(BaseOperator):
@@ -50,25 +55,35 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
     Works on the archive, not on the server: run it after a fetch or mirror. Names that came by
     mail are made safe, nothing is ever overwritten, and where an attachment came from is kept.
 
-    An attachment is chosen if it meets all of ``name`` … ``inline``, or all that one entry of
-    ``rules`` says.
+    An attachment is chosen if it meets all of ``name`` … ``position``. Or else ``rules`` say several
+    things, each with a destination and a name template of its own if need be; the first that holds
+    takes the attachment.
 
-    :param destination: path or URL, such as ``s3://aws_default@bucket/invoices``.
+    :param destination: path or URL, such as ``s3://aws_default@bucket/invoices``; may be left out
+        where every rule names its own.
     :param archive: root of the archive; by default the one the account's connection or the
         configuration names.
     :param account: only mail of this account (the id of its connection); by default of all.
     :param name: pattern of the file name, such as ``*.pdf``.
     :param name_regex: regular expression for the file name.
-    :param content_type: pattern of the MIME type, such as ``image/*``.
+    :param content_type: pattern of the MIME type that the mail declares, such as ``image/*``.
+    :param detected_type: pattern of the MIME type that the content looks like.
     :param min_size: at least so many octets, such as ``10k``.
     :param max_size: at most so many octets.
     :param sender: pattern of the sender's address, such as ``*@supplier.example``.
+    :param recipient: pattern of an address in To or Cc.
     :param subject: pattern of the subject.
     :param folder: pattern of the folder the message is in.
     :param since: only mail dated on this day or later.
     :param until: only mail dated before this day.
     :param inline: whether inline parts, such as pictures in a text, count as attachments.
-    :param rules: several rules, each a mapping with the words above.
+    :param disposition: only what the mail says is an ``attachment``, or only what is ``inline``.
+    :param position: which attachments of a message, such as ``1``, ``1-3`` or ``2-``.
+    :param rules: several rules, each a mapping with the words from ``name`` to ``position``, and ``rule``
+        (its name in counts and in the table ``deliveries``), ``destination``, ``template``; or a text
+        that writes such a list as YAML or JSON.
+    :param rules_file: path of a YAML or JSON file with ``rules``, and a ``destination`` and
+        ``template`` for all of them if need be.
     :param template: name below the destination, such as ``{date:%Y/%m}/{filename}``.
     :param on_collision: where a name at the destination is taken: ``number`` the new one, ``skip`` it,
         or ``fail``; nothing is ever overwritten.
@@ -81,8 +96,9 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         "destination",
         "archive",
         "account",
-        *RULE_FIELDS,
+        *OWN_WORDS,
         "rules",
+        "rules_file",
         "template",
         "on_collision",
         "object_options",
@@ -93,21 +109,26 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
     def __init__(
         self,
         *,
-        destination: str | ObjectStoragePath,
+        destination: str | ObjectStoragePath | None = None,
         archive: str | ObjectStoragePath | None = None,
         account: str | None = None,
         name: str | None = None,
         name_regex: str | None = None,
         content_type: str | None = None,
+        detected_type: str | None = None,
         min_size: int | str | None = None,
         max_size: int | str | None = None,
         sender: str | None = None,
+        recipient: str | None = None,
         subject: str | None = None,
         folder: str | None = None,
         since: date | str | None = None,
         until: date | str | None = None,
         inline: bool | str = False,
-        rules: Sequence[Mapping[str, Any]] = (),  # Any: as the words above
+        disposition: str | None = None,
+        position: int | str | None = None,
+        rules: Sequence[Mapping[str, Any]] | str = (),  # Any: as the words above
+        rules_file: str | None = None,
         template: str | None = None,
         on_collision: str = "number",
         object_options: Mapping[str, str] | None = None,
@@ -122,15 +143,20 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         self.name = name
         self.name_regex = name_regex
         self.content_type = content_type
+        self.detected_type = detected_type
         self.min_size = min_size
         self.max_size = max_size
         self.sender = sender
+        self.recipient = recipient
         self.subject = subject
         self.folder = folder
         self.since = since
         self.until = until
         self.inline = inline
+        self.disposition = disposition
+        self.position = position
         self.rules = rules
+        self.rules_file = rules_file
         self.template = template
         self.on_collision = on_collision
         self.object_options = object_options
@@ -150,14 +176,22 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
 
         with airflow_errors():
             account = as_text("account", self.account)
-            destination = required_text("destination", self.destination)
+            policy = self._policy()
+            destination = as_text("destination", self.destination) or policy.destination
+            if destination is None and not all(rule.destination for rule in policy.rules):
+                raise ConfigurationError("destination is missing; give a text.", argument="destination")
             run = run_context(context, what="attachments", account=account or "")
             report = deliver_attachments(
                 archive_of_named_account(account, as_text("archive", self.archive)),
-                object_path(destination),
+                None if destination is None else object_path(destination),
                 run,
-                rules=self._rules(),
-                template=as_text("template", self.template) or DEFAULT_TEMPLATE,
+                rules=policy.rules,
+                destinations={
+                    rule.destination: object_path(rule.destination)
+                    for rule in policy.rules
+                    if rule.destination is not None
+                },
+                template=as_text("template", self.template) or policy.template or DEFAULT_TEMPLATE,
                 collision=Collision(as_choice("on_collision", self.on_collision, COLLISIONS) or "number"),
                 object_options=self.object_options,
                 account=account,
@@ -167,25 +201,45 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
                 stop=self._stop.arm(),
             )
         summary = conclude(report, run, self.log)
-        announce(context, delivery_asset(destination), summary, CHANGES)
+        for place in _changed(policy.rules, destination, summary):
+            announce(context, delivery_asset(place), summary, CHANGES)
         return summary
 
     def on_kill(self) -> None:
         """Let the attachment in hand be delivered, then stop."""
         self._stop.press()
 
-    def _rules(self) -> tuple[AttachmentRule, ...]:
-        own = {word: getattr(self, word) for word in RULE_FIELDS}
-        return tuple(_rule(words) for words in (self.rules or (own,)))
+    def _policy(self) -> RulePolicy:
+        """Return the rules of the file, those of ``rules``, or the one of the operator's own words."""
+        from mailroom.policy.rule_words import RulePolicy, read_policy, read_rule
+        from mailroom.services.rule_files import read_rule_file
+
+        own = {word: getattr(self, word) for word in OWN_WORDS}
+        file = as_text("rules_file", self.rules_file)
+        policy = read_policy(self.rules, "rules") if file is None else read_rule_file(file)
+        if not policy.rules:
+            return RulePolicy(rules=(read_rule(own),))
+        said = [word for word in OWN_WORDS if is_given(own[word]) and word != "inline"]
+        if file is not None and is_given(self.rules) and self.rules:
+            said.append("rules")
+        if said:
+            raise ConfigurationError(
+                f"{', '.join(said)} would be overlooked beside other rules; say everything in one place.",
+                argument=said[0],
+            )
+        return policy
 
 
-def _rule(words: Mapping[str, Any]) -> AttachmentRule:
-    from mailroom.policy.attachments import AttachmentRule
+def _changed(
+    rules: Sequence[AttachmentRule], destination: str | None, summary: Mapping[str, Any]
+) -> Iterator[str]:
+    """Yield the destinations that something was delivered to."""
+    from mailroom.policy.attachments import label_of
 
-    unknown = sorted(set(words) - set(RULE_FIELDS))
-    if unknown:
-        raise ConfigurationError(
-            f"A rule says {', '.join(unknown)}; it may say {', '.join(RULE_FIELDS)}.", argument="rules"
-        )
-    read: dict[str, Any] = {word: RULE_FIELDS[word](word, value) for word, value in words.items()}
-    return AttachmentRule(**read)
+    delivered = {name: tally["delivered"] for name, tally in summary.get("rules", {}).items()}
+    places = [
+        rule.destination or destination
+        for number, rule in enumerate(rules)
+        if delivered.get(label_of(rules, number), summary["delivered"] if len(rules) == 1 else 0)
+    ]
+    yield from (place for place in dict.fromkeys(places) if place is not None)

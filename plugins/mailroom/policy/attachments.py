@@ -11,11 +11,31 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import NamedTuple
 
 from mailroom.exceptions import ConfigurationError
 from mailroom.policy.folders import matches_pattern
+from mailroom.policy.positions import read_positions
 
-__all__ = ["DEFAULT_TEMPLATE", "Attachment", "AttachmentRule", "Place", "choose", "may_choose"]
+__all__ = [
+    "DEFAULT_TEMPLATE",
+    "DISPOSITIONS",
+    "Attachment",
+    "AttachmentRule",
+    "Choice",
+    "Place",
+    "choose",
+    "is_part_of_the_text",
+    "label_of",
+]
+
+DISPOSITIONS = ("attachment", "inline")
+"""What a rule may ask of the disposition."""
+
+MAX_LABEL_CHARACTERS = 100
+"""Longest name of a rule."""
+
+_GLOBS = ("name", "content_type", "detected_type", "sender", "recipient", "subject")
 
 DEFAULT_TEMPLATE = "{date:%Y/%m/%d}/{message}/{filename}"
 """By day and message, so that names seldom meet and a folder never grows without bound."""
@@ -41,6 +61,9 @@ class Attachment:
     :param date: when the message was sent, or None where no header says so.
     :param moment: ``date``; else when the server received the message; else when it was archived.
     :param places: where the message is or was, the first it was seen in first.
+    :param recipients: To and Cc as people read them: names and addresses.
+    :param detected_type: media type that the content looks like; None where nobody looked.
+    :param position: 1 for the first attachment of its message; images inside the text have none, 0.
     """
 
     message_sha256: str
@@ -56,6 +79,9 @@ class Attachment:
     date: datetime | None
     moment: datetime
     places: tuple[Place, ...]
+    recipients: tuple[str, ...] = ()
+    detected_type: str | None = None
+    position: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,34 +93,59 @@ class AttachmentRule:
 
     :param name: the file's name.
     :param name_regex: a regular expression to be found in the file's name.
-    :param content_type: the media type, such as ``application/pdf`` or ``image/*``.
+    :param content_type: the media type the mail declares, such as ``application/pdf`` or ``image/*``.
+    :param detected_type: the media type its content looks like, whatever the mail says.
     :param min_size: decoded octets, at least.
     :param max_size: decoded octets, at most.
     :param sender: the author's address, or name and address.
+    :param recipient: an address of To or Cc, or name and address.
     :param subject: the subject of the message.
     :param folder: a folder the message is or was in; a pattern as in ``policy.folders``.
     :param since: only messages sent on this day (UTC) or later; without a Date header the day counts
         on which the server received the message, or else on which it was archived.
     :param until: only messages sent before this day.
     :param inline: whether images that a mail shows in its text are chosen too, such as logos.
+    :param disposition: only what the mail says is an ``attachment``, or only what is ``inline``.
+    :param position: which attachments of a message, images in its text not counted: ``1``, ``1-3``, ``2-``.
+    :param rule: what the rule is called in counts and in ``deliveries``.
+    :param destination: where what it chooses goes, if not to the destination of the run.
+    :param template: name at the destination, if not that of the run.
     :raises ConfigurationError: where the rule could never hold or is not understood.
     """
 
     name: str | None = None
     name_regex: str | None = None
     content_type: str | None = None
+    detected_type: str | None = None
     min_size: int | None = None
     max_size: int | None = None
     sender: str | None = None
+    recipient: str | None = None
     subject: str | None = None
     folder: str | None = None
     since: date | None = None
     until: date | None = None
     inline: bool = False
+    disposition: str | None = None
+    position: str | None = None
+    rule: str | None = None
+    destination: str | None = None
+    template: str | None = None
     _texts: dict[str, re.Pattern[str]] = field(init=False, repr=False, compare=False, hash=False)
+    _positions: tuple[int, int] | None = field(init=False, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:
         """Read the patterns, and refuse what cannot be meant."""
+        self._check()
+        globs = {word: getattr(self, word) for word in _GLOBS}
+        texts = {word: _glob(pattern) for word, pattern in globs.items() if pattern is not None}
+        if self.name_regex is not None:
+            texts["name_regex"] = _regex(self.name_regex)
+        object.__setattr__(self, "_texts", texts)
+        positions = None if self.position is None else read_positions(self.position)
+        object.__setattr__(self, "_positions", positions)
+
+    def _check(self) -> None:
         if self.min_size is not None and self.max_size is not None and self.max_size < self.min_size:
             raise ConfigurationError(
                 f"No attachment has at least {self.min_size} and at most {self.max_size} octets."
@@ -103,11 +154,22 @@ class AttachmentRule:
             raise ConfigurationError(
                 f"No day is both since {self.since} and before {self.until}: until must be later than since."
             )
-        globs = {word: getattr(self, word) for word in ("name", "content_type", "sender", "subject")}
-        texts = {word: _glob(pattern) for word, pattern in globs.items() if pattern is not None}
-        if self.name_regex is not None:
-            texts["name_regex"] = _regex(self.name_regex)
-        object.__setattr__(self, "_texts", texts)
+        if self.disposition not in (None, *DISPOSITIONS):
+            raise ConfigurationError(
+                f"disposition must be one of {', '.join(DISPOSITIONS)}, not {self.disposition!r}."
+            )
+        if self.rule is not None and not (
+            self.rule.strip() and self.rule.isprintable() and len(self.rule) <= MAX_LABEL_CHARACTERS
+        ):
+            raise ConfigurationError(
+                f"A rule cannot be called {self.rule[:40]!r}: write a word of at most "
+                f"{MAX_LABEL_CHARACTERS} characters."
+            )
+
+    @property
+    def asks_for_content(self) -> bool:
+        """Whether the content must have been looked at to tell if the rule holds."""
+        return self.detected_type is not None
 
     def chooses(self, attachment: Attachment, account: str | None = None) -> bool:
         """Return whether every word of the rule holds for an attachment.
@@ -116,7 +178,7 @@ class AttachmentRule:
         """
         return (
             self.may_choose(attachment.filename, attachment.content_type, attachment.size)
-            and (self.inline or not _is_part_of_the_text(attachment))
+            and self._is_kind_right(attachment)
             and self._is_message_right(attachment)
             and self._is_day_right(attachment.moment.date())
             and self.place_of(attachment, account) is not None
@@ -151,8 +213,28 @@ class AttachmentRule:
             return False
         return "name_regex" not in texts or texts["name_regex"].search(filename) is not None
 
+    def _is_kind_right(self, attachment: Attachment) -> bool:
+        """Whether disposition, position and content are those asked for."""
+        is_in_text = is_part_of_the_text(attachment.disposition, attachment.content_type)
+        if is_in_text and not self.inline and self.disposition != "inline":
+            return False
+        if self.disposition is not None and (attachment.disposition == "inline") != (
+            self.disposition == "inline"
+        ):
+            return False
+        if self._positions is not None:
+            first, last = self._positions
+            if not first <= attachment.position <= last:
+                return False
+        detected = self._texts.get("detected_type")
+        return detected is None or detected.fullmatch(_comparable(attachment.detected_type or "")) is not None
+
     def _is_message_right(self, attachment: Attachment) -> bool:
         texts = self._texts
+        if "recipient" in texts and not any(
+            texts["recipient"].fullmatch(form) for one in attachment.recipients for form in _forms(one)
+        ):
+            return False
         senders = (attachment.sender, attachment.author)
         if "sender" in texts and not any(texts["sender"].fullmatch(_comparable(one)) for one in senders):
             return False
@@ -161,28 +243,43 @@ class AttachmentRule:
         )
 
 
-def may_choose(rules: Sequence[AttachmentRule], filename: str, content_type: str, size: int) -> bool:
-    """Return whether any rule could choose an attachment of which no more than this is known."""
-    return any(rule.may_choose(filename, content_type, size) for rule in rules)
+class Choice(NamedTuple):
+    """An attachment that a rule chose, in which place, and the number of the rule from 0."""
+
+    attachment: Attachment
+    place: Place
+    number: int
 
 
 def choose(
     rules: Sequence[AttachmentRule], attachments: Iterable[Attachment], account: str | None = None
-) -> Iterator[tuple[Attachment, Place]]:
-    """Yield the attachments that some rule chooses, each once, with the place it was chosen in.
+) -> Iterator[Choice]:
+    """Yield the attachments that some rule chooses, each once, by the first that holds.
 
     :param rules: alternatives; one that holds is enough.
     """
     for attachment in attachments:
-        for rule in rules:
+        for number, rule in enumerate(rules):
             place = rule.place_of(attachment, account)
             if place is not None and rule.chooses(attachment, account):
-                yield attachment, place
+                yield Choice(attachment, place, number)
                 break
 
 
-def _is_part_of_the_text(attachment: Attachment) -> bool:
-    return attachment.disposition == "inline" and attachment.content_type.startswith("image/")
+def label_of(rules: Sequence[AttachmentRule], number: int) -> str | None:
+    """Return what a rule is called: its name, its number from 1, or nothing where it is the only one."""
+    return rules[number].rule or (str(number + 1) if len(rules) > 1 else None)
+
+
+def is_part_of_the_text(disposition: str | None, content_type: str) -> bool:
+    """Return whether an attachment is an image that its mail shows in the text."""
+    return disposition == "inline" and content_type.startswith("image/")
+
+
+def _forms(recipient: str) -> tuple[str, ...]:
+    """Return a recipient as people read it, and the address alone."""
+    text = _comparable(recipient)
+    return text, text.rpartition("<")[2].rstrip(">")
 
 
 def _comparable(text: str) -> str:

@@ -55,6 +55,9 @@ _FIELDS: dict[str, _Field] = {
     "filename": lambda attachment, place: _filename(attachment),
     "stem": lambda attachment, place: split_extension(_filename(attachment))[0],
     "ext": lambda attachment, place: split_extension(_filename(attachment))[1].lstrip("."),
+    "extension": lambda attachment, place: split_extension(_filename(attachment))[1].lstrip("."),
+    "subject": lambda attachment, place: safe_segment(attachment.subject) or "no subject",
+    "position": lambda attachment, place: str(attachment.position),
 }
 
 
@@ -65,12 +68,16 @@ class DestinationTemplate:
     Fields: ``{date:%Y/%m/%d}`` (when the message was sent, UTC; any strftime format),
     ``{sender}``, ``{sender_domain}``, ``{account}``, ``{folder}`` (its levels become folders),
     ``{message}`` (16 digits that stand for the message), ``{part}``, ``{filename}``, ``{stem}``,
-    ``{ext}`` (without the dot), ``{sha256}`` (of the attachment's content).
+    ``{ext}`` or ``{extension}`` (without the dot), ``{sha256}`` (of the attachment's content),
+    ``{subject}``, ``{position}`` (1 for the first attachment of its message), ``{rule}`` (what the
+    rule is called that chose it).
 
+    :param rule: what ``{rule}`` stands for.
     :raises ConfigurationError: where the template names no such field or could leave the destination.
     """
 
     text: str = DEFAULT_TEMPLATE
+    rule: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot become a path below a destination."""
@@ -98,6 +105,8 @@ class DestinationTemplate:
             parts.append(literal)
             if name == "date":
                 parts.append(attachment.moment.astimezone(UTC).strftime(form or "%Y-%m-%d"))
+            elif name == "rule":
+                parts.append(safe_segment(self.rule or "") or "all")
             elif name is not None:
                 parts.append(_FIELDS[name](attachment, place))
         segments = [safe for part in "".join(parts).split("/") if (safe := safe_segment(part))]
@@ -108,8 +117,8 @@ class DestinationTemplate:
         return path
 
     def _check_field(self, name: str, form: str, conversion: str | None) -> None:
-        if name != "date" and name not in _FIELDS:
-            known = ", ".join(["date", *_FIELDS])
+        if name not in ("date", "rule") and name not in _FIELDS:
+            known = ", ".join(["date", "rule", *_FIELDS])
             raise self._wrong(f"{{{name}}} is not one of its fields: {known}")
         if conversion or (form and name != "date"):
             raise self._wrong(f"{{{name}}} takes no format; only {{date:%Y/%m/%d}} does")

@@ -17,7 +17,16 @@ import numpy.typing as npt
 
 from mailroom.archive import Archive
 from mailroom.archive.attachment_facts import MessageFacts, MessagePlaces, describe_senders
-from mailroom.policy.attachments import Attachment, AttachmentRule, Place, choose, may_choose
+from mailroom.exceptions import MailroomError
+from mailroom.message import detect_type, iter_attachment
+from mailroom.policy.attachments import (
+    Attachment,
+    AttachmentRule,
+    Choice,
+    Place,
+    choose,
+    is_part_of_the_text,
+)
 from mailroom.services.delivery_report import DeliveryTally
 
 __all__ = ["AttachmentChoice"]
@@ -29,22 +38,28 @@ BATCH_ATTACHMENTS = 5_000
 
 Row = Mapping[str, Any]  # Any: a row of the table as pyarrow gives it
 
+Rows = Any  # a pyarrow table
+
 
 @dataclass(slots=True, kw_only=True)
 class AttachmentChoice:
     """The choice of one run.
 
-    :param are_delivered: tells which rows of ``attachments`` were delivered before.
+    :param are_delivered: for each rule, tells which rows of ``attachments`` were delivered before to
+        where it sends them; rules of one destination share one function.
+    :param is_delivered: the same of one attachment, by the number of its rule.
     """
 
     archive: Archive
     rules: Sequence[AttachmentRule]
     account: str | None
-    are_delivered: Callable[[Any], npt.NDArray[np.bool_]]  # Any: a pyarrow table
+    are_delivered: Sequence[Callable[[Rows], npt.NDArray[np.bool_]]]
+    is_delivered: Callable[[int, str, str], bool]
     tally: DeliveryTally
     _places: MessagePlaces | None = field(default=None, init=False)
+    _last: tuple[str, int] = field(default=("", 0), init=False)
 
-    def chosen(self) -> Iterator[tuple[Attachment, Place]]:
+    def chosen(self) -> Iterator[Choice]:
         """Yield what is to be delivered, oldest mail first within each batch.
 
         :raises StoreUnavailable: if the archive cannot be read.
@@ -57,49 +72,98 @@ class AttachmentChoice:
                 batch = []
         yield from self._choose(batch)
 
-    def _candidates(self, table: Any) -> list[Row]:  # Any: a pyarrow table
-        """Return the rows that a rule may choose and that were not delivered before."""
+    def _candidates(self, table: Rows) -> list[Row]:
+        """Return the rows that a rule may choose and that do not lie where it sends them."""
         self.tally.examined += table.num_rows
-        facts = zip(*(table[name].to_pylist() for name in _ASKED_FIRST), strict=True)
-        may_be_chosen = np.fromiter(
-            (may_choose(self.rules, name or "", kind or "", size or 0) for name, kind, size in facts),
-            dtype=bool,
-            count=table.num_rows,
-        )
-        delivered = self.are_delivered(table)
-        self.tally.already += int(np.count_nonzero(may_be_chosen & delivered))
-        found: list[Row] = table.take(np.flatnonzero(may_be_chosen & ~delivered)).to_pylist()
-        return found
+        facts = [
+            (name or "", kind or "", size or 0)
+            for name, kind, size in zip(*(table[name].to_pylist() for name in _ASKED_FIRST), strict=True)
+        ]
+        wanted = np.zeros(table.num_rows, dtype=bool)
+        undone = np.zeros(table.num_rows, dtype=bool)
+        delivered: dict[int, npt.NDArray[np.bool_]] = {}
+        for rule, question in zip(self.rules, self.are_delivered, strict=True):
+            may_be_chosen = np.fromiter((rule.may_choose(*one) for one in facts), bool, table.num_rows)
+            if id(question) not in delivered:
+                delivered[id(question)] = question(table)
+            wanted |= may_be_chosen
+            undone |= may_be_chosen & ~delivered[id(question)]
+        self.tally.already += int(np.count_nonzero(wanted & ~undone))
+        positions = self._positions(table)
+        rows = np.flatnonzero(undone)
+        found = table.take(rows).to_pylist()
+        for row, number in zip(found, rows, strict=True):
+            row["position"] = positions[number]
+        return list(found)
 
-    def _choose(self, rows: Sequence[Row]) -> Iterator[tuple[Attachment, Place]]:
+    def _positions(self, table: Rows) -> list[int]:
+        """Return which attachment of its message each is, images in its text not counted; those are 0.
+
+        Rows of a message follow one another, also over the border of two pieces.
+        """
+        digest, count = self._last
+        positions: list[int] = []
+        columns = (table[name].to_pylist() for name in ("message_sha256", "disposition", "content_type"))
+        for message, disposition, kind in zip(*columns, strict=True):
+            if message != digest:
+                digest, count = message, 0
+            is_counted = not is_part_of_the_text(disposition, kind or "")
+            count += is_counted
+            positions.append(count if is_counted else 0)
+        self._last = (digest, count)
+        return positions
+
+    def _choose(self, rows: Sequence[Row]) -> Iterator[Choice]:
         if not rows:
             return
         if self._places is None:
             self._places = MessagePlaces(self.archive, self.account)
         facts = describe_senders(self.archive, {row["message_sha256"] for row in rows})
+        asks_for_content = any(rule.asks_for_content for rule in self.rules)
         joined = [
-            _joined(row, facts[row["message_sha256"]], self._places)
+            self._joined(row, facts[row["message_sha256"]], asks_for_content)
             for row in rows
             if row["message_sha256"] in facts
         ]
         joined.sort(key=lambda one: (one.moment, one.message_sha256, one.part))
-        yield from choose(self.rules, joined, self.account)
+        for choice in choose(self.rules, joined, self.account):
+            attachment = choice.attachment
+            if self.is_delivered(choice.number, attachment.message_sha256, attachment.part):
+                self.tally.already += 1
+            else:
+                yield choice
 
+    def _joined(self, row: Row, facts: MessageFacts, asks_for_content: bool) -> Attachment:
+        pairs, received = self._places.of(row["message_sha256"]) if self._places else ((), None)
+        detected = row["detected_type"]
+        if detected is None and asks_for_content:
+            detected = self._detect(row)
+        return Attachment(
+            message_sha256=row["message_sha256"],
+            part=row["part"],
+            filename=row["filename"] or "",
+            content_type=row["content_type"] or "",
+            disposition=row["disposition"],
+            size=row["size"],
+            sha256=row["sha256"],
+            sender=facts.sender,
+            author=facts.author,
+            subject=facts.subject,
+            date=facts.date,
+            moment=facts.date or received or facts.archived_at,
+            places=tuple(Place(account=account, folder=folder) for account, folder in pairs),
+            recipients=facts.recipients,
+            detected_type=detected,
+            position=row["position"],
+        )
 
-def _joined(row: Row, facts: MessageFacts, places: MessagePlaces) -> Attachment:
-    pairs, received = places.of(row["message_sha256"])
-    return Attachment(
-        message_sha256=row["message_sha256"],
-        part=row["part"],
-        filename=row["filename"] or "",
-        content_type=row["content_type"] or "",
-        disposition=row["disposition"],
-        size=row["size"],
-        sha256=row["sha256"],
-        sender=facts.sender,
-        author=facts.author,
-        subject=facts.subject,
-        date=facts.date,
-        moment=facts.date or received or facts.archived_at,
-        places=tuple(Place(account=account, folder=folder) for account, folder in pairs),
-    )
+    def _detect(self, row: Row) -> str | None:
+        """Look at the content itself, for its row is older than the column."""
+        try:
+            with self.archive.raw.mapped(row["message_sha256"]) as content:
+                return detect_type(next(iter_attachment(content, row["part"]), b""))
+        except MailroomError as error:
+            self.tally.failures.append(
+                f"Part {row['part']} of message {row['message_sha256']} was not looked at: {error}"
+            )
+            return None

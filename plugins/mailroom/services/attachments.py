@@ -13,16 +13,14 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from mailroom.archive import Archive
-from mailroom.archive.deliveries import Deliveries
 from mailroom.archive.store import Root
-from mailroom.exceptions import ConfigurationError
 from mailroom.model import RunContext
 from mailroom.policy.attachments import DEFAULT_TEMPLATE, AttachmentRule
-from mailroom.policy.destinations import Collision, DestinationTemplate
+from mailroom.policy.destinations import Collision
 from mailroom.services.attachment_choice import AttachmentChoice
 from mailroom.services.delivery_report import MAX_PATHS_SHOWN, DeliveryReport, DeliveryTally
 from mailroom.services.delivery_run import DeliveryRun
-from mailroom.services.destinations import is_of_the_archive
+from mailroom.services.delivery_targets import Targets
 from mailroom.services.progress import Progress
 
 __all__ = ["DeliveryReport", "deliver_attachments"]
@@ -30,10 +28,11 @@ __all__ = ["DeliveryReport", "deliver_attachments"]
 
 def deliver_attachments(
     archive: Archive,
-    destination: Root,
+    destination: Root | None,
     context: RunContext,
     *,
     rules: tuple[AttachmentRule, ...],
+    destinations: Mapping[str, Root] | None = None,
     template: str = DEFAULT_TEMPLATE,
     collision: Collision = Collision.NUMBER,
     object_options: Mapping[str, str] | None = None,
@@ -48,71 +47,79 @@ def deliver_attachments(
     One attachment that cannot be delivered stops no other; it is in the report's failures and is
     tried again next time.
 
-    :param rules: alternatives; an empty rule chooses all attachments but images inside texts.
+    :param destination: where rules send what they choose that name no destination; None where all do.
+    :param rules: alternatives, of which the first that holds counts; an empty rule chooses all
+        attachments but images inside texts.
+    :param destinations: places of destinations that rules name, where they are more than a path or URL.
     :param template: names at the destination, see ``policy.destinations``.
     :param collision: what is done where a name at the destination is taken.
     :param object_options: what S3 is asked of every object, such as ``{"ServerSideEncryption": "aws:kms"}``.
     :param account: only mail of this account.
     :param dry_run: tell what would be delivered; nothing is written anywhere.
     :param stop: when set, what is in flight is delivered and recorded, and the run ends.
-    :raises ConfigurationError: if the template cannot be used or the destination is none.
+    :raises ConfigurationError: if a template cannot be used or a destination is none.
     :raises StoreUnavailable: if archive or destination cannot be reached.
     """
-    names = DestinationTemplate(template)
-    deliveries = Deliveries(archive, destination, object_options=object_options)
-    if is_of_the_archive(deliveries.url, archive.url):
-        raise ConfigurationError(
-            f"The destination {deliveries.url} is the archive itself or its raw or tables folder; "
-            "choose a folder or prefix of its own."
-        )
+    asked = rules or (AttachmentRule(),)
+    targets = Targets(
+        archive,
+        asked,
+        destination=destination,
+        destinations=destinations or {},
+        template=template,
+        object_options=object_options,
+    )
     tally = DeliveryTally()
     choice = AttachmentChoice(
         archive=archive,
-        rules=rules or (AttachmentRule(),),
+        rules=asked,
         account=account,
-        are_delivered=deliveries.are_delivered,
+        are_delivered=targets.questions(),
+        is_delivered=targets.is_delivered,
         tally=tally,
     )
     progress.start("attachments", None, None)
     try:
         if dry_run:
-            _rehearse(choice, names, tally)
+            _rehearse(choice, targets, tally)
         else:
-            run = DeliveryRun(
-                archive=archive,
-                deliveries=deliveries,
-                context=context,
-                names=names,
-                tally=tally,
-                now=now,
-                progress=progress,
-                collision=collision,
-            )
-            with deliveries:
+            with targets as of_rules:
+                run = DeliveryRun(
+                    archive=archive,
+                    targets=of_rules,
+                    context=context,
+                    tally=tally,
+                    now=now,
+                    progress=progress,
+                    collision=collision,
+                )
                 run.deliver(choice.chosen(), stop)
     finally:
         progress.finish()
-    report = _report(tally, account, deliveries.url, dry_run=dry_run, interrupted=stop.is_set())
+    report = _report(tally, account, targets.urls, dry_run=dry_run, interrupted=stop.is_set())
     if not dry_run:
         _record_run(archive, context, report)
     return report
 
 
-def _rehearse(choice: AttachmentChoice, names: DestinationTemplate, tally: DeliveryTally) -> None:
+def _rehearse(choice: AttachmentChoice, targets: Targets, tally: DeliveryTally) -> None:
     """Count what would be delivered, and note the first paths."""
-    for attachment, place in choice.chosen():
-        tally.chosen += 1
+    are_many = len(targets.urls) > 1
+    for attachment, place, number in choice.chosen():
+        target = targets.of_rules[number]
+        tally.count_chosen(target.label)
         tally.octets += attachment.size
         if len(tally.paths) < MAX_PATHS_SHOWN:
-            tally.paths.append(names.render(attachment, place))
+            path = target.names.render(attachment, place)
+            tally.paths.append(f"{target.deliveries.url}/{path}" if are_many else path)
 
 
 def _report(
-    tally: DeliveryTally, account: str | None, destination: str, *, dry_run: bool, interrupted: bool
+    tally: DeliveryTally, account: str | None, urls: tuple[str, ...], *, dry_run: bool, interrupted: bool
 ) -> DeliveryReport:
     return DeliveryReport(
         account=account,
-        destination=destination,
+        destination=urls[0],
         dry_run=dry_run,
         examined=tally.examined,
         chosen=tally.chosen,
@@ -124,6 +131,8 @@ def _report(
         paths=tuple(tally.paths),
         failures=tuple(tally.failures),
         interrupted=interrupted,
+        destinations=urls,
+        rules=tally.rules,
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 __all__ = ["DeliveryReport", "DeliveryTally"]
@@ -12,8 +13,21 @@ MAX_PATHS_SHOWN = 20
 
 
 @dataclass(slots=True, kw_only=True)
+class RuleTally:
+    """Counts of what one rule chose."""
+
+    chosen: int = 0
+    delivered: int = 0
+    failed: int = 0
+    octets: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
 class DeliveryTally:
-    """Counts that grow while attachments are delivered."""
+    """Counts that grow while attachments are delivered.
+
+    :param rules: counts of each rule that has a name, by that name.
+    """
 
     examined: int = 0
     chosen: int = 0
@@ -24,6 +38,29 @@ class DeliveryTally:
     octets: int = 0
     paths: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    rules: dict[str, RuleTally] = field(default_factory=dict)
+
+    def count_chosen(self, rule: str | None) -> None:
+        """Count an attachment that a rule chose."""
+        self.chosen += 1
+        if rule is not None:
+            self.rules.setdefault(rule, RuleTally()).chosen += 1
+
+    def count_delivered(self, rule: str | None, octets: int, *, is_adopted: bool) -> None:
+        """Count an attachment that lies at its destination now."""
+        self.delivered += 1
+        self.adopted += is_adopted
+        self.octets += octets
+        if rule is not None:
+            mine = self.rules.setdefault(rule, RuleTally())
+            mine.delivered += 1
+            mine.octets += octets
+
+    def count_failed(self, rule: str | None, reason: str) -> None:
+        """Note why an attachment was not delivered."""
+        self.failures.append(reason)
+        if rule is not None:
+            self.rules.setdefault(rule, RuleTally()).failed += 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +74,9 @@ class DeliveryReport:
     :param already: attachments that earlier runs delivered to this destination.
     :param skipped: attachments left out because their name at the destination was taken.
     :param octets: decoded octets of what was delivered, or would be.
-    :param paths: of a dry run, the first paths below the destination.
+    :param paths: of a dry run, the first paths below the destination; with it where there are several.
+    :param destinations: all of them, where rules name several; ``destination`` is the first.
+    :param rules: counts of each rule by its name, where it has one or there are several.
     """
 
     account: str | None
@@ -53,6 +92,8 @@ class DeliveryReport:
     paths: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
     interrupted: bool = False
+    destinations: tuple[str, ...] = ()
+    rules: Mapping[str, RuleTally] = field(default_factory=dict)
 
     def summary(self) -> dict[str, Any]:
         """Return the counts as a small JSON object."""
@@ -71,6 +112,10 @@ class DeliveryReport:
         }
         if self.account is not None:
             counts["account"] = self.account
+        if len(self.destinations) > 1:
+            counts["destinations"] = list(self.destinations)
+        if self.rules:
+            counts["rules"] = {name: asdict(tally) for name, tally in self.rules.items()}
         if self.dry_run:
             counts["paths"] = list(self.paths)
         return counts

@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -20,14 +20,15 @@ from datetime import datetime
 from typing import NamedTuple, Self
 
 from mailroom.archive import Archive
-from mailroom.archive.deliveries import Deliveries, DeliveryOutcome, DeliveryRow
+from mailroom.archive.deliveries import DeliveryOutcome, DeliveryRow
 from mailroom.archive.raw import RawStore
 from mailroom.exceptions import ConfigurationError, MailroomError, StoreUnavailable
 from mailroom.message import iter_attachment
 from mailroom.model import RunContext
-from mailroom.policy.attachments import Attachment, Place
-from mailroom.policy.destinations import Collision, DestinationTemplate
+from mailroom.policy.attachments import Attachment, Choice, Place
+from mailroom.policy.destinations import Collision
 from mailroom.services.delivery_report import DeliveryTally
+from mailroom.services.delivery_targets import Target
 from mailroom.services.progress import Progress
 
 __all__ = ["DeliveryRun"]
@@ -48,7 +49,13 @@ MAX_REFUSALS = 5
 class _Item(NamedTuple):
     attachment: Attachment
     place: Place
+    target: Target
     path: str
+
+    @property
+    def key(self) -> str:
+        """The path with the destination it is below."""
+        return f"{self.target.deliveries.url}\0{self.path}"
 
 
 _Outcome = DeliveryOutcome | MailroomError
@@ -57,12 +64,14 @@ _Waiting = tuple[list[_Item], Future[list[_Outcome]]]
 
 @dataclass(slots=True, kw_only=True)
 class DeliveryRun:
-    """One run of deliveries to one destination."""
+    """One run of deliveries, to where each rule sends what it chooses.
+
+    :param targets: one a rule, in the order of the rules.
+    """
 
     archive: Archive
-    deliveries: Deliveries
+    targets: Sequence[Target]
     context: RunContext
-    names: DestinationTemplate
     tally: DeliveryTally
     now: Callable[[], datetime]
     progress: Progress
@@ -73,14 +82,14 @@ class DeliveryRun:
     _paths: Counter[str] = field(default_factory=Counter)
     _octets: int = 0
 
-    def deliver(self, chosen: Iterable[tuple[Attachment, Place]], stop: threading.Event) -> None:
+    def deliver(self, chosen: Iterable[Choice], stop: threading.Event) -> None:
         """Deliver all that is chosen, a few at a time, in the order chosen where names meet.
 
         :param stop: when set, what is in flight is delivered, and no more.
         :raises ConfigurationError: where no attachment will fare better than one that failed.
         :raises StoreUnavailable: where a store has refused many times in a row.
         """
-        at_once = self.deliveries.at_once
+        at_once = max(target.deliveries.at_once for target in self.targets)
         with ThreadPoolExecutor(at_once, thread_name_prefix="mailroom-delivery") as threads:
             try:
                 for load in self._loads(chosen, stop):
@@ -88,11 +97,11 @@ class DeliveryRun:
                     while self._waiting and (
                         len(self._waiting) >= 2 * at_once
                         or self._octets + size > IN_FLIGHT_OCTETS
-                        or any(item.path in self._paths for item in load)
+                        or any(item.key in self._paths for item in load)
                     ):
                         self._take_in(*self._waiting.popleft())
                     self._octets += size
-                    self._paths.update(item.path for item in load)
+                    self._paths.update(item.key for item in load)
                     self._waiting.append((load, threads.submit(self._deliver_load, load)))
                 while self._waiting:
                     self._take_in(*self._waiting.popleft())
@@ -100,16 +109,15 @@ class DeliveryRun:
                 for _, future in self._waiting:
                     future.cancel()
 
-    def _loads(
-        self, chosen: Iterable[tuple[Attachment, Place]], stop: threading.Event
-    ) -> Iterator[list[_Item]]:
+    def _loads(self, chosen: Iterable[Choice], stop: threading.Event) -> Iterator[list[_Item]]:
         """Yield what is chosen in loads."""
         load: list[_Item] = []
-        for attachment, place in chosen:
+        for attachment, place, number in chosen:
             if stop.is_set():
                 break
-            self.tally.chosen += 1
-            load.append(_Item(attachment, place, self.names.render(attachment, place)))
+            target = self.targets[number]
+            self.tally.count_chosen(target.label)
+            load.append(_Item(attachment, place, target, target.names.render(attachment, place)))
             if len(load) >= LOAD_ATTACHMENTS or _octets_of(load) >= LOAD_OCTETS:
                 yield load
                 load = []
@@ -130,41 +138,41 @@ class DeliveryRun:
 
     def _deliver(self, item: _Item, messages: _Messages) -> DeliveryOutcome:
         """Deliver one attachment under the first name that is free."""
-        turn = self.turns.get(item.path, 1)
-        path = item.path if turn == 1 else self.names.render(item.attachment, item.place, turn)
+        names, deliveries = item.target.names, item.target.deliveries
+        turn = self.turns.get(item.key, 1)
+        path = item.path if turn == 1 else names.render(item.attachment, item.place, turn)
         while True:
-            outcome = self.deliveries.deliver(
-                self._row(item, path), lambda: messages.decoded(item.attachment)
-            )
+            outcome = deliveries.deliver(self._row(item, path), lambda: messages.decoded(item.attachment))
             if outcome is not DeliveryOutcome.TAKEN or self.collision is Collision.SKIP:
                 break
             if self.collision is Collision.FAIL:
-                raise MailroomError(f"the name {path!r} is taken at {self.deliveries.url}.")
+                raise MailroomError(f"the name {path!r} is taken at {deliveries.url}.")
             turn += 1
-            path = self.names.render(item.attachment, item.place, turn)
+            path = names.render(item.attachment, item.place, turn)
         if turn > 1:
-            self.turns[item.path] = turn
+            self.turns[item.key] = turn
         return outcome
 
     def _take_in(self, load: list[_Item], future: Future[list[_Outcome]]) -> None:
         """Count the deliveries of one load, or note why there were none."""
         for item, outcome in zip(load, future.result(), strict=True):
-            self._count(item.attachment, outcome)
+            self._count(item.attachment, item.target.label, outcome)
         self._octets -= _octets_of(load)
-        self._paths.subtract(item.path for item in load)
+        self._paths.subtract(item.key for item in load)
         for item in load:
-            if not self._paths[item.path]:
-                del self._paths[item.path]
+            if not self._paths[item.key]:
+                del self._paths[item.key]
 
-    def _count(self, attachment: Attachment, outcome: _Outcome) -> None:
+    def _count(self, attachment: Attachment, label: str | None, outcome: _Outcome) -> None:
         if isinstance(outcome, ConfigurationError):
             raise outcome
         if isinstance(outcome, MailroomError):
             self.refusals += isinstance(outcome, StoreUnavailable)
             if self.refusals >= MAX_REFUSALS:
                 raise outcome
-            self.tally.failures.append(
-                f"Part {attachment.part} of message {attachment.message_sha256} was not delivered: {outcome}"
+            self.tally.count_failed(
+                label,
+                f"Part {attachment.part} of message {attachment.message_sha256} was not delivered: {outcome}",
             )
             return
         self.refusals = 0
@@ -174,9 +182,7 @@ class DeliveryRun:
         if outcome is DeliveryOutcome.TAKEN:
             self.tally.skipped += 1
             return
-        self.tally.delivered += 1
-        self.tally.adopted += outcome is DeliveryOutcome.ADOPTED
-        self.tally.octets += attachment.size
+        self.tally.count_delivered(label, attachment.size, is_adopted=outcome is DeliveryOutcome.ADOPTED)
         self.progress.advance(1, attachment.size)
 
     def _row(self, item: _Item, path: str) -> DeliveryRow:
@@ -195,6 +201,7 @@ class DeliveryRun:
             date=attachment.date,
             at=self.now(),
             run_id=self.context.run_id,
+            rule=item.target.label,
         )
 
 

@@ -70,6 +70,7 @@ def test_an_ordinary_message() -> None:
                 disposition="attachment",
                 size=len(pdf),
                 sha256=hashlib.sha256(pdf).hexdigest(),
+                detected_type="application/pdf",
             ),
         ),
         defects=(),

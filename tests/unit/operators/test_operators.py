@@ -204,6 +204,20 @@ def test_retention_by_pop3_refuses_what_pop3_does_not_know(arguments: dict[str, 
             "colour",
         ),
         (AttachmentsToObjectStorageOperator(task_id="t", destination="/x", min_size="big"), "min_size"),
+        (
+            AttachmentsToObjectStorageOperator(
+                task_id="t", destination="/x", rules="[{'name': '*'}]", name="*"
+            ),
+            "name would be overlooked",
+        ),
+        (
+            AttachmentsToObjectStorageOperator(task_id="t", destination="/x", rules_file="/nowhere.yaml"),
+            "'/nowhere.yaml' cannot be read",
+        ),
+        (
+            AttachmentsToObjectStorageOperator(task_id="t", rules=[{"destination": "/x"}, {}]),
+            "destination is missing",
+        ),
         (MailExportOperator(task_id="t", destination="", format="eml", archive="/x"), "destination"),
         (MailExportOperator(task_id="t", destination="/x", format="pst", archive="/x"), "format"),
         (MailExportOperator(task_id="t", destination="/x", format="", archive="/x"), "format"),
@@ -268,6 +282,38 @@ def test_export_writes_what_its_arguments_say(tmp_path: Path) -> None:
     assert len(list((tmp_path / "out" / "post" / "cur").iterdir())) == 2
 
 
+RULES = [
+    {"rule": "pdf", "name": "*.pdf", "destination": "{root}/pdf", "template": "{filename}"},
+    {"rule": "rest", "destination": "{root}/rest"},
+    {"rule": "never", "name": "*.exe", "destination": "{root}/never"},
+]
+
+
+@pytest.mark.parametrize("how", ["list", "rendered", "file"])
+def test_delivery_takes_rules_however_they_come(tmp_path: Path, how: str) -> None:
+    """A list, what a template made of one, and a file say the same; each destination has its event."""
+    message = make_message(attachments=[("a.pdf", "application/pdf", b"%PDF"), ("b.csv", "text/csv", b"1")])
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "1.eml").write_bytes(message)
+    archive = str(tmp_path / "a")
+    MailImportOperator(task_id="i", source=str(tmp_path / "in"), account="x", archive=archive).execute(
+        cast(Any, {})
+    )
+    rules = [{word: value.replace("{root}", str(tmp_path)) for word, value in rule.items()} for rule in RULES]
+    (tmp_path / "rules.json").write_text(json.dumps(rules))
+    given: dict[str, Any] = {
+        "list": {"rules": rules},
+        "rendered": {"rules": str(rules)},
+        "file": {"rules_file": str(tmp_path / "rules.json"), "rules": "None"},
+    }[how]
+    events = _Events()
+    task = AttachmentsToObjectStorageOperator(task_id="t", archive=archive, name="None", **given)
+    summary = task.execute(cast(Any, {"outlet_events": events}))
+    assert {name: tally["delivered"] for name, tally in summary["rules"].items()} == {"pdf": 1, "rest": 1}
+    assert (tmp_path / "pdf" / "a.pdf").read_bytes() == b"%PDF"
+    assert [name.rpartition("/")[2] for name in events.names] == ["pdf", "rest"]
+
+
 @pytest.mark.parametrize(
     ("given", "moment"),
     [
@@ -293,3 +339,16 @@ def test_import_takes_what_its_arguments_say(tmp_path: Path) -> None:
         MailImportOperator(task_id="t", folder="", **values).execute(cast(Any, {})) for _ in range(2)
     )
     assert (first["added"], second["added"], second["already"]) == (1, 0, 1)
+
+
+class _Events:
+    """Takes asset events as Airflow's context does."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def __getitem__(self, alias: object) -> _Events:
+        return self
+
+    def add(self, asset: Any, extra: object) -> None:
+        self.names.append(asset.uri)

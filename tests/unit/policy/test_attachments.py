@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mailroom.exceptions import ConfigurationError
-from mailroom.policy.attachments import Attachment, AttachmentRule, Place, choose, may_choose
+from mailroom.policy.attachments import Attachment, AttachmentRule, Choice, Place, choose, label_of
 
 SENT = datetime(2026, 3, 4, 23, 30, tzinfo=UTC)
 INBOX = Place(account="work", folder="INBOX")
@@ -32,6 +32,9 @@ def attachment(**values: Any) -> Attachment:
         "date": SENT,
         "moment": SENT,
         "places": (INBOX, FILED),
+        "recipients": ("Büro <office@example.org>", "bob@example.com"),
+        "detected_type": "application/pdf",
+        "position": 2,
     }
     return Attachment(**(known | values))
 
@@ -68,6 +71,18 @@ def attachment(**values: Any) -> Attachment:
         ({"since": date(2026, 3, 5)}, False),
         ({"until": date(2026, 3, 4)}, False),
         ({"name": "*.pdf", "sender": "bob@*"}, False),
+        ({"detected_type": "application/*"}, True),
+        ({"detected_type": "application/zip"}, False),
+        ({"recipient": "office@*"}, True),
+        ({"recipient": "BÜRO *"}, True),
+        ({"recipient": "bob@example.com"}, True),
+        ({"recipient": "example.com"}, False),
+        ({"position": "2"}, True),
+        ({"position": "1"}, False),
+        ({"position": "1-3"}, True),
+        ({"position": "3-"}, False),
+        ({"disposition": "attachment"}, True),
+        ({"disposition": "inline"}, False),
     ],
 )
 def test_every_word_of_a_rule_must_hold(words: dict[str, Any], holds: bool) -> None:
@@ -82,6 +97,20 @@ def test_images_inside_the_text_are_left_out_unless_asked_for() -> None:
     assert AttachmentRule(inline=True).chooses(logo)
     assert AttachmentRule().chooses(attachment(disposition="inline"))
     assert AttachmentRule().chooses(attachment(content_type="image/png", disposition=None))
+
+
+def test_what_the_mail_shows_inline_can_be_asked_for_alone() -> None:
+    """``disposition`` means what the mail says; who asks for inline parts means images too."""
+    logo = attachment(filename="logo.png", content_type="image/png", disposition="inline", position=0)
+    assert AttachmentRule(disposition="inline").chooses(logo)
+    assert not AttachmentRule(disposition="attachment", inline=True).chooses(logo)
+    assert AttachmentRule(disposition="attachment").chooses(attachment(disposition=None))
+    assert not AttachmentRule(position="1-", inline=True).chooses(logo)
+
+
+def test_content_that_nobody_looked_at_is_not_of_the_type_asked_for() -> None:
+    """Nothing is chosen by what is not known."""
+    assert not AttachmentRule(detected_type="*/*").chooses(attachment(detected_type=None))
 
 
 def test_day_of_a_message_without_date_is_the_day_it_was_received() -> None:
@@ -104,16 +133,24 @@ def test_rules_are_alternatives_and_choose_once() -> None:
     """An attachment that two rules choose comes once, from the first rule's place."""
     rules = [AttachmentRule(folder="Facturas/*"), AttachmentRule(name="*.pdf")]
     other = attachment(part="3", filename="b.csv", places=(INBOX,))
-    assert list(choose(rules, [attachment(), other])) == [(attachment(), FILED)]
+    assert list(choose(rules, [attachment(), other])) == [Choice(attachment(), FILED, 0)]
+    assert list(choose(rules[1:], [attachment()])) == [Choice(attachment(), INBOX, 0)]
     assert list(choose([], [attachment()])) == []
+
+
+def test_rules_are_called_by_their_names_or_numbers() -> None:
+    """Counts and rows need a word for each; a rule that is alone needs none."""
+    rules = [AttachmentRule(rule="invoices"), AttachmentRule()]
+    assert [label_of(rules, number) for number in (0, 1)] == ["invoices", "2"]
+    assert label_of(rules[1:], 0) is None
+    assert label_of(rules[:1], 0) == "invoices"
 
 
 def test_cheap_question_never_rules_out_what_a_rule_chooses() -> None:
     """Name, type and size alone decide only against."""
-    rules = [AttachmentRule(name="*.pdf", sender="nobody@*"), AttachmentRule(min_size=10_000)]
-    assert may_choose(rules, "a.pdf", "x/y", 1)
-    assert may_choose(rules, "b", "x/y", 10_000)
-    assert not may_choose(rules, "b", "x/y", 9_999)
+    assert AttachmentRule(name="*.pdf", sender="nobody@*").may_choose("a.pdf", "x/y", 1)
+    assert AttachmentRule(min_size=10_000).may_choose("b", "x/y", 10_000)
+    assert not AttachmentRule(min_size=10_000).may_choose("b", "x/y", 9_999)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +159,13 @@ def test_cheap_question_never_rules_out_what_a_rule_chooses() -> None:
         {"name_regex": "("},
         {"min_size": 2, "max_size": 1},
         {"since": date(2026, 1, 1), "until": date(2026, 1, 1)},
+        {"position": "0"},
+        {"position": "3-2"},
+        {"position": "first"},
+        {"disposition": "form-data"},
+        {"rule": " "},
+        {"rule": "a\nb"},
+        {"rule": "x" * 101},
     ],
 )
 def test_rule_that_can_never_hold_is_refused(words: dict[str, Any]) -> None:

@@ -35,12 +35,20 @@ def test_default_is_by_day_and_message() -> None:
         ("{sender_domain}/{sender}/x", "supplier.com/ana@supplier.com/x"),
         ("{date}-{sha256}", f"2026-03-04-{'cd' * 32}"),
         ("{date:%d.%m.%y %H%M}", "04.03.26 2330"),
+        ("{subject}/{position}.{extension}", "Your Invoice of März/2.PDF"),
+        ("{rule}/{filename}", "all/Invoice-17.PDF"),
         ("in {{braces}}/{filename}", "in {braces}/Invoice-17.PDF"),
     ],
 )
 def test_fields(template: str, path: str) -> None:
     """Each field says what its name says."""
     assert render(template) == path
+
+
+def test_rule_has_a_folder_of_its_name() -> None:
+    """What people call a rule is made safe like what comes by mail."""
+    template = DestinationTemplate("{rule}/{filename}", "in/../voices")
+    assert template.render(attachment(), PLACE) == "in_.._voices/Invoice-17.PDF"
 
 
 def test_day_is_in_utc() -> None:

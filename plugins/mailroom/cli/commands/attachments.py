@@ -4,14 +4,37 @@ from __future__ import annotations
 
 import argparse
 import threading
+from typing import TYPE_CHECKING
 
+from mailroom.cli.account import UsageError
 from mailroom.cli.common_arguments import Parser, Words, add_command
 from mailroom.cli.engine import check_account_known, existing_archive, now, run_context, usage_errors
 from mailroom.cli.phrases import Summary, count, octets_in_words
 from mailroom.cli.terminal import Outcome, Terminal
 from mailroom.cli.values import day, name, octets, place, setting
 
+if TYPE_CHECKING:
+    from mailroom.policy.rule_words import RulePolicy
+
 __all__ = ["add_to", "headline", "run"]
+
+_OWN_WORDS = (
+    "name",
+    "name_regex",
+    "content_type",
+    "detected_type",
+    "min_size",
+    "max_size",
+    "sender",
+    "recipient",
+    "subject",
+    "folder",
+    "since",
+    "until",
+    "inline",
+    "disposition",
+    "position",
+)
 
 
 def add_to(words: Words[Parser]) -> None:
@@ -25,16 +48,20 @@ def add_to(words: Words[Parser]) -> None:
     )
     parser.add_argument(
         "--to",
-        required=True,
         type=place,
         metavar="ROOT",
-        help="where they go: a folder or s3://bucket/prefix",
+        help="where they go: a folder or s3://bucket/prefix; needed unless every rule of --rules says it",
+    )
+    parser.add_argument(
+        "--rules", metavar="FILE", help="several rules in YAML or JSON, instead of the words below"
     )
     parser.add_argument("--account", type=name, metavar="NAME", help="only mail of this account")
     parser.add_argument("--name", metavar="GLOB", help="file name, as *.pdf")
     parser.add_argument("--name-regex", metavar="REGEX", help="file name, as a regular expression")
-    parser.add_argument("--type", metavar="GLOB", help="content type, as application/pdf or image/*")
+    parser.add_argument("--type", metavar="GLOB", help="declared content type, as image/*")
+    parser.add_argument("--detected-type", metavar="GLOB", help="what the content looks like, as image/*")
     parser.add_argument("--from", dest="sender", metavar="GLOB", help="sender's address, as *@supplier.com")
+    parser.add_argument("--recipient", metavar="GLOB", help="an address of To or Cc, as invoices@*")
     parser.add_argument("--subject", metavar="GLOB", help="subject, as *invoice*")
     parser.add_argument("--folder", metavar="GLOB", help="only from this folder")
     parser.add_argument("--since", type=day, metavar="2024-01-31", help="mail dated since")
@@ -42,6 +69,12 @@ def add_to(words: Words[Parser]) -> None:
     parser.add_argument("--min-size", type=octets, metavar="1k", help="at least this large")
     parser.add_argument("--max-size", type=octets, metavar="20M", help="at most this large")
     parser.add_argument("--inline", action="store_true", help="inline images as well")
+    parser.add_argument(
+        "--disposition",
+        choices=("attachment", "inline"),
+        help="only what the mail says is attached, or inline",
+    )
+    parser.add_argument("--position", metavar="1-3", help="which attachments of a message, as 1 or 2-")
     parser.add_argument(
         "--template", metavar="TEMPLATE", help="name at the destination, as {date:%%Y/%%m}/{filename}"
     )
@@ -64,34 +97,26 @@ def add_to(words: Words[Parser]) -> None:
 
 def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
     """Deliver attachments of archived mail to an object store."""
-    from mailroom.policy.attachments import DEFAULT_TEMPLATE, AttachmentRule
+    from mailroom.policy.attachments import DEFAULT_TEMPLATE
     from mailroom.policy.destinations import Collision, DestinationTemplate
     from mailroom.services.attachments import deliver_attachments
 
-    template = DEFAULT_TEMPLATE if options.template is None else options.template
     with usage_errors():
+        policy = _policy(options)
+        said = (options.template, policy.template, DEFAULT_TEMPLATE)
+        template = next(text for text in said if text is not None)
         DestinationTemplate(template)
-        rule = AttachmentRule(
-            name=options.name,
-            name_regex=options.name_regex,
-            content_type=options.type,
-            min_size=options.min_size,
-            max_size=options.max_size,
-            sender=options.sender,
-            subject=options.subject,
-            folder=options.folder,
-            since=options.since,
-            until=options.until,
-            inline=options.inline,
-        )
+    to = options.to or policy.destination
+    if to is None and not all(rule.destination for rule in policy.rules):
+        raise UsageError("say where they go, with --to or in the rules")
     archive = existing_archive(options.archive)
     if options.account is not None:
         check_account_known(archive, options.account)
     report = deliver_attachments(
         archive,
-        options.to,
+        to,
         run_context("attachments", options.account or ""),
-        rules=(rule,),
+        rules=policy.rules,
         template=template,
         collision=Collision(options.on_collision),
         object_options=dict(options.object_option),
@@ -104,19 +129,53 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
     return Outcome.of(report, headline)
 
 
+def _policy(options: argparse.Namespace) -> RulePolicy:
+    """Return the rules of a file, or the one that the words say."""
+    from mailroom.policy.attachments import AttachmentRule
+    from mailroom.policy.rule_words import RulePolicy
+    from mailroom.services.rule_files import read_rule_file
+
+    own = {word: getattr(options, "type" if word == "content_type" else word) for word in _OWN_WORDS}
+    if options.rules is None:
+        return RulePolicy(rules=(AttachmentRule(**own),))
+    said = [word for word in _OWN_WORDS if own[word]]
+    if said:
+        option = {"content_type": "type", "sender": "from"}.get(said[0], said[0]).replace("_", "-")
+        raise UsageError(f"--{option} would be overlooked beside --rules; say it in the file")
+    policy = read_rule_file(options.rules)
+    for where in (policy.destination, *(rule.destination for rule in policy.rules)):
+        if where is not None:
+            _check_place(where, options.rules)
+    return policy
+
+
+def _check_place(where: str, file: str) -> None:
+    try:
+        place(where)
+    except argparse.ArgumentTypeError as error:
+        raise UsageError(f"{file}: destination: {error}") from error
+
+
 def headline(summary: Summary) -> str:
     """Return what was delivered."""
+    where = " and ".join(summary.get("destinations", [summary["destination"]]))
     if summary["dry_run"]:
         return (
-            f"{count(summary['chosen'], 'attachment')} would be delivered to {summary['destination']}; "
-            f"{summary['already']:,} are there already."
+            f"{count(summary['chosen'], 'attachment')} would be delivered to {where}; "
+            f"{summary['already']:,} are there already.{_by_rule(summary, 'chosen')}"
         )
     text = (
-        f"{count(summary['delivered'], 'attachment')} delivered to {summary['destination']} "
+        f"{count(summary['delivered'], 'attachment')} delivered to {where} "
         f"({octets_in_words(summary['octets'])})"
     )
     if summary["already"]:
         text += f"; {summary['already']:,} were there already"
     if summary["skipped"]:
         text += f"; {summary['skipped']:,} left out, as their name is taken"
-    return f"{text}."
+    return f"{text}.{_by_rule(summary, 'delivered')}"
+
+
+def _by_rule(summary: Summary, word: str) -> str:
+    """Return the counts of each rule as a sentence, where rules have names."""
+    counts = [f"{name}: {tally[word]:,}" for name, tally in summary.get("rules", {}).items()]
+    return f" By rule: {', '.join(counts)}." if counts else ""
