@@ -1,8 +1,9 @@
 """### Mirror an IMAP account
 
 Brings the archive in step with an IMAP account: every folder, new messages, flags, moves and
-deletions. Nothing changes on the server, not even what counts as read. What the server loses stays
-in the archive, with the fact that it is gone.
+deletions. Nothing changes on the server, not even what counts as read, unless you say that changes
+asked for in the archive are to be done there. What the server loses stays in the archive, with the
+fact that it is gone.
 
 **On a schedule:** copy this file under another `dag_id`, set `schedule` (such as `"@hourly"`), and
 change the defaults to your answers. A run with nothing new takes seconds and writes nothing.
@@ -115,6 +116,14 @@ with DAG(
             minimum=1,
             maximum=32,
         ),
+        "two_way": Param(
+            False,
+            type="boolean",
+            title="Do on the server what was asked for in the archive",
+            description_md="Flags, moves, deletions and new messages that wait (`mailroom flag`, `move`, "
+            "`delete`, `append`, or `Archive.changes` in a task) are done first. Off: nothing changes there.",
+            section="Both directions",
+        ),
         "archive": Param(
             None,
             type=["null", "string"],
@@ -138,4 +147,5 @@ with DAG(
         other_namespaces="{{ params.other_namespaces }}",
         max_gone="{{ params.max_gone }}",
         connections="{{ params.connections }}",
+        two_way="{{ params.two_way }}",
     )

@@ -14,6 +14,7 @@ The map:
 - ``torn``, ``repair``: after a power cut or a kill; ``integrity``, ``problems``: checking all of it
 - ``contents``, ``read_ahead``; ``exports``, ``export_store``, ``export_zip``: mail on its way out, as files
 - ``imports``, ``import_source``, ``import_zip``: files that mail is imported from
+- ``changes``, ``change_log``: what is to be changed on servers
 - ``replication``, ``object_copies``, ``row_keys``, ``replica``: a copy of all of it at a second root
 - ``deliveries``, ``delivery_store``, ``attachment_facts``: attachments in other stores, each once
 
@@ -28,11 +29,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mailroom.archive.archive import Archive
     from mailroom.archive.bookmarks import AccountOverview, MaildropOverview, digest_of_listing
+    from mailroom.archive.changes import AccountChanges, NewMessage, Requested
     from mailroom.archive.described import Described
     from mailroom.archive.state import FolderState, MaildropState
     from mailroom.archive.writer import ArchiveWriter
 
 __all__ = [
+    "AccountChanges",
     "AccountOverview",
     "Archive",
     "ArchiveWriter",
@@ -40,10 +43,15 @@ __all__ = [
     "FolderState",
     "MaildropOverview",
     "MaildropState",
+    "NewMessage",
+    "Requested",
     "digest_of_listing",
 ]
 
 _HOMES = {
+    "AccountChanges": "changes",
+    "NewMessage": "changes",
+    "Requested": "changes",
     "AccountOverview": "bookmarks",
     "MaildropOverview": "bookmarks",
     "digest_of_listing": "bookmarks",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mailroom.archive.bookmarks import AccountOverview, Bookmarks, MaildropOverview
+    from mailroom.archive.changes import AccountChanges
     from mailroom.archive.places import Places
     from mailroom.archive.state import FolderState, MaildropState
     from mailroom.archive.tables import Table
@@ -212,6 +213,28 @@ class Archive:
 
     def _versions(self, *names: str) -> dict[str, int]:
         return {name: self._readers[name].version for name in names}
+
+    def changes(self, account: str) -> AccountChanges:
+        """Return what somebody wants changed on the server of an account, and the way to ask for it."""
+        from mailroom.archive.changes import AccountChanges
+
+        return AccountChanges(self, account)
+
+    def says_settled(self, account: str) -> bool:
+        """Say whether it is known without opening any table that no change of an account waits.
+
+        :raises StoreUnavailable: where the archive cannot be read.
+        """
+        if not self.store.exists("tables/changes"):
+            return True
+        set_aside = self._before_open()
+        if set_aside is not None:
+            set_aside("changes")
+        return self._bookmarks.says_settled(account, datetime.now(UTC))
+
+    def note_settled(self, account: str, version: int) -> None:
+        """Note that no change of an account waits as of this version of the table."""
+        self._bookmarks.write_settled(account, {"changes": version}, datetime.now(UTC))
 
     def describe(self, digests: Collection[str]) -> dict[str, Described]:
         """Return what ``messages`` says of these digests; unknown ones are left out.

@@ -33,6 +33,9 @@ MAX_AGE = timedelta(days=1)
 MAX_ENTRIES = 64
 """How many log entries of others are looked through before reading the tables is as quick."""
 
+CHANGES = "changes"
+"""What a bookmark is about that is about no protocol."""
+
 _FORMAT = 1
 _TIMES = ("at",)
 
@@ -89,15 +92,23 @@ class Bookmarks:
 
     def read_account(self, account: str, now: datetime) -> AccountOverview | None:
         """Return the overview of an IMAP account as the tables have it now, or None."""
-        said = self._read(account, MailProtocol.IMAP, now)
+        said = self._read(account, MailProtocol.IMAP.value, now)
         if said is None:
             return None
         rows = [_folder_row(account, facts) for facts in said["folders"]]
         return AccountOverview(folders={row.folder: row for row in rows}, live=said["live"])
 
+    def says_settled(self, account: str, now: datetime) -> bool:
+        """Say whether it is known that no change of an account waits to be pushed."""
+        return self._read(account, CHANGES, now) is not None
+
+    def write_settled(self, account: str, versions: Mapping[str, int], now: datetime) -> None:
+        """Leave that no change of an account waits, as of these table versions."""
+        self._write(account, CHANGES, versions, {}, now)
+
     def read_maildrop(self, account: str, now: datetime) -> MaildropOverview | None:
         """Return the overview of a POP3 maildrop as the tables have it now, or None."""
-        said = self._read(account, MailProtocol.POP3, now)
+        said = self._read(account, MailProtocol.POP3.value, now)
         if said is None:
             return None
         oldest = said["oldest"]
@@ -119,7 +130,7 @@ class Bookmarks:
             "folders": [_facts(row) for row in overview.folders.values()],
             "live": dict(overview.live),
         }
-        self._write(account, MailProtocol.IMAP, versions, facts, now)
+        self._write(account, MailProtocol.IMAP.value, versions, facts, now)
 
     def write_maildrop(
         self, account: str, versions: Mapping[str, int], overview: MaildropOverview, now: datetime
@@ -130,11 +141,11 @@ class Bookmarks:
         """
         oldest = None if overview.oldest is None else overview.oldest.isoformat()
         facts = {**dataclasses.asdict(overview), "oldest": oldest}
-        self._write(account, MailProtocol.POP3, versions, facts, now)
+        self._write(account, MailProtocol.POP3.value, versions, facts, now)
 
-    def _read(self, account: str, protocol: MailProtocol, now: datetime) -> dict[str, Any] | None:
+    def _read(self, account: str, what: str, now: datetime) -> dict[str, Any] | None:
         try:
-            (octets,) = self._store.read_files([_path(account, protocol)])
+            (octets,) = self._store.read_files([_path(account, what)])
             said = None if octets is None else _decoded(octets)
             if said is None or said["account"] != account or said["format"] != _FORMAT:
                 return None
@@ -170,7 +181,7 @@ class Bookmarks:
     def _write(
         self,
         account: str,
-        protocol: MailProtocol,
+        what: str,
         versions: Mapping[str, int],
         facts: Mapping[str, Any],
         now: datetime,
@@ -191,14 +202,14 @@ class Bookmarks:
                 "tables": tables,
                 **facts,
             }
-            self._store.replace_file(_path(account, protocol), _encoded(said))
+            self._store.replace_file(_path(account, what), _encoded(said))
         except ArchiveError:
             return  # the next run reads the tables, and says what is wrong with the store
 
 
-def _path(account: str, protocol: MailProtocol) -> str:
+def _path(account: str, what: str) -> str:
     name = hashlib.sha256(account.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    return f"bookmarks/{name}.{protocol.value}.json"
+    return f"bookmarks/{name}.{what}.json"
 
 
 def _entry(table: str, version: int) -> str:

@@ -167,7 +167,7 @@ _RUNS = _spec(
     "One row a run that changed something or failed.",
     [
         ("run_id", pa.string(), "the run"),
-        ("what", pa.string(), "fetch, mirror, retention, attachments, import"),
+        ("what", pa.string(), "fetch, mirror, retention, attachments, import, push"),
         ("account", pa.string(), "the account it worked on"),
         ("started", _TIME, "when it began"),
         ("ended", _TIME, "when it ended"),
@@ -257,11 +257,35 @@ _AUDIT = _spec(
     unique=("message_sha256", "uid", "uidl", "octets", "internal_date"),
 )
 
+_CHANGES = _spec(
+    "changes",
+    "What is to be changed on servers, asked for here: a log; the newest row of a change is its state.",
+    [
+        ("change_id", pa.string(), "the change; all rows of one tell its story"),
+        ("account", pa.string(), "connection id, or user@host"),
+        ("kind", pa.string(), "'flags', 'move', 'delete' or 'append'"),
+        ("folder", pa.string(), "where the message is; for append where it goes"),
+        ("uidvalidity", pa.int64(), "numbering of that folder; null for append"),
+        ("uid", pa.int64(), "number in that folder; null for append"),
+        ("sha256", pa.string(), "the message"),
+        ("arguments", pa.string(), "JSON object: add, remove, before, to, expunge, internal_date, …"),
+        ("requested_at", _TIME, "when it was asked for"),
+        ("requested_by", pa.string(), "who asked"),
+        ("state", pa.string(), "pending, begun, pushed, refused, conflict, withdrawn"),
+        ("reason", pa.string(), "why, where that needs saying"),
+        ("at", _TIME, "when this state came about"),
+        ("run_id", pa.string(), "the run that brought it about, or null"),
+        ("seq", pa.int64(), "number of the commit within the account; grows"),
+    ],
+    bounds=("account",),
+    unique=("change_id", "uid", "sha256"),
+)
+
 TABLES = {
     spec.name: spec
     for spec in (
         *(_MESSAGES, _TEXTS_TABLE, _ATTACHMENTS, _LOCATIONS, _FOLDERS, _RUNS, _DELIVERIES),
-        *(_PLANS, _AUDIT),
+        *(_PLANS, _AUDIT, _CHANGES),
     )
 }
 """Every table of an archive, by name."""

@@ -21,6 +21,11 @@ COMMANDS = {
     "import": "import_mail",
     "replicate": "replicate",
     "verify": "verify",
+    "flag": "flag",
+    "move": "move",
+    "delete": "delete",
+    "append": "append",
+    "changes": "changes",
 }
 """The module of each command, in the order of the help."""
 
@@ -35,6 +40,8 @@ examples:
   mailroom restore --archive ~/mail imaps://ana@imap.new.example --dry-run
   mailroom import ~/old-mail --account ana@example.org --archive ~/mail
   mailroom verify --archive ~/mail
+  mailroom flag --archive ~/mail --query 'from:*@shop.example' --add seen
+  mailroom mirror imaps://ana@imap.example.org --archive ~/mail --two-way
 
 An account is scheme://user@host:port, an @ in the user name written %40. Schemes:
 imaps, pop3s (TLS); imap+starttls, pop3+starttls; imap, pop3 (plain, for this machine).

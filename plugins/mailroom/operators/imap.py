@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ImapMirrorOperator"]
 
-CHANGES = ("added", "recognised", "flags", "expunged", "not_listed", "deleted_folders")
+CHANGES = ("added", "recognised", "flags", "expunged", "not_listed", "deleted_folders", "pushed")
 """The counts that make an asset event."""
 
 DEFAULT_MAX_GONE = 0.25
@@ -43,8 +43,9 @@ DEFAULT_MAX_GONE = 0.25
 class ImapMirrorOperator(BaseOperator):
     """Bring the archive in step with an IMAP account: new messages, flags, moves, deletions.
 
-    Nothing changes on the server, not even the marks of what is read. What the server loses
-    stays in the archive, with the fact that it is gone.
+    Nothing changes on the server, not even the marks of what is read, unless ``two_way`` is set: then
+    what was asked for on the archive's side (``Archive.changes``, ``mailroom flag`` and so on) is done
+    there first. What the server loses stays in the archive, with the fact that it is gone.
 
     :param imap_conn_id: connection of type ``imap``; its id names the account in the archive.
     :param archive: root of the archive; by default the one the connection or the configuration names.
@@ -56,6 +57,7 @@ class ImapMirrorOperator(BaseOperator):
     :param order: ``oldest`` or ``newest`` first.
     :param other_namespaces: whether to read shared folders and other users' folders too.
     :param max_gone: stop where more than this share of the account seems to have gone; 1 allows it.
+    :param two_way: whether changes that wait are done on the server before it is mirrored.
     :param connections: how many may be open at once; more than one are opened only where the server is
         far away, and given up where it refuses them.
     """
@@ -72,6 +74,7 @@ class ImapMirrorOperator(BaseOperator):
         "other_namespaces",
         "max_gone",
         "connections",
+        "two_way",
     )
     ui_color = "#e6f4ea"
 
@@ -89,6 +92,7 @@ class ImapMirrorOperator(BaseOperator):
         other_namespaces: bool | str = False,
         max_gone: float | str = DEFAULT_MAX_GONE,
         connections: int | str = DEFAULT_CONNECTIONS,
+        two_way: bool | str = False,
         outlets: Any = None,  # Any: as Airflow takes it
         **kwargs: Any,  # Any: the arguments every Airflow operator takes
     ) -> None:
@@ -104,6 +108,7 @@ class ImapMirrorOperator(BaseOperator):
         self.other_namespaces = other_namespaces
         self.max_gone = max_gone
         self.connections = connections
+        self.two_way = two_way
         self._stop = StopSwitch()
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -112,12 +117,13 @@ class ImapMirrorOperator(BaseOperator):
         :raises AirflowFailException: an argument or the connection is wrong, or sign-in was refused.
         :raises AirflowException: the server or the store cannot be reached, or messages failed.
         """
-        from mailroom.services.mirror import mirror_account
+        from mailroom.services.two_way import mirror_account, mirror_both_ways
 
         with airflow_errors():
             account = required_text("imap_conn_id", self.imap_conn_id)
             run = run_context(context, what="mirror", account=account)
-            report = mirror_account(
+            mirror = mirror_both_ways if as_flag("two_way", self.two_way) else mirror_account
+            report = mirror(
                 ImapHook(account).get_conn,
                 archive_of_account(account, as_text("archive", self.archive)),
                 run,

@@ -76,10 +76,13 @@ def describe_rows(
             place += 1
 
 
-def find_present(client: ImapClient, archive: Archive, rows: Callable[[], Iterable[LocationRow]]) -> Presence:
+def find_present(
+    client: ImapClient, archive: Archive, rows: Callable[[], Iterable[LocationRow]], *, first_uid: int = 1
+) -> Presence:
     """Ask the open folder which of these messages it holds; nothing in it changes.
 
     :param rows: the rows of the archived messages, in the same order at each call.
+    :param first_uid: look only at messages of this UID or a higher one.
     :raises ConnectionLost: if the server goes away.
     :raises StoreUnavailable: if the archive cannot be read.
     """
@@ -87,7 +90,8 @@ def find_present(client: ImapClient, archive: Archive, rows: Callable[[], Iterab
     for _, row, described in describe_rows(archive, rows()):
         held.add(row, described)
     told = _Told()
-    for message in client.fetch_fingerprints(client.search("ALL")):
+    listed = client.search("ALL")
+    for message in client.fetch_fingerprints(listed[listed >= first_uid]):
         told.add(message)
     uids = np.zeros(len(held), dtype=np.int64)
     matches = match_appearances(held.looks, held.contents(), told.looks)

@@ -27,6 +27,11 @@ def add_to(words: Words[Parser]) -> None:
         (MailProtocol.IMAP,),
     )
     add_folders(parser)
+    parser.add_argument(
+        "--two-way",
+        action="store_true",
+        help="first do on the server what flag, move, delete and append have asked for",
+    )
     parser.add_argument("--since", type=day, metavar="2024-01-31", help="only mail received since")
     parser.add_argument("--until", type=day, metavar="2024-12-31", help="only mail received before")
     parser.add_argument("--larger-than", type=octets, metavar="10M", help="only messages larger than this")
@@ -57,7 +62,7 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
     endpoint = options.endpoint
     from mailroom.archive import Archive
     from mailroom.policy.mirror import MirrorSelection
-    from mailroom.services.mirror import mirror_account
+    from mailroom.services.two_way import mirror_account, mirror_both_ways
 
     with usage_errors():
         selection = MirrorSelection(
@@ -70,7 +75,8 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
             other_namespaces=options.other_namespaces,
             max_gone=options.max_gone,
         )
-    report = mirror_account(
+    mirror = mirror_both_ways if options.two_way else mirror_account
+    report = mirror(
         connect_imap(endpoint),
         Archive(options.archive),
         run_context("mirror", account_name(options, endpoint)),
@@ -101,4 +107,15 @@ def headline(summary: Summary) -> str:
     )
     if summary["deleted_folders"]:
         lines.append(f"{count(summary['deleted_folders'], 'folder')} gone from the server.")
-    return "\n".join([*lines, *summary["warnings"]])
+    return "\n".join([*_pushed_lines(summary), *lines, *summary["warnings"]])
+
+
+def _pushed_lines(summary: Summary) -> list[str]:
+    """Return what was done on the server, where that was asked for."""
+    told = {
+        "pushed": "done on the server",
+        "refused": "not done; mailroom changes says why",
+        "conflicts": "overtaken by the server's side, whose change stands",
+        "waiting": "left to the next run",
+    }
+    return [f"{count(summary[name], 'change')} {text}." for name, text in told.items() if summary.get(name)]

@@ -1,0 +1,220 @@
+"""Changes to the messages of one folder, pushed to the server: flags, moves, deletions.
+
+Here: asking each message who it is before anything is done to it, and what follows. Not here: what
+is written down and when (``push_desk``), the rule for changes on both sides (``policy.two_way``),
+messages on their way to another folder (``transfer_push``).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from mailroom.archive import FolderState
+from mailroom.change_request import Attempt, ChangeRequest, RequestKind, RequestState
+from mailroom.client.imap_folders import permanent_flags
+from mailroom.exceptions import CommandRejected
+from mailroom.ledger import AuditAction, audit_of
+from mailroom.model import Change, LocationRow
+from mailroom.policy.mailbox_plan import normal_flags
+from mailroom.policy.two_way import find_trash, flags_differ
+from mailroom.services.flags_push import FlagsPush
+from mailroom.services.mailbox_deletion import delete_messages
+from mailroom.services.push_desk import Desk, Outcomes, reason_of
+from mailroom.services.push_proof import Asked, Inquiry
+from mailroom.services.transfer_push import Transfer
+
+__all__ = ["MailboxPush"]
+
+BATCH = 500
+"""How many changes are begun, done and written down at a time; a kill leaves so many to find out about."""
+
+
+@dataclass(slots=True, kw_only=True)
+class MailboxPush:
+    """The changes of one folder in one session.
+
+    :param requests: in the order in which they were asked for.
+    """
+
+    desk: Desk
+    folder: str
+    requests: Sequence[ChangeRequest]
+    state: FolderState = field(init=False)
+    inquiry: Inquiry = field(init=False)
+    permanent: frozenset[str] | None = None
+
+    def push(self) -> None:
+        """Do what was asked for, as far as it can be.
+
+        :raises ConnectionLost: if the server goes away; the next session finds out what was done.
+        """
+        desk = self.desk
+        self.state = desk.archive.folder_state(desk.context.account, self.folder)
+        if self.folder not in desk.folders:
+            desk.close(self.requests, RequestState.CONFLICT, "the folder is no longer on the server")
+            return
+        try:
+            requests = self._open()
+        except CommandRejected as error:
+            desk.refuse(self.requests, error)
+            return
+        self.inquiry = Inquiry(desk=desk, state=self.state)
+        flags = FlagsPush(desk=desk, inquiry=self.inquiry, permanent=self.permanent)
+        for batch in _rounds([r for r in requests if r.kind is RequestKind.FLAGS]):
+            if not desk.stop.is_set():
+                flags.push(batch)
+        for target, moves in _by_target(requests).items():
+            self._transfer(moves, target)
+        removals = [r for r in requests if r.kind is RequestKind.DELETE]
+        self._discard([r for r in removals if not r.expunge])
+        for batch in _batches([r for r in removals if r.expunge]):
+            if not desk.stop.is_set():
+                self._expunge(batch)
+
+    def _open(self) -> list[ChangeRequest]:
+        """Open the folder for changes; return the requests whose numbers still mean what they meant."""
+        self.permanent = permanent_flags(self.desk.client, self.folder)
+        selected = self.desk.client.select(self.folder)
+        valid = [r for r in self.requests if r.uid_validity == selected.uid_validity]
+        void = [r for r in self.requests if r.uid_validity != selected.uid_validity]
+        self.desk.close(
+            void,
+            RequestState.CONFLICT,
+            "the server has numbered the folder anew since; mirror it, and ask again",
+        )
+        return valid
+
+    def _transfer(self, requests: Sequence[ChangeRequest], target: str, *, deleting: bool = False) -> None:
+        """Move messages to another folder.
+
+        :param deleting: whether it is the trash, so that changed flags keep a message where it is.
+        """
+        for batch in _batches(requests):
+            if self.desk.stop.is_set():
+                return
+            outcomes: Outcomes = {}
+            begun_before = [r for r in batch if r.attempt is not None]
+            Transfer(
+                desk=self.desk,
+                folder=self.folder,
+                target=target,
+                rows={row.uid or 0: row for row in self.state.rows(r.uid for r in batch if r.uid)},
+                prove=partial(self._movable, outcomes=outcomes, deleting=deleting),
+                outcomes=outcomes,
+            ).run([r for r in batch if r.attempt is None], begun_before)
+            if deleting:
+                self._audit_trashed(outcomes)
+            self.desk.conclude(outcomes)
+
+    def _audit_trashed(self, outcomes: Outcomes) -> None:
+        """Record who has moved messages to the trash."""
+        done = [r for r, state, _ in outcomes.values() if state is RequestState.PUSHED]
+        rows = {row.uid: row for row in self.state.rows(r.uid for r in done if r.uid is not None)}
+        desk, at = self.desk, self.desk.now()
+        desk.writer.audit(
+            audit_of(
+                rows[request.uid],
+                desk.context,
+                at=at,
+                rule=f"asked for by {request.requested_by}",
+                action=AuditAction.MOVED_TO_TRASH,
+            )
+            for request in done
+            if request.uid in rows
+        )
+        desk.writer.flush()
+
+    def _movable(self, requests: Sequence[ChangeRequest], outcomes: Outcomes, *, deleting: bool) -> Asked:
+        proved = self.inquiry.proved(requests, outcomes)
+        return self._untouched(proved, outcomes) if deleting else proved
+
+    def _untouched(self, proved: Asked, outcomes: Outcomes) -> Asked:
+        """Return those whose flags nobody has changed since their deletion was asked for."""
+        kept = []
+        for request, row, message in proved:
+            now = normal_flags(message.flags)
+            if flags_differ(request.before, now):
+                why = f"its flags were changed on the server since ({' '.join(now) or 'none'})"
+                outcomes[request.change_id] = (request, RequestState.CONFLICT, why)
+            else:
+                kept.append((request, row, message))
+        return kept
+
+    def _discard(self, requests: Sequence[ChangeRequest]) -> None:
+        """Move messages to the trash."""
+        if not requests:
+            return
+        trash = find_trash(self.desk.folders.values())
+        if trash is None:
+            why = "the account has no trash that could be told; ask for it to be removed at once (expunge)"
+            self.desk.close(requests, RequestState.REFUSED, why)
+        elif trash == self.folder:
+            why = "it is in the trash already; ask for it to be removed at once (expunge)"
+            self.desk.close(requests, RequestState.REFUSED, why)
+        else:
+            self._transfer(requests, trash, deleting=True)
+
+    def _expunge(self, batch: Sequence[ChangeRequest]) -> None:
+        """Remove messages at once, once each is proved to be the archived one and untouched."""
+        desk, outcomes = self.desk, Outcomes()
+        proved = self._untouched(self.inquiry.proved(batch, outcomes), outcomes)
+        desk.conclude(outcomes)
+        begun = {request.change_id: request for request in desk.begin([r for r, _, _ in proved], Attempt())}
+        desk.writer.secure()
+        for is_flagged in (False, True):
+            chosen = {
+                message.uid: (begun[request.change_id], row)
+                for request, row, message in proved
+                if request.change_id in begun
+                and is_flagged == ("\\flagged" in {flag.lower() for flag in message.flags or ()})
+            }
+            if chosen:
+                self._expunge_now(chosen, spare_flagged=not is_flagged)
+
+    def _expunge_now(
+        self, chosen: dict[int, tuple[ChangeRequest, LocationRow]], *, spare_flagged: bool
+    ) -> None:
+        desk = self.desk
+        try:
+            done = delete_messages(desk.client, chosen, spare_flagged=spare_flagged)
+        except CommandRejected as error:
+            desk.leave([request for request, _ in chosen.values()], reason_of(error))
+            return
+        at, run_id = desk.now(), desk.context.run_id
+        gone = [chosen[uid] for uid in sorted(done.gone)]
+        desk.writer.audit(
+            audit_of(row, desk.context, at=at, rule=f"asked for by {request.requested_by}")
+            for request, row in gone
+        )
+        desk.writer.record(replace(row, change=Change.EXPUNGED, at=at, run_id=run_id) for _, row in gone)
+        desk.writer.flush()
+        desk.close([chosen[uid][0] for uid in done.gone], RequestState.PUSHED)
+        why = "it was flagged on the server at the last moment"
+        desk.close([chosen[uid][0] for uid in done.spared], RequestState.CONFLICT, why)
+        rest = [request for uid, (request, _) in chosen.items() if uid not in done.gone | done.spared]
+        desk.leave(rest, done.refusal or "the server did not remove them")
+
+
+def _batches(requests: Sequence[ChangeRequest]) -> list[Sequence[ChangeRequest]]:
+    return [requests[start : start + BATCH] for start in range(0, len(requests), BATCH)]
+
+
+def _rounds(requests: Sequence[ChangeRequest]) -> list[Sequence[ChangeRequest]]:
+    """Return requests in batches that hold no message twice, each message's in their order."""
+    turns: dict[object, int] = defaultdict(int)
+    rounds: dict[int, list[ChangeRequest]] = defaultdict(list)
+    for request in requests:
+        rounds[turns[request.place]].append(request)
+        turns[request.place] += 1
+    return [batch for number in sorted(rounds) for batch in _batches(rounds[number])]
+
+
+def _by_target(requests: Iterable[ChangeRequest]) -> dict[str, list[ChangeRequest]]:
+    found: dict[str, list[ChangeRequest]] = defaultdict(list)
+    for request in requests:
+        if request.kind is RequestKind.MOVE and request.target is not None:
+            found[request.target].append(request)
+    return found

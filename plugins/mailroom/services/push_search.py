@@ -1,0 +1,80 @@
+"""What a push that was interrupted had done already: looked for in the folder that messages go to.
+
+Here: telling by content whether a message arrived, counted from where the folder stood when the run
+set out. Not here: what follows from it (``transfer_push``, ``append_push``).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from mailroom.change_request import Attempt, ChangeRequest
+from mailroom.client.imap_folders import unselect
+from mailroom.model import Change, LocationRow, MailProtocol
+from mailroom.services.mailbox_restore import MAX_SETTLE_SECONDS, SETTLE_SECONDS
+from mailroom.services.push_desk import Desk
+from mailroom.services.restore_presence import find_present
+
+__all__ = ["find_arrived", "row_to_find"]
+
+RowOf = Callable[[ChangeRequest], LocationRow]
+
+
+def row_to_find(request: ChangeRequest, row: LocationRow | None = None) -> LocationRow:
+    """Return a message as it is looked for: by its content, and the date it had or was to get."""
+    return LocationRow(
+        account=request.account,
+        protocol=MailProtocol.IMAP,
+        folder=request.folder,
+        change=Change.ADDED,
+        at=request.requested_at,
+        run_id="",
+        sha256=request.sha256,
+        internal_date=request.internal_date if row is None else row.internal_date,
+    )
+
+
+def find_arrived(desk: Desk, folder: str, requests: Sequence[ChangeRequest], row_of: RowOf) -> set[str]:
+    """Return the changes of an interrupted run whose messages have arrived in a folder since.
+
+    The folder is open for reading afterwards. A server that is still at work on what it was sent is
+    waited for.
+
+    :param requests: changes with an ``attempt``.
+    :raises CommandRejected: if the folder cannot be opened.
+    """
+    found = _look(desk, folder, requests, row_of)
+    if len(found) < len(requests):
+        _let_settle(desk, folder)
+        found = _look(desk, folder, requests, row_of)
+    return found
+
+
+def _look(desk: Desk, folder: str, requests: Sequence[ChangeRequest], row_of: RowOf) -> set[str]:
+    selected = desk.client.examine(folder)
+    groups: dict[Attempt, list[ChangeRequest]] = defaultdict(list)
+    for request in requests:
+        groups[request.attempt or Attempt()].append(request)
+    found: set[str] = set()
+    for attempt, group in groups.items():
+        is_same_numbering = attempt.uid_validity == selected.uid_validity
+        first = attempt.uid_next if is_same_numbering and attempt.uid_next else 1
+        rows = [row_of(request) for request in group]
+        presence = find_present(desk.client, desk.archive, lambda rows=rows: rows, first_uid=first)  # type: ignore[misc]  # bound now
+        found |= {
+            request.change_id for request, uid in zip(group, presence.uids.tolist(), strict=True) if uid
+        }
+    return found
+
+
+def _let_settle(desk: Desk, folder: str) -> None:
+    """Wait until a folder stays as it is."""
+    unselect(desk.client)
+    before, waited = desk.client.folder_status(folder), 0.0
+    while not desk.stop.wait(SETTLE_SECONDS):
+        waited += SETTLE_SECONDS
+        now = desk.client.folder_status(folder)
+        if now == before or waited >= MAX_SETTLE_SECONDS:
+            return
+        before = now
