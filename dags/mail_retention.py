@@ -55,12 +55,14 @@ with DAG(
             "there, as a message keeps its day of arrival when it is moved; by POP3, when it was first "
             "archived.",
             section=OPEN_SECTION,
-            enum=["default", "internal", "archived", "saved"],
+            enum=["default", "internal", "archived", "saved", "date", "seen"],
             values_display={
                 "default": "What suits the folder",
                 "internal": "Arrival in the account",
                 "archived": "First archived",
                 "saved": "When it came into the folder it is in",
+                "date": "When it was sent, as it says itself",
+                "seen": "Since when it is known to be read",
             },
         ),
         "connection": Param(
@@ -89,6 +91,15 @@ with DAG(
             title="But not these folders",
             description_md="Names or patterns, one a line: `Contracts/*`.",
             section=OPEN_SECTION,
+        ),
+        "policy": Param(
+            None,
+            type=["null", "string"],
+            format="multiline",
+            title="Several rules",
+            description_md="A policy in YAML or JSON, or the path of one: other times for trash, junk and "
+            "senders, and what must be kept. It takes the place of all answers about age and folders.",
+            section="A policy",
         ),
         "include_flagged": Param(
             False,
@@ -129,8 +140,9 @@ with DAG(
         task_id="delete_old",
         conn_id="{{ params.connection }}",
         archive="{{ params.archive }}",
-        older_than="{{ params.days }}",
-        basis="{{ None if params.basis == 'default' else params.basis }}",
+        older_than="{{ None if params.policy else params.days }}",
+        policy="{{ params.policy }}",
+        basis="{{ None if params.policy or params.basis == 'default' else params.basis }}",
         folders="{{ params.folders }}",
         exclude="{{ params.exclude }}",
         include_flagged="{{ params.include_flagged }}",

@@ -1,4 +1,4 @@
-"""What is planned to be deleted, and what was: rows of the tables ``plans`` and ``audit``.
+"""What is planned to be deleted, and what was: rows of ``plans``, ``audit`` and ``holds``.
 
 Here: the values, for every layer. Not here: how they are stored (``archive``), who decides
 (``policy``). Apart from ``locations``, which says where messages are, these say who took
@@ -13,7 +13,7 @@ from datetime import datetime
 
 from mailroom.model import LocationRow, MailProtocol, RunContext
 
-__all__ = ["AuditAction", "AuditRow", "PlanRow", "PlanState", "audit_of"]
+__all__ = ["AuditAction", "AuditRow", "HoldRow", "HoldState", "PlanRow", "PlanState", "audit_of"]
 
 
 class AuditAction(enum.Enum):
@@ -58,6 +58,38 @@ class AuditRow:
     rule: str | None = None
     plan_id: str | None = None
     approved_by: str | None = None
+
+
+class HoldState(enum.Enum):
+    """What a row of ``holds`` says; a closed list."""
+
+    PLACED = "placed"
+    RELEASED = "released"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldRow:
+    """One row of the ``holds`` log: a legal hold was placed or released. ``seq`` is the archive's to fill in.
+
+    What meets all of account, folder, sender and query is held.
+
+    :param account: the account, or ``*`` for every one.
+    :param folder: pattern of folder names; None for all. ``sender`` and ``query`` likewise.
+    :param until: when it ends by itself; None for never.
+    :param grace_days: for how long it is still obeyed after its end or release.
+    """
+
+    hold_id: str
+    account: str
+    reason: str
+    grace_days: float
+    state: HoldState
+    by: str
+    at: datetime
+    folder: str | None = None
+    sender: str | None = None
+    query: str | None = None
+    until: datetime | None = None
 
 
 class PlanState(enum.Enum):

@@ -16,6 +16,7 @@ from mailroom.client.pop3 import Pop3Client
 from mailroom.model import Endpoint, MailProtocol, RunContext
 from mailroom.policy.fetch import FetchMode
 from mailroom.policy.retention import RetentionRule
+from mailroom.policy.rules import RetentionPolicy, policy_of
 from mailroom.services.fetch import FetchReport, fetch_maildrop
 from mailroom.services.progress import NoProgress, Progress
 from mailroom.services.retention import RetentionReport, enforce_retention
@@ -135,7 +136,7 @@ class Account:
 
     def retain(
         self,
-        rule: RetentionRule,
+        rule: RetentionRule | RetentionPolicy,
         *,
         dry_run: bool = False,
         stop: threading.Event | None = None,
@@ -146,7 +147,7 @@ class Account:
             self.connect,
             self.archive,
             self.context("retention"),
-            rule=rule,
+            policy=policy_of(rule) if isinstance(rule, RetentionRule) else rule,
             dry_run=dry_run,
             now=self.now,
             progress=self.progress,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from mailroom.archive.described import Described
 from mailroom.archive.tables import Table
 
-__all__ = ["describe"]
+__all__ = ["describe", "fields_of"]
 
 _COLUMNS = ["sha256", "identity", "message_id", "date", "archived_at", "size"]
 
@@ -20,14 +20,25 @@ def describe(messages: Table, digests: Collection[str]) -> dict[str, Described]:
 
     :raises StoreUnavailable: where the table cannot be read.
     """
+    return {digest: _described(row) for digest, row in fields_of(messages, digests, _COLUMNS).items()}
+
+
+def fields_of(
+    messages: Table, digests: Collection[str], columns: Sequence[str]
+) -> dict[str, dict[str, object]]:
+    """Return these columns of ``messages`` for these digests; unknown ones are left out.
+
+    :raises StoreUnavailable: where the table cannot be read.
+    """
+    names = list(dict.fromkeys(["sha256", *columns]))
     wanted = pa.array(sorted(set(digests)), pa.string())
-    found: dict[str, Described] = {}
+    found: dict[str, dict[str, object]] = {}
     for file in messages.files():
         for piece in messages.scan(["sha256"], files=[file]):
             rows = pc.indices_nonzero(pc.is_in(piece.table["sha256"], value_set=wanted))
             if len(rows):
-                table = messages.read_rows(file, piece.group, rows, _COLUMNS)
-                found.update((row["sha256"], _described(row)) for row in table.to_pylist())
+                table = messages.read_rows(file, piece.group, rows, names)
+                found.update((row["sha256"], row) for row in table.to_pylist())
     return found
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from mailroom.archive.schemas import TABLES
-from mailroom.ledger import AuditRow, PlanRow
+from mailroom.ledger import AuditRow, HoldRow, HoldState, PlanRow
 from mailroom.model import Change, FolderRow, LocationRow, MailProtocol
 
 __all__ = [
@@ -22,6 +22,8 @@ __all__ = [
     "build_table",
     "folder_rows",
     "folders_table",
+    "hold_rows",
+    "holds_table",
     "location_rows",
     "locations_table",
     "plans_table",
@@ -135,7 +137,19 @@ def plans_table(rows: Sequence[PlanRow], seqs: Sequence[int]) -> pa.Table:
     return _logged("plans", rows, seqs)
 
 
-def _logged(name: str, rows: Sequence[AuditRow] | Sequence[PlanRow], seqs: Sequence[int]) -> pa.Table:
+def holds_table(rows: Sequence[HoldRow], seqs: Sequence[int]) -> pa.Table:
+    """Return rows of ``holds``."""
+    return _logged("holds", rows, seqs)
+
+
+def hold_rows(table: pa.Table) -> Iterator[HoldRow]:
+    """Yield rows of ``holds`` as values, in the order they were written."""
+    for row in table.sort_by("seq").to_pylist():
+        del row["seq"]
+        yield HoldRow(**{**row, "state": HoldState(row["state"])})
+
+
+def _logged(name: str, rows: Sequence[AuditRow | PlanRow | HoldRow], seqs: Sequence[int]) -> pa.Table:
     """Return rows of a log whose last column is the number of the commit."""
     fields = [_AUDIT_FIELDS.get(column, column) for column in TABLES[name].schema.names[:-1]]
     columns: list[Sequence[Any]] = [[_plain(getattr(row, ours)) for row in rows] for ours in fields]

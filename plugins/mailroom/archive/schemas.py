@@ -281,11 +281,31 @@ _CHANGES = _spec(
     unique=("change_id", "uid", "sha256"),
 )
 
+_HOLDS = _spec(
+    "holds",
+    "Legal holds: a log; the row of a hold with the highest seq is its state. What is held is not deleted.",
+    [
+        ("hold_id", pa.string(), "the hold"),
+        ("account", pa.string(), "the account it is on, or * for every one"),
+        ("folder", pa.string(), "pattern of folder names, or null for all"),
+        ("sender", pa.string(), "pattern of the author's address, or null for all"),
+        ("query", pa.string(), "words that mean the messages, or null for all"),
+        ("reason", pa.string(), "why it was placed"),
+        ("until", _TIME, "when it ends by itself, or null for never"),
+        ("grace_days", pa.float64(), "for how many days after its end or release it is still obeyed"),
+        ("state", pa.string(), "placed, released"),
+        ("by", pa.string(), "who placed or released it"),
+        ("at", _TIME, "when"),
+        ("seq", pa.int64(), "number of the commit within the account; grows"),
+    ],
+    bounds=("account",),
+)
+
 TABLES = {
     spec.name: spec
     for spec in (
         *(_MESSAGES, _TEXTS_TABLE, _ATTACHMENTS, _LOCATIONS, _FOLDERS, _RUNS, _DELIVERIES),
-        *(_PLANS, _AUDIT, _CHANGES),
+        *(_PLANS, _AUDIT, _CHANGES, _HOLDS),
     )
 }
 """Every table of an archive, by name."""

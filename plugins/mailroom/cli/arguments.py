@@ -14,6 +14,8 @@ COMMANDS = {
     "fetch": "fetch",
     "mirror": "mirror",
     "retention": "retention",
+    "policy": "policy",
+    "hold": "hold",
     "attachments": "attachments",
     "check": "check",
     "export": "export",

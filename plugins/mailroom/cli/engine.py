@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mailroom.archive import Archive
     from mailroom.client.imap import ImapClient
     from mailroom.client.pop3 import Pop3Client
+    from mailroom.policy.rules import RetentionPolicy
 
 __all__ = [
     "check_account_known",
@@ -27,6 +28,7 @@ __all__ = [
     "connecting",
     "existing_archive",
     "now",
+    "read_policy",
     "run_context",
     "usage_errors",
 ]
@@ -49,6 +51,20 @@ def existing_archive(root: str) -> Archive:
     if not archive.exists():
         raise ConfigurationError(f"There is no archive at {archive.url}; check the path.")
     return archive
+
+
+def read_policy(file: str) -> RetentionPolicy:
+    """Return the retention policy that a file states."""
+    from mailroom.policy.policy_file import parse_policy
+
+    try:
+        with open(file, encoding="utf-8") as opened:
+            text = opened.read()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise UsageError(f"The policy {file} cannot be read: {why}.") from error
+    with usage_errors():
+        return parse_policy(text, source=file)
 
 
 def check_account_known(archive: Archive, account: str) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from mailroom.exceptions import ConfigurationError
 from mailroom.hooks.archive import archive_of_account, open_archive
 from mailroom.hooks.connection import connection_of, protocol_of_connection
 from mailroom.hooks.errors import airflow_errors
@@ -20,23 +21,25 @@ from mailroom.operators.arguments import (
     as_fraction,
     as_patterns,
     as_text,
+    is_given,
     required_duration,
     required_text,
 )
 from mailroom.operators.assets import announce, mailbox_asset, with_alias
+from mailroom.operators.policy_argument import as_policy
 from mailroom.operators.run import StopSwitch, conclude, log_progress, run_context, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
 
-    from mailroom.policy.retention import RetentionRule
+    from mailroom.policy.rules import RetentionPolicy
 
 __all__ = ["MailRetentionOperator"]
 
 CHANGES = ("deleted",)
 """The counts that make an asset event."""
 
-BASES = ("internal", "archived", "saved")
+BASES = ("internal", "archived", "saved", "date", "seen")
 """What days may count from; the words of ``policy.retention.Basis``, which is not imported at parse."""
 
 
@@ -50,8 +53,12 @@ class MailRetentionOperator(BaseOperator):
     :param archive: root of the archive; by default the one the connection or the configuration names.
     :param older_than: days (a number, a text such as ``30d``, or a timedelta); 0 is everything.
     :param basis: what the days count from: ``internal`` (arrival in the account), ``archived`` (first
-        archived; the only one of POP3) or ``saved`` (arrival in its folder). By default ``internal``,
-        and ``saved`` in trash and junk folders, where arrival in the account says nothing.
+        archived; by default over POP3), ``saved`` (arrival in its folder), ``date`` (when it was sent) or
+        ``seen`` (since when it is known to be read). By default ``internal``, and ``saved`` in trash and
+        junk folders, where arrival in the account says nothing.
+    :param policy: several rules instead of ``older_than``, ``basis`` and so on: the text of a policy in
+        YAML or JSON, a mapping of the same, or the path of a file that ends in ``.yaml``, ``.yml`` or
+        ``.json``, which is read when the task runs.
     :param folders: patterns of folder names, ``*`` and ``?`` as in a shell.
     :param exclude: patterns of folder names to leave alone.
     :param include_flagged: whether flagged messages may go as well.
@@ -66,6 +73,7 @@ class MailRetentionOperator(BaseOperator):
         "conn_id",
         "archive",
         "older_than",
+        "policy",
         "basis",
         "folders",
         "exclude",
@@ -81,7 +89,8 @@ class MailRetentionOperator(BaseOperator):
         self,
         *,
         conn_id: str,
-        older_than: timedelta | float | str,
+        older_than: timedelta | float | str | None = None,
+        policy: str | Mapping[str, Any] | None = None,  # Any: as in the file
         archive: str | ObjectStoragePath | None = None,
         basis: str | None = None,
         folders: Sequence[str] | str = ("*",),
@@ -98,6 +107,7 @@ class MailRetentionOperator(BaseOperator):
         self.conn_id = conn_id
         self.archive = archive
         self.older_than = older_than
+        self.policy = policy
         self.basis = basis
         self.folders = folders
         self.exclude = exclude
@@ -126,7 +136,7 @@ class MailRetentionOperator(BaseOperator):
                 hook.get_conn,
                 archive_of_account(account, as_text("archive", self.archive)),
                 run,
-                rule=self._rule(protocol),
+                policy=self._policy(protocol),
                 dry_run=as_flag("dry_run", self.dry_run),
                 now=utc_now,
                 progress=log_progress(self.log),
@@ -141,9 +151,17 @@ class MailRetentionOperator(BaseOperator):
         """Let the batch in hand be finished, then stop."""
         self._stop.press()
 
-    def _rule(self, protocol: MailProtocol) -> RetentionRule:
+    def _policy(self, protocol: MailProtocol) -> RetentionPolicy:
         from mailroom.policy.retention import Basis, RetentionRule, basis_of
+        from mailroom.policy.rules import policy_of
 
+        policy = as_policy("policy", self.policy)
+        if policy is not None:
+            if is_given(self.older_than) or is_given(self.basis):
+                raise ConfigurationError(
+                    "policy states times and bases itself: leave out older_than and basis, or policy."
+                )
+            return policy
         basis = as_choice("basis", self.basis, BASES)
         rule = RetentionRule(
             older_than=required_duration("older_than", self.older_than),
@@ -156,4 +174,4 @@ class MailRetentionOperator(BaseOperator):
         )
         # Refused before anything is connected where the protocol cannot keep the rule.
         basis_of(rule, protocol, is_discarding=False)
-        return rule
+        return policy_of(rule)

@@ -25,8 +25,12 @@ class Keep(enum.Enum):
     """Why a message stays on the server; a closed list."""
 
     TOO_YOUNG = "too young"
+    NO_RULE = "no rule deletes it"
     NO_DATE = "no date to count from"
     FLAGGED = "flagged"
+    HELD = "under legal hold"
+    NEWEST = "among the newest of its folder"
+    BY_RULE = "kept by a rule"
     NOT_ARCHIVED = "not archived"
     NOT_VERIFIED = "archived copy missing or damaged"
     NOT_COPIED = "not in every second archive"
@@ -43,11 +47,15 @@ class Candidate:
     :param key: its number in this session: UID, or POP3 message number.
     :param row: its newest row in the archive.
     :param since: the instant its days count from, or None where nobody knows.
+    :param rule: the rule that decided, in words.
+    :param keep: why that rule keeps it; None says that it is due as far as rules go.
     """
 
     key: int
     row: LocationRow
     since: datetime | None
+    rule: str = ""
+    keep: Keep | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +138,8 @@ def _decide(
     difference: str | None = None
     if row.sha256 is None or not row.change.is_live:
         keep = Keep.NOT_ARCHIVED
+    elif candidate.keep is not None:
+        keep = candidate.keep
     elif candidate.since is None:
         keep = Keep.NO_DATE
     elif candidate.since > cutoff:

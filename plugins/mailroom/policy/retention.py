@@ -13,33 +13,39 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from mailroom.exceptions import ConfigurationError
-from mailroom.model import Folder, FolderRow, LocationRow, MailProtocol
-from mailroom.policy.durations import in_days
+from mailroom.model import Folder, FolderRow, MailProtocol
 
 __all__ = [
     "Basis",
     "RetentionRule",
     "allowance_of",
     "basis_of",
-    "counts_from",
     "discarding_folders",
     "find_gap",
+    "uses_of",
 ]
 
-DISCARDING_NAMES = frozenset(
+TRASH_NAMES = frozenset(
     {
-        *("trash", "deleted items", "deleted messages", "bin", "junk", "spam", "junk e-mail", "junk email"),
-        *("bulk mail", "papelera", "papelera de reciclaje", "elementos eliminados", "correo no deseado"),
-        *("corbeille", "éléments supprimés", "courrier indésirable", "papierkorb", "gelöschte elemente"),
-        *("gelöschte objekte", "junk-e-mail", "cestino", "posta indesiderata", "lixeira", "lixo eletrônico"),
+        *("trash", "deleted items", "deleted messages", "bin", "papelera", "papelera de reciclaje"),
+        *("elementos eliminados", "corbeille", "éléments supprimés", "papierkorb", "gelöschte elemente"),
+        *("gelöschte objekte", "cestino", "lixeira"),
     }
 )
-"""Names of trash and junk folders on servers that mark none with \\Trash or \\Junk, in small letters."""
+"""Names of trash folders on servers that mark none with \\Trash, in small letters."""
+
+JUNK_NAMES = frozenset(
+    {
+        *("junk", "spam", "junk e-mail", "junk email", "bulk mail", "correo no deseado"),
+        *("courrier indésirable", "junk-e-mail", "posta indesiderata", "lixo eletrônico"),
+    }
+)
+"""Names of junk folders on servers that mark none with \\Junk, in small letters."""
 
 
 class Basis(enum.Enum):
@@ -53,6 +59,12 @@ class Basis(enum.Enum):
 
     SAVED = "saved"
     """When it came into the folder it is in now."""
+
+    DATE = "date"
+    """When it was sent: its Date header, else a Received header; the sender may say what it likes."""
+
+    SEEN = "seen"
+    """Since when the archive has known it to be \\Seen without a break."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,14 +102,6 @@ class RetentionRule:
             allowed = ", ".join(b.value for b in Basis)
             raise ConfigurationError(f"basis must be one of {allowed}, not {self.basis!r}.")
 
-    def in_words(self, basis: Basis) -> str:
-        """Return the rule as the audit states it, with what the days count from in one folder.
-
-        >>> RetentionRule(older_than=timedelta(days=30)).in_words(Basis.INTERNAL)
-        'older than 30 days since internal'
-        """
-        return f"older than {in_days(self.older_than)} since {basis.value}"
-
 
 def basis_of(rule: RetentionRule, protocol: MailProtocol, *, is_discarding: bool) -> Basis:
     """Return what the days count from in one folder.
@@ -107,9 +111,10 @@ def basis_of(rule: RetentionRule, protocol: MailProtocol, *, is_discarding: bool
     """
     if protocol is MailProtocol.IMAP:
         return rule.basis or (Basis.SAVED if is_discarding else Basis.INTERNAL)
-    if rule.basis not in (None, Basis.ARCHIVED):
+    basis = rule.basis or Basis.ARCHIVED
+    if basis not in (Basis.ARCHIVED, Basis.DATE):
         raise ConfigurationError(
-            f"POP3 servers state no dates, so basis={rule.basis.value!r} cannot be had there: use "
+            f"POP3 servers state no dates, so basis={basis.value!r} cannot be had there: use "
             "basis='archived', or an imap connection to the same account."
         )
     if rule.exclude or any(folder.upper() not in ("*", "INBOX") for folder in rule.folders):
@@ -117,22 +122,7 @@ def basis_of(rule: RetentionRule, protocol: MailProtocol, *, is_discarding: bool
             "POP3 knows one folder only, INBOX: leave folders and exclude as they are, or use an imap "
             "connection to the same account."
         )
-    return Basis.ARCHIVED
-
-
-def counts_from(
-    basis: Basis, row: LocationRow, *, first_seen: datetime | None, save_date: datetime | None
-) -> datetime | None:
-    """Return the instant the days of one message count from, or None where nobody knows.
-
-    :param first_seen: when the archive first recorded the message at this very place.
-    :param save_date: what the server says of when it came there, or None.
-    """
-    if basis is Basis.INTERNAL:
-        return row.internal_date
-    if basis is Basis.ARCHIVED:
-        return row.archived_at
-    return save_date if save_date is not None else first_seen
+    return basis
 
 
 def discarding_folders(folders: Iterable[Folder]) -> frozenset[str]:
@@ -145,16 +135,36 @@ def discarding_folders(folders: Iterable[Folder]) -> frozenset[str]:
     """
     known = list(folders)
     marked = {f.name for f in known if (f.special_use or "").lower() in ("\\trash", "\\junk")}
-    found = set()
-    for folder in known:
-        levels = folder.name.split(folder.delimiter) if folder.delimiter else [folder.name]
-        above = {(folder.delimiter or "").join(levels[: n + 1]) for n in range(len(levels))}
-        if above & marked or DISCARDING_NAMES & {level.casefold() for level in levels}:
-            found.add(folder.name)
-    return frozenset(found)
+    usual = TRASH_NAMES | JUNK_NAMES
+    return frozenset(f.name for f in known if _is_below(f, marked, usual))
 
 
-def find_gap(rule: RetentionRule, last: FolderRow | None, undelivered: int) -> str | None:
+def uses_of(folders: Iterable[Folder]) -> dict[str, str | None]:
+    """Return the special use of each folder (RFC 6154): its own, else trash or junk if it is below such.
+
+    Where the server marks no folder with \\Trash, those with a usual name count; \\Junk likewise.
+
+    >>> uses_of([Folder(name=n, delimiter="/") for n in ("INBOX", "Spam", "Trash/2019")])
+    {'INBOX': None, 'Spam': '\\\\Junk', 'Trash/2019': '\\\\Trash'}
+    """
+    known = list(folders)
+    uses = {f.name: f.special_use for f in known}
+    for use, usual in (("\\Trash", TRASH_NAMES), ("\\Junk", JUNK_NAMES)):
+        marked = {f.name for f in known if (f.special_use or "").lower() == use.lower()}
+        for folder in known:
+            if uses[folder.name] is None and _is_below(folder, marked, frozenset() if marked else usual):
+                uses[folder.name] = use
+    return uses
+
+
+def _is_below(folder: Folder, marked: Collection[str], usual: frozenset[str]) -> bool:
+    """Return whether a folder is one of those marked or usually named, or below one."""
+    levels = folder.name.split(folder.delimiter) if folder.delimiter else [folder.name]
+    above = {(folder.delimiter or "").join(levels[: n + 1]) for n in range(len(levels))}
+    return bool(above & set(marked) or usual & {level.casefold() for level in levels})
+
+
+def find_gap(last: FolderRow | None, undelivered: int, *, allow_incomplete: bool) -> str | None:
     """Return why a folder is left alone because the archive does not hold all of it, or None.
 
     What is archived is proved message by message, so nothing that is missing could be deleted; but a
@@ -163,7 +173,7 @@ def find_gap(rule: RetentionRule, last: FolderRow | None, undelivered: int) -> s
     :param last: the folder's newest row in the archive, of which a finished run says whether it is complete.
     :param undelivered: how many messages the server listed and never delivered.
     """
-    if rule.allow_incomplete or (last is not None and last.complete):
+    if allow_incomplete or (last is not None and last.complete):
         return None
     if undelivered:
         what = "1 message was" if undelivered == 1 else f"{undelivered:,} messages were"

@@ -267,7 +267,7 @@ class FetchRun:
         """Say QUIT, record what it deleted, and return how many that were."""
         deletion = session.deletion
         gone = deletion.confirm(self.context.account, self.failures, doubtful=session.tally.errors)
-        if self.ledger.record_deleted(gone, Change.DELETED_BY_FETCH, rule=self.mode.in_words()):
+        if self.ledger.record_deleted(gone, Change.DELETED_BY_FETCH, rule=lambda _: self.mode.in_words()):
             self.writer.flush()
         self.total.tried |= deletion.handled
         self.deleted += deletion.confirmed

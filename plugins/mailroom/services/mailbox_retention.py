@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -21,19 +21,13 @@ from mailroom.ledger import audit_of
 from mailroom.message import fingerprint_of_header
 from mailroom.model import Change, FetchedMessage, Folder, LocationRow, MailProtocol, RunContext
 from mailroom.policy.deletion import Candidate, DeletionPlan, Keep, plan_deletions
-from mailroom.policy.folders import match_folders
+from mailroom.policy.holds import FolderHolds, holds_on
 from mailroom.policy.proof import ServerAnswer
-from mailroom.policy.retention import (
-    Basis,
-    RetentionRule,
-    allowance_of,
-    basis_of,
-    counts_from,
-    discarding_folders,
-    find_gap,
-)
-from mailroom.services.first_seen import first_seen
+from mailroom.policy.retention import Basis, allowance_of, discarding_folders, find_gap, uses_of
+from mailroom.policy.rules import FolderRules, RetentionPolicy, bind_policy
+from mailroom.policy.verdicts import candidate_of, decide, may_be_due
 from mailroom.services.mailbox_deletion import delete_messages
+from mailroom.services.message_facts import FactSource, facts_of_folder, sort_by_date
 from mailroom.services.progress import Progress
 from mailroom.services.proving import Proving
 from mailroom.services.retention_report import FolderRetention, RetentionTally
@@ -42,6 +36,9 @@ __all__ = ["MailboxRetention"]
 
 BATCH_MESSAGES = 500
 """How many messages are asked, proved, deleted and recorded at a time."""
+
+CHUNK_MESSAGES = 20_000
+"""How many messages' contents are looked up in the archive at a time, so that memory stays flat."""
 
 _log = logging.getLogger(__name__)
 
@@ -59,34 +56,35 @@ class MailboxRetention:
     proving: Proving
     writer: ArchiveWriter | None
     context: RunContext
-    rule: RetentionRule
+    policy: RetentionPolicy
     now: Callable[[], datetime]
     progress: Progress
     stop: threading.Event
     failures: list[str] = field(default_factory=list)
 
     def enforce(self) -> Iterator[FolderRetention]:
-        """Yield what became of each chosen folder.
+        """Yield what became of each folder that some rule means.
 
         :raises ConfigurationError: if a pattern means no folder.
         :raises ConnectionLost: if the server goes away; what it deleted so far is recorded.
         """
         folders = {f.name: f for f in self.client.list_folders() if f.is_selectable}
-        discarding = discarding_folders(folders.values())
-        chosen = match_folders(
-            self.rule.folders,
-            self.rule.exclude,
+        uses = uses_of(folders.values())
+        bound = bind_policy(
+            self.policy,
             folders,
-            special_use={name: f.special_use for name, f in folders.items()},
-            strict_exclude=True,
+            protocol=MailProtocol.IMAP,
+            uses=uses,
+            discarding=discarding_folders(folders.values()),
         )
-        for name in chosen:
+        holds = self.archive.holds()
+        for name, rules in bound.items():
             if self.stop.is_set():
                 return
-            basis = basis_of(self.rule, MailProtocol.IMAP, is_discarding=name in discarding)
-            yield self._enforce_on(folders[name], basis)
+            held = holds_on(holds, self.context.account, name, self.now(), use=uses[name])
+            yield self._enforce_on(folders[name], rules, held)
 
-    def _enforce_on(self, folder: Folder, basis: Basis) -> FolderRetention:
+    def _enforce_on(self, folder: Folder, rules: FolderRules, holds: FolderHolds) -> FolderRetention:
         state = self.archive.folder_state(self.context.account, folder.name)
         if state.uid_validity is None:
             return _passed_over(folder, "not in the archive: mirror it first")
@@ -105,24 +103,24 @@ class MailboxRetention:
         if self.writer and selected.read_only:
             return self._refuse(folder, "the server opens it for reading only")
         last = self.archive.last_folders(self.context.account).get(folder.name)
-        gap = find_gap(self.rule, last, len(state.unfetchable))
+        gap = find_gap(last, len(state.unfetchable), allow_incomplete=self.policy.allow_incomplete)
         if gap is not None:
             return self._refuse(folder, gap)
-        return self._work_off(folder, state, basis)
+        return self._work_off(folder, state, facts_of_folder(self.archive, state, rules, holds))
 
-    def _work_off(self, folder: Folder, state: FolderState, basis: Basis) -> FolderRetention:
+    def _work_off(self, folder: Folder, state: FolderState, source: FactSource) -> FolderRetention:
         """Go through what may be due, oldest first."""
-        cutoff = self.now() - self.rule.older_than
-        dates = _dates(self.archive, state, basis)
-        uids = state.live.tolist() if self._asks_save_date(basis) else _due(dates, cutoff)
         tally = RetentionTally(
-            folder=folder.name, basis=basis.value, live=len(state.live), is_dry=self.writer is None
+            folder=folder.name,
+            basis=source.rules.in_words(),
+            live=len(state.live),
+            is_dry=self.writer is None,
         )
-        allowance = allowance_of(tally.live, self.rule.max_fraction)
-        self.progress.start(folder.name, len(uids), None)
-        for start in range(0, len(uids), BATCH_MESSAGES):
-            rows = state.rows(uids[start : start + BATCH_MESSAGES])
-            refusal = self._apply(self._plan(rows, basis, dates, cutoff, allowance - tally.deleted), tally)
+        allowance = allowance_of(tally.live, self.policy.max_fraction)
+        wanted = self._ask_for(source, state)
+        self.progress.start(folder.name, len(wanted), None)
+        for rows in self._batches(source, state, wanted):
+            refusal = self._apply(self._plan(rows, source, allowance - tally.deleted), tally, source)
             self.progress.advance(len(rows), sum(row.size or 0 for row in rows))
             if refusal is not None:
                 self.failures.append(f"Folder {folder.name!r} of {self.context.account}: {refusal}.")
@@ -132,38 +130,59 @@ class MailboxRetention:
         self.progress.finish()
         return tally.result()
 
-    def _asks_save_date(self, basis: Basis) -> bool:
-        return basis is Basis.SAVED and self.client.supports("SAVEDATE")
+    def _ask_for(self, source: FactSource, state: FolderState) -> list[int]:
+        """Return the UIDs that may be due by date, oldest first; all of them where only the server knows."""
+        if self._asks_save_date(source) or Basis.DATE in source.rules.bases:
+            return sort_by_date(source, state.live.tolist())
+        now = self.now()
+        longest = {bound.basis: bound.length for bound in source.rules.deleting}
+        for bound in source.rules.deleting:
+            longest[bound.basis] = min(longest[bound.basis], bound.length)
+        due = {
+            uid
+            for basis, length in longest.items()
+            for uid, date in source.dates[basis].items()
+            if now - date >= length
+        }
+        return sort_by_date(source, list(due))
 
-    def _plan(
-        self,
-        rows: Sequence[LocationRow],
-        basis: Basis,
-        dates: Mapping[int, datetime],
-        cutoff: datetime,
-        allowance: int,
-    ) -> DeletionPlan:
+    def _batches(
+        self, source: FactSource, state: FolderState, uids: Sequence[int]
+    ) -> Iterator[list[LocationRow]]:
+        """Yield the rows of messages that may be due, a batch at a time; their facts are loaded."""
+        for start in range(0, len(uids), CHUNK_MESSAGES):
+            chunk = uids[start : start + CHUNK_MESSAGES]
+            found = {row.uid: row for row in state.rows(chunk)}
+            rows = [found[uid] for uid in chunk if uid in found]
+            source.load(rows)
+            if not self._asks_save_date(source):
+                rows = [row for row in rows if self._may_be_due(row, source)]
+            for first in range(0, len(rows), BATCH_MESSAGES):
+                yield rows[first : first + BATCH_MESSAGES]
+
+    def _may_be_due(self, row: LocationRow, source: FactSource) -> bool:
+        facts = source.of(row.uid or 0, row)
+        return may_be_due(source.rules, facts, self.now()) is not None
+
+    def _asks_save_date(self, source: FactSource) -> bool:
+        return Basis.SAVED in source.rules.bases and self.client.supports("SAVEDATE")
+
+    def _plan(self, rows: Sequence[LocationRow], source: FactSource, allowance: int) -> DeletionPlan:
         """Ask the server and the archive about a batch, and decide."""
         by_uid = {row.uid: row for row in rows if row.uid is not None}
         self.client.noop()
-        asked = self.client.fetch_fingerprints(sorted(by_uid), with_save_date=self._asks_save_date(basis))
+        asked = self.client.fetch_fingerprints(sorted(by_uid), with_save_date=self._asks_save_date(source))
         answers = {message.uid: _answer(message) for message in asked if message.uid in by_uid}
+        now = self.now()
         candidates = []
         for uid, row in by_uid.items():
-            save_date = answers[uid].save_date if uid in answers else None
-            since = counts_from(basis, row, first_seen=dates.get(uid), save_date=save_date)
-            candidates.append(Candidate(key=uid, row=row, since=since))
-        due = {c.row.sha256 for c in candidates if c.since is not None and c.since <= cutoff}
-        return plan_deletions(
-            candidates,
-            answers,
-            self.proving.read({digest for digest in due if digest is not None}),
-            cutoff=cutoff,
-            include_flagged=self.rule.include_flagged,
-            allowance=allowance,
-        )
+            answer = answers.get(uid, ServerAnswer())
+            facts = source.of(uid, row, flags=answer.flags, save_date=answer.save_date)
+            candidates.append(candidate_of(uid, row, decide(source.rules, facts, now)))
+        due = {c.row.sha256 for c in candidates if c.keep is None and c.row.sha256 is not None}
+        return plan_deletions(candidates, answers, self.proving.read(due), cutoff=now, allowance=allowance)
 
-    def _apply(self, plan: DeletionPlan, tally: RetentionTally) -> str | None:
+    def _apply(self, plan: DeletionPlan, tally: RetentionTally, source: FactSource) -> str | None:
         """Delete what the plan says and record it; return why the folder must be left alone, if so."""
         tally.keep(plan)
         for decision in plan.kept_for(Keep.DIFFERS):
@@ -179,20 +198,19 @@ class MailboxRetention:
                 tally.delete(candidate)
             return None
         self.writer.secure()
-        outcome = delete_messages(self.client, chosen.keys(), spare_flagged=not self.rule.include_flagged)
+        outcome = delete_messages(self.client, chosen.keys(), spare_flagged=source.rules.keep_flagged)
         tally.kept[Keep.FLAGGED] += len(outcome.spared)
-        rule = self.rule.in_words(Basis(tally.basis))
-        self._record([chosen[uid].row for uid in sorted(outcome.gone)], self.writer, rule)
+        self._record([chosen[uid] for uid in sorted(outcome.gone)], self.writer)
         for uid in outcome.gone:
             tally.delete(chosen[uid])
         return outcome.refusal
 
-    def _record(self, rows: Sequence[LocationRow], writer: ArchiveWriter, rule: str) -> None:
+    def _record(self, gone: Sequence[Candidate], writer: ArchiveWriter) -> None:
         at = self.now()
-        writer.audit(audit_of(row, self.context, at=at, rule=rule) for row in rows)
+        writer.audit(audit_of(each.row, self.context, at=at, rule=each.rule) for each in gone)
         writer.record(
-            replace(row, change=Change.DELETED_BY_RETENTION, at=at, run_id=self.context.run_id)
-            for row in rows
+            replace(each.row, change=Change.DELETED_BY_RETENTION, at=at, run_id=self.context.run_id)
+            for each in gone
         )
         writer.flush()
 
@@ -201,19 +219,6 @@ class MailboxRetention:
             f"Nothing was deleted in folder {folder.name!r} of {self.context.account}: {reason}."
         )
         return _passed_over(folder, reason)
-
-
-def _dates(archive: Archive, state: FolderState, basis: Basis) -> dict[int, datetime]:
-    """Return what the archive knows of when the days of each live message count from, by UID."""
-    if basis is Basis.SAVED:
-        return first_seen(archive, state)
-    column = state.column("internal_date" if basis is Basis.INTERNAL else "archived_at")
-    return {uid: date for uid, date in zip(state.live.tolist(), column, strict=True) if date is not None}
-
-
-def _due(dates: Mapping[int, datetime], cutoff: datetime) -> list[int]:
-    """Return the UIDs that are due, oldest first."""
-    return [uid for _, uid in sorted((date, uid) for uid, date in dates.items() if date <= cutoff)]
 
 
 def _answer(message: FetchedMessage) -> ServerAnswer:

@@ -43,10 +43,12 @@ class MaildropLedger:
             self.writer.record(changed)
         return len(changed)
 
-    def record_deleted(self, rows: Sequence[LocationRow], change: Change, *, rule: str) -> int:
-        """Record what a confirmed QUIT deleted, and by which rule; return how many there were."""
+    def record_deleted(
+        self, rows: Sequence[LocationRow], change: Change, *, rule: Callable[[LocationRow], str]
+    ) -> int:
+        """Record what a confirmed QUIT deleted, each by its rule in words; return how many there were."""
         at = self.now()
-        self.writer.audit(audit_of(row, self.context, at=at, rule=rule) for row in rows)
+        self.writer.audit(audit_of(row, self.context, at=at, rule=rule(row)) for row in rows)
         return self.record(rows, change)
 
     def record_unfetchable(self, uidl: str, octets: int, known: Iterable[LocationRow]) -> None:

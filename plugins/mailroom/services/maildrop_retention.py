@@ -16,10 +16,14 @@ from mailroom.client.pop3 import MaildropMessage, Pop3Client
 from mailroom.model import Change, LocationRow, MailProtocol, RunContext
 from mailroom.policy.deletion import Candidate, Keep
 from mailroom.policy.fetch import may_be_there, shared_uidls
-from mailroom.policy.retention import Basis, RetentionRule, allowance_of, basis_of, find_gap
+from mailroom.policy.holds import holds_on
+from mailroom.policy.retention import allowance_of, find_gap
+from mailroom.policy.rules import FolderRules, RetentionPolicy, bind_policy
+from mailroom.policy.verdicts import candidate_of, decide, may_be_due
 from mailroom.services.maildrop_deletion import MaildropDeletion
 from mailroom.services.maildrop_identity import list_maildrop
 from mailroom.services.maildrop_ledger import INBOX, MaildropLedger
+from mailroom.services.message_facts import facts_of_maildrop
 from mailroom.services.progress import Progress
 from mailroom.services.proving import Proving
 from mailroom.services.retention_report import FolderRetention, RetentionTally
@@ -40,7 +44,7 @@ class MaildropRetention:
     proving: Proving
     writer: ArchiveWriter | None
     context: RunContext
-    rule: RetentionRule
+    policy: RetentionPolicy
     now: Callable[[], datetime]
     progress: Progress
     stop: threading.Event
@@ -49,47 +53,60 @@ class MaildropRetention:
     def enforce(self) -> FolderRetention:
         """Delete what is due and say what became of the maildrop.
 
-        :raises ConfigurationError: if the rule asks for what POP3 has not.
+        :raises ConfigurationError: if a rule asks for what POP3 has not.
         :raises ConnectionLost: if the server goes away; then nothing was deleted.
         """
-        basis = basis_of(self.rule, MailProtocol.POP3, is_discarding=False)
+        uses: dict[str, str | None] = {INBOX: None}
+        rules = bind_policy(self.policy, [INBOX], protocol=MailProtocol.POP3, uses=uses)[INBOX]
         messages = list_maildrop(self.client).messages
         state = self.archive.maildrop_state(self.context.account)
         known = state.rows({m.uidl for m in messages if m.uidl is not None})
         if not known:
             return FolderRetention(folder=INBOX, note="nothing of it is in the archive: fetch it first")
-        gap = find_gap(self.rule, self.archive.last_folders(self.context.account).get(INBOX), 0)
+        last = self.archive.last_folders(self.context.account).get(INBOX)
+        gap = find_gap(last, 0, allow_incomplete=self.policy.allow_incomplete)
         if gap is not None:
             self.failures.append(f"Nothing was deleted in folder {INBOX!r} of {self.context.account}: {gap}.")
             return FolderRetention(folder=INBOX, note=gap)
-        candidates, ambiguous = _candidates(messages, known)
-        cutoff = self.now() - self.rule.older_than
-        due = [c for c in candidates if c.since is not None and c.since <= cutoff]
+        rows, ambiguous = _known_rows(messages, known)
+        due = self._due(rows, rules)
         tally = RetentionTally(
             folder=INBOX,
-            basis=basis.value,
-            live=len(candidates) + ambiguous,
+            basis=rules.in_words(),
+            live=len(rows) + ambiguous,
             is_dry=self.writer is None,
         )
         tally.kept[Keep.AMBIGUOUS] = ambiguous
         self.progress.start(INBOX, len(due), sum(c.row.size or 0 for c in due))
-        self._mark(due, {m.number: m.octets for m in messages}, cutoff, tally)
+        self._mark(due, {m.number: m.octets for m in messages}, tally)
         self.progress.finish()
         return tally.result()
 
-    def _mark(
-        self, due: list[Candidate], sizes: dict[int, int], cutoff: datetime, tally: RetentionTally
-    ) -> None:
+    def _due(self, rows: Mapping[int, LocationRow], rules: FolderRules) -> list[Candidate]:
+        """Return what is old enough by some rule, oldest first, with what all rules say of it."""
+        now = self.now()
+        holds = holds_on(self.archive.holds(), self.context.account, INBOX, now)
+        source = facts_of_maildrop(self.archive, rows, rules, holds)
+        source.load(rows.values())
+        facts = {number: source.of(number, row) for number, row in rows.items()}
+        due = [
+            candidate_of(number, rows[number], decide(rules, each, now))
+            for number, each in facts.items()
+            if may_be_due(rules, each, now) is not None
+        ]
+        return sorted(due, key=lambda c: (c.since or now, c.key))
+
+    def _mark(self, due: list[Candidate], sizes: dict[int, int], tally: RetentionTally) -> None:
         """Ask what is due who it is, oldest first, delete what proves it, and record that."""
         deletion = MaildropDeletion(self.client, self.archive, self.proving)
         if self.writer is not None and due:
             self.writer.secure()
         chosen: list[Candidate] = []
         plans = deletion.prove_and_mark(
-            sorted(due, key=lambda c: (c.since, c.key)),
+            due,
             sizes,
-            cutoff=cutoff,
-            allowance=allowance_of(tally.live, self.rule.max_fraction),
+            cutoff=self.now(),
+            allowance=allowance_of(tally.live, self.policy.max_fraction),
             dry_run=self.writer is None,
         )
         for plan in plans:
@@ -98,34 +115,35 @@ class MaildropRetention:
             self.progress.advance(len(plan.decisions), 0)
             if self.stop.is_set():
                 break
-        gone = self._confirm(deletion)
+        gone = self._confirm(deletion, {(c.row.uidl, c.row.sha256): c.rule for c in chosen})
         for candidate in chosen:
             if gone is None or (candidate.row.uidl, candidate.row.sha256) in gone:
                 tally.delete(candidate)
 
-    def _confirm(self, deletion: MaildropDeletion) -> set[tuple[str | None, str | None]] | None:
-        """Say QUIT, record what it deleted, and return the keys of that; None in a dry run."""
+    def _confirm(
+        self, deletion: MaildropDeletion, rules: Mapping[tuple[str | None, str | None], str]
+    ) -> set[tuple[str | None, str | None]] | None:
+        """Say QUIT, record what it deleted by which rule, and return the keys of that; None in a dry run."""
         rows = deletion.confirm(self.context.account, self.failures)
         if self.writer is None:
             return None
         ledger = MaildropLedger(writer=self.writer, context=self.context, now=self.now)
-        ledger.record_deleted(rows, Change.DELETED_BY_RETENTION, rule=self.rule.in_words(Basis.ARCHIVED))
+        ledger.record_deleted(rows, Change.DELETED_BY_RETENTION, rule=lambda row: rules[row.uidl, row.sha256])
         self.writer.flush()
         return {(row.uidl, row.sha256) for row in rows}
 
 
-def _candidates(
+def _known_rows(
     messages: Sequence[MaildropMessage], known: Mapping[str, Sequence[LocationRow]]
-) -> tuple[list[Candidate], int]:
+) -> tuple[dict[int, LocationRow], int]:
     """Return the listed messages that the archive knows, and how many share their UIDL with others."""
     shared = shared_uidls(messages)
-    candidates: list[Candidate] = []
+    rows: dict[int, LocationRow] = {}
     ambiguous = 0
     for message in messages:
-        rows = [row for row in known.get(message.uidl or "", ()) if may_be_there(row)]
-        if len(rows) == 1 and message.uidl not in shared:
-            row = replace(rows[0], change=Change.ADDED)
-            candidates.append(Candidate(key=message.number, row=row, since=row.archived_at))
-        elif rows:
+        found = [row for row in known.get(message.uidl or "", ()) if may_be_there(row)]
+        if len(found) == 1 and message.uidl not in shared:
+            rows[message.number] = replace(found[0], change=Change.ADDED)
+        elif found:
             ambiguous += 1
-    return candidates, ambiguous
+    return rows, ambiguous

@@ -28,6 +28,7 @@ from mailroom.policy.fetch import (
     uidl_of_content,
 )
 from mailroom.services.contents import identities_of
+from mailroom.services.held import spare_held
 from mailroom.services.maildrop_deletion import MaildropDeletion, digest_of, discard
 from mailroom.services.maildrop_identity import NamedListing
 from mailroom.services.maildrop_ledger import INBOX, MaildropLedger
@@ -231,7 +232,8 @@ class MaildropSession:
         self.tally.left += len(found) - len(candidates)
         if any(arrival.row is not None for arrival, _ in found):
             self.writer.secure()  # committed by an earlier run, which may have been killed before its sync
-        self._count_kept(self.deletion.mark_retrieved(candidates, cutoff=cutoff))
+        spared = spare_held(self.archive, self.context.account, INBOX, candidates, now)
+        self._count_kept(self.deletion.mark_retrieved(spared, cutoff=cutoff))
 
     def _delete_earlier(self, due: Sequence[Candidate]) -> list[Retrieval]:
         """Mark what earlier sessions archived and proves it; return what answered differently."""
@@ -240,7 +242,8 @@ class MaildropSession:
             return []
         again: list[Retrieval] = []
         self.writer.secure()
-        for plan in self.deletion.prove_and_mark(due, self._sizes, cutoff=cutoff):
+        spared = spare_held(self.archive, self.context.account, INBOX, due, self.now())
+        for plan in self.deletion.prove_and_mark(spared, self._sizes, cutoff=cutoff):
             self._count_kept(plan)
             for decision in plan.kept_for(Keep.DIFFERS):
                 number, row = decision.candidate.key, decision.candidate.row

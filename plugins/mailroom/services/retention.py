@@ -1,7 +1,7 @@
-"""N-day deletion on a server: what is older than the rule says, archived and verified.
+"""N-day deletion on a server: what is older than the policy says, archived and verified.
 
 Here: the service a user calls. Not here: the two conversations (``mailbox_retention``,
-``maildrop_retention``), the rule (``policy.retention``).
+``maildrop_retention``), the rules (``policy``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mailroom.archive import Archive, ArchiveWriter
 from mailroom.client.imap import ImapClient
 from mailroom.client.pop3 import Pop3Client
 from mailroom.model import RunContext
-from mailroom.policy.retention import RetentionRule
+from mailroom.policy.rules import RetentionPolicy
 from mailroom.services.mailbox_retention import MailboxRetention
 from mailroom.services.maildrop_retention import MaildropRetention
 from mailroom.services.progress import Progress
@@ -30,7 +30,7 @@ def enforce_retention(
     archive: Archive,
     context: RunContext,
     *,
-    rule: RetentionRule,
+    policy: RetentionPolicy,
     dry_run: bool,
     now: Callable[[], datetime],
     progress: Progress,
@@ -62,7 +62,7 @@ def enforce_retention(
                 proving=proving,
                 writer=writer,
                 context=context,
-                rule=rule,
+                policy=policy,
                 now=now,
                 progress=progress,
                 stop=stop,
@@ -76,7 +76,7 @@ def enforce_retention(
                 proving=proving,
                 writer=writer,
                 context=context,
-                rule=rule,
+                policy=policy,
                 now=now,
                 progress=progress,
                 stop=stop,

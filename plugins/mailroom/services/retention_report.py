@@ -18,6 +18,9 @@ MAX_FOLDERS_SHOWN = 50
 MAX_MESSAGES_SHOWN = 20
 """How many messages of a folder a dry run's summary lists, for the same reason; its log has all of them."""
 
+NEVER_DUE = (Keep.TOO_YOUNG, Keep.NO_RULE)
+"""Reasons of messages that no rule would delete now; they are not told of."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -123,7 +126,7 @@ class RetentionTally:
     def keep(self, plan: DeletionPlan) -> None:
         """Count what a plan keeps; what is too young was never due."""
         kept = plan.kept()
-        self.due += len(plan.decisions) - kept[Keep.TOO_YOUNG]
+        self.due += len(plan.decisions) - sum(kept[reason] for reason in NEVER_DUE)
         self.kept += kept
 
     def delete(self, candidate: Candidate) -> None:
@@ -156,6 +159,6 @@ class RetentionTally:
             octets=self.octets,
             oldest=self.oldest,
             newest=self.newest,
-            kept={keep.value: n for keep, n in self.kept.items() if n and keep is not Keep.TOO_YOUNG},
+            kept={keep.value: n for keep, n in self.kept.items() if n and keep not in NEVER_DUE},
             messages=tuple(self.messages),
         )

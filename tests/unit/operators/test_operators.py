@@ -143,11 +143,40 @@ def test_rendering_keeps_the_meaning_of_params() -> None:
         dag = DAG("d", schedule=None, render_template_as_native_obj=is_native)
         task = MailRetentionOperator(task_id="t", conn_id="office", dag=dag, **fields)
         task.render_template_fields(cast(Any, {"params": params}))
-        rules.append(task._rule(MailProtocol.IMAP))
+        rules.append(task._policy(MailProtocol.IMAP))
         assert str(task.dry_run) == "False"
     assert rules[0] == rules[1]
-    assert rules[0].older_than == timedelta(days=30)
-    assert rules[0].folders == ("INBOX", "A, b")
+    (rule,) = rules[0].rules
+    assert (rule.delete_after, rule.folders) == (timedelta(days=30), ("INBOX", "A, b"))
+
+
+POLICY = "rules: [{name: trash, folders: ['\\Trash'], delete_after: 7d}]"
+
+
+@pytest.mark.parametrize("form", ["text", "mapping", "file"])
+def test_a_policy_is_a_text_a_mapping_or_a_file(form: str, tmp_path: Path) -> None:
+    """All three mean the same."""
+    file = tmp_path / "policy.yaml"
+    file.write_text(POLICY, encoding="utf-8")
+    mapping = {"rules": [{"name": "trash", "folders": ["\\Trash"], "delete_after": "7d"}]}
+    given: dict[str, Any] = {"text": POLICY, "mapping": mapping, "file": str(file)}
+    task = MailRetentionOperator(task_id="t", conn_id="home", policy=given[form])
+    (rule,) = task._policy(MailProtocol.IMAP).rules
+    assert (rule.name, rule.folders, rule.delete_after) == ("trash", ("\\Trash",), timedelta(days=7))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"policy": "rules: 7"}, "rules must be a list"),
+        ({"policy": "/nowhere/policy.yaml"}, "cannot be read: No such file"),
+        ({"policy": POLICY, "older_than": 30}, "leave out older_than"),
+        ({}, "older_than is missing"),
+    ],
+)
+def test_retention_needs_one_thing_that_says_what_goes(arguments: dict[str, Any], sentence: str) -> None:
+    """What cannot be meant is refused before anything is connected."""
+    assert sentence in refusal(MailRetentionOperator(task_id="t", conn_id="home", **arguments))
 
 
 @pytest.mark.parametrize(

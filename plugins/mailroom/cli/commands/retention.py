@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import argparse
 import threading
+from typing import TYPE_CHECKING
 
-from mailroom.cli.account import account_name
+from mailroom.cli.account import UsageError, account_name
 from mailroom.cli.common_arguments import Parser, Words, add_command, add_folders
-from mailroom.cli.engine import connecting, existing_archive, now, run_context, usage_errors
+from mailroom.cli.engine import connecting, existing_archive, now, read_policy, run_context, usage_errors
 from mailroom.cli.phrases import Summary, count, messages, octets_in_words, shown
 from mailroom.cli.terminal import Outcome, Terminal
 from mailroom.cli.values import duration, place, share
 from mailroom.model import MailProtocol
 
+if TYPE_CHECKING:
+    from mailroom.policy.rules import RetentionPolicy
+
 __all__ = ["add_to", "headline", "run"]
 
-BASES = {"internal": "arrival", "archived": "first archiving", "saved": "coming into the folder"}
+BASES = {
+    "internal": "arrival",
+    "archived": "first archiving",
+    "saved": "coming into the folder",
+    "date": "sending",
+    "seen": "reading",
+}
 """What the days of retention count from, in words."""
 
 
@@ -30,22 +40,22 @@ def add_to(words: Words[Parser]) -> None:
         (MailProtocol.IMAP, MailProtocol.POP3),
     )
     add_folders(parser)
-    parser.add_argument(
-        "--older-than", type=duration, required=True, metavar="30d", help="keep what is younger"
-    )
+    rules = parser.add_mutually_exclusive_group(required=True)
+    rules.add_argument("--older-than", type=duration, metavar="30d", help="keep what is younger")
+    rules.add_argument("--policy", metavar="FILE", help="several rules, in YAML or JSON")
     parser.add_argument(
         "--basis",
-        choices=["internal", "archived", "saved"],
-        help="count from when the server received it, when it was first archived, or when it came into "
-        "its folder (default: internal; saved for Trash and Junk; archived for POP3)",
+        choices=list(BASES),
+        help="count from when the server received it, when it was first archived, when it came into its "
+        "folder, when it was sent, or since when it is known to be read (default: internal; saved for "
+        "Trash and Junk; archived for POP3)",
     )
     parser.add_argument("--include-flagged", action="store_true", help="delete flagged messages too")
     parser.add_argument(
         "--max-fraction",
         type=share,
-        default=1.0,
         metavar="SHARE",
-        help="at most this share of a folder a run",
+        help="at most this share of a folder a run (default: 1, all of it)",
     )
     parser.add_argument(
         "--allow-incomplete",
@@ -67,24 +77,14 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
     """Delete from the server what is old, archived and verified."""
     endpoint = options.endpoint
     from mailroom.archive import Archive
-    from mailroom.policy.retention import Basis, RetentionRule
     from mailroom.services.retention import enforce_retention
 
-    with usage_errors():
-        rule = RetentionRule(
-            older_than=options.older_than,
-            basis=Basis(options.basis) if options.basis else None,
-            folders=tuple(options.folder) or ("*",),
-            exclude=tuple(options.exclude),
-            include_flagged=options.include_flagged,
-            max_fraction=options.max_fraction,
-            allow_incomplete=options.allow_incomplete,
-        )
+    policy = _stated_policy(options) if options.policy else _plain_policy(options)
     report = enforce_retention(
         connecting(endpoint),
         existing_archive(options.archive),
         run_context("retention", account_name(options, endpoint)),
-        rule=rule,
+        policy=policy,
         dry_run=options.dry_run,
         now=now,
         progress=terminal.progress(),
@@ -92,6 +92,37 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
         copies=[Archive(root) for root in options.copy],
     )
     return Outcome.of(report, headline)
+
+
+def _stated_policy(options: argparse.Namespace) -> RetentionPolicy:
+    """Return the policy of a file, which says all there is to say."""
+    if options.folder or options.exclude or options.basis or options.include_flagged:
+        raise UsageError(
+            "A policy states folders, basis and flagged messages itself: leave out --folder, --exclude, "
+            "--basis and --include-flagged."
+        )
+    if options.max_fraction is not None or options.allow_incomplete:
+        raise UsageError("State max_fraction and allow_incomplete in the policy, and leave the options out.")
+    return read_policy(options.policy)
+
+
+def _plain_policy(options: argparse.Namespace) -> RetentionPolicy:
+    """Return the policy of one rule that the options state."""
+    from mailroom.policy.retention import Basis, RetentionRule
+    from mailroom.policy.rules import policy_of
+
+    with usage_errors():
+        return policy_of(
+            RetentionRule(
+                older_than=options.older_than,
+                basis=Basis(options.basis) if options.basis else None,
+                folders=tuple(options.folder) or ("*",),
+                exclude=tuple(options.exclude),
+                include_flagged=options.include_flagged,
+                max_fraction=1.0 if options.max_fraction is None else options.max_fraction,
+                allow_incomplete=options.allow_incomplete,
+            )
+        )
 
 
 def headline(summary: Summary) -> str:
@@ -121,7 +152,8 @@ def _folder_line(folder: Summary) -> str:
     if folder.get("oldest"):
         parts.append(f"from {folder['oldest'][:10]} to {folder['newest'][:10]}")
     if folder.get("basis"):
-        parts.append(f"counted from {BASES[folder['basis']]}")
+        counted = " or ".join(BASES[basis] for basis in folder["basis"].split(", "))
+        parts.append(f"counted from {counted}")
     parts += [f"{number:,} kept: {reason}" for reason, number in folder.get("kept", {}).items()]
     return f"{shown(folder['folder'])}: {', '.join(parts)}"
 

@@ -1,0 +1,248 @@
+"""Read a retention policy from YAML or JSON, and say in one sentence each what is wrong with it.
+
+Here: the language of policy files. Not here: what the rules mean (``rules``, ``verdicts``), and
+where the text comes from. JSON is YAML, so one reader does for both.
+
+>>> policy = parse_policy("rules: [{name: trash, folders: ['\\\\\\\\Trash'], delete_after: 7 days}]")
+>>> policy.rules[0].delete_after
+datetime.timedelta(days=7)
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from datetime import timedelta
+from typing import Any
+
+from mailroom.exceptions import ConfigurationError
+from mailroom.policy.durations import FOREVER, MAX_DURATION, parse_duration, parse_octets
+from mailroom.policy.retention import Basis
+from mailroom.policy.rules import RetentionPolicy, Rule
+
+__all__ = ["load_policy", "parse_policy", "policy_as_json"]
+
+MAX_POLICY_OCTETS = 256 * 1024
+"""No policy is longer; whatever is, is another file. Octets."""
+
+Read = Callable[[Any], Any]  # Any: what a file may hold at one place; a reader tells it is right or raises
+
+
+class _Wrong(ValueError):
+    """What a value should be, as the end of a sentence."""
+
+
+def parse_policy(text: str, *, source: str = "The policy") -> RetentionPolicy:
+    """Return the policy that a YAML or JSON text states.
+
+    :param source: what errors call it, such as the file's name.
+    :raises ConfigurationError: where it states none; the sentences name each place.
+    """
+    import yaml
+
+    if len(text) > MAX_POLICY_OCTETS:
+        raise ConfigurationError(f"{source} is longer than {MAX_POLICY_OCTETS:,} characters; is it a policy?")
+    try:
+        data = yaml.load(text, Loader=_strict_loader())  # a safe loader that refuses doubled keys
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{source} is neither YAML nor JSON: {_where(error)}.") from error
+    return load_policy(data, source=source)
+
+
+def load_policy(data: object, *, source: str = "The policy") -> RetentionPolicy:
+    """Return the policy that a mapping states, as a YAML or JSON file holds it.
+
+    :raises ConfigurationError: where it states none; the sentences name each place.
+    """
+    problems: list[str] = []
+    values = _read_mapping(data, _POLICY, "", problems)
+    listed = data.get("rules") if isinstance(data, Mapping) else None
+    if not isinstance(listed, list) or not listed:
+        problems.append("rules must be a list of at least one rule")
+        listed = []
+    rules = [_rule(entry, f"rules[{number}]", problems) for number, entry in enumerate(listed)]
+    if not problems:
+        try:
+            return RetentionPolicy(**values, rules=tuple(rule for rule in rules if rule is not None))
+        except ConfigurationError as error:
+            problems.append(str(error).rstrip("."))
+    raise ConfigurationError(" ".join(f"{source}: {problem}." for problem in problems))
+
+
+def policy_as_json(policy: RetentionPolicy) -> str:
+    """Return a policy as JSON that ``parse_policy`` reads as the same policy; keys are sorted."""
+    rules = [_stated(rule) for rule in policy.rules]
+    return json.dumps({**_stated(policy), "rules": rules}, sort_keys=True)
+
+
+def _stated(value: Rule | RetentionPolicy) -> dict[str, Any]:
+    """Return the fields of a value that differ from their defaults, under the names of files."""
+    found = {}
+    for field in fields(value):
+        held = getattr(value, field.name)
+        if field.name != "rules" and held != field.default:
+            found[_NAMES.get(field.name, field.name)] = _plain(held)
+    return found
+
+
+def _plain(held: Any) -> Any:
+    if held == FOREVER:
+        return "forever"
+    if isinstance(held, timedelta):
+        days = held / timedelta(days=1)
+        return int(days) if days == int(days) else days
+    return held.value if isinstance(held, Basis) else list(held) if isinstance(held, tuple) else held
+
+
+def _rule(entry: object, place: str, problems: list[str]) -> Rule | None:
+    if isinstance(entry, Mapping) and isinstance(entry.get("name"), str):
+        place = f"{place} ({entry['name']})"
+    before = len(problems)
+    values = _read_mapping(entry, _RULE, place, problems)
+    if len(problems) > before:
+        return None
+    try:
+        return Rule(**values)
+    except ConfigurationError as error:
+        problems.append(f"{place}: {str(error).rstrip('.')}")
+        return None
+
+
+def _read_mapping(
+    data: object, readers: Mapping[str, tuple[str, Read]], place: str, problems: list[str]
+) -> dict[str, Any]:
+    """Return the values of a mapping under our names; what is wrong goes to ``problems``."""
+    if not isinstance(data, Mapping):
+        problems.append(f"{place or 'it'} must be a mapping, such as a line 'name: value', not {data!r:.60}")
+        return {}
+    found: dict[str, Any] = {}
+    for key, value in data.items():
+        if key == "rules" and not place:
+            continue
+        where = f"{place}.{key}" if place else str(key)
+        if key not in readers:
+            near = difflib.get_close_matches(str(key), readers, 1)
+            hint = f"{near[0]} may be meant" if near else f"there are {', '.join(readers)}"
+            problems.append(f"{where} is not known; {hint}")
+            continue
+        name, read = readers[key]
+        try:
+            found[name] = read(value)
+        except _Wrong as wrong:
+            problems.append(f"{where} must be {wrong}, not {value!r:.60}")
+    return found
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _text(value: Any) -> str:
+    if not _is_text(value):
+        raise _Wrong("a text")
+    return str(value).strip()
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _Wrong("true or false")
+    return value
+
+
+def _duration(value: Any) -> timedelta:
+    found = parse_duration(value)
+    if found is None:
+        raise _Wrong(f"a number of days up to {MAX_DURATION.days}, or a text such as 30d, 2 weeks, 7 years")
+    return found
+
+
+def _keeping(value: Any) -> timedelta:
+    return FOREVER if value == "forever" else _duration(value)
+
+
+def _octets(value: Any) -> int:
+    found = parse_octets(value)
+    if found is None:
+        raise _Wrong("a number of octets, or a text such as 10M")
+    return found
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    listed = [value] if isinstance(value, str) else value
+    if not isinstance(listed, list) or not listed or not all(_is_text(each) for each in listed):
+        raise _Wrong("a text or a list of texts")
+    return tuple(text.strip() for text in listed)
+
+
+def _folded(value: Any) -> tuple[str, ...]:
+    return tuple(text.casefold() for text in _texts(value))
+
+
+def _basis(value: Any) -> Basis:
+    words = [basis.value for basis in Basis]
+    if value not in words:
+        raise _Wrong(f"one of {', '.join(words)}")
+    return Basis(value)
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise _Wrong("a whole number of 0 or more")
+    return value
+
+
+def _share(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 1:
+        raise _Wrong("a number above 0 and at most 1")
+    return float(value)
+
+
+_RULE: Mapping[str, tuple[str, Read]] = {
+    "name": ("name", _text),
+    "delete_after": ("delete_after", _duration),
+    "keep_for": ("keep_for", _keeping),
+    "basis": ("basis", _basis),
+    "folders": ("folders", _texts),
+    "exclude": ("exclude", _texts),
+    "from": ("senders", _folded),
+    "larger_than": ("larger_than", _octets),
+    "seen": ("seen", _flag),
+    "flagged": ("flagged", _flag),
+    "keywords": ("keywords", _folded),
+}
+"""What a rule of a file may state: our name of it, and its reader."""
+
+_POLICY: Mapping[str, tuple[str, Read]] = {
+    "exclude": ("exclude", _texts),
+    "keep_flagged": ("keep_flagged", _flag),
+    "keep_newest": ("keep_newest", _count),
+    "max_fraction": ("max_fraction", _share),
+    "allow_incomplete": ("allow_incomplete", _flag),
+}
+"""What a policy may state beside its rules."""
+
+_NAMES = {ours: theirs for theirs, (ours, _) in {**_POLICY, **_RULE}.items()}
+
+
+def _strict_loader() -> type:
+    """Return a safe loader that refuses a key that is given twice, which YAML's own would take silently."""
+    import yaml
+
+    class StrictLoader(yaml.SafeLoader):  # type: ignore[misc]  # the library carries no type hints
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            keys: Sequence[Any] = [self.construct_object(key, deep=True) for key, _ in node.value]
+            for number, key in enumerate(keys):
+                if key in keys[:number]:
+                    mark = node.value[number][0].start_mark
+                    raise yaml.constructor.ConstructorError(None, None, f"{key!r} is given twice", mark)
+            return dict(super().construct_mapping(node, deep))
+
+    return StrictLoader
+
+
+def _where(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error)
+    return f"{problem} in line {mark.line + 1}, column {mark.column + 1}" if mark else str(problem)

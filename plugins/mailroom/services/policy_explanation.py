@@ -1,0 +1,159 @@
+"""Which rule of a policy decides for one message, at each place where the archive knows it to be.
+
+Here: the question for people, answered from the archive alone; no server is asked, so flags are
+those of the last mirror. Not here: the decision (``policy.verdicts``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from mailroom.archive import Archive
+from mailroom.exceptions import ConfigurationError
+from mailroom.model import Folder, LocationRow, MailProtocol
+from mailroom.policy.deletion import Keep
+from mailroom.policy.holds import holds_on
+from mailroom.policy.retention import discarding_folders, uses_of
+from mailroom.policy.rules import FolderRules, RetentionPolicy, bind_policy
+from mailroom.policy.verdicts import Verdict, decide
+from mailroom.services.maildrop_ledger import INBOX
+from mailroom.services.message_facts import FactSource, facts_of_folder, facts_of_maildrop
+
+__all__ = ["Explanation", "explain_message", "find_message"]
+
+MIN_DIGEST_DIGITS = 8
+"""How many digits of a checksum name a message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What a policy says of a message at one place.
+
+    :param number: UID or UIDL.
+    :param verdict: what decides; None where no rule that deletes means the folder.
+    """
+
+    folder: str
+    number: str
+    verdict: Verdict | None
+
+    def sentence(self, now: datetime) -> str:
+        """Return the verdict in words."""
+        verdict = self.verdict
+        if verdict is None or verdict.keep is Keep.NO_RULE:
+            what = "this folder" if verdict is None else "it"
+            return f"It stays: no rule that deletes means {what}."
+        if verdict.keep is Keep.NO_DATE:
+            return f"It stays: nobody knows the date that counts for the rule: {verdict.rule}."
+        outcome = "It is due" if verdict.keep is None else f"It stays, {verdict.keep.value}"
+        since = verdict.since
+        counted = f", counted from {since:%Y-%m-%d}, {(now - since).days:,} days ago" if since else ""
+        return f"{outcome}. What decides: {verdict.rule}{counted}."
+
+    def summary(self, now: datetime) -> dict[str, Any]:
+        """Return it as a small JSON object."""
+        verdict = self.verdict or Verdict(keep=Keep.NO_RULE)
+        return {
+            "folder": self.folder,
+            "number": self.number,
+            "due": verdict.keep is None,
+            "kept": verdict.keep.value if verdict.keep else None,
+            "rule": verdict.rule or None,
+            "since": verdict.since.isoformat() if verdict.since else None,
+            "why": self.sentence(now),
+        }
+
+
+def find_message(archive: Archive, words: str) -> str:
+    """Return the digest of the one message that a checksum, its beginning, or a Message-ID means.
+
+    :raises ConfigurationError: if there is none, or several.
+    :raises StoreUnavailable: if the archive cannot be read.
+    """
+    wanted = words.strip()
+    is_digest = len(wanted) >= MIN_DIGEST_DIGITS and set(wanted.lower()) <= set("0123456789abcdef")
+    found: set[str] = set()
+    for table in archive.scan_table("messages", ["sha256", "message_id"]):
+        for row in table.to_pylist():
+            if row["message_id"] == wanted or (is_digest and row["sha256"].startswith(wanted.lower())):
+                found.add(row["sha256"])
+    if len(found) != 1:
+        what = "no message" if not found else f"{len(found)} messages, name one by its checksum"
+        raise ConfigurationError(f"The archive has {what} for {words!r}; give a SHA-256 or a Message-ID.")
+    return found.pop()
+
+
+def explain_message(
+    archive: Archive, account: str, digest: str, policy: RetentionPolicy, now: datetime
+) -> list[Explanation]:
+    """Return what decides for a message at each place in an account where it was last seen.
+
+    :raises ConfigurationError: if a pattern of the policy means no folder, or POP3 is asked for what it
+        has not.
+    :raises StoreUnavailable: if the archive cannot be read.
+    """
+    if archive.live_counts(account):
+        return list(_in_mailbox(archive, account, digest, policy, now))
+    return list(_in_maildrop(archive, account, digest, policy, now))
+
+
+def _in_mailbox(
+    archive: Archive, account: str, digest: str, policy: RetentionPolicy, now: datetime
+) -> Iterator[Explanation]:
+    folders = [
+        Folder(
+            name=row.folder,
+            delimiter=row.delimiter,
+            attributes=(row.special_use,) if row.special_use else (),
+        )
+        for row in archive.last_folders(account).values()
+        if not row.deleted
+    ]
+    uses = uses_of(folders)
+    names = [folder.name for folder in folders]
+    bound = bind_policy(
+        policy, names, protocol=MailProtocol.IMAP, uses=uses, discarding=discarding_folders(folders)
+    )
+    for name in names:
+        state = archive.folder_state(account, name)
+        digests = state.column("sha256")
+        uids = [uid for uid, held in zip(state.live.tolist(), digests, strict=True) if held == digest]
+        if not uids:
+            continue
+        rules = bound.get(name)
+        source = None
+        if rules is not None:
+            held = holds_on(archive.holds(), account, name, now, use=uses[name])
+            source = facts_of_folder(archive, state, rules, held)
+        for row in state.rows(uids):
+            yield _explained(row.uid or 0, row, rules, source, now)
+
+
+def _in_maildrop(
+    archive: Archive, account: str, digest: str, policy: RetentionPolicy, now: datetime
+) -> Iterator[Explanation]:
+    live = archive.maildrop_state(account).live_rows()
+    rows = dict(enumerate(live, start=1))
+    if not any(row.sha256 == digest for row in rows.values()):
+        return
+    rules = bind_policy(policy, [INBOX], protocol=MailProtocol.POP3, uses={INBOX: None}).get(INBOX)
+    source = None
+    if rules is not None:
+        source = facts_of_maildrop(archive, rows, rules, holds_on(archive.holds(), account, INBOX, now))
+    for number, row in rows.items():
+        if row.sha256 == digest:
+            yield _explained(number, row, rules, source, now)
+
+
+def _explained(
+    key: int, row: LocationRow, rules: FolderRules | None, source: FactSource | None, now: datetime
+) -> Explanation:
+    verdict = None
+    if rules is not None and source is not None:
+        source.load([row])
+        flags = row.flags if row.protocol is MailProtocol.IMAP else None
+        verdict = decide(rules, source.of(key, row, flags=flags), now)
+    return Explanation(folder=row.folder, number=str(row.uid or row.uidl), verdict=verdict)

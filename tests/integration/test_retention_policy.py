@@ -1,0 +1,287 @@
+"""Policies of several rules and legal holds, against Dovecot: what they say is what happens."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailroom.exceptions import ConfigurationError
+from mailroom.model import MailProtocol
+from mailroom.policy.fetch import FetchMode
+from mailroom.policy.mirror import MirrorSelection
+from mailroom.policy.policy_file import parse_policy
+from mailroom.services.holds import place_hold, release_hold
+from mailroom.services.mirror import mirror_account
+from mailroom.services.progress import NoProgress
+from tests.integration.runs import DELETE, Account, days, digest
+from tests.support.command import run_command
+from tests.support.dovecot import Dovecot
+from tests.support.mail import make_message
+from tests.support.maildir import Stored
+
+TODAY = datetime.now(UTC)
+POLICY = r"""
+rules:
+  - {name: trash, folders: ['\Trash'], delete_after: 7 days, basis: internal}
+  - {name: junk, folders: ['\Junk'], delete_after: 3 days, basis: internal}
+  - {name: inbox, folders: [INBOX], delete_after: 365 days}
+  - {name: news, from: '*@news.example', delete_after: 14 days}
+  - {name: tax, from: '*@tax.example', keep_for: forever}
+"""
+
+
+def mail(number: int, sender: str = "ana@shop.example", **values: Any) -> bytes:
+    text = values.pop("text", f"Texto {number}\n")
+    return make_message(subject=f"Mensaje {number}", sender=sender, text=text, **values)
+
+
+def mirror(account: Account) -> None:
+    mirror_account(
+        account.connect,
+        account.archive,
+        account.context("mirror"),
+        selection=MirrorSelection(),
+        now=account.now,
+        progress=NoProgress(),
+        stop=threading.Event(),
+    )
+
+
+def there(dovecot: Dovecot, user: str, folder: str = "INBOX") -> list[int]:
+    with dovecot.mailbox(user) as phone:
+        phone.select_folder(folder, readonly=True)
+        return list(phone.search("ALL"))
+
+
+class Filled:
+    """An account with mail of chosen ages and senders, mirrored today."""
+
+    def __init__(self, dovecot: Dovecot, user: str, root: Path) -> None:
+        self.dovecot, self.user = dovecot, user
+        self.account = Account(root, dovecot.endpoint(user, MailProtocol.IMAP), clock=TODAY)
+        self.number = 0
+
+    def put(self, age: float, sender: str = "ana@shop.example", folder: str = "INBOX", **values: Any) -> int:
+        self.number += 1
+        date = TODAY - timedelta(days=age)
+        content = mail(self.number, sender, **values)
+        return self.dovecot.append(self.user, content, internal_date=date, folder=folder)
+
+    def mark(self, uids: list[int], *flags: str, folder: str = "INBOX") -> None:
+        with self.dovecot.mailbox(self.user) as phone:
+            phone.select_folder(folder)
+            phone.add_flags(uids, flags)
+
+    def there(self, folder: str = "INBOX") -> list[int]:
+        return there(self.dovecot, self.user, folder)
+
+    def retain(self, text: str, **options: Any) -> Any:
+        return self.account.retain(parse_policy(text), **options)
+
+
+@pytest.fixture
+def filled(dovecot: Dovecot, user: str, archive_root: Path) -> Filled:
+    return Filled(dovecot, user, archive_root)
+
+
+def test_one_policy_for_all_folders(filled: Filled) -> None:
+    """Trash, junk, INBOX, a sender and an exception, each by its own rule."""
+    old, young, news, fresh_news, tax = (
+        filled.put(400),
+        filled.put(100),
+        filled.put(20, "offers@news.example"),
+        filled.put(10, "offers@news.example"),
+        filled.put(4000, "office@tax.example"),
+    )
+    trash, junk = filled.put(8, folder="Trash"), filled.put(4, folder="Junk")
+    fresh_junk = filled.put(2, folder="Junk")
+    sent = filled.put(4000, folder="Sent")
+    mirror(filled.account)
+    report = filled.retain(POLICY)
+    assert report.failures == ()
+    assert filled.there() == [young, fresh_news, tax]
+    assert (filled.there("Trash"), filled.there("Junk"), filled.there("Sent")) == ([], [fresh_junk], [sent])
+    rules = {(row["folder"], row["uid"]): row["rule"].partition(":")[0] for row in filled.account.audit()}
+    assert rules == {
+        ("INBOX", old): "inbox",
+        ("INBOX", news): "news",
+        ("Trash", trash): "trash",
+        ("Junk", junk): "junk",
+    }
+    assert filled.retain(POLICY).deleted == 0
+
+
+def test_the_newest_of_a_folder_stay(filled: Filled) -> None:
+    """Whatever their age; which are newest is a matter of dates, not of numbers."""
+    uids = [filled.put(age) for age in (100, 400, 200, 300)]
+    mirror(filled.account)
+    report = filled.retain("{keep_newest: 2, rules: [{delete_after: 30d}]}")
+    assert filled.there() == [uids[0], uids[2]]
+    assert report.summary()["kept"] == {"among the newest of its folder": 2}
+
+
+def test_conditions_are_asked_of_the_server_of_now(filled: Filled) -> None:
+    """What was read since the last mirror counts as read, and what was unread again as unread."""
+    unread, read, unread_again = (filled.put(100, text="palabra\n" * 500) for _ in range(3))
+    small = filled.put(100)
+    filled.mark([unread_again, small], "\\Seen")
+    mirror(filled.account)
+    filled.mark([read], "\\Seen")
+    with filled.dovecot.mailbox(filled.user) as phone:
+        phone.select_folder("INBOX")
+        phone.remove_flags([unread_again], ["\\Seen"])
+    filled.retain("rules: [{delete_after: 30d, seen: true, larger_than: 2k}]")
+    assert filled.there() == [unread, unread_again, small]
+
+
+def test_seen_for_so_long(filled: Filled) -> None:
+    """Days count from when the archive first knew it to be read, without a break."""
+    early, late, broken = filled.put(100), filled.put(100), filled.put(100)
+    filled.mark([early, broken], "\\Seen")
+    mirror(filled.account)
+    filled.account.wait(days(20))
+    filled.mark([late], "\\Seen")
+    with filled.dovecot.mailbox(filled.user) as phone:
+        phone.select_folder("INBOX")
+        phone.remove_flags([broken], ["\\Seen"])
+    mirror(filled.account)
+    filled.mark([broken], "\\Seen")
+    mirror(filled.account)
+    filled.account.wait(days(15))
+    filled.retain("rules: [{delete_after: 30d, basis: seen}]")
+    assert filled.there() == [late, broken]
+
+
+def test_days_from_the_date_header(filled: Filled) -> None:
+    """What was sent long ago and arrived today is old by its date, and without a date it stays."""
+    sent = datetime(2020, 1, 1, tzinfo=UTC)
+    filled.put(0, date=sent)
+    new, dateless = filled.put(0, date=TODAY), filled.put(0, date=None)
+    mirror(filled.account)
+    filled.retain("rules: [{delete_after: 30d, basis: date}]")
+    assert filled.there() == [new, dateless]
+
+
+def test_a_keyword_decides(filled: Filled) -> None:
+    """Keywords are flags of any name."""
+    plain, marked = filled.put(100), filled.put(100)
+    filled.mark([marked], "$Done")
+    mirror(filled.account)
+    filled.retain("rules: [{delete_after: 30d, keywords: $done}]")
+    assert filled.there() == [plain]
+
+
+def test_a_typing_error_in_a_folder_deletes_nothing(filled: Filled) -> None:
+    """The exception it names might be the one that matters."""
+    filled.put(100)
+    mirror(filled.account)
+    with pytest.raises(ConfigurationError, match="'Taxess'"):
+        filled.retain("rules: [{name: a, delete_after: 30d}, {name: b, folders: Taxess, keep_for: forever}]")
+    assert len(filled.there()) == 1
+
+
+def hold(owner: Account, /, **values: Any) -> str:
+    known: dict[str, Any] = {"account": "*", "reason": "case 7", "by": "clerk", "at": owner.now()}
+    return place_hold(owner.archive, **(known | values)).hold_id
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"sender": "*@bank.example"},
+        {"query": "subject:'Mensaje 1'"},
+        {"account": "account", "folder": "INB*", "sender": "ana@bank.example"},
+    ],
+)
+def test_what_is_held_stays(filled: Filled, values: dict[str, Any]) -> None:
+    """Whatever the rules say, and the report says why."""
+    held, free = filled.put(400, "ana@bank.example"), filled.put(400)
+    mirror(filled.account)
+    hold(filled.account, **values)
+    report = filled.retain("rules: [{delete_after: 0d}]")
+    assert free not in filled.there()
+    assert filled.there() == [held]
+    assert report.summary()["kept"] == {"under legal hold": 1}
+
+
+def test_a_released_hold_is_obeyed_for_its_days_of_grace(filled: Filled) -> None:
+    """A release by mistake can be taken back in time."""
+    uid = filled.put(400)
+    mirror(filled.account)
+    name = hold(filled.account, grace=days(3))
+    release_hold(filled.account.archive, name, by="clerk", at=filled.account.now())
+    filled.account.wait(days(2))
+    filled.retain("rules: [{delete_after: 0d}]")
+    assert filled.there() == [uid]
+    filled.account.wait(days(1.1))
+    filled.retain("rules: [{delete_after: 0d}]")
+    assert filled.there() == []
+
+
+@pytest.mark.parametrize("mode", [DELETE, FetchMode(delete_after=days(1))], ids=["at once", "later"])
+def test_a_pop3_fetch_deletes_nothing_that_is_held(
+    dovecot: Dovecot, user: str, archive_root: Path, mode: FetchMode
+) -> None:
+    """A hold binds whoever deletes on a server, not retention alone."""
+    held, free = mail(1, "ana@bank.example"), mail(2)
+    dovecot.fill(user, [Stored(content=held), Stored(content=free)])
+    account = Account(archive_root, dovecot.endpoint(user, MailProtocol.POP3))
+    account.fetch()
+    hold(account, sender="*@bank.example")
+    account.wait(days(2))
+    report = account.fetch(mode)
+    assert (report.deleted, report.failures) == (1, ())
+    assert [row["message_sha256"] for row in account.audit()] == [digest(free)]
+
+
+def test_pop3_retention_knows_senders_and_dates(dovecot: Dovecot, user: str, archive_root: Path) -> None:
+    """All that the archive knows of a message may be asked for."""
+    old = datetime(2020, 1, 1, tzinfo=UTC)
+    messages = [mail(1, date=old), mail(2, date=TODAY)]
+    messages += [mail(3, "x@tax.example", date=old), mail(4, "y@bank.example", date=old)]
+    dovecot.fill(user, [Stored(content=content) for content in messages])
+    account = Account(archive_root, dovecot.endpoint(user, MailProtocol.POP3))
+    account.fetch()
+    hold(account, sender="*@bank.example")
+    due = "{name: a, basis: date, delete_after: 30d}"
+    kept = "{name: b, from: x@tax.example, keep_for: forever}"
+    report = account.retain(parse_policy(f"rules: [{due}, {kept}]"))
+    assert [row["message_sha256"] for row in account.audit()] == [digest(messages[0])]
+    assert report.summary()["kept"] == {"kept by a rule": 1, "under legal hold": 1}
+
+
+def test_the_command_line_checks_explains_holds_and_obeys(filled: Filled, tmp_path: Path) -> None:
+    """From the policy's file to the deletion, as somebody types it."""
+    uid, tax = filled.put(400), filled.put(400, "office@tax.example")
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY, encoding="utf-8")
+    url = f"imap://{filled.user}@127.0.0.1:{filled.dovecot.imap_port}"
+    root = ["--archive", str(filled.account.root)]
+    assert run_command("mirror", url, *root, "--account", "ana").status == 0
+    checked = run_command("policy", "check", str(policy))
+    assert "policy of 5 rules" in checked.out
+    explained = [
+        run_command("policy", "explain", str(policy), digest(content), *root, "--account", "ana").out
+        for content in (mail(1), mail(2, "office@tax.example"))
+    ]
+    assert "It is due. What decides: inbox: older than 365 days since internal" in explained[0]
+    assert "It stays, kept by a rule. What decides: tax: kept for ever" in explained[1]
+    placed = run_command("hold", "add", *root, "--reason", "case 7", "--folder", "INBOX", "--by", "clerk")
+    assert placed.status == 0, placed.err
+    assert (
+        "under legal hold"
+        in run_command("policy", "explain", str(policy), digest(mail(1)), *root, "--account", "ana").out
+    )
+    retention = ["retention", url, *root, "--account", "ana", "--policy", str(policy)]
+    assert run_command(*retention).status == 0
+    assert filled.there() == [uid, tax]
+    listed = run_command("hold", "list", *root)
+    name = listed.out.split()[1]
+    assert "case 7 (clerk" in listed.out
+    assert "obeyed until" in run_command("hold", "release", name, *root).out
+    assert run_command("hold", "release", name, *root).status == 2
+    assert run_command(*retention, "--folder", "INBOX").status == 2
