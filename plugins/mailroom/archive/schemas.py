@@ -70,7 +70,11 @@ _MESSAGES = _spec(
         ("in_reply_to", pa.string(), "In-Reply-To header, or null"),
         ("references", _TEXTS, "Message-IDs of the thread, oldest first"),
         ("attachment_count", pa.int32(), "number of rows in attachments"),
-        ("defects", _TEXTS, "what is wrong with the message; 'not indexed: …' where no parser took it"),
+        (
+            "defects",
+            _TEXTS,
+            "what is wrong with the message; 'encrypted'; 'not indexed: …' where no parser took it",
+        ),
         ("archived_at", _TIME, "when this archive first stored it"),
     ],
     unique=("sha256", "size", "identity", "message_id", "date", "subject", "in_reply_to", "references"),
@@ -91,7 +95,7 @@ _ATTACHMENTS = _spec(
     "One row an attachment.",
     [
         ("message_sha256", pa.string(), "the message it is in"),
-        ("part", pa.string(), "IMAP part path, such as 2.1"),
+        ("part", pa.string(), "IMAP part path, such as 2.1; 2.uu1 and 2.tnef1 are files packed in part 2"),
         ("filename", pa.string(), "name as a mail program shows it; not safe as a path"),
         ("content_type", pa.string(), "media type, lower case"),
         ("disposition", pa.string(), "'attachment', 'inline', or null"),

@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from mailroom.message.charsets import MAX_LABEL_CHARACTERS
+from mailroom.message.charsets import MAX_LABEL_CHARACTERS, decode_text
 from mailroom.message.encoded_words import decode_words
 
 __all__ = ["MAX_ADDRESSES", "MAX_VALUE_CHARACTERS", "Address", "parse_addresses", "parse_sender"]
@@ -101,7 +101,7 @@ def parse_sender(value: str, hint: str | None = None) -> tuple[Address, ...]:
 
 def _parse_simply(value: str, hint: str | None) -> tuple[Address, ...] | None:
     """Read a list of plain addresses without tokens, which most are; None where it is anything else."""
-    if not value.isascii():
+    if not value.isascii() or "\x1b" in value:
         return None
     found: list[Address] = []
     at = 0
@@ -118,6 +118,8 @@ def _parse_simply(value: str, hint: str | None) -> tuple[Address, ...] | None:
 
 def _mailboxes(value: str, hint: str | None) -> Iterator[Address]:
     """Walk the tokens of a list and yield a mailbox at each separator."""
+    if "\x1b" in value:  # ISO-2022-JP without encoding, whose octets look like specials
+        value = decode_text(value.encode("utf-8", "surrogateescape"))
     mailbox = _Mailbox()
     at = 0
     last_semicolon = value.rfind(";")

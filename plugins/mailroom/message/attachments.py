@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 from mailroom.message.encoded_words import decode_words
 from mailroom.message.headers import first, unfolded
+from mailroom.message.octets import find
 from mailroom.message.parameters import lost_characters, parse_parameters
 from mailroom.message.structure import Part
 from mailroom.message.text import BODY_TYPES
@@ -22,6 +23,9 @@ __all__ = ["MAX_NAME_CHARACTERS", "Disposition", "File", "describe", "made_up_na
 
 MAX_NAME_CHARACTERS = 1000
 """Longer names are cut at the front of their extension. Characters."""
+
+MAX_QUOTED_OCTETS = 16 * 1024 * 1024
+"""Text that is quoted-printable is searched for uuencoded files up to this size. Octets."""
 
 Disposition = Literal["attachment", "inline"] | None
 
@@ -153,9 +157,14 @@ def _shortened(name: str) -> str:
     return f"{stem[: MAX_NAME_CHARACTERS - len(extension) - 1]}.{extension}"
 
 
-def made_up_name(part: Part, number: int, hint: str | None = None) -> str:
-    """Return a name for the n-th attachment, which has none: a message is called by its subject."""
-    extension = _EXTENSIONS.get(part.media_type, "bin")
+def made_up_name(part: Part, number: int, hint: str | None = None, detected: str | None = None) -> str:
+    """Return a name for the n-th attachment, which has none: a message is called by its subject.
+
+    :param detected: the media type its content looks like, for types that nobody knows.
+    """
+    extension = _EXTENSIONS.get(part.media_type, "")
+    if not extension:
+        extension = "bin" if detected in (None, "text/plain") else _EXTENSIONS.get(detected, "bin")
     if part.is_message and extension == "eml":
         subject = decode_words(first(part.children[0].header, "subject"), hint)
         if subject:
@@ -165,7 +174,14 @@ def made_up_name(part: Part, number: int, hint: str | None = None) -> str:
 
 def uuencoded_parts(part: Part) -> list[tuple[Part, str]]:
     """Return a part, and its name, for each file uuencoded in a text; numbered ``1.uu1`` and so on."""
-    if part.media_type != "text/plain" or part.encoding is not Encoding.IDENTITY:
+    if part.media_type != "text/plain":
+        return []
+    if part.encoding is Encoding.QUOTED_PRINTABLE and find(part.buffer, b"begin ", part.start, part.end) >= 0:
+        if part.end - part.start > MAX_QUOTED_OCTETS:
+            return []
+        text = b"".join(part.chunks())
+        part = part._replace(buffer=text, start=0, end=len(text))
+    elif part.encoding is not Encoding.IDENTITY:
         return []
     return [
         (

@@ -25,7 +25,8 @@ _CODECS_BY_LABEL = {
     "utf-8": "utf8 utf8mb4 unicode11utf8 cp65001 xutf8",
     "utf-7": "utf7 unicode11utf7 utf7imap",
     "utf-16": "unicode ucs2 iso10646ucs2",
-    "cp1252": "iso88591 latin1 l1 iso885911987 isoir100 iso8859 iso88590 xansi ansix3110 ansix31101983",
+    "cp1252": "iso88591 latin1 l1 iso885911987 isoir100 iso8859 iso88590 xansi ansix3110 ansix31101983 "
+    "cp28591 cp20127",
     "cp1254": "iso88599 latin5",
     "cp1255": "iso88598 iso88598i iso88598e",
     "iso8859-8": "visual",
@@ -45,10 +46,14 @@ _CODECS_BY_LABEL = {
     "mac_latin2": "xmacce",
     "mac_greek": "xmacgreek",
     "mac_turkish": "xmacturkish",
-    "koi8_r": "koi8 koi koi8r cskoi8r xkoi8r",
-    "koi8_u": "koi8u koi8ru",
+    "koi8_r": "koi8 koi koi8r cskoi8r xkoi8r cp20866",
+    "koi8_u": "koi8u koi8ru cp21866",
     "cp1251": "win",
     "cp866": "dos",
+    "iso8859-2": "cp28592",
+    "iso8859-5": "cp28595",
+    "iso8859-7": "cp28597",
+    "iso8859-15": "cp28605",
     "": "usascii ascii ansix341968 iso646us us 7bit 8bit unknown8bit unknown xunknown default none binary "
     "xuserdefined ansi encoding charset text",
 }

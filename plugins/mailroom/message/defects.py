@@ -12,7 +12,7 @@ __all__ = ["Defect", "Defects"]
 
 
 class Defect(enum.StrEnum):
-    """One kind of damage, or a named limit that was reached; the value is what tables hold."""
+    """One kind of damage, a limit that was reached, or why content is kept unread; tables hold the value."""
 
     HEADER_MISSING = "no header"
     HEADER_LINE_MALFORMED = "malformed header line"
@@ -30,6 +30,7 @@ class Defect(enum.StrEnum):
     NESTED_TOO_LARGE = "nested message too large to look into"
     PARTS_TOO_MANY = "too many parts"
     TEXT_TOO_LONG = "text too long"
+    ENCRYPTED = "encrypted"
 
 
 Defects = set[Defect]

@@ -23,12 +23,14 @@ from mailroom.message.identity import date_of, identity_of, printable, traits_of
 from mailroom.message.octets import Buffer, in_memory
 from mailroom.message.structure import Part, parse_structure
 from mailroom.message.text import MAX_TEXT_CHARACTERS, body_parts, joined, readable_html
+from mailroom.message.transfer import Encoding
 
 __all__ = ["MAX_REFERENCES", "AttachmentIndex", "MessageIndex", "index_message", "iter_attachment"]
 
 MAX_REFERENCES = 1000
 """How many identifiers of a References field are kept."""
 
+_PGP_MESSAGE = "-----BEGIN PGP MESSAGE-----"
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,998}>")
 
 
@@ -203,6 +205,8 @@ class _Reader:
                 self._add(leaf, file, content)
             if file.is_body:
                 text = self._text_beside_files(leaf, content)
+                if text.startswith(_PGP_MESSAGE):
+                    self.defects.add(Defect.ENCRYPTED)
                 texts.append(text.strip() if leaf.media_type == "text/plain" else readable_html(text))
         self.text = joined(texts)
         if len(self.text) > MAX_TEXT_CHARACTERS:
@@ -216,7 +220,7 @@ class _Reader:
         content = read_content(
             leaf, self.defects, with_checksum=file.is_attachment, with_text=is_shown, hint=self.hint
         )
-        if content.digest and not leaf.children:
+        if content.digest and not leaf.is_packed and (not leaf.children or leaf.is_tnef):
             self.digests.append(content.digest)
         return content
 
@@ -226,16 +230,20 @@ class _Reader:
         if not parts:
             return content.text
         texts: list[str] = []
-        at = leaf.start
+        rest = leaf._replace(buffer=parts[0][0].buffer, encoding=Encoding.IDENTITY)
+        if rest.buffer is leaf.buffer:
+            at, end = leaf.start, leaf.end
+        else:  # the text was decoded to find them
+            at, end = 0, len(rest.buffer)
         for part, name in parts:
             found = read_content(part, self.defects, with_checksum=True, with_text=False, hint=None)
             self._add(part, File(True, False, None, name), found)
             if content.text:
-                texts.append(self._text_of(leaf._replace(start=at, end=part.start)))
+                texts.append(self._text_of(rest._replace(start=at, end=part.start)))
             at = part.end
         if not texts:
             return content.text
-        return "\n".join([*texts, self._text_of(leaf._replace(start=at))])
+        return "\n".join([*texts, self._text_of(rest._replace(start=at, end=end))])
 
     def _text_of(self, part: Part) -> str:
         return read_content(
@@ -243,7 +251,8 @@ class _Reader:
         ).text.strip()
 
     def _add(self, part: Part, file: File, content: Content) -> None:
-        name = file.name or made_up_name(part, len(self.attachments) + 1, self.hint)
+        number = len(self.attachments) + 1
+        name = file.name or made_up_name(part, number, self.hint, content.detected)
         self.attachments.append(
             AttachmentIndex(
                 part=part.path,

@@ -18,9 +18,18 @@ from typing import NamedTuple
 
 from mailroom.message.defects import Defect, Defects
 from mailroom.message.headers import Header, first, read_header, skip_envelope
+from mailroom.message.media_types import (
+    MESSAGE_TYPES,
+    SIGNED_TYPES,
+    TNEF_TYPES,
+    is_encrypted,
+    is_media_type,
+    is_tnef,
+    read_media_type,
+)
 from mailroom.message.octets import Buffer, occurrences
-from mailroom.message.parameters import parse_parameters
 from mailroom.message.signed import MAX_SIGNED_OCTETS, signed_content
+from mailroom.message.tnef import MAX_TNEF_OCTETS, Packed, unpack_tnef
 from mailroom.message.transfer import Encoding, decoded_chunks, encoding_of
 
 __all__ = ["MAX_DEPTH", "MAX_NESTED_OCTETS", "MAX_PARTS", "Part", "parse_structure"]
@@ -28,21 +37,21 @@ __all__ = ["MAX_DEPTH", "MAX_NESTED_OCTETS", "MAX_PARTS", "Part", "parse_structu
 MAX_DEPTH = 100
 """How deep parts may be nested; real mail stays below 10."""
 
+MAX_PACKED_DEPTH = 4
+"""How deep winmail.dat may be packed in winmail.dat, for each is held in memory."""
+
 MAX_PARTS = 10_000
 """How many parts of one message are looked at; digests of lists reach a few hundred."""
 
 MAX_NESTED_OCTETS = 16 * 1024 * 1024
 """Nested messages that are encoded are decoded in memory up to this size. Octets."""
 
-_MESSAGE_TYPES = frozenset(("message/rfc822", "message/global", "message/news"))
-_SIGNED_TYPES = frozenset(("application/pkcs7-mime", "application/x-pkcs7-mime"))
-_TYPE = re.compile(r"[\w!#$&^+.-]+/[\w!#$&^+.-]+")
-_BARE_TYPES = {"text": "text/plain", "plain": "text/plain", "html": "text/html", "message": "message/rfc822"}
 _BLANK_OCTETS = 256
 _LINE_ENDS = b"\r\n"
 _LINE_OCTETS = 80
 _LINE_REST = re.compile(rb"(--)?[ \t]*+(?:\r{0,4}\n|\r|\Z)")
 _GUESS_OCTETS = 16 * 1024
+_BEGINS_PART = re.compile(rb"[ \t]*+\r?\ncontent-[a-z-]{1,40}:", re.I)
 _BOUNDARY_LINE = re.compile(rb"(?:\A|[\r\n])--(\S[^\r\n]{0,200}?)[ \t]*\r?\ncontent-[a-z-]{1,40}:", re.I)
 
 
@@ -51,8 +60,9 @@ class Part(NamedTuple):
 
     :param path: its number as IMAP counts, such as ``2.1``; empty for a multipart that is a whole message.
     :param start: where its content starts in ``buffer``. :param end: where it ends.
-    :param children: parts of a multipart, or the one part inside a nested or signed message.
-    :param container: the media type of the multipart it is in, or an empty string.
+    :param children: parts of a multipart, the one part inside a nested or signed message, or the
+        files packed in a winmail.dat.
+    :param container: the media type of the multipart or winmail.dat it is in, or an empty string.
     """
 
     path: str
@@ -74,12 +84,22 @@ class Part(NamedTuple):
     @property
     def is_message(self) -> bool:
         """Whether it is a message within the message, which can be looked into."""
-        return bool(self.children) and self.media_type in _MESSAGE_TYPES
+        return bool(self.children) and self.media_type in MESSAGE_TYPES
 
     @property
     def is_signed(self) -> bool:
         """Whether it is an S/MIME signature around what was signed."""
-        return bool(self.children) and self.media_type in _SIGNED_TYPES
+        return bool(self.children) and self.media_type in SIGNED_TYPES
+
+    @property
+    def is_tnef(self) -> bool:
+        """Whether it is a winmail.dat, with the files packed in it."""
+        return bool(self.children) and self.children[0].container in TNEF_TYPES
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether it was packed in a winmail.dat, whose octets hold it."""
+        return self.container in TNEF_TYPES
 
     @property
     def is_blank(self) -> bool:
@@ -148,7 +168,7 @@ class _Builder:
         """
         self.parts_left -= 1
         header, body = read_header(*span, self.defects)
-        media_type, parameters = _media_type(header, default)
+        media_type, parameters = read_media_type(header, default)
         encoding = self._encoding(header)
         if media_type.startswith("multipart/") and Defect.HEADER_LINE_MALFORMED in self.defects:
             header, body = self._above_boundary(span, header, body, parameters)
@@ -160,12 +180,14 @@ class _Builder:
                 media_type = "text/plain"  # shown as text, as clients do
         if not children:
             path = path or (f"{prefix}.1" if prefix else "1")
-            if media_type == "text/plain":
-                pass
-            elif media_type in _MESSAGE_TYPES:
+            if media_type in MESSAGE_TYPES:
                 children = self._nested(content, encoding, path=path, depth=depth)
-            elif media_type in _SIGNED_TYPES:
+            elif media_type in SIGNED_TYPES:
                 children = self._signed(content, encoding, path=path, depth=depth)
+                if not children and is_encrypted(parameters):
+                    self.defects.add(Defect.ENCRYPTED)
+            elif is_tnef(media_type, parameters, header):
+                children = self._packed(content, encoding, path=path, depth=depth)
         return Part(
             path, span.buffer, header, body, span.end, media_type, parameters, encoding, children, container
         )
@@ -202,6 +224,8 @@ class _Builder:
         depth: int,
     ) -> tuple[Part, ...]:
         """Build the parts of a multipart; none where no boundary can be found."""
+        if media_type == "multipart/encrypted":
+            self.defects.add(Defect.ENCRYPTED)
         if self._is_at_limit(depth):
             return ()
         boundary = parameters.get("boundary", "")
@@ -246,6 +270,45 @@ class _Builder:
             return ()
         return (self.message(_Span(content, 0, len(content)), prefix=path, depth=depth + 1),)
 
+    def _packed(self, span: _Span, encoding: Encoding, *, path: str, depth: int) -> tuple[Part, ...]:
+        """Build the files in a winmail.dat, and its text where it is the whole message."""
+        if path.count(".tnef") >= MAX_PACKED_DEPTH:
+            self.defects.add(Defect.NESTED_TOO_DEEP)
+            return ()
+        if self._is_at_limit(depth):
+            return ()
+        data = self._decoded(span, encoding, MAX_TNEF_OCTETS)
+        files, texts = unpack_tnef(data) if data else ([], [])
+        if depth == 0:
+            files = [*texts, *files]
+        return tuple(
+            self._unpacked(data or b"", packed, path=f"{path}.tnef{number}", depth=depth + 1)
+            for number, packed in enumerate(files[: self.parts_left], 1)
+        )
+
+    def _unpacked(self, data: bytes, packed: Packed, *, path: str, depth: int) -> Part:
+        self.parts_left -= 1
+        media_type = packed.media_type if is_media_type(packed.media_type) else "application/octet-stream"
+        parameters = {"name": packed.name} if packed.name else {}
+        if packed.charset:
+            parameters["charset"] = packed.charset
+        children: tuple[Part, ...] = ()
+        if media_type in TNEF_TYPES:
+            span = _Span(data, packed.start, packed.end)
+            children = self._packed(span, Encoding.IDENTITY, path=path, depth=depth)
+        return Part(
+            path,
+            data,
+            {},
+            packed.start,
+            packed.end,
+            media_type,
+            parameters,
+            Encoding.IDENTITY,
+            children,
+            "application/ms-tnef",
+        )
+
     def _is_at_limit(self, depth: int) -> bool:
         if depth >= MAX_DEPTH:
             self.defects.add(Defect.NESTED_TOO_DEEP)
@@ -287,9 +350,9 @@ class _Builder:
                 continue  # the boundary of another multipart begins with this one
             if opened >= 0:
                 found.append((opened, max(opened, _before_line_end(buffer, at, start))))
-            if rest[1] is not None:
-                return found
-            opened = after + rest.end()
+            elif found and not _BEGINS_PART.match(buffer[after : min(end, after + _LINE_OCTETS)]):
+                continue  # below the final boundary: text, unless another multipart has the same boundary
+            opened = -1 if rest[1] is not None else after + rest.end()
             if len(found) > self.parts_left:
                 self.defects.add(Defect.PARTS_TOO_MANY)
                 return found
@@ -306,21 +369,3 @@ def _before_line_end(buffer: Buffer, at: int, start: int) -> int:
     if before == b"\r\n":
         return at - 2
     return at - 1 if before else at
-
-
-def _media_type(header: Header, default: str) -> tuple[str, dict[str, str]]:
-    """Return a part's media type and parameters; what is no type counts as text or as octets."""
-    if "content-type" not in header:
-        return default, {}
-    found = parse_parameters(first(header, "content-type"))
-    media_type = found.value
-    if _TYPE.fullmatch(media_type) is not None:
-        return media_type, found.parameters
-    main = media_type.partition("/")[0]
-    if main == "multipart":
-        return "multipart/mixed", found.parameters
-    if main in _BARE_TYPES:
-        return _BARE_TYPES[main], found.parameters
-    if media_type and ("name" in found.parameters or "content-disposition" in header):
-        return "application/octet-stream", found.parameters
-    return default, found.parameters

@@ -63,6 +63,8 @@ def body_parts(part: Part, is_body: Mapping[int, bool]) -> list[Part]:
     """
     if part.is_signed:
         return body_parts(part.children[0], is_body)
+    if part.is_tnef:  # the first text of a message that is one winmail.dat
+        return [child for child in part.children if is_body.get(id(child))][:1]
     if not part.is_multipart:
         return [part] if is_body.get(id(part)) else []
     if part.media_type != "multipart/alternative":

@@ -199,6 +199,31 @@ HABITS = {
         message=subjected("=?gb2312?B?6UbPxMjr?="),
         subject="镕夏入",
     ),
+    "a report generator: the type in quotes": Habit(
+        message=attached('Content-Type: "application/pdf"; name="report.pdf"')
+    ),
+    "a report generator: a tab in the type": Habit(
+        message=attached('Content-Type: application/\tpdf; name="report.pdf"')
+    ),
+    "a report generator: a name and no type at all": Habit(
+        message=attached('Content-Type: ; name="report.pdf"')
+    ),
+    "a report generator: inner and outer have one boundary": Habit(
+        message=f"{HEAD}{MIXED}--b1\n{MIXED.replace('mixed', 'alternative')}{TEXT}--b1--\n"
+        f"--b1\n{NAMED}\n{ENCODED}"
+    ),
+    "a scanner: no name and a type of its own": Habit(
+        message=attached("Content-Type: application/x-scan\nContent-Disposition: attachment"),
+        files={"attachment-1.pdf": PDF},
+    ),
+    "an old mail program: uuencode, quoted by a gateway": Habit(
+        message=f"{HEAD}Content-Transfer-Encoding: quoted-printable\n\nSee bel=\now.\n"
+        "begin 644 a=\n.txt\n#86)C\n`\nend\n",
+        files={"a.txt": b"abc"},
+    ),
+    "an old Japanese program: raw ISO-2022-JP in names": Habit(
+        message=sent_by("\x1b$B@A5a=q\x1b(B <a@example.org>"), sender="請求書 <a@example.org>"
+    ),
     "a Russian program: the charset of the text": Habit(
         message=subjected("Отчёт").replace("utf-8", "koi8-r"),
         subject="Отчёт",
@@ -227,3 +252,28 @@ def test_bare_line_feeds_change_nothing(name: str) -> None:
     found = index_message(habit.message.encode(habit.charset))
     assert (found.subject, found.sender, found.text) == (habit.subject, habit.sender, habit.text)
     assert [a.filename for a in found.attachments] == list(habit.files)
+
+
+ENCRYPTED = {
+    "S/MIME": "Content-Type: application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m\n\nMIAG",
+    "S/MIME that does not say": "Content-Type: application/x-pkcs7-mime; name=smime.p7m\n\nMIAG",
+    "PGP/MIME": "Content-Type: multipart/encrypted; protocol=application/pgp-encrypted; boundary=b1\n\n"
+    "--b1\nContent-Type: application/pgp-encrypted\n\nVersion: 1\n--b1\n"
+    "Content-Type: application/octet-stream; name=encrypted.asc\n\n"
+    "-----BEGIN PGP MESSAGE-----\n--b1--\n",
+    "PGP in the text": "\n-----BEGIN PGP MESSAGE-----\n\nabc\n-----END PGP MESSAGE-----\n",
+}
+
+
+@pytest.mark.parametrize("name", ENCRYPTED)
+def test_what_is_encrypted_is_kept_and_said(name: str) -> None:
+    """Nothing is taken out of it, and a column says why."""
+    found = index_message((HEAD + ENCRYPTED[name]).replace("\n", "\r\n").encode())
+    assert "encrypted" in found.defects
+    assert len(found.attachments) == {"PGP/MIME": 2, "PGP in the text": 0}.get(name, 1)
+
+
+def test_certificates_are_not_encrypted() -> None:
+    """Other S/MIME content is a file like any."""
+    message = f"{HEAD}Content-Type: application/pkcs7-mime; smime-type=certs-only; name=smime.p7c\n\nMIAG"
+    assert "encrypted" not in index_message(message.encode()).defects

@@ -1,0 +1,81 @@
+"""What a part says it is, and which kinds of parts hold others.
+
+Belongs here: reading Content-Type as programs write it (RFC 2045 section 5), with quotes,
+white space or nothing where a type should be. Does not belong here: parameters
+(``parameters``), and what content looks like (``detection``).
+"""
+
+from __future__ import annotations
+
+import re
+
+from mailroom.message.headers import Header, first
+from mailroom.message.parameters import parse_parameters
+
+__all__ = [
+    "MESSAGE_TYPES",
+    "SIGNED_TYPES",
+    "TNEF_TYPES",
+    "is_encrypted",
+    "is_media_type",
+    "is_tnef",
+    "read_media_type",
+]
+
+MESSAGE_TYPES = frozenset(("message/rfc822", "message/global", "message/news"))
+"""Messages within the message."""
+
+SIGNED_TYPES = frozenset(("application/pkcs7-mime", "application/x-pkcs7-mime"))
+"""S/MIME, signed or encrypted."""
+
+TNEF_TYPES = frozenset(("application/ms-tnef", "application/vnd.ms-tnef"))
+"""What Outlook packs."""
+
+_TNEF_NAME = re.compile(r"win(?:mail)?\.dat\Z", re.IGNORECASE)
+_TYPE = re.compile(r"[\w!#$&^+.-]+/[\w!#$&^+.-]+")
+_MENDABLE = re.compile(
+    r"[\s\"';]*+([A-Za-z][\w+.-]{1,30})\s*+/[/\s]*+(\w[\w+.-]{0,80}\w)\s*+[\"'.:]?\s*+(?:[\s;,]|\Z)"
+)
+_BARE_TYPES = {"text": "text/plain", "plain": "text/plain", "html": "text/html", "message": "message/rfc822"}
+
+
+def is_media_type(text: str) -> bool:
+    """Whether a text is a media type."""
+    return _TYPE.fullmatch(text) is not None
+
+
+def is_encrypted(parameters: dict[str, str]) -> bool:
+    """Whether S/MIME content says that it is encrypted, or nothing (RFC 8551 section 3.2.2)."""
+    kind = parameters.get("smime-type", "enveloped-data").lower()
+    return kind in ("enveloped-data", "authenveloped-data")
+
+
+def is_tnef(media_type: str, parameters: dict[str, str], header: Header) -> bool:
+    """Whether a part is what Outlook packs, by its type, or by its name where the type says nothing."""
+    if media_type != "application/octet-stream":
+        return media_type in TNEF_TYPES
+    name = parameters.get("name") or parse_parameters(first(header, "content-disposition")).parameters.get(
+        "filename", ""
+    )
+    return _TNEF_NAME.match(name) is not None
+
+
+def read_media_type(header: Header, default: str) -> tuple[str, dict[str, str]]:
+    """Return a part's media type and parameters; what is no type counts as text or as octets."""
+    if "content-type" not in header:
+        return default, {}
+    found = parse_parameters(first(header, "content-type"))
+    media_type = found.value
+    if _TYPE.fullmatch(media_type) is not None:
+        return media_type, found.parameters
+    mended = _MENDABLE.match(first(header, "content-type"))
+    if mended is not None:  # in quotes, with white space around its slash, or with a colon after it
+        return f"{mended[1]}/{mended[2]}".lower(), found.parameters
+    main = media_type.partition("/")[0]
+    if main == "multipart":
+        return "multipart/mixed", found.parameters
+    if main in _BARE_TYPES:
+        return _BARE_TYPES[main], found.parameters
+    if "name" in found.parameters or (media_type and "content-disposition" in header):
+        return "application/octet-stream", found.parameters
+    return default, found.parameters
