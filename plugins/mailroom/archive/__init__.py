@@ -13,6 +13,7 @@ The map:
   account's tables said last
 - ``torn``, ``repair``: after a power cut or a kill; ``integrity``, ``problems``: checking all of it
 - ``contents``, ``read_ahead``; ``exports``, ``export_store``, ``export_zip``: mail on its way out, as files
+- ``search_index``, ``search_rows``, ``search_query``: words, in a database beside the tables
 - ``imports``, ``import_source``, ``import_zip``: files that mail is imported from
 - ``changes``, ``change_log``: what is to be changed on servers
 - ``replication``, ``object_copies``, ``row_keys``, ``replica``: a copy of all of it at a second root

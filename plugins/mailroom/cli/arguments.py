@@ -17,6 +17,7 @@ COMMANDS = {
     "policy": "policy",
     "hold": "hold",
     "attachments": "attachments",
+    "search": "search",
     "check": "check",
     "export": "export",
     "restore": "restore",
@@ -37,6 +38,7 @@ examples:
   mailroom fetch pop3s://ana@pop.example.org --archive ~/mail --delete-after 7d
   mailroom attachments --archive ~/mail --to ~/invoices --name '*.pdf'
   mailroom retention imaps://ana@imap.example.org --archive ~/mail --older-than 90d --dry-run
+  mailroom search --archive ~/mail 'invoice from:*@supplier.example'
   mailroom check imaps://ana@imap.example.org --archive ~/mail
   mailroom export --archive ~/mail --to ~/Maildir --format maildir --account ana@example.org
   mailroom restore --archive ~/mail imaps://ana@imap.new.example --dry-run

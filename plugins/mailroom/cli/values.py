@@ -16,6 +16,7 @@ from mailroom.model import MAX_CONNECTIONS
 
 __all__ = [
     "connections",
+    "count_of",
     "day",
     "duration",
     "local_place",
@@ -136,6 +137,13 @@ def connections(text: str) -> int:
         raise argparse.ArgumentTypeError(
             f"{text!r} is no number of connections; write 1 to {MAX_CONNECTIONS}"
         )
+    return int(text)
+
+
+def count_of(text: str) -> int:
+    """Read how many, such as ``50``; at least one."""
+    if re.fullmatch(r"\s*[0-9]{1,9}\s*", text) is None or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number; write 50, for example")
     return int(text)
 
 

@@ -20,13 +20,14 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from fnmatch import translate
 from typing import Any
 
 from mailroom.exceptions import ConfigurationError
 
-__all__ = ["QUERY_COLUMNS", "Query", "parse_query"]
+__all__ = ["QUERY_COLUMNS", "Condition", "Query", "parse_conditions", "parse_query"]
 
 Fields = Mapping[str, Any]  # Any: a row of the table ``messages``
 
@@ -45,6 +46,21 @@ _TEXTS = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """One condition of a query.
+
+    :param key: ``from``, ``to``, ``subject``, ``id``, ``after``, ``before``, ``larger``, ``smaller``, and
+        of a search ``text`` and ``file``; empty for a bare word.
+    :param value: the word or pattern, the moment, or the number of octets.
+    :param is_turned: whether it must not hold.
+    """
+
+    key: str
+    value: str | datetime | int
+    is_turned: bool = False
+
+
 def parse_query(text: str) -> Query:
     """Return what a query means.
 
@@ -53,39 +69,62 @@ def parse_query(text: str) -> Query:
     >>> parse_query('subject:invoice larger:1k')({"subject": "Invoice 7", "size": 2000})
     True
     """
+    conditions = [_query(condition) for condition in parse_conditions(text)]
+    return lambda fields: all(condition(fields) for condition in conditions)
+
+
+def parse_conditions(text: str, *, more: tuple[str, ...] = ()) -> tuple[Condition, ...]:
+    """Return the conditions of a query, all of which must hold.
+
+    :param more: keys that this query knows besides, with words as values.
+    :raises ConfigurationError: where it cannot be meant.
+
+    >>> parse_conditions("-from:ana")[0]
+    Condition(key='from', value='ana', is_turned=True)
+    """
     try:
         words = shlex.split(text)
     except ValueError as error:
         raise ConfigurationError(f"The query {text!r} has a quote that is not closed.") from error
     if not words:
         raise ConfigurationError("The query is empty: leave it out to have everything.")
-    conditions = [_condition(word) for word in words]
-    return lambda fields: all(condition(fields) for condition in conditions)
+    return tuple(_condition(word, more) for word in words)
 
 
-def _condition(word: str) -> Query:
+def _condition(word: str, more: tuple[str, ...]) -> Condition:
     is_turned = word.startswith("-") and len(word) > 1
     key, colon, value = word[is_turned:].partition(":")
     key = key.lower()
     if colon and key in ("after", "before"):
-        condition = _dated(key, value)
-    elif colon and key in ("larger", "smaller"):
-        condition = _sized(key, value)
-    elif colon and key in _TEXTS and key:
-        condition = _holding(_TEXTS[key], value)
-    elif colon and re.fullmatch("[a-z]+", key) and not value.startswith("//"):
-        known = "from, to, subject, id, after, before, larger, smaller"
+        return Condition(key=key, value=_day(key, value), is_turned=is_turned)
+    if colon and key in ("larger", "smaller"):
+        return Condition(key=key, value=_octets(key, value), is_turned=is_turned)
+    if colon and key and (key in _TEXTS or key in more):
+        return Condition(key=key, value=_word(value), is_turned=is_turned)
+    if colon and re.fullmatch("[a-z]+", key) and not value.startswith("//"):
+        known = ", ".join(("from, to, subject, id, after, before, larger, smaller", *more))
         raise ConfigurationError(f"A query knows no {key!r}; it knows {known}, and bare words.")
-    else:
-        condition = _holding(_TEXTS[""], word[is_turned:])
-    if is_turned:
-        return lambda fields: not condition(fields)
-    return condition
+    return Condition(key="", value=_word(word[is_turned:]), is_turned=is_turned)
+
+
+def _query(condition: Condition) -> Query:
+    match condition.value:
+        case datetime() as start:
+            holds = _dated(condition.key, start)
+        case int() as octets:
+            holds = _sized(condition.key, octets)
+        case word:
+            holds = _holding(_TEXTS[condition.key], word)
+    return (lambda fields: not holds(fields)) if condition.is_turned else holds
+
+
+def _word(value: str) -> str:
+    if not value:
+        raise ConfigurationError("A condition of the query is empty: write subject:word, for example.")
+    return value
 
 
 def _holding(columns: tuple[str, ...], value: str) -> Query:
-    if not value:
-        raise ConfigurationError("A condition of the query is empty: write subject:word, for example.")
     is_pattern = "*" in value or "?" in value
     matches = re.compile(translate(value.casefold())).match if is_pattern else None
     wanted = value.casefold()
@@ -102,13 +141,7 @@ def _holding(columns: tuple[str, ...], value: str) -> Query:
     return holds
 
 
-def _dated(key: str, value: str) -> Query:
-    try:
-        day = date.fromisoformat(value)
-    except ValueError as error:
-        raise ConfigurationError(f"{value!r} is not a day: write {key}:2026-01-31.") from error
-    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
-
+def _dated(key: str, start: datetime) -> Query:
     def holds(fields: Fields) -> bool:
         sent = fields.get("date")
         return sent is not None and (sent >= start if key == "after" else sent < start)
@@ -116,14 +149,24 @@ def _dated(key: str, value: str) -> Query:
     return holds
 
 
-def _sized(key: str, value: str) -> Query:
-    match = re.fullmatch(r"([0-9]{1,15})([kmg]?)b?", value.lower())
-    if match is None:
-        raise ConfigurationError(f"{value!r} is not a size: write {key}:10M.")
-    octets = int(match[1]) * _UNITS[match[2]]
-
+def _sized(key: str, octets: int) -> Query:
     def holds(fields: Fields) -> bool:
         size = int(fields.get("size") or 0)
         return size >= octets if key == "larger" else size <= octets
 
     return holds
+
+
+def _day(key: str, value: str) -> datetime:
+    try:
+        day = date.fromisoformat(value)
+    except ValueError as error:
+        raise ConfigurationError(f"{value!r} is not a day: write {key}:2026-01-31.") from error
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _octets(key: str, value: str) -> int:
+    match = re.fullmatch(r"([0-9]{1,15})([kmg]?)b?", value.lower())
+    if match is None:
+        raise ConfigurationError(f"{value!r} is not a size: write {key}:10M.")
+    return int(match[1]) * _UNITS[match[2]]
