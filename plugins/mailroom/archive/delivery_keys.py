@@ -14,13 +14,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mailroom.archive.digests import DigestSet, Halves, halves
+from mailroom.archive.digests import DigestSet, Halves, halves, halves_of
 from mailroom.archive.places import Vocabulary
 
 __all__ = ["PairSet", "path_digests"]
 
 _GROWTH = 4
 """A set is joined with the one before it unless that is so many times larger: few sets, little sorting."""
+
+_SPREAD = 0x9E3779B97F4A7C15
+_ALL_BITS = 2**64 - 1
 
 Column: TypeAlias = pa.ChunkedArray | pa.Array
 
@@ -60,7 +63,9 @@ class PairSet:
 
     def holds_one(self, digest: str, word: str) -> bool:
         """Say whether one pair is there."""
-        return bool(self.holds(pa.array([digest]), pa.array([word]))[0])
+        first, second = halves_of(digest)
+        mixed = self._words.number(word) * _SPREAD & _ALL_BITS
+        return any(some.holds_halves(first ^ mixed, second ^ mixed) for some in self._sets)
 
     def _mixed(self, digests: Column, words: Column) -> Halves:
         first, second = halves(digests)
@@ -76,4 +81,4 @@ def path_digests(paths: Sequence[str]) -> pa.Array:
 
 def _spread(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
     """Spread small numbers over 64 bits, so that they may be mixed into a digest."""
-    return numbers.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    return numbers.astype(np.uint64) * np.uint64(_SPREAD)

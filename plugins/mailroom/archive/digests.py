@@ -86,5 +86,9 @@ class DigestSet:
 
     def holds(self, digest: str) -> bool:
         """Say whether one hex digest is there."""
-        first, second = halves_of(digest)
-        return bool(self.find(np.array([first], np.uint64), np.array([second], np.uint64))[0] >= 0)
+        return self.holds_halves(*halves_of(digest))
+
+    def holds_halves(self, first: int, second: int) -> bool:
+        """Say whether one digest is there, given as its two halves."""
+        place = int(np.searchsorted(self.first, np.uint64(first)))
+        return bool(place < len(self.first) and self.first[place] == first and self.second[place] == second)

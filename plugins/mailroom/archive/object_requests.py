@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
@@ -33,6 +34,10 @@ PARTS_AT_ONCE = 3
 
 MAX_FACT_OCTETS = 600
 """Longest value of an object's metadata as it is sent: S3 takes 2 KB in all. Octets."""
+
+_UNQUOTED = " @.<>+-_/:,"
+_PLAIN_TEXT = re.compile(r"[A-Za-z0-9 @.<>+\-_/:,~]*")
+"""Metadata that goes as it is, as most does."""
 
 MAX_PARTS = 9000
 """Larger files are sent in larger parts: S3 takes 10,000."""
@@ -184,8 +189,10 @@ def _quoted(facts: Mapping[str, str]) -> dict[str, str]:
 
 
 def _quoted_text(text: str) -> str:
-    quoted = urllib.parse.quote(text, safe=" @.<>+-_/:,", errors="replace")
+    if len(text) <= MAX_FACT_OCTETS and _PLAIN_TEXT.fullmatch(text):
+        return text.strip()
+    quoted = urllib.parse.quote(text, safe=_UNQUOTED, errors="replace")
     while len(quoted) > MAX_FACT_OCTETS:
         text = text[: len(text) * MAX_FACT_OCTETS // len(quoted)]
-        quoted = urllib.parse.quote(text, safe=" @.<>+-_/:,", errors="replace")
+        quoted = urllib.parse.quote(text, safe=_UNQUOTED, errors="replace")
     return quoted.strip()
