@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import gc
 import sys
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
+from collections.abc import Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
 
 __all__ = ["make_lean"]
 
@@ -17,14 +21,16 @@ COLLECT_AFTER = 50_000
 """Allocations between two collections of garbage: rows on their way make many objects and no cycles."""
 
 
-class _WithoutPandas(MetaPathFinder):
-    """Says that there is no pandas.
+class _WithoutPandas:
+    """A finder of modules (PEP 451) that says that there is no pandas.
 
     pyarrow imports it, where it is installed, to see whether a list is one of its columns: a quarter
     of a second and 46 MB for an answer that is always no, as nothing here makes such a column.
     """
 
-    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         """Refuse one package, and leave all others to the finders behind.
 
         :raises ModuleNotFoundError: for pandas.
