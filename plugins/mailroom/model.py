@@ -192,17 +192,25 @@ class Folder:
     """One mailbox as LIST shows it (RFC 3501 section 7.2.2), its name decoded.
 
     :param status: STATUS items where they came along (RFC 5819), keys such as ``MESSAGES``.
+    :param mailbox_id: MAILBOXID (RFC 8474) where it came along.
+    :param subscribed: whether mail programs are to show it; None where the server was not asked.
     """
 
     name: str
     delimiter: str | None = None
     attributes: tuple[str, ...] = ()
     status: dict[str, int] | None = None
+    mailbox_id: str | None = None
+    subscribed: bool | None = None
 
     @property
     def is_selectable(self) -> bool:
         """Whether the mailbox can hold messages."""
-        return not {"\\noselect", "\\nonexistent"} & {a.lower() for a in self.attributes}
+        return not (self.has_attribute("\\Noselect") or self.has_attribute("\\NonExistent"))
+
+    def has_attribute(self, name: str) -> bool:
+        """Return whether LIST says this of it; case does not count."""
+        return name.lower() in {attribute.lower() for attribute in self.attributes}
 
     @property
     def special_use(self) -> str | None:
@@ -221,7 +229,8 @@ class LocationRow:
     ``sha256`` is None only for ``unfetchable``. ``archived_at`` is when this archive
     first stored the message, wherever it was then. ``seq`` is filled in by the archive:
     it grows with each commit of a folder, so the newest row of a key is the one with
-    the highest ``seq``, whatever clocks did.
+    the highest ``seq``, whatever clocks did. ``moved_from`` is the folder that a ``moved``
+    message was in before.
     """
 
     account: str
@@ -240,6 +249,7 @@ class LocationRow:
     modseq: int | None = None
     object_id: str | None = None
     archived_at: datetime | None = None
+    moved_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,6 +259,9 @@ class FolderRow:
     :param complete: whether every message the server listed is in the archive.
     :param windowed: whether only a part was asked for or shown, so that absence proves nothing.
     :param deleted: whether the server no longer lists the folder.
+    :param subscribed: whether mail programs are to show it (RFC 3501 section 6.3.6).
+    :param mailbox_id: MAILBOXID (RFC 8474), where offered.
+    :param renamed_from: the name it had before, where it is known to be the same folder.
     """
 
     account: str
@@ -264,6 +277,9 @@ class FolderRow:
     complete: bool = True
     windowed: bool = False
     deleted: bool = False
+    subscribed: bool | None = None
+    mailbox_id: str | None = None
+    renamed_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

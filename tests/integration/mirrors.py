@@ -18,8 +18,10 @@ from mailroom.policy.mirror import MirrorSelection
 from mailroom.services.mirror import MirrorReport, mirror_account
 from mailroom.services.progress import NoProgress
 from tests.support.dovecot import Dovecot
+from tests.support.imap_server import ImapServer, Mail, Mailbox
+from tests.support.mail import make_message
 
-__all__ = ["MirrorAccount", "Shown", "shown_by_archive", "shown_by_server"]
+__all__ = ["MirrorAccount", "Odd", "Shown", "mail", "shown_by_archive", "shown_by_server"]
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -104,6 +106,47 @@ class MirrorAccount:
             table: len(list((self.root / "tables" / table / "_delta_log").glob("*.json")))
             for table in ("messages", "texts", "attachments", "locations", "folders", "runs")
         }
+
+
+def mail(*uids: int) -> dict[int, Mail]:
+    """Return one message a UID, each another."""
+    return {uid: Mail(content=make_message(subject=f"number {uid}")) for uid in uids}
+
+
+@dataclass
+class Odd:
+    """An odd server and its archive."""
+
+    server: ImapServer
+    root: Path
+
+    @property
+    def inbox(self) -> Mailbox:
+        """The folder that most faults are in."""
+        return self.server.folders["INBOX"]
+
+    def mirror(self, **selection: Any) -> MirrorReport:
+        """Mirror the account."""
+        return mirror_account(
+            lambda: ImapClient.connect(self.server.endpoint()),
+            Archive(self.root),
+            RunContext(
+                run_id=uuid.uuid4().hex, what="mirror", account="a", started=datetime.now(UTC), who="a test"
+            ),
+            selection=MirrorSelection(**selection),
+            now=lambda: datetime.now(UTC),
+            progress=NoProgress(),
+            stop=threading.Event(),
+        )
+
+    def states(self, folder: str = "INBOX") -> dict[int, str]:
+        """Return the newest change of each UID."""
+        rows = Archive(self.root).read_table("locations").sort_by("seq").to_pylist()
+        return {row["uid"]: row["change"] for row in rows if row["folder"] == folder}
+
+    def count(self, table: str) -> int:
+        """Return the number of rows of a table."""
+        return Archive(self.root).read_table(table).num_rows
 
 
 def shown_by_server(server: Dovecot, user: str) -> Shown:

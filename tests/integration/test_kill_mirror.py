@@ -28,7 +28,7 @@ class Mailbox:
         self.sent = digests_of(ROTATING)
 
     def refill(self, number: int) -> None:
-        """Deliver mail, change flags, move and expunge messages, and number a folder anew."""
+        """Deliver mail, change flags, move and expunge messages, rename a folder, number one anew."""
         messages = [*small_mail(number * A_ROUND, A_ROUND), message_of_size(1_500_000, seed=str(number))]
         self.sent |= digests_of(messages)
         server, user = self.account.server, self.account.user
@@ -38,8 +38,9 @@ class Mailbox:
         with server.mailbox(user) as client:
             if client.folder_exists("Rotating"):
                 client.delete_folder("Rotating")
-            if not client.folder_exists("Filed"):
-                client.create_folder("Filed")
+            if client.folder_exists("Filed"):
+                client.rename_folder("Filed", f"Filed in {number}")
+            client.create_folder("Filed")
             client.select_folder("INBOX")
             uids = client.search()
             client.add_flags(uids[::7], [b"\\Seen", b"$%d" % number])
@@ -56,10 +57,11 @@ class Mailbox:
         if not (self.account.root / "tables" / "locations").exists():
             return
         rows = Archive(self.account.root).read_table("locations").to_pylist()
-        added = Counter(
-            (row["folder"], row["uidvalidity"], row["uid"]) for row in rows if row["change"] == "added"
-        )
-        assert set(added.values()) <= {1}, "a message was recorded as new twice"
+        for change in ("added", "moved"):
+            places = Counter(
+                (row["folder"], row["uidvalidity"], row["uid"]) for row in rows if row["change"] == change
+            )
+            assert set(places.values()) <= {1}, f"a message was recorded as {change} twice"
 
 
 def test_killed_while_mirroring(dovecot: Dovecot, user: str, archive_root: Path) -> None:

@@ -112,16 +112,40 @@ def test_deleted_folder_is_recorded_with_its_messages(account: MirrorAccount) ->
     assert account.mirror().deleted_folders == 0
 
 
-def test_renamed_folder_is_recognised_without_download(account: MirrorAccount) -> None:
-    """The messages of a folder that is gone are looked for in new folders before they are downloaded."""
+def test_renamed_folder_is_recorded_as_renamed(account: MirrorAccount) -> None:
+    """Its messages are moved with it: nothing is downloaded, added or taken for gone."""
     for number in range(5):
         account.append(make_message(subject=f"invoice {number}"), "Facturas/2026")
     account.mirror()
     with account.server.mailbox(account.user) as client:
         client.rename_folder("Facturas/2026", "Invoices")
+        client.select_folder("Invoices")
+        client.add_flags(2, "\\Flagged")
     report = account.mirror()
-    assert (report.recognised, report.octets, report.expunged) == (6, 0, 6)
+    assert (report.added, report.octets, report.expunged, report.deleted_folders) == (0, 0, 0, 0)
+    assert (report.renamed_folders, report.moved, report.flags) == (1, 6, 1)
     account.assert_in_step()
+    rows = account.archive.read_table("locations").to_pylist()
+    moved = {(row["folder"], row["moved_from"], row["uid"]) for row in rows if row["change"] == "moved"}
+    assert moved == {("Invoices", "Facturas/2026", uid) for uid in range(1, 7)}
+    folders = account.archive.last_folders("account")
+    assert (folders["Invoices"].renamed_from, folders["Facturas/2026"].deleted) == ("Facturas/2026", True)
+    assert account.mirror().unchanged == account.mirror().folders
+
+
+def test_subscriptions_are_recorded_and_open_no_folder(account: MirrorAccount) -> None:
+    """What mail programs are to show is part of the account; SUBSCRIBE alone changes a row and no more."""
+    account.mirror()
+    with account.server.mailbox(account.user) as client:
+        client.subscribe_folder("Facturas/2026")
+    report = account.mirror()
+    assert report.unchanged == report.folders
+    folders = account.archive.last_folders("account")
+    assert {name: row.subscribed for name, row in folders.items()}["Facturas/2026"] is True
+    assert not any(row.subscribed for name, row in folders.items() if name != "Facturas/2026")
+    before = account.versions()
+    account.mirror()
+    assert account.versions() == before
 
 
 def test_folder_that_comes_back_is_mirrored_again(account: MirrorAccount) -> None:

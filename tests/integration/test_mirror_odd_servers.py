@@ -3,69 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mailroom.archive import Archive
-from mailroom.client.imap import ImapClient
 from mailroom.exceptions import ConfigurationError, ConnectionLost
-from mailroom.model import RunContext
-from mailroom.policy.mirror import MirrorSelection
 from mailroom.services import mirror_run
-from mailroom.services.mirror import MirrorReport, mirror_account
-from mailroom.services.progress import NoProgress
+from tests.integration.mirrors import Odd, mail
 from tests.support.imap_server import CAPABILITIES, ImapServer, Mail, Mailbox
 from tests.support.mail import make_message, message_of_size
-
-
-def mail(*uids: int) -> dict[int, Mail]:
-    """Return one message a UID, each another."""
-    return {uid: Mail(content=make_message(subject=f"number {uid}")) for uid in uids}
-
-
-@dataclass
-class Odd:
-    """An odd server and its archive."""
-
-    server: ImapServer
-    root: Path
-
-    @property
-    def inbox(self) -> Mailbox:
-        """The folder that most faults are in."""
-        return self.server.folders["INBOX"]
-
-    def mirror(self, **selection: Any) -> MirrorReport:
-        """Mirror the account."""
-        return mirror_account(
-            lambda: ImapClient.connect(self.server.endpoint()),
-            Archive(self.root),
-            RunContext(run_id=uuid.uuid4().hex, what="mirror", account="a", started=_now(), who="a test"),
-            selection=MirrorSelection(**selection),
-            now=_now,
-            progress=NoProgress(),
-            stop=threading.Event(),
-        )
-
-    def states(self, folder: str = "INBOX") -> dict[int, str]:
-        """Return the newest change of each UID."""
-        rows = Archive(self.root).read_table("locations").sort_by("seq").to_pylist()
-        return {row["uid"]: row["change"] for row in rows if row["folder"] == folder}
-
-    def count(self, table: str) -> int:
-        """Return the number of rows of a table."""
-        return Archive(self.root).read_table(table).num_rows
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 @pytest.fixture
@@ -150,6 +99,18 @@ def test_folder_that_does_not_open_is_a_failure_of_its_own(odd: Odd) -> None:
     report = odd.mirror()
     assert (report.added, report.expunged) == (1, 0)
     assert "'INBOX' of a was not mirrored: the server does not open it: broken" in report.failures[0]
+
+
+def test_folder_deleted_since_it_was_listed_is_no_failure(odd: Odd) -> None:
+    """It is left alone in this run, and recorded as gone by the next."""
+    odd.server.folders["Work"] = Mailbox(mail=mail(7, 8))
+    odd.mirror()
+    odd.inbox.arrivals = lambda mailbox, searches: odd.server.folders.pop("Work", None)
+    report = odd.mirror()
+    assert (report.failures, report.warnings, odd.states("Work")) == ((), (), {7: "added", 8: "added"})
+    odd.inbox.arrivals = None
+    assert odd.mirror().deleted_folders == 1
+    assert odd.states("Work") == {7: "expunged", 8: "expunged"}
 
 
 def test_window_is_no_proof_that_mail_is_gone(odd: Odd) -> None:

@@ -127,6 +127,7 @@ def test_account_at_a_new_host_with_other_folder_names_is_recognised(
             "Elsewhere",
             internal_date=datetime(2020, 1, 1 + number, 7, tzinfo=UTC),
         )
+    dovecot.doveadm("mailbox", "update", "-u", moved.user, "--uid-validity", "77", "Elsewhere")
     report = moved.mirror()
     assert (report.recognised, report.octets, report.deleted_folders) == (10, 0, 1)
     moved.assert_in_step()

@@ -60,6 +60,7 @@ class Mailbox:
 
     mail: dict[int, Mail] = field(default_factory=dict)
     uid_validity: int | None = 1
+    mailbox_id: str | None = None
     window: int | None = None
     search_misses: set[int] = field(default_factory=set)
     unwanted: set[int] = field(default_factory=set)
@@ -109,6 +110,7 @@ class ImapServer:
         self.refused_names: set[str] = set()
         self.refuses_uses = False
         self.limits: dict[str, int] = {}
+        self.subscribed: set[str] = set()
         self.sessions = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -208,9 +210,15 @@ class _Session:
     def _logout(self, command: str) -> None:
         self._say("* BYE")
 
+    def _lsub(self, command: str) -> None:
+        for name in sorted(self._server.subscribed):
+            self._say(f'* LSUB () "/" "{name}"')
+
     def _list(self, command: str) -> None:
         for name in self._server.folders:
             self._say(f'* LIST () "/" "{name}"')
+            if "STATUS (" in command:
+                self._status(f'STATUS "{name}"')
 
     def _status(self, command: str) -> str | None:
         name = command.split('"')[1]
@@ -221,7 +229,8 @@ class _Session:
             self._say(f'* STATUS "{name}" (APPENDLIMIT {self._server.limits.get(name, "NIL")})')
             return None
         numbers = f"MESSAGES {len(mailbox.mail)} UIDNEXT {max(mailbox.mail, default=0) + 1}"
-        self._say(f'* STATUS "{name}" ({numbers} UIDVALIDITY {mailbox.uid_validity or 0})')
+        object_id = f" MAILBOXID ({mailbox.mailbox_id})" if mailbox.mailbox_id else ""
+        self._say(f'* STATUS "{name}" ({numbers} UIDVALIDITY {mailbox.uid_validity or 0}{object_id})')
         return None
 
     def _examine(self, command: str) -> str | None:
@@ -234,6 +243,8 @@ class _Session:
         self._say(f"* {len(mailbox.mail)} EXISTS")
         if mailbox.uid_validity is not None:
             self._say(f"* OK [UIDVALIDITY {mailbox.uid_validity}] ok")
+        if mailbox.mailbox_id is not None:
+            self._say(f"* OK [MAILBOXID ({mailbox.mailbox_id})] ok")
         self._say(f"* OK [UIDNEXT {max(mailbox.mail, default=0) + 1}] ok")
         return "OK [READ-ONLY] done"
 

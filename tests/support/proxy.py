@@ -1,7 +1,7 @@
 """A TCP proxy that makes loopback as slow and as unreliable as the world.
 
 It can delay what passes (for round trips of 40 ms) and cut connections after a number
-of octets, in either direction.
+of octets, in either direction, and let others act between one command and the next.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ class Proxy:
     :param cut_after: cut a connection, both ways and at once, after so many octets from the server.
     :param cut_after_sent: likewise after so many octets from the client.
     :param cuts: how many connections are cut; later ones pass. None cuts them all.
+    :param before_sending: called before anything that the client sends is passed on, in a thread of its own.
     """
 
     host = "127.0.0.1"
@@ -37,12 +38,14 @@ class Proxy:
         cut_after: int | None = None,
         cut_after_sent: int | None = None,
         cuts: int | None = None,
+        before_sending: Callable[[], None] | None = None,
     ) -> None:
         self._target = (host, port)
         self.delay = round_trip / 2
         self.cut_after = cut_after
         self.cut_after_sent = cut_after_sent
         self.cuts_left = cuts
+        self.before_sending = before_sending
         self.connections = 0
         self.received = 0
         self.sent = 0
@@ -87,7 +90,9 @@ class Proxy:
             writer.close()
             return
         ways = [
-            asyncio.ensure_future(self._forward(reader, far_writer, self.cut_after_sent, self._count_sent)),
+            asyncio.ensure_future(
+                self._forward(reader, far_writer, self.cut_after_sent, self._count_sent, self.before_sending)
+            ),
             asyncio.ensure_future(self._forward(far_reader, writer, self.cut_after, self._count_received)),
         ]
         try:
@@ -106,6 +111,7 @@ class Proxy:
         writer: asyncio.StreamWriter,
         limit: int | None,
         count: Callable[[int], None],
+        before: Callable[[], None] | None = None,
     ) -> bool:
         """Copy until the end or the limit; return whether it was the limit."""
         queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(maxsize=1024)
@@ -113,6 +119,8 @@ class Proxy:
         passed, cut = 0, False
         try:
             while data := await reader.read(CHUNK_OCTETS):
+                if before is not None:
+                    await self._loop.run_in_executor(None, before)
                 if limit is not None and self.cuts_left != 0 and passed + len(data) >= limit > passed:
                     data = data[: limit - passed]
                     self.cuts_left = None if self.cuts_left is None else self.cuts_left - 1

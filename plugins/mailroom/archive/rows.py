@@ -43,6 +43,9 @@ _FOLDER_FIELDS = {
     "deleted": "deleted",
     "at": "at",
     "run_id": "run_id",
+    "subscribed": "subscribed",
+    "mailbox_id": "mailbox_id",
+    "renamed_from": "renamed_from",
 }
 
 _AUDIT_FIELDS = {"uidvalidity": "uid_validity"}
@@ -88,6 +91,7 @@ def locations_table(
             archived,
             [r.object_id for r in rows],
             seqs,
+            [r.moved_from for r in rows],
         ],
     )
 
@@ -112,13 +116,15 @@ def location_rows(table: pa.Table) -> Iterator[LocationRow]:
             modseq=row["modseq"],
             object_id=row["object_id"],
             archived_at=row["archived_at"],
+            moved_from=row["moved_from"],
         )
 
 
 def folders_table(rows: Sequence[FolderRow], seqs: Sequence[int]) -> pa.Table:
     """Return rows of ``folders``."""
-    columns: list[Sequence[Any]] = [[getattr(r, ours) for r in rows] for ours in _FOLDER_FIELDS.values()]
-    return build_table("folders", [*columns, seqs])
+    columns: dict[str, Sequence[Any]] = {"seq": seqs}
+    columns |= {theirs: [getattr(r, ours) for r in rows] for theirs, ours in _FOLDER_FIELDS.items()}
+    return build_table("folders", [columns[name] for name in TABLES["folders"].schema.names])
 
 
 def folder_rows(table: pa.Table) -> Iterator[tuple[int, FolderRow]]:

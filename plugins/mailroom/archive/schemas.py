@@ -139,6 +139,7 @@ _LOCATIONS = _spec(
         ("archived_at", _TIME, "when this archive first stored the message, wherever it was then"),
         ("object_id", pa.string(), "EMAILID (RFC 8474) or X-GM-MSGID, where offered"),
         ("seq", pa.int64(), "number of the commit within account and folder; grows, whatever clocks do"),
+        ("moved_from", pa.string(), "moved: the folder it was in before; else null"),
     ],
     bounds=("account", "folder", "run_id"),
     unique=("uid", "uidl", "sha256", "size", "internal_date", "modseq", "object_id"),
@@ -162,6 +163,9 @@ _FOLDERS = _spec(
         ("at", _TIME, "when"),
         ("run_id", pa.string(), "the run that wrote this row"),
         ("seq", pa.int64(), "number of the commit within the account; grows"),
+        ("subscribed", pa.bool_(), "whether mail programs are to show it; null where unknown"),
+        ("mailbox_id", pa.string(), "MAILBOXID (RFC 8474), where offered"),
+        ("renamed_from", pa.string(), "the name it had before, where it is the same folder"),
     ],
     bounds=("account",),
 )

@@ -10,18 +10,18 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from mailroom.client.imap_fetch import stream_commands
+from mailroom.client.imap_selected import SelectedFolder, selected_folder
 from mailroom.client.imap_sets import sets_of, uids_in_sets, uids_listed
 from mailroom.client.imap_sign_in import open_connection
 from mailroom.client.imap_wire import ImapWire, Library, quoted_name, translated
 from mailroom.client.transport import Waiting
 from mailroom.exceptions import CapabilityMissing, CommandRejected, LocalProtocolError, MailroomError
 from mailroom.model import Endpoint, FetchedMessage, Folder, SpoolFactory
-from mailroom.protocol.imap_listing import Namespaces, parse_list, parse_status
+from mailroom.protocol.imap_listing import Namespaces, parse_list, parse_mailbox_id, parse_status
 
 if TYPE_CHECKING:
     from mailroom.client.half_bodies import HalfBodies
@@ -34,21 +34,6 @@ HEADER_FIELDS = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)]"
 
 _ALL = re.compile(rb"(?i:(?:\A| )ALL ([^ ]+))")
 """The UIDs in an ESEARCH response (RFC 4731 section 3.1)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SelectedFolder:
-    """A mailbox as EXAMINE or SELECT opened it; UIDs mean something only with its UIDVALIDITY.
-
-    :param uid_validity: None where the server states none, or 0.
-    """
-
-    name: str
-    exists: int
-    uid_validity: int | None
-    uid_next: int | None
-    highest_modseq: int | None
-    read_only: bool
 
 
 class ImapClient:
@@ -108,21 +93,29 @@ class ImapClient:
         """Seconds from a question to its answer, as far as known; 0 where it is not."""
         return self._wire.transport.round_trip or 0.0
 
-    def list_folders(self, *, other_namespaces: bool = False) -> list[Folder]:
+    def list_folders(
+        self, *, other_namespaces: bool = False, with_subscriptions: bool = False
+    ) -> list[Folder]:
         """Return the account's folders, with their counts where the server gives them along.
 
         :param other_namespaces: whether shared folders and those of other users count (RFC 2342).
+        :param with_subscriptions: ask as well which of them mail programs are to show. By LSUB, in no time
+            of its own: what LIST-EXTENDED says is wrong for INBOX (Dovecot 2.3.19).
         :raises ConnectionLost: if the server goes away.
         """
         self._wire.untagged_responses.clear()
+        asked = self._begin("LSUB", '""', '"*"') if with_subscriptions else None
         folders = self._list("*", with_options=True)
         spaces = self._namespaces()
-        if not other_namespaces:
-            return [folder for folder in folders.values() if spaces.is_personal(folder)]
-        for prefix in spaces.foreign_prefixes:
+        for prefix in spaces.foreign_prefixes if other_namespaces else ():
             # "*" need not reach into them (RFC 2342 section 4).
             folders = self._list(f"{prefix}*") | folders
-        return list(folders.values())
+        subscribed = None if asked is None else self._subscribed(asked)
+        return [
+            folder if subscribed is None else dataclasses.replace(folder, subscribed=name in subscribed)
+            for name, folder in folders.items()
+            if other_namespaces or spaces.is_personal(folder)
+        ]
 
     def folder_status(self, name: str) -> dict[str, int]:
         """Return MESSAGES, UIDNEXT, UIDVALIDITY and, where offered, HIGHESTMODSEQ, without opening it.
@@ -296,14 +289,7 @@ class ImapClient:
         self._command(command, quoted_name(name), *extension)
         told = self._wire.untagged_responses
         self._wire.state = "SELECTED"
-        self._selected = SelectedFolder(
-            name=name,
-            exists=_number(told, "EXISTS") or 0,
-            uid_validity=_number(told, "UIDVALIDITY") or None,
-            uid_next=_number(told, "UIDNEXT"),
-            highest_modseq=_number(told, "HIGHESTMODSEQ"),
-            read_only=command == "EXAMINE" or "READ-ONLY" in told,
-        )
+        self._selected = selected_folder(name, told, read_only=command == "EXAMINE")
         return self._selected
 
     def _stream(self, commands: Iterable[str]) -> Iterator[FetchedMessage]:
@@ -323,12 +309,16 @@ class ImapClient:
     def _status_items(self) -> str:
         return f"(MESSAGES UIDNEXT UIDVALIDITY{' HIGHESTMODSEQ' if self.states_modseq else ''})"
 
+    def _listed_items(self) -> str:
+        more = " MAILBOXID" if self.supports("OBJECTID") else ""
+        return f"{self._status_items()[:-1]}{more})"
+
     def _list(self, pattern: str, *, with_options: bool = False) -> dict[str, Folder]:
         """Return folders by name; with their counts where asked for and offered (RFC 5258, 5819, 6154)."""
         options: list[str] = []
         if with_options and self.supports("LIST-EXTENDED"):
             options += ["SPECIAL-USE"] if self.supports("SPECIAL-USE") else []
-            options += [f"STATUS {self._status_items()}"] if self.supports("LIST-STATUS") else []
+            options += [f"STATUS {self._listed_items()}"] if self.supports("LIST-STATUS") else []
         try:
             self._command(
                 "LIST", '""', quoted_name(pattern), *([f"RETURN ({' '.join(options)})"] if options else ())
@@ -338,8 +328,15 @@ class ImapClient:
                 raise
             return self._list(pattern)
         listed = [parse_list(*parts[:2]) for parts in self._untagged("LIST")]
-        counts = dict(parse_status(*parts) for parts in self._untagged("STATUS"))
-        return {folder.name: dataclasses.replace(folder, status=counts.get(folder.name)) for folder in listed}
+        told = list(self._untagged("STATUS"))
+        counts = dict(parse_status(*parts) for parts in told)
+        ids = dict(parse_mailbox_id(*parts) for parts in told)
+        return {
+            folder.name: dataclasses.replace(
+                folder, status=counts.get(folder.name), mailbox_id=ids.get(folder.name)
+            )
+            for folder in listed
+        }
 
     def _namespaces(self) -> Namespaces:
         """Return whose folders are whose (RFC 2342); all are ours where the server does not say."""
@@ -349,18 +346,35 @@ class ImapClient:
             found = self._library.namespace()
         return Namespaces.parse(found.personal, (*(found.other or ()), *(found.shared or ())))
 
+    def _subscribed(self, asked: bytes) -> set[str] | None:
+        """Return what LSUB lists, or None where the server refuses to say it."""
+        try:
+            self._end("LSUB", asked)
+        except CommandRejected:
+            return None
+        return {parse_list(*parts[:2]).name for parts in self._untagged("LSUB")}
+
     def _command(self, name: str, *arguments: Any) -> None:  # Any: imaplib takes text and octets
+        self._end(name, self._begin(name, *arguments))
+
+    def _begin(self, name: str, *arguments: Any) -> bytes:  # Any: imaplib takes text and octets
+        """Send a command and return its tag."""
         if self._wire.is_streaming:
             raise LocalProtocolError("An earlier answer on this connection is still being read: finish it.")
         with translated(self._wire.transport.where):
-            tag = self._wire._command(*name.split(" "), *arguments)
+            tag: bytes = self._wire._command(*name.split(" "), *arguments)
+        return tag
+
+    def _end(self, name: str, tag: bytes) -> None:
+        """Wait for the completion of a command."""
+        with translated(self._wire.transport.where):
             self._wire._command_complete(name, tag)
 
     def _uid(self, name: str, *arguments: str) -> None:
         self._command(f"UID {name}", *arguments)
 
     def _untagged(self, name: str) -> Iterator[tuple[bytes, bytes | None, bytes]]:
-        """Yield the untagged responses of one name as text, literal, and text after it."""
+        """Yield the untagged responses of one name that came, as text, literal, and text after it."""
         waiting: tuple[bytes, bytes] | None = None
         for item in self._wire.untagged_responses.pop(name, None) or ():
             if isinstance(item, tuple):
@@ -370,10 +384,3 @@ class ImapClient:
                 waiting = None
             elif item:
                 yield item, None, b""
-
-
-def _number(told: dict[str, list[Any]], name: str) -> int | None:  # Any: as imaplib collects them
-    for value in reversed(told.get(name) or ()):
-        if value and bytes(value).isdigit():
-            return int(value)
-    return None

@@ -26,7 +26,15 @@ from mailroom.exceptions import (
 )
 from mailroom.protocol.modified_utf7 import encode_mailbox_name
 
-__all__ = ["BUSY_CODES", "ImapWire", "Library", "farewell", "quoted_name", "rejection", "translated"]
+__all__ = [
+    "BUSY_CODES",
+    "ImapWire",
+    "Library",
+    "farewell",
+    "quoted_name",
+    "rejection",
+    "translated",
+]
 
 BUSY_CODES = frozenset({"UNAVAILABLE", "INUSE", "LIMIT"})
 """Response codes that say "later" instead of "no" (RFC 9051 section 7.1)."""

@@ -33,7 +33,16 @@ if TYPE_CHECKING:
 
 __all__ = ["ImapMirrorOperator"]
 
-CHANGES = ("added", "recognised", "flags", "expunged", "not_listed", "deleted_folders", "pushed")
+CHANGES = (
+    "added",
+    "recognised",
+    "flags",
+    "expunged",
+    "not_listed",
+    "deleted_folders",
+    "renamed_folders",
+    "pushed",
+)
 """The counts that make an asset event."""
 
 DEFAULT_MAX_GONE = 0.25

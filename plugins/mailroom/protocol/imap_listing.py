@@ -1,4 +1,4 @@
-"""LIST, STATUS and NAMESPACE responses (RFC 3501 sections 7.2.2 and 7.2.4, RFC 5819, 2342).
+"""LIST, STATUS and NAMESPACE responses (RFC 3501 sections 7.2.2 and 7.2.4, RFC 5819, 2342, 8474).
 
 Belongs here: one response's text after its name, in; a folder, a folder's counts, or whose
 folders are whose, out. Names stay whole: a folder called ``007`` is no number. Pure.
@@ -17,7 +17,7 @@ from mailroom.exceptions import MAX_QUOTED_OCTETS, RemoteProtocolError
 from mailroom.model import Folder
 from mailroom.protocol.modified_utf7 import decode_mailbox_name
 
-__all__ = ["Namespaces", "parse_list", "parse_status"]
+__all__ = ["Namespaces", "parse_list", "parse_mailbox_id", "parse_status"]
 
 _STRING = rb'"((?:[^"\\]|\\.)*)"'
 _LIST = re.compile(rb"\(([^()]*)\) (?:NIL|" + _STRING + rb") ", re.IGNORECASE | re.DOTALL)
@@ -26,6 +26,7 @@ _ATOM = re.compile(rb"[^ ()\"]+")
 _LITERAL = re.compile(rb"~?\{\d+\+?\}\Z")
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _ITEM = re.compile(rb"([A-Z0-9.\-]+) (\d+)", re.IGNORECASE)
+_MAILBOX_ID = re.compile(rb"MAILBOXID \(([A-Z0-9_\-]{1,255})\)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +94,24 @@ def parse_status(text: bytes, literal: bytes | None = None, rest: bytes = b"") -
     :param rest: what follows the literal.
     :raises RemoteProtocolError: where it is no STATUS response.
     """
+    name, items = _status_items(text, literal, rest)
+    return name, {item[0].decode().upper(): int(item[1]) for item in _ITEM.findall(items)}
+
+
+def parse_mailbox_id(text: bytes, literal: bytes | None = None, rest: bytes = b"") -> tuple[str, str | None]:
+    """Return folder name and MAILBOXID of one STATUS response (RFC 8474 section 4.3); None where it has none.
+
+    :param text: as for `parse_status`, and so the others.
+    :raises RemoteProtocolError: where it is no STATUS response.
+    """
+    name, items = _status_items(text, literal, rest)
+    found = _MAILBOX_ID.search(items)
+    return name, found and found[1].decode("ascii")
+
+
+def _status_items(text: bytes, literal: bytes | None, rest: bytes) -> tuple[str, bytes]:
     name, end = _mailbox(text, 0, literal, "STATUS")
-    items = rest if literal is not None else text[end:]
-    return _canonical(name), {item[0].decode().upper(): int(item[1]) for item in _ITEM.findall(items)}
+    return _canonical(name), rest if literal is not None else text[end:]
 
 
 def _mailbox(text: bytes, start: int, literal: bytes | None, what: str) -> tuple[bytes, int]:

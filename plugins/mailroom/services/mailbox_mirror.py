@@ -20,9 +20,8 @@ import numpy as np
 
 from mailroom.archive import Archive, ArchiveWriter
 from mailroom.client.imap import ImapClient, SelectedFolder
-from mailroom.message import fingerprint_of_header
-from mailroom.model import FetchedMessage, Folder, FolderRow, LocationRow, RunContext
-from mailroom.policy.mailbox_plan import FolderPlan, may_be_another, plan_folder
+from mailroom.model import Folder, FolderRow, LocationRow, RunContext
+from mailroom.policy.mailbox_plan import FolderPlan, plan_folder
 from mailroom.policy.mirror import MirrorSelection, search_criteria
 from mailroom.policy.uid_sets import Uids, ascending, common, is_among, joined, without
 from mailroom.services.contents import identities_of
@@ -32,6 +31,7 @@ from mailroom.services.mailbox_flags import record_changed_flags
 from mailroom.services.mailbox_holdings import Holdings, Rows
 from mailroom.services.mirror_report import MirrorTally
 from mailroom.services.progress import Progress
+from mailroom.services.renaming import is_another
 from mailroom.services.renumbering import recognise
 from mailroom.services.suspects import Suspects
 
@@ -135,19 +135,12 @@ class MailboxMirror:
         highest = common(self.holdings.live, listed)[-1:]
         rows = {row.uid: row for row in self.holdings.state.rows(highest)} if len(highest) else {}
         for message in self.client.fetch_fingerprints(highest) if rows else ():
-            if message.uid in rows and self._is_another(rows[message.uid], message):
+            if message.uid in rows and is_another(self.archive, rows[message.uid], message):
                 self.holdings = replace(self.holdings, is_restored=True)
                 self._warn(
                     "the server has given numbers a second time, as after a restore from a copy; "
                     "every message in it is compared"
                 )
-
-    def _is_another(self, row: LocationRow, message: FetchedMessage) -> bool:
-        if not may_be_another(row, message) or row.sha256 is None:
-            return False
-        held = self.archive.describe({row.sha256}).get(row.sha256)
-        name = fingerprint_of_header(message.header or b"").message_id
-        return held is None or held.message_id is None or held.message_id != name
 
     def _plan(self, listed: Uids, live: Uids, unfetchable: Uids) -> FolderPlan:
         wanted = None
@@ -256,8 +249,17 @@ class MailboxMirror:
                 messages=self.selected.exists,
                 complete=not download.failed,
                 windowed=self.is_windowed or self.selection.is_partial,
+                subscribed=self.folder.subscribed,
+                mailbox_id=self.selected.mailbox_id or self.folder.mailbox_id,
+                renamed_from=self._former_name,
             ),
         )
+
+    @property
+    def _former_name(self) -> str | None:
+        last = self.last
+        is_it = last is not None and not last.deleted and last.uid_validity == self.holdings.uid_validity
+        return last.renamed_from if last is not None and is_it else None
 
     def _gone_rows(self, gone: Uids, given_up: Uids) -> Rows:
         holdings, is_proof, at, run_id = self.holdings, not self.is_windowed, self.now(), self.context.run_id

@@ -29,6 +29,8 @@ class MirrorTally:
     unfetchable: int = 0
     vanished: int = 0
     deleted_folders: int = 0
+    renamed_folders: int = 0
+    moved: int = 0
     steps: int = 0
     warnings: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -48,6 +50,7 @@ class MirrorReport:
     :param unfetchable: messages that the server lists and does not deliver; tried again in each run.
     :param vanished: messages that went away between listing and download.
     :param deleted_folders: folders the server has no longer.
+    :param renamed_folders: folders that have another name now, and ``moved`` the messages in them.
     :param warnings: what a person should know and no run can change, such as ``unfetchable`` messages.
     """
 
@@ -63,6 +66,8 @@ class MirrorReport:
     unfetchable: int = 0
     vanished: int = 0
     deleted_folders: int = 0
+    renamed_folders: int = 0
+    moved: int = 0
     warnings: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
     interrupted: bool = False
@@ -83,6 +88,8 @@ class MirrorReport:
             unfetchable=tally.unfetchable,
             vanished=tally.vanished,
             deleted_folders=tally.deleted_folders,
+            renamed_folders=tally.renamed_folders,
+            moved=tally.moved,
             warnings=tuple(tally.warnings),
             failures=tuple(tally.failures),
             interrupted=interrupted,
@@ -103,6 +110,8 @@ class MirrorReport:
             "unfetchable": self.unfetchable,
             "vanished": self.vanished,
             "deleted_folders": self.deleted_folders,
+            "renamed_folders": self.renamed_folders,
+            "moved": self.moved,
             "failed": len(self.failures),
             "interrupted": self.interrupted,
             "warnings": list(self.warnings[:MAX_WARNINGS_SUMMED_UP]),

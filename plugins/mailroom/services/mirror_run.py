@@ -1,8 +1,8 @@
 """One run of a mirror over the folders of an account, as many sessions as it takes.
 
-Here: which folders, in which order, what to do when a session breaks, and the rows that say
-what is gone, which wait for the end of the run. Not here: one folder (``mailbox_mirror``),
-and how several connections work side by side (``crew``).
+Here: which folders, in which order, and what to do when a session breaks. Not here: one folder
+(``mailbox_mirror``), what is gone (``departures``), and how several connections work side by
+side (``crew``).
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from mailroom.exceptions import CommandRejected, ConnectionLost, MailroomError
-from mailroom.model import Change, Folder, FolderRow, LocationRow, RunContext
+from mailroom.model import Folder, FolderRow, RunContext
 from mailroom.policy.folders import match_folders
-from mailroom.policy.mirror import MirrorSelection, check_loss, is_unchanged
+from mailroom.policy.mirror import MirrorSelection, is_unchanged
 from mailroom.services.crew import BREAKING_ERRORS, WORTHWHILE_SECONDS, Crew
+from mailroom.services.departures import Departures, is_gone
 from mailroom.services.mirror_report import MirrorReport, MirrorTally
 from mailroom.services.progress import Progress
 from mailroom.services.suspects import Suspects
@@ -42,9 +42,6 @@ MAX_IDLE_BREAKS = 4
 BREAK_SECONDS = 1.0
 """Pause before the next session, times the breaks without a step forward."""
 
-DENIALS = frozenset({"NOPERM", "INUSE", "UNAVAILABLE", "SERVERBUG", "CONTACTADMIN", "LIMIT"})
-"""Response codes that refuse a folder without saying that it is gone (RFC 5530)."""
-
 MESSAGES_A_CONNECTION = 500
 """New messages that make one more connection worth its while."""
 
@@ -57,7 +54,6 @@ class MirrorRun:
 
     :param connections: how many connections may be open at once.
     :param live: how many messages the archive held as live in each folder when the run began.
-    :param vanished: chosen folders that the server has no longer.
     """
 
     connect: Callable[[], ImapClient]
@@ -76,7 +72,7 @@ class MirrorRun:
     chosen: tuple[str, ...] | None = None
     waiting: deque[Folder] = field(default_factory=deque)
     in_hand: int = 0
-    vanished: list[FolderRow] = field(default_factory=list)
+    departures: Departures = field(init=False)
     standings: list[Standing] = field(default_factory=list)
     suspects: Suspects = field(default_factory=Suspects)
     broken: dict[str, MailroomError] = field(default_factory=dict)
@@ -87,6 +83,15 @@ class MirrorRun:
     def __post_init__(self) -> None:
         """Make ready to connect."""
         self.crew = Crew(self.connect, self.connections)
+        self.departures = Departures(
+            archive=self.archive,
+            writer=self.writer,
+            context=self.context,
+            selection=self.selection,
+            now=self.now,
+            stop=self.stop,
+            tally=self.tally,
+        )
 
     def run(self) -> MirrorReport:
         """Work off all folders, then record what is gone.
@@ -96,12 +101,13 @@ class MirrorRun:
         """
         known = self.archive.overview(self.context.account)
         self.last, self.live = known.folders, known.live
+        self.departures.last, self.departures.live = known.folders, known.live
         with closing(self.suspects), self.crew.at_work():
             while self.chosen is None or self._is_unfinished():
                 self._session()
         self._report_broken()
-        self._settle()
-        self._compare_counts()
+        self.departures.settle(self.standings)
+        self.departures.compare_counts(self.standings)
         return MirrorReport.of(self.context.account, self.tally, interrupted=self.stop.is_set())
 
     def _is_unfinished(self) -> bool:
@@ -178,13 +184,13 @@ class MirrorRun:
     def _choose(self, client: ImapClient) -> None:
         """List the folders, choose by the patterns, and find those that are gone."""
         selection = self.selection
-        listed = client.list_folders(other_namespaces=selection.other_namespaces)
+        listed = client.list_folders(other_namespaces=selection.other_namespaces, with_subscriptions=True)
         folders = {folder.name: folder for folder in listed if folder.is_selectable}
         known = {r.folder: r for r in self.last.values() if not r.deleted and r.folder not in folders}
         uses = {name: folder.special_use for name, folder in folders.items()}
         uses |= {name: row.special_use for name, row in known.items()}
         chosen = match_folders(selection.folders, selection.exclude, uses, special_use=uses)
-        self.vanished = [known[name] for name in chosen if name in known and _is_gone(client, name)]
+        self.departures.find(client, chosen, folders)
         self.waiting.extend(folders[name] for name in chosen if name in folders)
         self.chosen = tuple(chosen)
         self.writer.announce(sum(map(self._new_messages, self.waiting)))
@@ -193,7 +199,7 @@ class MirrorRun:
             self.context.account,
             len(self.waiting),
             len(folders),
-            len(self.vanished),
+            len(self.departures.folders),
         )
 
     def _new_messages(self, folder: Folder) -> int:
@@ -203,19 +209,23 @@ class MirrorRun:
     def _work_off(self, client: ImapClient, folder: Folder, progress: Progress, suspects: Suspects) -> None:
         """Bring one folder in step, unless STATUS says that it is."""
         last = self.last.get(folder.name)
-        if is_unchanged(folder.status, last, self.live.get(folder.name, 0)):
-            self.tally.folders += 1
-            self.tally.unchanged += 1
+        if last is not None and is_unchanged(folder.status, last, self.live.get(folder.name, 0)):
+            self._leave_unopened(folder, last)
             return
         from mailroom.services.mailbox_holdings import NO_UID_VALIDITY, Holdings
         from mailroom.services.mailbox_mirror import MailboxMirror
 
-        state = self.archive.folder_state(self.context.account, folder.name)
         try:
             selected = client.examine(folder.name)
         except CommandRejected as error:
-            self._fail(folder.name, f"the server does not open it: {error.text or 'no reason given'}")
+            if is_gone(client, folder.name):
+                _log.info("%s went away meanwhile; the next run records it", folder.name)
+            else:
+                self._fail(folder.name, f"the server does not open it: {error.text or 'no reason given'}")
             return
+        if folder.name in self.departures.renames:
+            last = self.departures.bring_along(client, selected) or last
+        state = self.archive.folder_state(self.context.account, folder.name)
         mailbox = MailboxMirror(
             client=client,
             archive=self.archive,
@@ -234,7 +244,7 @@ class MirrorRun:
             holdings=Holdings(
                 state=state,
                 uid_validity=selected.uid_validity or NO_UID_VALIDITY,
-                moved=self._vanished_rows if self.vanished else None,
+                moved=self.departures.rows if self.departures.folders else None,
             ),
         )
         standing = mailbox.mirror()
@@ -242,6 +252,20 @@ class MirrorRun:
         self.tally.folders += 1
         if standing.gone is None and standing.row is not None:
             self.writer.close_folder(standing.row)
+
+    def _leave_unopened(self, folder: Folder, last: FolderRow) -> None:
+        """Record what LIST says of a folder in which nothing has changed, where that is something new."""
+        self.tally.folders += 1
+        self.tally.unchanged += 1
+        now = replace(
+            last,
+            delimiter=folder.delimiter,
+            special_use=folder.special_use,
+            subscribed=folder.subscribed,
+            mailbox_id=folder.mailbox_id or last.mailbox_id,
+        )
+        if now != last:
+            self.writer.close_folder(replace(now, at=self.now(), run_id=self.context.run_id))
 
     def _outlive(self, error: MailroomError, in_hand: Sequence[Folder]) -> None:
         """Commit what came, and go on unless the last sessions brought nothing at all.
@@ -284,77 +308,3 @@ class MirrorRun:
         self.tally.failures.append(
             f"Folder {folder!r} of {self.context.account} was not mirrored: {reason.rstrip('.')}."
         )
-
-    def _vanished_rows(self) -> Iterator[LocationRow]:
-        """Yield the live rows of folders that are gone."""
-        for row in self.vanished:
-            state = self.archive.folder_state(self.context.account, row.folder)
-            yield from chain(state.live_rows(), state.past_live_rows())
-
-    def _settle(self) -> None:
-        """Record what is gone, if that is believable, and close the folders it is gone from.
-
-        :raises ConfigurationError: where too much of the account seems to be gone.
-        """
-        if self.stop.is_set():
-            return  # what is missing here may have been moved to a folder that was not reached
-        if not self.vanished and all(standing.gone is None for standing in self.standings):
-            return
-        before = sum(self.live.get(name, 0) for name in self.chosen or ())
-        after = before - sum(self.live.get(row.folder, 0) for row in self.vanished)
-        for standing in self.standings:
-            if standing.live is not None and not standing.is_windowed:
-                after += standing.live - self.live.get(standing.folder, 0)
-        check_loss(self.context.account, before, after, self.selection.max_gone)
-        for standing in self.standings:
-            if standing.gone is not None and standing.row is not None:
-                self.writer.record(self._counted(standing.gone()))
-                self.writer.close_folder(standing.row)
-        self._close_vanished()
-
-    def _compare_counts(self) -> None:
-        """Report folders of which the archive's rows do not add up to what was just found there."""
-        if self.stop.is_set() or not self.tally.steps:
-            return
-        self.writer.flush()
-        live = self.archive.live_counts(self.context.account)
-        for standing in self.standings:
-            held = live.get(standing.folder, 0)
-            if standing.live is not None and held != standing.live:
-                text = (
-                    f"Folder {standing.folder!r} of {self.context.account}: the archive shows {held} "
-                    f"messages and the server {standing.live}; unless another run works on the account, "
-                    "run once more, and it is compared in full."
-                )
-                self.tally.warnings.append(text)
-                _log.warning("%s", text)
-
-    def _close_vanished(self) -> None:
-        """Record that folders are gone, and every message that was in them."""
-        if not self.vanished:
-            return
-        at, run_id = self.now(), self.context.run_id
-        rows = (replace(row, change=Change.EXPUNGED, at=at, run_id=run_id) for row in self._vanished_rows())
-        self.writer.record(self._counted(rows))
-        for row in self.vanished:
-            self.writer.close_folder(replace(row, at=at, run_id=run_id, messages=0, deleted=True))
-            self.tally.deleted_folders += 1
-            self.tally.steps += 1
-
-    def _counted(self, rows: Iterable[LocationRow]) -> Iterator[LocationRow]:
-        for row in rows:
-            if row.change is Change.EXPUNGED:
-                self.tally.expunged += 1
-            else:
-                self.tally.not_listed += 1
-            self.tally.steps += 1
-            yield row
-
-
-def _is_gone(client: ImapClient, folder: str) -> bool:
-    """Return whether the server says that there is no such folder; not being listed is no proof."""
-    try:
-        client.folder_status(folder)
-    except CommandRejected as error:
-        return error.kind == "NO" and error.code not in DENIALS
-    return False

@@ -118,11 +118,12 @@ def test_counts_of_a_folder() -> None:
 
 def test_counts_come_along_with_the_list() -> None:
     """RFC 5819: joined by name, however each response writes it."""
-    offered = "LIST-EXTENDED LIST-STATUS SPECIAL-USE CONDSTORE"
+    offered = "LIST-EXTENDED LIST-STATUS SPECIAL-USE CONDSTORE OBJECTID"
     with Session("list_status", offered) as client:
-        trash, parent, child = client.list_folders()
+        trash, parent, child = client.list_folders(with_subscriptions=True)
     assert trash.status == {"MESSAGES": 2, "UIDNEXT": 5, "UIDVALIDITY": 1, "HIGHESTMODSEQ": 9_000_000_000}
     assert trash.special_use == "\\Trash"
+    assert [(f.mailbox_id, f.subscribed) for f in (trash, child)] == [("F2212ea87-6097", True), (None, False)]
     assert parent.status is None
     assert not parent.is_selectable
     assert child.status is not None

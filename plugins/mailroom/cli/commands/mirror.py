@@ -105,6 +105,11 @@ def headline(summary: Summary) -> str:
         not_listed="not listed by a server that shows a part only",
         unfetchable="listed and not delivered; tried again in each run",
     )
+    if summary["renamed_folders"]:
+        lines.append(
+            f"{count(summary['renamed_folders'], 'folder')} renamed on the server, "
+            f"with {messages(summary['moved'])}."
+        )
     if summary["deleted_folders"]:
         lines.append(f"{count(summary['deleted_folders'], 'folder')} gone from the server.")
     return "\n".join([*_pushed_lines(summary), *lines, *summary["warnings"]])
