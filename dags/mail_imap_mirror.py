@@ -100,11 +100,21 @@ with DAG(
             0.25,
             type="number",
             title="Stop where more than this share is gone",
-            description_md="If so much of the account has vanished since the last run, the run stops and "
+            description_md="If so much of the account has vanished within seven days, the run stops and "
             "asks, as the server may have lost it. 1 allows everything.",
             section="Care",
             minimum=0,
             maximum=1,
+        ),
+        "windowed": Param(
+            [],
+            type=["null", "array"],
+            items={"type": "string"},
+            title="Folders that show a part only",
+            description_md="Some servers show no more than the newest messages of a folder to IMAP. Where "
+            "the mirror does not see that by itself, name them here, one a line: what they do not list is "
+            "then never taken for gone.",
+            section="Care",
         ),
         "connections": Param(
             4,
@@ -146,6 +156,7 @@ with DAG(
         order="{{ params.order }}",
         other_namespaces="{{ params.other_namespaces }}",
         max_gone="{{ params.max_gone }}",
+        windowed="{{ params.windowed }}",
         connections="{{ params.connections }}",
         two_way="{{ params.two_way }}",
     )

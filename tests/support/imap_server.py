@@ -45,6 +45,7 @@ class Mailbox:
     :param search_misses: UIDs that SEARCH leaves out.
     :param unwanted: UIDs that SEARCH leaves out where it is asked for a day or a size.
     :param withheld: UIDs that are listed and left out of what FETCH answers, whatever it asks.
+    :param nameless: UIDs whose messages are delivered in answers that name no UID.
     :param refused: UIDs for which FETCH of bodies is answered with NO.
     :param hangs_up_at: UIDs at whose body the connection ends, and how often it does.
     :param breaks_after: octets of a body after which the connection ends, one for each time.
@@ -65,6 +66,7 @@ class Mailbox:
     search_misses: set[int] = field(default_factory=set)
     unwanted: set[int] = field(default_factory=set)
     withheld: set[int] = field(default_factory=set)
+    nameless: set[int] = field(default_factory=set)
     refused: set[int] = field(default_factory=set)
     hangs_up_at: dict[int, int] = field(default_factory=dict)
     breaks_after: list[int] = field(default_factory=list)
@@ -346,7 +348,8 @@ class _Session:
 
     def _deliver(self, position: int, uid: int, items: str) -> None:
         mail = self._mailbox.mail[uid]
-        parts = [f"UID {uid} FLAGS ({mail.flags})"]
+        name = "" if uid in self._mailbox.nameless else f"UID {uid} "
+        parts = [f"{name}FLAGS ({mail.flags})"]
         if "RFC822.SIZE" in items:
             octets = len(mail.content) if mail.octets is None else mail.octets
             parts.append(f'INTERNALDATE "{mail.date}" RFC822.SIZE {octets}')

@@ -40,6 +40,7 @@ class FolderState:
     :ivar seq: number of the folder's last commit when the snapshot was taken, or -1.
     :ivar uid_validity: the newest UIDVALIDITY that messages were recorded under, or None.
     :ivar live: UIDs of messages that were on the server and are archived, ascending.
+    :ivar past_count: how many messages are live still under an older UIDVALIDITY.
     :ivar unfetchable: UIDs that were listed but never delivered, ascending.
     """
 
@@ -57,6 +58,7 @@ class FolderState:
         self._live = self._rows.take(_LIVE[self._rows.change])
         self._past = rows.take(~current & _LIVE[rows.change])
         self.live: Uids = self._live.number
+        self.past_count = len(self._past)
         self.unfetchable: Uids = self._rows.number[self._rows.change == _UNFETCHABLE]
 
     def flags_of(self) -> npt.NDArray[np.object_]:

@@ -65,7 +65,10 @@ class ImapMirrorOperator(BaseOperator):
     :param larger_than: only messages of more octets, such as ``10M``.
     :param order: ``oldest`` or ``newest`` first.
     :param other_namespaces: whether to read shared folders and other users' folders too.
-    :param max_gone: stop where more than this share of the account seems to have gone; 1 allows it.
+    :param max_gone: stop where more than this share of the account seems to have gone, within the last 7
+        days and this run together; 1 allows it.
+    :param windowed: patterns of folders that show only a part of their messages to IMAP, where the mirror
+        does not see that by itself; what they do not list is never taken for gone.
     :param two_way: whether changes that wait are done on the server before it is mirrored.
     :param connections: how many may be open at once; more than one are opened only where the server is
         far away, and given up where it refuses them.
@@ -82,6 +85,7 @@ class ImapMirrorOperator(BaseOperator):
         "order",
         "other_namespaces",
         "max_gone",
+        "windowed",
         "connections",
         "two_way",
     )
@@ -100,6 +104,7 @@ class ImapMirrorOperator(BaseOperator):
         order: str = "oldest",
         other_namespaces: bool | str = False,
         max_gone: float | str = DEFAULT_MAX_GONE,
+        windowed: Sequence[str] | str = (),
         connections: int | str = DEFAULT_CONNECTIONS,
         two_way: bool | str = False,
         outlets: Any = None,  # Any: as Airflow takes it
@@ -116,6 +121,7 @@ class ImapMirrorOperator(BaseOperator):
         self.order = order
         self.other_namespaces = other_namespaces
         self.max_gone = max_gone
+        self.windowed = windowed
         self.connections = connections
         self.two_way = two_way
         self._stop = StopSwitch()
@@ -164,4 +170,5 @@ class ImapMirrorOperator(BaseOperator):
             order=as_choice("order", self.order, ("oldest", "newest")) or "oldest",
             other_namespaces=as_flag("other_namespaces", self.other_namespaces),
             max_gone=as_fraction("max_gone", self.max_gone, default=DEFAULT_MAX_GONE),
+            windowed=as_patterns("windowed", self.windowed),
         )

@@ -10,15 +10,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from mailroom.exceptions import ConfigurationError
 from mailroom.model import FolderRow
 
-__all__ = ["MirrorSelection", "check_loss", "is_unchanged", "search_criteria"]
+__all__ = [
+    "GUARDED_TIME",
+    "LOSS_ALLOWED",
+    "MirrorSelection",
+    "check_folders",
+    "check_loss",
+    "is_great_loss",
+    "is_unchanged",
+    "search_criteria",
+]
 
 SMALL_LOSS = 50
-"""So many messages may go in one run without a question, whatever share of the account they are."""
+"""So many messages may go without a question, whatever share of the account they are."""
+
+GUARDED_TIME = timedelta(days=7)
+"""How long a loss is remembered: an account that loses a little in each run is noticed as well."""
+
+LOSS_ALLOWED = "loss_allowed"
+"""What a run is marked with, among its counts, for which a person allowed any loss."""
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 """As SEARCH wants them, whatever the locale (RFC 3501, date-month)."""
@@ -39,7 +54,10 @@ class MirrorSelection:
     :param larger_than: only messages of more octets.
     :param order: ``oldest`` or ``newest`` first.
     :param other_namespaces: whether shared and other users' folders are looked at as well.
-    :param max_gone: stop where more than this share of the account would be recorded as gone.
+    :param max_gone: stop where more than this share of the account would be recorded as gone, in this
+        run and those of the last ``GUARDED_TIME`` together; 1 allows it, and begins to count anew.
+    :param windowed: patterns of folders that are known to show a part only; what they lack is never
+        taken for gone.
     :raises ConfigurationError: where the values contradict each other.
     """
 
@@ -51,6 +69,7 @@ class MirrorSelection:
     order: str = "oldest"
     other_namespaces: bool = False
     max_gone: float = 0.25
+    windowed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
@@ -111,25 +130,49 @@ def _search_date(day: date) -> str:
     return f"{day.day}-{MONTHS[day.month - 1]}-{day.year:04d}"
 
 
-def check_loss(account: str, before: int, after: int, max_gone: float) -> None:
+def is_great_loss(lost: int, held: int, max_gone: float) -> bool:
+    """Return whether so many of the messages that an account held may not go without a question.
+
+    >>> is_great_loss(60, 100, 0.25), is_great_loss(SMALL_LOSS, 100, 0.25), is_great_loss(60, 1000, 0.25)
+    (True, False, False)
+    """
+    return lost > SMALL_LOSS and lost > held * max_gone
+
+
+def check_loss(account: str, lost: int, held: int, max_gone: float) -> None:
     """Refuse to record that a large part of an account is gone.
 
     An account that was moved, a server restored from an old copy or a wrong host looks like
-    one whose mail was deleted. What was moved between folders does not count as gone.
+    one whose mail was deleted, and so does one that hides more with each run. What was moved
+    between folders does not count as gone.
 
-    :param before: messages that were live before the run.
-    :param after: messages that would be live after it.
-    :raises ConfigurationError: where more than ``SMALL_LOSS`` messages and more than ``max_gone`` of
-        the account would be recorded as gone.
+    :param lost: messages that would be nowhere in the account any more, with those that went lately.
+    :param held: messages that were there when the first of them went.
+    :raises ConfigurationError: where ``is_great_loss`` says so.
     """
-    loss = before - after
-    if loss <= SMALL_LOSS or loss <= before * max_gone:
+    if not is_great_loss(lost, held, max_gone):
         return
     raise ConfigurationError(
-        f"{loss:,} of the {before:,} messages that {account} held are no longer on the server, which is more "
-        f"than max_gone ({max_gone:.0%}) allows, so none was recorded as gone; new mail was archived, and "
-        "nothing was removed. Check that this is the right server and that its mail is complete; if the "
-        "messages were deleted on purpose, run once with max_gone=1 (--max-gone 1).",
-        before=before,
-        after=after,
+        f"{lost:,} of the {held:,} messages that {account} held within the last {GUARDED_TIME.days} days are "
+        f"no longer on the server, which is more than max_gone ({max_gone:.0%}) allows, so none more was "
+        "recorded as gone; new mail was archived, and nothing was removed. Check that this is the right "
+        "server, that its mail is complete, and that no folder shows its newest messages only (windowed, "
+        "--windowed); if the messages were deleted on purpose, run once with max_gone=1 (--max-gone 1).",
+        lost=lost,
+        held=held,
     )
+
+
+def check_folders(account: str, known: int, gone: int, max_gone: float) -> None:
+    """Refuse to record that every folder of an account is gone.
+
+    :param known: folders that were there, and ``gone`` those of them that are not any more.
+    :raises ConfigurationError: where that is all of them, and not everything is allowed to be gone.
+    """
+    if gone and gone == known and max_gone < 1:
+        raise ConfigurationError(
+            f"Every folder that {account} had is no longer on the server, so none was recorded as gone; "
+            "nothing was removed. Check that this is the right server; if they were deleted on purpose, run "
+            "once with max_gone=1 (--max-gone 1).",
+            known=known,
+        )

@@ -20,7 +20,14 @@ from typing import TYPE_CHECKING
 
 from mailroom.exceptions import CommandRejected
 from mailroom.model import Change, Folder, FolderRow, LocationRow, RunContext
-from mailroom.policy.mirror import MirrorSelection, check_loss
+from mailroom.policy.mirror import (
+    GUARDED_TIME,
+    LOSS_ALLOWED,
+    MirrorSelection,
+    check_folders,
+    check_loss,
+    is_great_loss,
+)
 from mailroom.policy.renames import find_renames
 from mailroom.services.mirror_report import MirrorTally
 
@@ -147,13 +154,39 @@ class Departures:
         return {state.folder for state in self.renames.values()}
 
     def _check_loss(self, standings: Sequence[Standing]) -> None:
-        gone = {row.folder for row in self.folders}
-        before = sum(self.live.get(name, 0) for name in {*self.chosen, *gone})
-        after = before - sum(self.live.get(name, 0) for name in gone)
+        """Compare what would be gone with what was there; counted by content only where it may be too much.
+
+        :raises ConfigurationError: where it is too much.
+        """
+        account, max_gone = self.context.account, self.selection.max_gone
+        known = [name for name in self.chosen if name in self.last and not self.last[name].deleted]
+        gone = [row.folder for row in self.folders if row.folder not in self._former_names]
+        check_folders(account, len(known), len(gone), max_gone)
+        held = sum(self.live.get(name, 0) for name in {*self.chosen, *(row.folder for row in self.folders)})
+        going = sum(standing.expunged for standing in standings) + sum(
+            self.live.get(name, 0) for name in gone
+        )
+        if max_gone == 1 or not going:
+            return
+        from mailroom.archive.losses import lost_messages, recorded_losses
+
+        begin = self.now() - GUARDED_TIME
+        recorded, since = recorded_losses(self.archive, account, begin, allowed_by=LOSS_ALLOWED)
+        if is_great_loss(going + recorded, held + recorded, max_gone):
+            self.writer.flush()
+            lost, before = lost_messages(self.archive, account, self._going(standings), since)
+            check_loss(account, lost + before, held + before, max_gone)
+
+    def _going(self, standings: Sequence[Standing]) -> Iterator[LocationRow]:
+        """Yield the rows that are about to be recorded as gone, but for what went along with its folder."""
+        at, waiting = self.now(), self._former_names
         for standing in standings:
-            if standing.live is not None and not standing.is_windowed:
-                after += standing.live - self.live.get(standing.folder, 0)
-        check_loss(self.context.account, before, after, self.selection.max_gone)
+            for row in standing.gone() if standing.gone is not None else ():
+                if not self._went_along(row):
+                    yield row
+        for row in self.rows():
+            if row.folder not in waiting:
+                yield replace(row, change=Change.EXPUNGED, at=at)
 
     def _close_folders(self) -> None:
         """Record that folders are gone, and every message that was in them."""

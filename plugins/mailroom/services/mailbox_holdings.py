@@ -96,10 +96,20 @@ class Holdings:
 
         :param is_proof: whether the listing was complete, so that absence is proof.
         """
-        proved = is_proof and NO_UID_VALIDITY not in (self.uid_validity, self.state.uid_validity)
-        change = Change.EXPUNGED if proved else Change.NOT_LISTED
+        change = Change.EXPUNGED if is_proof and self._can_prove else Change.NOT_LISTED
         for row in chain(self._rows(gone), self._rows(given_up), (self.past or tuple)()):
             yield replace(row, change=change)
+
+    def expunged(self, gone: Uids) -> int:
+        """Return how many messages ``closing_rows`` would call expunged with a complete listing, at most."""
+        if not self._can_prove:
+            return 0
+        known = len(gone) if self.is_same_numbering else len(self.state.live)
+        return known + self.state.past_count
+
+    @property
+    def _can_prove(self) -> bool:
+        return NO_UID_VALIDITY not in (self.uid_validity, self.state.uid_validity)
 
     def has_gone(self, gone: Uids, given_up: Uids) -> bool:
         """Return whether there is anything to close."""

@@ -21,9 +21,11 @@ import numpy as np
 from mailroom.archive import Archive, ArchiveWriter
 from mailroom.client.imap import ImapClient, SelectedFolder
 from mailroom.model import Folder, FolderRow, LocationRow, RunContext
+from mailroom.policy.folders import matches_pattern
 from mailroom.policy.mailbox_plan import FolderPlan, plan_folder
 from mailroom.policy.mirror import MirrorSelection, search_criteria
 from mailroom.policy.uid_sets import Uids, ascending, common, is_among, joined, without
+from mailroom.policy.windows import Listing, window_of
 from mailroom.services.contents import identities_of
 from mailroom.services.crew import Crew
 from mailroom.services.mailbox_download import MailboxDownload, place_row
@@ -48,14 +50,14 @@ class Standing:
     :param live: messages that are on the server and archived; None where the work was broken off.
     :param gone: rows that record what the server has no longer; None where there are none.
     :param row: the state of the folder, to be recorded after ``gone``.
-    :param is_windowed: whether the server listed a part only, so that ``live`` is no count of what is there.
+    :param expunged: how many messages ``gone`` calls expunged, at most.
     """
 
     folder: str
     live: int | None = None
     gone: Rows | None = None
     row: FolderRow | None = None
-    is_windowed: bool = False
+    expunged: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -109,6 +111,7 @@ class MailboxMirror:
 
     def _list(self) -> Uids:
         """Return the UIDs the server lists; note where it is known to list a part only."""
+        self.is_windowed = self._is_stated_window
         listed = self.client.search("ALL")
         if len(listed) >= self.selected.exists:
             return listed
@@ -117,13 +120,38 @@ class MailboxMirror:
             return listed  # some went away since the mailbox was opened
         told = [message.uid for message in self.client.fetch_flags("1:*")]
         listed = joined(listed, ascending(told))
-        self.is_windowed = len(listed) < min(counted, self.selected.exists)
-        if self.is_windowed:
+        if len(listed) < min(counted, self.selected.exists):
+            self.is_windowed = True
             self._warn(
                 f"the server counts {counted} messages and lists {len(listed)}; "
                 "what it does not list is not taken for gone"
             )
         return listed
+
+    @property
+    def _is_stated_window(self) -> bool:
+        folder = self.folder
+        return any(matches_pattern(p, folder.name, folder.special_use) for p in self.selection.windowed)
+
+    def _look_for_window(self, listed: Uids, gone: Uids) -> None:
+        """Note where the folder has the habits of one that shows its newest messages only."""
+        holdings, last = self.holdings, self.last
+        reason = window_of(
+            Listing(
+                host=self.client.host,
+                listed=listed,
+                gone=gone,
+                known=len(holdings.state.live),
+                before=None if last is None or last.deleted else last.messages,
+                was_window=last is not None and last.windowed and not last.deleted,
+                is_renumbered=not holdings.is_numbered,
+            )
+        )
+        if reason is None:
+            return
+        self.is_windowed = True
+        if len(gone) or not holdings.is_numbered:
+            self._warn(f"{reason}; what it does not list is not taken for gone")
 
     def _check_numbers(self, listed: Uids) -> None:
         """Ask who the newest known message is: if another one, no number can be trusted.
@@ -230,10 +258,12 @@ class MailboxMirror:
         given_up = without(holdings.unfetchable, listed)
         kept = without(common(holdings.recorded, listed), ascending(download.failed))
         there = joined(kept, self.recognised, download.added)
+        if not self.is_windowed:
+            self._look_for_window(listed, gone)
         return Standing(
             folder=self.folder.name,
             live=len(there),
-            is_windowed=self.is_windowed,
+            expunged=0 if self.is_windowed else holdings.expunged(gone),
             gone=self._gone_rows(gone, given_up) if holdings.has_gone(gone, given_up) else None,
             row=FolderRow(
                 account=self.context.account,

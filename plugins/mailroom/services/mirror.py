@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mailroom.model import DEFAULT_CONNECTIONS, RunContext
-from mailroom.policy.mirror import MirrorSelection
+from mailroom.policy.mirror import LOSS_ALLOWED, MirrorSelection
 from mailroom.services.mirror_report import MirrorReport
 from mailroom.services.mirror_run import MirrorRun
 from mailroom.services.progress import Progress
@@ -64,6 +64,7 @@ def mirror_account(
         report = run.run()
         outcome = "interrupted" if report.interrupted else "failed" if report.failures else "succeeded"
         counts = {name: value for name, value in report.summary().items() if type(value) is int}
+        counts |= {LOSS_ALLOWED: 1} if selection.max_gone == 1 else {}
         writer.finish(outcome, counts, report.octets)
     archive.bookmark_account(context.account)
     return report

@@ -12,6 +12,7 @@ from mailroom.model import FolderRow
 from mailroom.policy.mirror import (
     SMALL_LOSS,
     MirrorSelection,
+    check_folders,
     check_loss,
     is_unchanged,
     search_criteria,
@@ -125,12 +126,20 @@ def test_selection_that_cannot_be_meant_is_refused(values: dict[str, Any]) -> No
 )
 def test_loss_within_limits_is_recorded(before: int, after: int, max_gone: float) -> None:
     """Few messages may always go, more of them up to the share allowed."""
-    check_loss("a", before, after, max_gone)
+    check_loss("a", before - after, before, max_gone)
 
 
 @pytest.mark.parametrize(("before", "after", "max_gone"), [(51, 0, 0.25), (1000, 749, 0.25), (100, 49, 0.0)])
 def test_mass_disappearance_stops_with_a_way_on(before: int, after: int, max_gone: float) -> None:
     """A server that lost its mail is not taken for a person who deleted it."""
     with pytest.raises(ConfigurationError, match=r"no longer on the server.*max_gone=1") as caught:
-        check_loss("a", before, after, max_gone)
-    assert (caught.value.facts["before"], caught.value.facts["after"]) == (before, after)
+        check_loss("a", before - after, before, max_gone)
+    assert (caught.value.facts["lost"], caught.value.facts["held"]) == (before - after, before)
+
+
+def test_every_folder_gone_is_another_account() -> None:
+    """However few messages there were; a person who means it says so."""
+    check_folders("a", 2, 1, 0.25)
+    check_folders("a", 2, 2, 1)
+    with pytest.raises(ConfigurationError, match=r"Every folder.*max_gone=1"):
+        check_folders("a", 2, 2, 0.25)

@@ -46,7 +46,14 @@ def add_to(words: Words[Parser]) -> None:
         type=share,
         default=0.25,
         metavar="SHARE",
-        help="stop where more than this share of the account would be recorded as gone (1 allows it)",
+        help="stop where more than this share of the account would be gone within 7 days (1 allows it)",
+    )
+    parser.add_argument(
+        "--windowed",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="a folder that shows its newest messages only: what it does not list is not taken for gone",
     )
     parser.add_argument(
         "--connections",
@@ -74,6 +81,7 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
             order=options.order,
             other_namespaces=options.other_namespaces,
             max_gone=options.max_gone,
+            windowed=tuple(options.windowed),
         )
     mirror = mirror_both_ways if options.two_way else mirror_account
     report = mirror(

@@ -1,0 +1,126 @@
+"""Folders that hide what is old, and accounts that lose their mail slowly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mailroom.archive import Archive
+from mailroom.exceptions import ConfigurationError
+from tests.integration.mirrors import Odd, mail
+from tests.support.imap_server import ImapServer, Mailbox
+
+CAP = 1000
+
+
+@pytest.fixture
+def odd(archive_root: Path) -> Iterator[Odd]:
+    """A server with an empty INBOX."""
+    with ImapServer({"INBOX": Mailbox()}) as server:
+        yield Odd(server, archive_root)
+
+
+def show(odd: Odd, first: int, last: int) -> None:
+    """Let the server show these messages and no others; EXISTS and STATUS know no more either."""
+    mailbox = odd.inbox.mail
+    for uid in [uid for uid in mailbox if not first <= uid <= last]:
+        del mailbox[uid]
+    mailbox |= mail(*(uid for uid in range(first, last + 1) if uid not in mailbox))
+
+
+def changes(odd: Odd) -> dict[str, int]:
+    """Return how many messages are in which state."""
+    found: dict[str, int] = {}
+    for change in odd.states().values():
+        found[change] = found.get(change, 0) + 1
+    return found
+
+
+def test_a_window_at_its_limit_hides_and_loses_nothing(odd: Odd) -> None:
+    """Mail slides out of sight for days; it is not called gone, and the guard is not alarmed."""
+    show(odd, 1, CAP)
+    odd.mirror()
+    for days in range(1, 5):
+        show(odd, 100 * days + 1, 100 * days + CAP)
+        report = odd.mirror()
+        assert (report.added, report.not_listed, report.expunged) == (100, 100, 0)
+        assert len(report.warnings) == 1
+    assert changes(odd) == {"added": CAP, "not_listed": 400}
+    assert Archive(odd.root).last_folders("a")["INBOX"].windowed
+    assert odd.mirror().warnings == ()
+
+
+def test_a_window_that_opens_shows_everything_again(odd: Odd) -> None:
+    """What was hidden is there as before, and nothing is stored twice."""
+    show(odd, 1, CAP + 20)
+    odd.mirror()
+    show(odd, 21, CAP + 20)
+    odd.mirror()
+    show(odd, 1, CAP + 20)
+    odd.mirror()
+    assert changes(odd) == {"added": CAP + 20}
+    assert odd.count("messages") == CAP + 20
+    assert not Archive(odd.root).last_folders("a")["INBOX"].windowed
+
+
+def test_a_window_that_its_user_names(odd: Odd) -> None:
+    """No habit would show that a folder of ten messages is a window."""
+    show(odd, 1, 10)
+    odd.mirror(windowed=("INB*",))
+    show(odd, 6, 15)
+    report = odd.mirror(windowed=("INB*",))
+    assert (report.not_listed, report.expunged) == (5, 0)
+    show(odd, 8, 15)
+    assert odd.mirror().expunged == 2
+
+
+def test_an_account_that_loses_a_little_in_each_run_is_noticed(odd: Odd) -> None:
+    """No single run is out of the ordinary; the seven days together are, new mail or not."""
+    show(odd, 1, 300)
+    odd.mirror()
+    for runs in range(1, 3):
+        show(odd, 35 * runs + 1, 300 + 35 * runs)
+        assert odd.mirror().expunged == 35
+    show(odd, 106, 405)
+    with pytest.raises(ConfigurationError, match=r"105 of the 370 messages.*max_gone=1") as caught:
+        odd.mirror()
+    assert caught.value.facts == {"lost": 105, "held": 370}
+    assert changes(odd) == {"expunged": 70, "added": 335}
+    assert odd.mirror(max_gone=1.0).expunged == 35
+    show(odd, 107, 405)
+    assert odd.mirror().expunged == 1  # what a person allowed is no longer held against the account
+
+
+def test_the_mail_of_another_account_in_its_place_is_noticed(odd: Odd) -> None:
+    """As many messages as before, and none of them known: new mail does not make up for what is gone."""
+    show(odd, 1, 100)
+    odd.mirror()
+    odd.inbox.uid_validity = 2
+    odd.inbox.mail = mail(*range(1001, 1101))
+    with pytest.raises(ConfigurationError, match="100 of the 100 messages"):
+        odd.mirror()
+    assert "expunged" not in changes(odd)
+
+
+def test_every_folder_gone_stops_a_run(odd: Odd) -> None:
+    """A few messages only, but no folder of the account is left."""
+    show(odd, 1, 3)
+    odd.mirror()
+    odd.server.folders = {"Posteingang": Mailbox(uid_validity=9)}
+    with pytest.raises(ConfigurationError, match="Every folder"):
+        odd.mirror()
+    assert changes(odd) == {"added": 3}
+
+
+def test_an_answer_that_names_no_message_is_no_answer(odd: Odd) -> None:
+    """FETCH without UID is dropped; the message is asked for again until its answer says whose it is."""
+    show(odd, 1, 5)
+    odd.inbox.nameless = {3}
+    report = odd.mirror()
+    assert (report.added, report.unfetchable) == (4, 1)
+    assert odd.states()[3] == "unfetchable"
+    odd.inbox.nameless = set()
+    assert odd.mirror().added == 1
+    assert changes(odd) == {"added": 5}
