@@ -15,6 +15,7 @@ from mailroom.archive import Archive
 from mailroom.client.pop3 import Pop3Client
 from mailroom.model import Endpoint, MailProtocol, RunContext
 from mailroom.policy.fetch import FetchMode
+from mailroom.policy.proof import ProofRule
 from mailroom.policy.retention import RetentionRule
 from mailroom.policy.rules import RetentionPolicy, policy_of
 from mailroom.services.fetch import FetchReport, fetch_maildrop
@@ -141,6 +142,7 @@ class Account:
         dry_run: bool = False,
         stop: threading.Event | None = None,
         copies: Sequence[Archive] = (),
+        proof: ProofRule | None = None,
     ) -> RetentionReport:
         """Enforce retention."""
         return enforce_retention(
@@ -153,6 +155,7 @@ class Account:
             progress=self.progress,
             stop=stop or threading.Event(),
             copies=copies,
+            proof=proof,
         )
 
     def history(self) -> list[tuple[str, str | None]]:

@@ -467,7 +467,9 @@ def test_message_that_answers_differently_stays(
     """The UID alone is no proof; the others go."""
     monkeypatch.setattr(Lying, "change", change, raising=False)
     filled.connect = lambda: Lying.connect(filled.endpoint)  # type: ignore[method-assign]
-    assert of(filled.retain(MONTH)).kept == {"answers differently": 1}
+    report = filled.retain(MONTH)
+    assert of(report).kept == {"answers differently": 1}
+    assert "UID 1 (" in report.failures[0]
     assert there(dovecot, user) == [1, 5, 6]
 
 
@@ -513,7 +515,7 @@ def test_stop_keeps_what_is_done_and_goes_on_next_time(
 def test_connection_lost_after_expunge_leaves_the_truth_to_be_found(
     dovecot: Dovecot, user: str, filled: Account
 ) -> None:
-    """Deleted on the server but not recorded: the next mirror says expunged, nothing is lost or double."""
+    """Deleted but not recorded: a mirror says expunged, the next retention says whose deletion it was."""
 
     class Falling(ImapClient):
         def expunge(self, uids: Any) -> None:
@@ -527,6 +529,10 @@ def test_connection_lost_after_expunge_leaves_the_truth_to_be_found(
     mirror(filled)
     assert there(dovecot, user) == [5, 6]
     assert filled.changes() == ["added"] * 6 + ["expunged"] * 4
+    assert filled.audit() == []
+    filled.retain(MONTH)
+    assert filled.changes() == ["added"] * 6 + ["deleted_by_retention"] * 4 + ["expunged"] * 4
+    assert sorted(row["uid"] for row in filled.audit()) == [1, 2, 3, 4]
 
 
 def test_summary_is_small_and_json(filled: Account) -> None:

@@ -31,6 +31,7 @@ class Maildrop:
     :param stated: sizes to state in LIST instead of the true ones, by message number.
     :param refused: -ERR texts for RETR, TOP and DELE, by message number.
     :param hang_up_at: command line at which the connection is closed without an answer.
+    :param hangs_up_after_quit: whether QUIT is carried out and never answered.
     """
 
     messages: list[tuple[str, bytes]] = field(default_factory=list)
@@ -42,6 +43,7 @@ class Maildrop:
     refused: dict[int, str] = field(default_factory=dict)
     quit_answer: str = "+OK bye"
     hang_up_at: str | None = None
+    hangs_up_after_quit: bool = False
 
 
 class Pop3Server:
@@ -113,7 +115,10 @@ class _Session:
                 self._server.commands.append("PASS" if command.startswith("PASS") else command)
                 if command == self._drop.hang_up_at:
                     return
-                self._connection.sendall(self._answer(*command.split()))
+                answer = self._answer(*command.split())
+                if command == "QUIT" and self._drop.hangs_up_after_quit:
+                    return
+                self._connection.sendall(answer)
                 if command == "QUIT":
                     return
 

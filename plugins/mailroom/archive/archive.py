@@ -40,12 +40,17 @@ ROOT_MODE = 0o750
 """Permissions of a root we create: mail is not for everyone on the machine."""
 
 
+def _clock() -> datetime:
+    return datetime.now(UTC)
+
+
 class Archive:
     """An archive of mail below one root; opening creates nothing and reads nothing.
 
     :param root: a path, a URL, a ``UPath`` or Airflow's ``ObjectStoragePath``.
     :param storage_options: for ``fsspec``, where the root is the URL of an object store;
         for ``deltalake``, where the root is an object with a signed-in file system.
+    :ivar clock: this machine's, which is compared with the store's before anything is deleted on a server.
     """
 
     def __init__(self, root: Root, *, storage_options: Mapping[str, Any] | None = None) -> None:
@@ -56,6 +61,7 @@ class Archive:
         self._folders: dict[str, dict[str, FolderRow]] = {}
         self._folders_version = -2
         self.planned_on: dict[str, int] = {}
+        self.clock: Callable[[], datetime] = _clock
 
     def __repr__(self) -> str:
         return f"Archive({self.url!r})"

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import IO, Any
 
 from mailroom.archive.durability import Durability, NoSync
@@ -161,6 +162,28 @@ class ObjectStore:
         """
         with translated(self.url):
             self.fs.pipe_file(self.absolute(path), content)
+
+    def list_files(self, folder: str) -> list[str]:
+        """Return the paths of the objects in a folder, sorted.
+
+        :raises StoreUnavailable: where the store refuses.
+        """
+        with translated(self.url):
+            self.fs.invalidate_cache(self.absolute(folder))
+            try:
+                found = self.fs.ls(self.absolute(folder), detail=False, refresh=True)
+            except FileNotFoundError:
+                return []
+        return sorted(f"{folder}/{key.rpartition('/')[2]}" for key in found)
+
+    def modified_at(self, path: str) -> datetime:
+        """Return when an object was written, by the store's clock.
+
+        :raises StoreUnavailable: where the store refuses.
+        """
+        with translated(self.url):
+            found: datetime = self.fs.modified(self.absolute(path))
+        return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
     def _content(self, path: str) -> bytes | None:
         try:

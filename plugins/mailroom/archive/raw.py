@@ -19,6 +19,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from typing import IO, Protocol
 
 from mailroom.archive.failures import translated
@@ -26,7 +27,16 @@ from mailroom.archive.raw_file import write_file_whole
 from mailroom.exceptions import IntegrityError
 from mailroom.model import Body
 
-__all__ = ["INCOMING", "LocalRawStore", "RawStore", "StoredObject", "is_digest", "missing", "object_path"]
+__all__ = [
+    "INCOMING",
+    "LocalRawStore",
+    "RawStore",
+    "StoredChecksum",
+    "StoredObject",
+    "is_digest",
+    "missing",
+    "object_path",
+]
 
 INCOMING = "raw/.incoming"
 """Where files of messages lie while they arrive; whatever a kill leaves here is harmless."""
@@ -54,6 +64,18 @@ def is_digest(name: str) -> bool:
     return len(name) == 64 and not name.strip("0123456789abcdef")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredChecksum:
+    """What a store says of an object without handing it out.
+
+    :param sha256: hex SHA-256 of the whole object, as the store computed it; None where it has none.
+    :param is_frozen: whether the object has to be thawed before it can be read.
+    """
+
+    sha256: str | None = None
+    is_frozen: bool = False
+
+
 class RawStore(Protocol):
     """What the archive needs of raw objects; all methods may be called from several threads."""
 
@@ -71,6 +93,9 @@ class RawStore(Protocol):
 
     def note_written(self, digests: Sequence[str]) -> None:
         """Take note that another process has stored objects."""
+
+    def stored_checksum(self, digest: str) -> StoredChecksum | None:
+        """Return what the store says of an object's content, or None where the object is not there."""
 
     def read(self, digest: str) -> bytes:
         """Return an object's bytes."""
@@ -149,6 +174,10 @@ class LocalRawStore:
     def local_path(self, digest: str) -> str:
         """Return the object's path, whether or not it is there."""
         return f"{self._root}/{object_path(digest)}"
+
+    def stored_checksum(self, digest: str) -> StoredChecksum | None:
+        """Return that a disk keeps none, or None where the object is not there."""
+        return None if self.size(digest) is None else StoredChecksum()
 
     def read(self, digest: str) -> bytes:
         """Return an object's bytes, unchecked.

@@ -7,6 +7,7 @@ of threads. A put is atomic, so no temporary name is needed. Does not belong her
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import mmap
 import os
@@ -17,10 +18,11 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 from mailroom.archive.failures import translated
 from mailroom.archive.object_store import ObjectStore
-from mailroom.archive.raw import MAPPED_OCTETS, StoredObject, is_digest, missing, object_path
+from mailroom.archive.raw import MAPPED_OCTETS, StoredChecksum, StoredObject, is_digest, missing, object_path
 from mailroom.model import Body
 
 __all__ = ["ObjectRawStore"]
@@ -30,6 +32,10 @@ MEDIA_TYPE = "message/rfc822"
 
 LISTINGS = 8
 """Shards that are listed side by side."""
+
+
+FROZEN = ("GLACIER", "DEEP_ARCHIVE")
+"""Storage classes of S3 whose objects cannot be read at once."""
 
 
 class ObjectRawStore:
@@ -81,6 +87,21 @@ class ObjectRawStore:
 
     def note_written(self, digests: Sequence[str]) -> None:
         """Do nothing: a put is durable when it is answered."""
+
+    def stored_checksum(self, digest: str) -> StoredChecksum | None:
+        """Return the checksum that S3 keeps of an object, or None where the object is not there.
+
+        Other stores keep none that tells as much; of an object put in parts, S3 has only one over those.
+        """
+        if self._store.scheme != "s3":
+            return None if self.size(digest) is None else StoredChecksum()
+        bucket, _, key = self._store.absolute(object_path(digest)).partition("/")
+        with translated(self._store.url):
+            try:
+                said = self._fs.call_s3("head_object", Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+            except FileNotFoundError:
+                return None
+        return _checksum_of(said)
 
     def read(self, digest: str) -> bytes:
         """Return an object's bytes, unchecked.
@@ -188,3 +209,14 @@ class ObjectRawStore:
             folder, self._folder = self._folder, None
         if folder is not None:
             shutil.rmtree(folder)
+
+
+def _checksum_of(said: dict[str, Any]) -> StoredChecksum:  # Any: as botocore answers
+    """Return what HEAD says of an object's content; a checksum over parts ends in their number."""
+    encoded = said.get("ChecksumSHA256") or ""
+    is_whole = encoded and "-" not in encoded and said.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
+    is_thawed = 'ongoing-request="false"' in (said.get("Restore") or "")
+    return StoredChecksum(
+        sha256=base64.b64decode(encoded).hex() if is_whole else None,
+        is_frozen=said.get("StorageClass") in FROZEN and not is_thawed,
+    )

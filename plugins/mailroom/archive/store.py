@@ -14,6 +14,7 @@ import urllib.parse
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -64,6 +65,12 @@ class Store(Protocol):
 
     def replace_file(self, path: str, content: bytes) -> None:
         """Put a small file in place of what was there, whole or not at all."""
+
+    def list_files(self, folder: str) -> list[str]:
+        """Return the paths of the files in a folder, sorted; none where it is not there."""
+
+    def modified_at(self, path: str) -> datetime:
+        """Return when a file was written, by the store's own clock."""
 
     def durability(self) -> Durability:
         """Return the sync of this store."""
@@ -158,6 +165,26 @@ class LocalStore:
                 file.write(content)
             os.replace(f"{name}.new", name)
         self.wrote(name)
+
+    def list_files(self, folder: str) -> list[str]:
+        """Return the paths of the files in a folder, sorted; none where it is not there.
+
+        :raises StoreUnavailable: where the disk refuses.
+        """
+        with translated(self.url):
+            try:
+                names = os.listdir(self.absolute(folder))
+            except FileNotFoundError:
+                return []
+        return [f"{folder}/{name}" for name in sorted(names) if not name.endswith(".new")]
+
+    def modified_at(self, path: str) -> datetime:
+        """Return when a file was written, by the clock of whoever keeps the disk.
+
+        :raises StoreUnavailable: where the disk refuses.
+        """
+        with translated(self.url):
+            return datetime.fromtimestamp(os.stat(self.absolute(path)).st_mtime, UTC)
 
     def wrote(self, name: str) -> None:
         """Note a file for the next sync, where one call cannot cover them all."""

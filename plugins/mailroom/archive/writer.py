@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Self
 from mailroom.archive.archive import Archive
 from mailroom.archive.batch import Batch, key_of
 from mailroom.archive.described import Described
+from mailroom.archive.intents import IntendedDeletions
 from mailroom.archive.pipeline import Pipeline
 from mailroom.archive.store import LocalStore
 from mailroom.archive.worker_start import MANY_MESSAGES, end_worker, start_worker
 from mailroom.exceptions import ArchiveError
-from mailroom.model import Body, FolderRow, LocationRow, RunContext
+from mailroom.model import Body, Change, FolderRow, LocationRow, RunContext
 
 if TYPE_CHECKING:
     from mailroom.archive.engine import Engine
@@ -82,6 +83,7 @@ class ArchiveWriter:
         self._looked_at = 0
         self._is_synced = True
         self._is_over = False
+        self._intended = IntendedDeletions(archive)
         self._begun: tuple[str, str] | None = None
 
     def __enter__(self) -> Self:
@@ -199,6 +201,29 @@ class ArchiveWriter:
             self._archive.store.claim_room(ROOM_OCTETS)
         self.flush()
         engine.durability.sync()
+
+    def intend(self, rows: Sequence[AuditRow], change: Change) -> None:
+        """Write down what is about to be deleted on a server, and secure all of the archive.
+
+        Nothing may be deleted by a clock that is wrong, so before the first time it is compared with
+        the store's own, and with the last run's.
+
+        :param rows: what the audit will say of each message.
+        :param change: what ``locations`` will say of each.
+        :raises ConfigurationError: where the clock cannot be trusted.
+        :raises ArchiveError: where something could not be committed or synced.
+        """
+        self._opened()
+        self._intended.begin(change, rows)
+        self.secure()
+
+    def settle(self) -> None:
+        """Commit what became of the last intent, and forget it.
+
+        :raises ArchiveError: where something could not be committed; then the next run finds the intent.
+        """
+        self.flush()
+        self._intended.end()
 
     def finish(
         self, outcome: str, counts: Mapping[str, int], octets: int, *, changed: bool | None = None

@@ -32,6 +32,7 @@ from mailroom.operators.run import StopSwitch, conclude, log_progress, run_conte
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
 
+    from mailroom.policy.proof import ProofRule
     from mailroom.policy.rules import RetentionPolicy
 
 __all__ = ["MailRetentionOperator"]
@@ -41,6 +42,10 @@ CHANGES = ("deleted",)
 
 BASES = ("internal", "archived", "saved", "date", "seen")
 """What days may count from; the words of ``policy.retention.Basis``, which is not imported at parse."""
+
+
+PROOFS = ("read", "head")
+"""The words of ``policy.proof.ProofMode``."""
 
 
 class MailRetentionOperator(BaseOperator):
@@ -67,6 +72,9 @@ class MailRetentionOperator(BaseOperator):
     :param allow_incomplete: delete also in a folder of which the archive does not hold everything.
     :param copies: roots of second archives, as ``ArchiveReplicateOperator`` fills them; only what each of
         them holds as well, read back there, is deleted.
+    :param proof: how archived bytes are proved: ``read`` (each is read back) or ``head`` (the store is asked
+        for the SHA-256 that it keeps, where it keeps one; a sample is read).
+    :param refetch: fetch each message from the server once more, whole, and compare it.
     """
 
     template_fields: Sequence[str] = (
@@ -82,6 +90,8 @@ class MailRetentionOperator(BaseOperator):
         "max_fraction",
         "allow_incomplete",
         "copies",
+        "proof",
+        "refetch",
     )
     ui_color = "#fce8e6"
 
@@ -100,6 +110,8 @@ class MailRetentionOperator(BaseOperator):
         max_fraction: float | str = 1.0,
         allow_incomplete: bool | str = False,
         copies: Sequence[str] | str = (),
+        proof: str = "read",
+        refetch: bool | str = False,
         outlets: Any = None,  # Any: as Airflow takes it
         **kwargs: Any,  # Any: the arguments every Airflow operator takes
     ) -> None:
@@ -117,6 +129,8 @@ class MailRetentionOperator(BaseOperator):
         self.max_fraction = max_fraction
         self.allow_incomplete = allow_incomplete
         self.copies = copies
+        self.proof = proof
+        self.refetch = refetch
         self._stop = StopSwitch()
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -141,6 +155,7 @@ class MailRetentionOperator(BaseOperator):
                 now=utc_now,
                 progress=log_progress(self.log),
                 stop=self._stop.arm(),
+                proof=self._proof(),
                 copies=[open_archive(root) for root in as_patterns("copies", self.copies)],
             )
         summary = conclude(report, run, self.log)
@@ -150,6 +165,12 @@ class MailRetentionOperator(BaseOperator):
     def on_kill(self) -> None:
         """Let the batch in hand be finished, then stop."""
         self._stop.press()
+
+    def _proof(self) -> ProofRule:
+        from mailroom.policy.proof import ProofMode, ProofRule
+
+        mode = as_choice("proof", self.proof, PROOFS) or "read"
+        return ProofRule(mode=ProofMode(mode), refetch=as_flag("refetch", self.refetch))
 
     def _policy(self, protocol: MailProtocol) -> RetentionPolicy:
         from mailroom.policy.retention import Basis, RetentionRule, basis_of

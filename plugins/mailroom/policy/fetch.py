@@ -21,7 +21,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from mailroom.exceptions import ConfigurationError
@@ -97,13 +97,20 @@ class FetchMode:
     def cutoff(self, now: datetime) -> datetime | None:
         """Return the instant at or before which a message must have been archived to go; None for never."""
         if not self.leave_on_server:
-            return datetime.max.replace(tzinfo=now.tzinfo)
-        return now - self.delete_after if self.delete_after is not None else None
+            return datetime.max.replace(tzinfo=UTC)
+        # In UTC, because within one time zone datetimes are subtracted by the clock on the wall.
+        return _in_utc(now) - self.delete_after if self.delete_after is not None else None
 
     def is_due(self, archived_at: datetime | None, now: datetime) -> bool:
         """Return whether a message archived at that time may go now."""
         cutoff = self.cutoff(now)
         return cutoff is not None and archived_at is not None and archived_at <= cutoff
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """Return a plain datetime in UTC, of whatever kind of datetime, such as pendulum's."""
+    year, month, day, hour, minute, second = moment.utctimetuple()[:6]
+    return datetime(year, month, day, hour, minute, second, moment.microsecond, UTC)
 
 
 class Listed(Protocol):

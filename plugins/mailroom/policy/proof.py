@@ -13,12 +13,34 @@ bytes themselves.
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from mailroom.model import Fingerprint, LocationRow
 
-__all__ = ["ArchivedCopy", "ServerAnswer", "find_difference", "is_telling"]
+__all__ = ["ArchivedCopy", "ProofMode", "ProofRule", "ServerAnswer", "find_difference", "is_telling"]
+
+
+class ProofMode(enum.Enum):
+    """How the archived bytes of a message are proved before it is deleted; a closed list."""
+
+    READ = "read"
+    """Each raw object is read back, and its SHA-256 compared."""
+
+    HEAD = "head"
+    """The store is asked for the SHA-256 that it keeps; a sample is read, and what it keeps none of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofRule:
+    """How much proof a deletion takes.
+
+    :param refetch: whether each message is fetched from the server once more, whole, and compared.
+    """
+
+    mode: ProofMode = ProofMode.READ
+    refetch: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +48,14 @@ class ArchivedCopy:
     """What reading a raw object back gave.
 
     :param is_intact: whether it was there and its octets have the SHA-256 it is named by.
+    :param has_header: whether the fingerprint is that of the header; if not, only its Message-ID is known.
     :param is_copied: whether the same holds in every second archive that was asked for.
     :param fingerprint: the header fields of those octets.
     """
 
     is_intact: bool
     is_copied: bool = True
+    has_header: bool = True
     fingerprint: Fingerprint = field(default_factory=Fingerprint)
 
 
@@ -73,7 +97,7 @@ def find_difference(row: LocationRow, copy: ArchivedCopy, answer: ServerAnswer) 
         ("Date", held.date, asked.date),
         ("From", held.sender, asked.sender),
         ("Subject", held.subject, asked.subject),
-    )
+    )[: None if copy.has_header else 1]
     return next((name for name, before, now in fields if before != now), None)
 
 

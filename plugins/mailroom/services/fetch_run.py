@@ -20,6 +20,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mailroom.archive import digest_of_listing
+from mailroom.archive.intents import IntentJournal
 from mailroom.exceptions import ConnectionLost, LimitExceeded, MailroomError, RemoteProtocolError
 from mailroom.model import Change, RunContext
 from mailroom.policy.fetch import CONTENT_PREFIX, FetchMode, may_be_there
@@ -143,6 +144,8 @@ class FetchRun:
 
         Then every message would be passed over one by one, and the outcome is noted at once.
         """
+        if self.mode.deletes and IntentJournal(self.archive.store).pending(self.context.account):
+            return False
         known = self.archive.maildrop_overview(self.context.account)
         if known is None or self.mode.is_due(known.oldest, self.now()):
             return False
@@ -166,8 +169,12 @@ class FetchRun:
         """Compare a listing with the archive, and prepare to work it off."""
         from mailroom.services.maildrop_session import MaildropSession
 
-        state = self.archive.maildrop_state(self.context.account)
         names = {message.uidl for message in listing.messages if message.uidl is not None}
+        if self.mode.deletes:
+            from mailroom.services.intent_recovery import settle_maildrop
+
+            settle_maildrop(self.archive, self.writer, self.context.account, names)
+        state = self.archive.maildrop_state(self.context.account)
         known = state.known_uidls()
         new = [m for m in listing.messages if m.uidl is None or m.uidl not in known]
         self.state = state
@@ -266,9 +273,16 @@ class FetchRun:
     def _confirm(self, session: MaildropSession) -> int:
         """Say QUIT, record what it deleted, and return how many that were."""
         deletion = session.deletion
-        gone = deletion.confirm(self.context.account, self.failures, doubtful=session.tally.errors)
-        if self.ledger.record_deleted(gone, Change.DELETED_BY_FETCH, rule=lambda _: self.mode.in_words()):
-            self.writer.flush()
+        change, words = Change.DELETED_BY_FETCH, self.mode.in_words()
+        gone = deletion.confirm(
+            self.context.account,
+            self.failures,
+            intend=lambda rows: self.ledger.intend(rows, change, rule=lambda _: words),
+            doubtful=session.tally.errors,
+        )
+        if gone:
+            self.ledger.record_deleted(gone, change, rule=lambda _: words)
+            self.writer.settle()
         self.total.tried |= deletion.handled
         self.deleted += deletion.confirmed
         self.remaining -= deletion.confirmed

@@ -25,11 +25,13 @@ class Expunged:
     :param gone: UIDs that we deleted; what others deleted meanwhile is not among them.
     :param spared: UIDs that were flagged after it was decided that they may go.
     :param refusal: why some or all of the others are still there, as the end of a sentence.
+    :param is_broken: whether the server did what nobody asked for, so that nothing more may be asked of it.
     """
 
     gone: frozenset[int]
     spared: frozenset[int] = frozenset()
     refusal: str | None = None
+    is_broken: bool = False
 
 
 def delete_messages(client: ImapClient, uids: Collection[int], *, spare_flagged: bool) -> Expunged:
@@ -55,7 +57,9 @@ def delete_messages(client: ImapClient, uids: Collection[int], *, spare_flagged:
         _take_back(client, (answered | plan) - before)
         return Expunged(
             gone=frozenset(),
-            refusal=f"the server marked {len(strangers)} messages that nobody named; all marks were undone",
+            refusal=f"the server marked {len(strangers)} messages that nobody named; all marks were undone, "
+            "and the run ended",
+            is_broken=True,
         )
     after = _marked(client)
     spared = _flagged(client) & plan if spare_flagged else frozenset()

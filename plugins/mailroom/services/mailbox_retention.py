@@ -26,7 +26,10 @@ from mailroom.policy.proof import ServerAnswer
 from mailroom.policy.retention import Basis, allowance_of, discarding_folders, find_gap, uses_of
 from mailroom.policy.rules import FolderRules, RetentionPolicy, bind_policy
 from mailroom.policy.verdicts import candidate_of, decide, may_be_due
+from mailroom.services.alarms import alarms_of
+from mailroom.services.intent_recovery import settle_mailboxes
 from mailroom.services.mailbox_deletion import delete_messages
+from mailroom.services.mailbox_refetch import refetch
 from mailroom.services.message_facts import FactSource, facts_of_folder, sort_by_date
 from mailroom.services.progress import Progress
 from mailroom.services.proving import Proving
@@ -61,6 +64,7 @@ class MailboxRetention:
     progress: Progress
     stop: threading.Event
     failures: list[str] = field(default_factory=list)
+    _is_over: bool = field(init=False, default=False)
 
     def enforce(self) -> Iterator[FolderRetention]:
         """Yield what became of each folder that some rule means.
@@ -68,6 +72,8 @@ class MailboxRetention:
         :raises ConfigurationError: if a pattern means no folder.
         :raises ConnectionLost: if the server goes away; what it deleted so far is recorded.
         """
+        if self.writer is not None:
+            settle_mailboxes(self.client, self.archive, self.writer, self.context.account)
         folders = {f.name: f for f in self.client.list_folders() if f.is_selectable}
         uses = uses_of(folders.values())
         bound = bind_policy(
@@ -79,7 +85,7 @@ class MailboxRetention:
         )
         holds = self.archive.holds()
         for name, rules in bound.items():
-            if self.stop.is_set():
+            if self.stop.is_set() or self._is_over:
                 return
             held = holds_on(holds, self.context.account, name, self.now(), use=uses[name])
             yield self._enforce_on(folders[name], rules, held)
@@ -173,6 +179,8 @@ class MailboxRetention:
         self.client.noop()
         asked = self.client.fetch_fingerprints(sorted(by_uid), with_save_date=self._asks_save_date(source))
         answers = {message.uid: _answer(message) for message in asked if message.uid in by_uid}
+        if self.proving.rule.refetch:
+            answers = refetch(self.client, self.archive, answers)
         now = self.now()
         candidates = []
         for uid, row in by_uid.items():
@@ -185,20 +193,19 @@ class MailboxRetention:
     def _apply(self, plan: DeletionPlan, tally: RetentionTally, source: FactSource) -> str | None:
         """Delete what the plan says and record it; return why the folder must be left alone, if so."""
         tally.keep(plan)
-        for decision in plan.kept_for(Keep.DIFFERS):
-            _log.warning(
-                "UID %d in %r is not the message that was archived (%s differs); it stays",
-                decision.candidate.key,
-                tally.folder,
-                decision.difference,
-            )
+        self.failures += alarms_of(plan, tally.folder, self.context.account)
         chosen = {candidate.key: candidate for candidate in plan.delete}
         if self.writer is None or not chosen:
             for candidate in chosen.values():
                 tally.delete(candidate)
             return None
-        self.writer.secure()
+        at = self.now()
+        self.writer.intend(
+            [audit_of(each.row, self.context, at=at, rule=each.rule) for each in chosen.values()],
+            Change.DELETED_BY_RETENTION,
+        )
         outcome = delete_messages(self.client, chosen.keys(), spare_flagged=source.rules.keep_flagged)
+        self._is_over = outcome.is_broken
         tally.kept[Keep.FLAGGED] += len(outcome.spared)
         self._record([chosen[uid] for uid in sorted(outcome.gone)], self.writer)
         for uid in outcome.gone:
@@ -212,7 +219,7 @@ class MailboxRetention:
             replace(each.row, change=Change.DELETED_BY_RETENTION, at=at, run_id=self.context.run_id)
             for each in gone
         )
-        writer.flush()
+        writer.settle()
 
     def _refuse(self, folder: Folder, reason: str) -> FolderRetention:
         self.failures.append(

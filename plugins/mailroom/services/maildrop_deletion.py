@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
@@ -92,13 +92,19 @@ class MaildropDeletion:
         return plan
 
     def confirm(
-        self, account: str, failures: list[str], *, doubtful: Collection[str] = ()
+        self,
+        account: str,
+        failures: list[str],
+        *,
+        intend: Callable[[list[LocationRow]], None],
+        doubtful: Collection[str] = (),
     ) -> list[LocationRow]:
         """Say QUIT and return the rows of what it deleted; none where it was not answered with +OK.
 
         A message whose twin (same UIDL, same bytes) stays is not among them: it is still there.
 
         :param failures: takes a sentence for each thing that did not work.
+        :param intend: writes down what is about to go, before QUIT is sent.
         :param doubtful: UIDLs that also stand for a message that was not delivered, which may be that twin.
         """
         if self.refused:
@@ -106,6 +112,10 @@ class MaildropDeletion:
             failures.append(
                 f"The server refused to delete {len(self.refused)} messages of {account}: {text}."
             )
+        gone = {(row.uidl, row.sha256): row for row in self._marked}
+        sure = [row for key, row in gone.items() if key not in self._kept and row.uidl not in doubtful]
+        if sure:
+            intend(sure)
         try:
             self.client.quit()
         except (CommandRejected, ConnectionLost) as error:
@@ -116,8 +126,7 @@ class MaildropDeletion:
                 )
             return []
         self.confirmed = len(self._marked)
-        gone = {(row.uidl, row.sha256): row for row in self._marked}
-        return [row for key, row in gone.items() if key not in self._kept and row.uidl not in doubtful]
+        return sure
 
     def _read(self, digests: Collection[str], *, with_headers: bool = True) -> dict[str, ArchivedCopy]:
         proving = self.proving or Proving(archive=self.archive)
@@ -140,7 +149,8 @@ class MaildropDeletion:
         """Return what the server says of each: its header by TOP, or all where that tells too little."""
         answers: dict[int, ServerAnswer] = {}
         numbers = [candidate.key for candidate in candidates]
-        if not self.client.capabilities or "TOP" in self.client.capabilities:
+        refetches = self.proving is not None and self.proving.rule.refetch
+        if not refetches and (not self.client.capabilities or "TOP" in self.client.capabilities):
             for headed in self.client.top(numbers):
                 if headed.header is None:
                     continue

@@ -51,6 +51,16 @@ class MaildropLedger:
         self.writer.audit(audit_of(row, self.context, at=at, rule=rule(row)) for row in rows)
         return self.record(rows, change)
 
+    def intend(
+        self, rows: Sequence[LocationRow], change: Change, *, rule: Callable[[LocationRow], str]
+    ) -> None:
+        """Write down what QUIT is about to delete.
+
+        :raises ConfigurationError: where the clock cannot be trusted; then QUIT must not be sent.
+        """
+        at = self.now()
+        self.writer.intend([audit_of(row, self.context, at=at, rule=rule(row)) for row in rows], change)
+
     def record_unfetchable(self, uidl: str, octets: int, known: Iterable[LocationRow]) -> None:
         """Record that a listed message was not delivered, unless the newest row says so already.
 

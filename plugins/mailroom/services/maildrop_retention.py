@@ -20,6 +20,8 @@ from mailroom.policy.holds import holds_on
 from mailroom.policy.retention import allowance_of, find_gap
 from mailroom.policy.rules import FolderRules, RetentionPolicy, bind_policy
 from mailroom.policy.verdicts import candidate_of, decide, may_be_due
+from mailroom.services.alarms import alarms_of
+from mailroom.services.intent_recovery import settle_maildrop
 from mailroom.services.maildrop_deletion import MaildropDeletion
 from mailroom.services.maildrop_identity import list_maildrop
 from mailroom.services.maildrop_ledger import INBOX, MaildropLedger
@@ -59,6 +61,9 @@ class MaildropRetention:
         uses: dict[str, str | None] = {INBOX: None}
         rules = bind_policy(self.policy, [INBOX], protocol=MailProtocol.POP3, uses=uses)[INBOX]
         messages = list_maildrop(self.client).messages
+        if self.writer is not None:
+            listed = {m.uidl for m in messages if m.uidl is not None}
+            settle_maildrop(self.archive, self.writer, self.context.account, listed)
         state = self.archive.maildrop_state(self.context.account)
         known = state.rows({m.uidl for m in messages if m.uidl is not None})
         if not known:
@@ -111,6 +116,7 @@ class MaildropRetention:
         )
         for plan in plans:
             tally.keep(plan)
+            self.failures += alarms_of(plan, INBOX, self.context.account)
             chosen += plan.delete
             self.progress.advance(len(plan.decisions), 0)
             if self.stop.is_set():
@@ -124,12 +130,21 @@ class MaildropRetention:
         self, deletion: MaildropDeletion, rules: Mapping[tuple[str | None, str | None], str]
     ) -> set[tuple[str | None, str | None]] | None:
         """Say QUIT, record what it deleted by which rule, and return the keys of that; None in a dry run."""
-        rows = deletion.confirm(self.context.account, self.failures)
         if self.writer is None:
+            deletion.confirm(self.context.account, self.failures, intend=lambda rows: None)
             return None
         ledger = MaildropLedger(writer=self.writer, context=self.context, now=self.now)
-        ledger.record_deleted(rows, Change.DELETED_BY_RETENTION, rule=lambda row: rules[row.uidl, row.sha256])
-        self.writer.flush()
+        change = Change.DELETED_BY_RETENTION
+
+        def rule_of(row: LocationRow) -> str:
+            return rules[row.uidl, row.sha256]
+
+        rows = deletion.confirm(
+            self.context.account, self.failures, intend=lambda rows: ledger.intend(rows, change, rule=rule_of)
+        )
+        if rows:
+            ledger.record_deleted(rows, change, rule=rule_of)
+            self.writer.settle()
         return {(row.uidl, row.sha256) for row in rows}
 
 

@@ -7,12 +7,13 @@ one archive back (``archived_copies``), asking the server (``mailbox_retention``
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from mailroom.archive import Archive
 from mailroom.exceptions import ConfigurationError
-from mailroom.policy.proof import ArchivedCopy
+from mailroom.policy.proof import ArchivedCopy, ProofMode, ProofRule
 from mailroom.services.archived_copies import read_copies
+from mailroom.services.stored_copies import head_copies
 
 __all__ = ["Proving"]
 
@@ -23,10 +24,12 @@ class Proving:
 
     :param archive: the archive that says what is where.
     :param copies: other roots that must hold every message as well, as ``mailroom replicate`` fills them.
+    :param rule: how the bytes are proved.
     """
 
     archive: Archive
     copies: tuple[Archive, ...] = ()
+    rule: ProofRule = field(default_factory=ProofRule)
 
     def check(self) -> None:
         """Refuse copies that are none, before anything is asked of a server.
@@ -43,18 +46,24 @@ class Proving:
                 )
 
     def read(self, digests: Collection[str], *, with_headers: bool = True) -> dict[str, ArchivedCopy]:
-        """Read the raw objects of these digests back, here and in every copy.
+        """Prove the raw objects of these digests, here and in every copy.
 
         What is whole here and not in every copy is not ``is_copied``.
 
         :param with_headers: whether to take the header fields too, for a comparison with the server.
         :raises StoreUnavailable: if a store cannot be read.
         """
-        found = read_copies(self.archive, digests, with_headers=with_headers)
+        found = self._prove(self.archive, digests, with_headers=with_headers)
         for copy in self.copies:
             wanted = {digest for digest, read in found.items() if read.is_intact and read.is_copied}
-            again = read_copies(copy, wanted, with_headers=False)
+            again = self._prove(copy, wanted, with_headers=False)
             for digest, read in again.items():
                 if not read.is_intact:
                     found[digest] = replace(found[digest], is_copied=False)
         return found
+
+    def _prove(
+        self, archive: Archive, digests: Collection[str], *, with_headers: bool
+    ) -> dict[str, ArchivedCopy]:
+        prove = head_copies if self.rule.mode is ProofMode.HEAD else read_copies
+        return prove(archive, digests, with_headers=with_headers)

@@ -15,6 +15,7 @@ from mailroom.archive import Archive, ArchiveWriter
 from mailroom.client.imap import ImapClient
 from mailroom.client.pop3 import Pop3Client
 from mailroom.model import RunContext
+from mailroom.policy.proof import ProofRule
 from mailroom.policy.rules import RetentionPolicy
 from mailroom.services.mailbox_retention import MailboxRetention
 from mailroom.services.maildrop_retention import MaildropRetention
@@ -36,6 +37,7 @@ def enforce_retention(
     progress: Progress,
     stop: threading.Event,
     copies: Sequence[Archive] = (),
+    proof: ProofRule | None = None,
 ) -> RetentionReport:
     """Delete old messages on the server, only those that are provably in the archive.
 
@@ -45,6 +47,8 @@ def enforce_retention(
     :param dry_run: tell what would go; neither server nor archive is changed.
     :param stop: when set, the batch in hand is deleted and recorded, and the session ends well.
     :param copies: second archives; only what each of them holds as well, read back there, is deleted.
+    :param proof: how the archived bytes are proved, and whether the server's are fetched again; by default
+        archived bytes are read back, and the server is asked who each message is.
     :raises ConfigurationError: if a folder pattern means no folder, POP3 is asked for what it has not, or a
         copy is none.
     :raises ConnectionLost: if the server cannot be reached or goes away; what it deleted is recorded.
@@ -52,7 +56,7 @@ def enforce_retention(
     """
     folders: list[FolderRetention] = []
     failures: list[str] = []
-    proving = Proving(archive=archive, copies=tuple(copies))
+    proving = Proving(archive=archive, copies=tuple(copies), rule=proof or ProofRule())
     proving.check()
     with contextlib.nullcontext() if dry_run else archive.writer(context) as writer, connect() as client:
         if isinstance(client, Pop3Client):

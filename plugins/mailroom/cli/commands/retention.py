@@ -70,6 +70,17 @@ def add_to(words: Words[Parser]) -> None:
         metavar="ROOT2",
         help="delete only what this second archive holds as well (see mailroom replicate); may be repeated",
     )
+    parser.add_argument(
+        "--proof",
+        choices=["read", "head"],
+        default="read",
+        help="how archived bytes are proved: read back (default), or by the checksum that S3 keeps of them",
+    )
+    parser.add_argument(
+        "--refetch",
+        action="store_true",
+        help="fetch each message from the server once more, whole, and compare it before it is deleted",
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what would go, change nothing")
 
 
@@ -77,6 +88,7 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
     """Delete from the server what is old, archived and verified."""
     endpoint = options.endpoint
     from mailroom.archive import Archive
+    from mailroom.policy.proof import ProofMode, ProofRule
     from mailroom.services.retention import enforce_retention
 
     policy = _stated_policy(options) if options.policy else _plain_policy(options)
@@ -89,6 +101,7 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
         now=now,
         progress=terminal.progress(),
         stop=stop,
+        proof=ProofRule(mode=ProofMode(options.proof), refetch=options.refetch),
         copies=[Archive(root) for root in options.copy],
     )
     return Outcome.of(report, headline)

@@ -1,0 +1,167 @@
+"""What is about to be deleted on a server, written down before it is, so that a kill leaves no riddle.
+
+Belongs here: one small file a run and account below ``intents/``, there only while a deletion is under way.
+Does not belong here: finding out what became of it (``services.intent_recovery``).
+
+The order is: intent on the disk, deletion on the server, result committed, intent removed. A run that finds
+an intent of an earlier one asks the server which of its messages are still there; the others went by it.
+A file and no table: it is gone a moment later, and the archive does not grow by it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from mailroom.archive.store import Store
+from mailroom.exceptions import ArchiveError, ConfigurationError
+from mailroom.ledger import AuditAction, AuditRow
+from mailroom.model import Change, MailProtocol
+
+if TYPE_CHECKING:
+    from mailroom.archive.archive import Archive
+
+__all__ = ["IntendedDeletions", "Intent", "IntentJournal"]
+
+_FORMAT = 1
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "protocol": MailProtocol,
+    "action": AuditAction,
+    "at": datetime.fromisoformat,
+    "internal_date": datetime.fromisoformat,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A deletion that was begun.
+
+    :param path: the file that says so.
+    :param change: what ``locations`` will say of each message that went.
+    :param rows: what the audit will say of each; their time is that of the intent.
+    """
+
+    path: str
+    change: Change
+    rows: tuple[AuditRow, ...]
+
+
+class IntentJournal:
+    """The intents of one archive.
+
+    :raises StoreUnavailable: from every method, where the store refuses.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def write(self, change: Change, rows: Sequence[AuditRow]) -> str:
+        """Write down what is about to go, in place of what the same run wrote before; return the file's path.
+
+        It is on the disk when the archive is synced next.
+        """
+        first = rows[0]
+        run = hashlib.sha256(first.run_id.encode()).hexdigest()[:32]
+        path = f"{_folder(first.account)}/{run}.json"
+        facts = [_facts(row) for row in rows]
+        shared = {
+            name: value for name, value in facts[0].items() if all(other[name] == value for other in facts)
+        }
+        own = [{name: value for name, value in each.items() if name not in shared} for each in facts]
+        said = {"format": _FORMAT, "change": change.value, "all": shared, "each": own}
+        self._store.replace_file(path, json.dumps(said).encode())
+        return path
+
+    def pending(self, account: str) -> list[Intent]:
+        """Return the deletions on an account that were begun, and of which no result was committed.
+
+        :raises ArchiveError: where a file cannot be understood.
+        """
+        paths = self._store.list_files(_folder(account))
+        contents = self._store.read_files(paths) if paths else []
+        return [_read(path, content) for path, content in zip(paths, contents, strict=True) if content]
+
+    def clear(self, path: str) -> None:
+        """Forget an intent whose result is committed."""
+        self._store.remove(path)
+
+
+def _folder(account: str) -> str:
+    return f"intents/{hashlib.sha256(account.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
+
+
+def _facts(row: AuditRow) -> dict[str, Any]:
+    return {field.name: _plain(getattr(row, field.name)) for field in dataclasses.fields(row)}
+
+
+def _plain(value: Any) -> Any:  # Any: the values of a row, as JSON takes them
+    if isinstance(value, enum.Enum):
+        return value.value
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _read(path: str, content: bytes) -> Intent:
+    try:
+        said = json.loads(content)
+        rows = tuple(_row({**said["all"], **own}) for own in said["each"])
+        return Intent(path=path, change=Change(said["change"]), rows=rows)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArchiveError(
+            f"The note {path} of a deletion that was cut off cannot be read; look at it, and delete it."
+        ) from error
+
+
+def _row(facts: dict[str, Any]) -> AuditRow:
+    values: dict[str, Any] = {
+        name: _READERS[name](value) if name in _READERS and value is not None else value
+        for name, value in facts.items()
+    }
+    return AuditRow(**values)
+
+
+class IntendedDeletions:
+    """The intents of one run, one after the other."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        self._path: str | None = None
+        self._is_clock_checked = False
+
+    def begin(self, change: Change, rows: Sequence[AuditRow]) -> None:
+        """Write down what is about to go; before the first, compare this machine's clock with others.
+
+        :raises ConfigurationError: where the clock cannot be trusted.
+        :raises StoreUnavailable: where the store refuses.
+        """
+        journal = IntentJournal(self._archive.store)
+        path = journal.write(change, rows)
+        if not self._is_clock_checked:
+            try:
+                self._check_clock(path)
+            except ConfigurationError:
+                journal.clear(path)
+                raise
+        self._path = path
+
+    def end(self) -> None:
+        """Forget the last one, whose result is committed.
+
+        :raises StoreUnavailable: where the store refuses.
+        """
+        if self._path is not None:
+            IntentJournal(self._archive.store).clear(self._path)
+            self._path = None
+
+    def _check_clock(self, path: str) -> None:
+        from mailroom.archive.clock import check_against_runs, check_against_store
+
+        now = self._archive.clock()
+        check_against_store(now, self._archive.store.modified_at(path), self._archive.url)
+        check_against_runs(now, self._archive.table("runs"))
+        self._is_clock_checked = True

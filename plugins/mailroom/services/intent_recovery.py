@@ -1,0 +1,137 @@
+"""What became of deletions that a kill or a lost connection cut off: the server is asked.
+
+Here: from an intent and what the server still has, to rows that tell the truth. Not here: the journal
+(``archive.intents``), deleting.
+
+A message of an intent that the server has no longer went by that deletion: it was asked for, and nothing
+else was recorded since. One that is still there was not deleted; a mark \\Deleted that our side left on it
+is taken back, for another client's EXPUNGE would carry it out.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mailroom.archive.audit_log import audited
+from mailroom.archive.intents import IntentJournal
+from mailroom.exceptions import CommandRejected
+from mailroom.model import LocationRow, MailProtocol
+from mailroom.protocol.sequence_set import encode_sequence_set
+
+if TYPE_CHECKING:
+    from mailroom.archive import Archive, ArchiveWriter
+    from mailroom.archive.intents import Intent
+    from mailroom.client.imap import ImapClient
+    from mailroom.ledger import AuditRow
+
+__all__ = ["settle_mailboxes", "settle_maildrop"]
+
+DELETED = "\\Deleted"
+
+_log = logging.getLogger(__name__)
+
+
+def settle_maildrop(archive: Archive, writer: ArchiveWriter, account: str, listed: Collection[str]) -> int:
+    """Record what earlier sessions deleted on a POP3 account and could not record; return how many.
+
+    A session that ended before QUIT was carried out has deleted nothing (RFC 1939 section 6): then all of
+    its messages are listed.
+
+    :param listed: the UIDLs that the server lists now.
+    :raises ArchiveError: where the archive cannot be read or written.
+    """
+
+    def find(rows: Sequence[AuditRow]) -> list[tuple[AuditRow, LocationRow]]:
+        gone = [row for row in rows if row.uidl not in listed]
+        known = archive.maildrop_state(account).rows({row.uidl for row in gone if row.uidl})
+        by_key = {(row.uidl, row.sha256): row for found in known.values() for row in found}
+        return _paired(gone, [by_key.get((row.uidl, row.message_sha256)) for row in gone])
+
+    return _settle(archive, writer, account, MailProtocol.POP3, find)
+
+
+def settle_mailboxes(client: ImapClient, archive: Archive, writer: ArchiveWriter, account: str) -> int:
+    """Record what earlier sessions deleted on an IMAP account and could not record; return how many.
+
+    :raises ArchiveError: where the archive cannot be read or written.
+    :raises ConnectionLost: where the server goes away.
+    """
+
+    def find(rows: Sequence[AuditRow]) -> list[tuple[AuditRow, LocationRow]]:
+        folder, validity = rows[0].folder, rows[0].uid_validity
+        uids = {row.uid for row in rows if row.uid is not None}
+        present = _still_there(client, folder, validity, uids)
+        if present is None:
+            _log.warning("Folder %r cannot be asked what a run that was cut off deleted in it", folder)
+            return []
+        gone = [row for row in rows if row.uid not in present]
+        state = archive.folder_state(account, folder)
+        if state.uid_validity != validity:
+            return []
+        by_uid = {row.uid: row for row in state.rows([row.uid for row in gone if row.uid is not None])}
+        return _paired(gone, [by_uid.get(row.uid) for row in gone])
+
+    return _settle(archive, writer, account, MailProtocol.IMAP, find)
+
+
+def _settle(
+    archive: Archive,
+    writer: ArchiveWriter,
+    account: str,
+    protocol: MailProtocol,
+    find: Callable[[Sequence[AuditRow]], list[tuple[AuditRow, LocationRow]]],
+) -> int:
+    count = 0
+    journal = IntentJournal(archive.store)
+    for intent in journal.pending(account):
+        if intent.rows[0].protocol is protocol:
+            count += _record(archive, writer, intent, find(intent.rows))
+            journal.clear(intent.path)
+    if count:
+        _log.warning(
+            "%d messages of %s were deleted by a run that was cut off before it could record that; it is "
+            "recorded now",
+            count,
+            account,
+        )
+    return count
+
+
+def _record(
+    archive: Archive, writer: ArchiveWriter, intent: Intent, gone: Sequence[tuple[AuditRow, LocationRow]]
+) -> int:
+    """Commit what is not recorded yet; the audit is committed before places, so either may be missing."""
+    told = audited(archive, intent.rows[0].run_id)
+    writer.audit(row for row, _ in gone if (row.folder, row.uid, row.uidl, row.message_sha256) not in told)
+    first = intent.rows[0]
+    missing = [place for _, place in gone if (place.change, place.run_id) != (intent.change, first.run_id)]
+    writer.record(replace(place, change=intent.change, at=first.at, run_id=first.run_id) for place in missing)
+    writer.flush()
+    return len(missing)
+
+
+def _paired(
+    rows: Sequence[AuditRow], places: Sequence[LocationRow | None]
+) -> list[tuple[AuditRow, LocationRow]]:
+    return [(row, place) for row, place in zip(rows, places, strict=True) if place is not None]
+
+
+def _still_there(
+    client: ImapClient, folder: str, uid_validity: int | None, uids: Collection[int]
+) -> frozenset[int] | None:
+    """Return which of these the folder has, their marks taken back; None where it cannot be asked."""
+    try:
+        selected = client.select(folder)
+    except CommandRejected:
+        return None
+    if selected.uid_validity != uid_validity:
+        return None
+    known = encode_sequence_set(sorted(uids))
+    present = frozenset(int(uid) for uid in client.search("UID", known)) & frozenset(uids)
+    marked = present & frozenset(int(uid) for uid in client.search("DELETED"))
+    if marked and not selected.read_only:
+        client.store_flags(sorted(marked), remove=(DELETED,))
+    return present
