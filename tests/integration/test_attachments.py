@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import threading
 import uuid
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pyzipper
 
 from mailroom.archive import Archive
 from mailroom.exceptions import ConfigurationError, StoreUnavailable
@@ -316,6 +319,83 @@ def test_content_that_cannot_be_looked_at_is_a_failure(store: Store, tmp_path: P
     report = store.deliver(tmp_path / "out", AttachmentRule(detected_type="application/pdf"))
     assert report.delivered == 1
     assert any("was not looked at" in failure for failure in report.failures)
+
+
+def zip_of(files: dict[str, bytes]) -> bytes:
+    """Return a zip archive."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+BUNDLE = zip_of({"may/a.pdf": b"%PDF-1 a", "b.csv": b"1;2", "in.zip": zip_of({"../../c.pdf": b"%PDF-1 c"})})
+
+
+def test_members_of_archives_are_delivered_as_if_they_were_attached(
+    archive_root: Path, tmp_path: Path
+) -> None:
+    """Each once, with a row that says where in the archive it was; the archive itself stays where it is."""
+    store = Store(archive_root)
+    store.add(make_message(attachments=[("all.zip", "application/zip", BUNDLE), PDF]))
+    rule = AttachmentRule(name="*.pdf", detected_type="application/pdf", unzip=True)
+    report = store.deliver(tmp_path / "out", rule)
+    assert (report.delivered, report.failures) == (3, ())
+    assert files(tmp_path / "out") == {"a.pdf": b"%PDF-1 a", "c.pdf": b"%PDF-1 c", "invoice.pdf": PDF[2]}
+    assert {row["filename"]: row["part"] for row in store.rows()} == {
+        "a.pdf": "2.zip1",
+        "c.pdf": "2.zip3.zip1",
+        "invoice.pdf": "3",
+    }
+    for row in store.rows():
+        assert row["sha256"] == hashlib.sha256((tmp_path / "out" / row["path"]).read_bytes()).hexdigest()
+    again = store.deliver(tmp_path / "out", rule)
+    assert (again.delivered, again.already) == (0, 3)
+
+
+def test_archives_themselves_go_to_rules_that_do_not_look_into_them(store: Store, tmp_path: Path) -> None:
+    """A rule for the rest gets the archive, not what another rule took out of it."""
+    store.add(make_message(subject="z", attachments=[("all.zip", "application/zip", BUNDLE)]))
+    rules = (
+        AttachmentRule(name="*.pdf", subject="z", unzip=True),
+        AttachmentRule(subject="z", template="rest/{filename}"),
+    )
+    store.deliver(tmp_path / "out", *rules)
+    assert sorted(files(tmp_path / "out")) == ["a.pdf", "c.pdf", "rest/all.zip"]
+    assert store.deliver(tmp_path / "out", *rules).delivered == 0
+
+
+def test_archive_that_cannot_be_opened_is_the_file_it_is(store: Store, tmp_path: Path) -> None:
+    """Nobody stops a pipeline by sending a broken one; the report counts it."""
+    store.add(make_message(subject="z", attachments=[("bad.zip", "application/zip", BUNDLE[:50])]))
+    report = store.deliver(tmp_path / "out", AttachmentRule(subject="z", unzip=True))
+    assert (report.delivered, report.unopened, report.failures) == (1, 1, ())
+    assert list(files(tmp_path / "out")) == ["bad.zip"]
+
+
+def test_encrypted_archives_are_opened_with_the_password(store: Store, tmp_path: Path) -> None:
+    """Without it they are left whole, and a later run with it delivers what is in them."""
+    out = io.BytesIO()
+    with pyzipper.AESZipFile(out, "w", encryption=pyzipper.WZ_AES) as archive:
+        archive.setpassword(b"hunter2")
+        archive.writestr("a.pdf", b"%PDF-1 secret")
+    store.add(make_message(subject="z", attachments=[("s.zip", "application/zip", out.getvalue())]))
+    rule = AttachmentRule(subject="z", name="*.pdf", unzip=True)
+    report = store.deliver(tmp_path / "out", rule)
+    assert (report.delivered, report.unopened) == (0, 1)
+    assert store.deliver(tmp_path / "out", rule, unzip_password="hunter2").delivered == 1
+    assert files(tmp_path / "out") == {"a.pdf": b"%PDF-1 secret"}
+
+
+def test_damaged_member_is_a_failure_of_its_own(store: Store, tmp_path: Path) -> None:
+    """An archive of which a member does not come out is left whole."""
+    damaged = bytearray(zip_of({"a.txt": b"a" * 20, "b.txt": b"b" * 20}))
+    damaged[damaged.index(b"b" * 20)] = ord("c")
+    store.add(make_message(subject="z", attachments=[("d.zip", "application/zip", bytes(damaged))]))
+    report = store.deliver(tmp_path / "out", AttachmentRule(subject="z", unzip=True))
+    assert (report.delivered, report.unopened) == (1, 1)
+    assert list(files(tmp_path / "out")) == ["d.zip"]
 
 
 def test_dry_run_shows_and_writes_nothing(store: Store, tmp_path: Path) -> None:

@@ -193,7 +193,7 @@ _DELIVERIES = _spec(
         ("destination", pa.string(), "root it was delivered to"),
         ("path", pa.string(), "path below the destination"),
         ("message_sha256", pa.string(), "the message it came in"),
-        ("part", pa.string(), "IMAP part path"),
+        ("part", pa.string(), "IMAP part path; 2.zip1 is a member of the zip archive in part 2"),
         ("sha256", pa.string(), "hex SHA-256 of the content"),
         ("size", pa.int64(), "octets"),
         ("content_type", pa.string(), "media type"),

@@ -34,6 +34,7 @@ __all__ = [
     "archive_of_connection",
     "connection_of",
     "endpoint_from_connection",
+    "password_of",
     "protocol_of_connection",
 ]
 
@@ -72,6 +73,19 @@ def connection_of(conn_id: str) -> MailConnection:
             f"There is no connection '{conn_id}'; create it in Airflow under Admin > Connections.",
             conn_id=conn_id,
         ) from None
+
+
+def password_of(conn_id: str | None) -> str | None:
+    """Return the password of a connection of any type, or None where no connection is named.
+
+    :raises ConfigurationError: there is no such connection, or it has no password.
+    """
+    if conn_id is None:
+        return None
+    password = connection_of(conn_id).password
+    if not password:
+        raise ConfigurationError(f"The connection '{conn_id}' has no password; give it one.", conn_id=conn_id)
+    return str(password)
 
 
 def endpoint_from_connection(conn: MailConnection, protocol: MailProtocol) -> Endpoint:

@@ -13,17 +13,20 @@ any size costs little memory.
 
 from __future__ import annotations
 
-from mailroom.message.detection import detect_type
+from mailroom.message.charsets import guess_charset
+from mailroom.message.detection import DETECTION_OCTETS, detect_type
 from mailroom.message.identity import fingerprint_of_header
 from mailroom.message.index import AttachmentIndex, MessageIndex, index_message, iter_attachment
 from mailroom.message.summary import delivery_date, header_summary
 
 __all__ = [
+    "DETECTION_OCTETS",
     "AttachmentIndex",
     "MessageIndex",
     "delivery_date",
     "detect_type",
     "fingerprint_of_header",
+    "guess_charset",
     "header_summary",
     "index_message",
     "iter_attachment",

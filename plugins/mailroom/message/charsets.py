@@ -15,7 +15,7 @@ import re
 
 from mailroom.message.guesses import guess_codec
 
-__all__ = ["MAX_LABEL_CHARACTERS", "STATEFUL_CODECS", "codec_of", "decode_text", "is_known"]
+__all__ = ["MAX_LABEL_CHARACTERS", "STATEFUL_CODECS", "codec_of", "decode_text", "guess_charset", "is_known"]
 
 MAX_LABEL_CHARACTERS = 64
 """Longer labels are no labels. Characters."""
@@ -124,6 +124,11 @@ def _codec(name: str) -> str | None:
     if plain in _NOT_CHARSETS or not getattr(found, "_is_text_encoding", True):
         return None
     return found.name
+
+
+def guess_charset(data: bytes) -> str | None:
+    """Return the codec that unlabelled octets are surely in, or None where they may be of any Latin one."""
+    return "utf-8" if _decoded(data, "utf-8") is not None else guess_codec(data)
 
 
 def decode_text(data: bytes, label: str | None = None, hint: str | None = None) -> str:

@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperator
 
 from mailroom.exceptions import ConfigurationError
 from mailroom.hooks.archive import archive_of_named_account, object_path
+from mailroom.hooks.connection import password_of
 from mailroom.hooks.errors import airflow_errors
 from mailroom.operators.arguments import as_choice, as_flag, as_text, is_given
 from mailroom.operators.assets import announce, delivery_asset, with_alias
@@ -45,6 +46,7 @@ OWN_WORDS = (
     "inline",
     "disposition",
     "position",
+    "unzip",
 )
 """What the operator's one rule may say; its arguments of the same names."""
 
@@ -79,7 +81,9 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
     :param inline: whether inline parts, such as pictures in a text, count as attachments.
     :param disposition: only what the mail says is an ``attachment``, or only what is ``inline``.
     :param position: which attachments of a message, such as ``1``, ``1-3`` or ``2-``.
-    :param rules: several rules, each a mapping with the words from ``name`` to ``position``, and ``rule``
+    :param unzip: whether the members of zip archives are chosen from, as if they were attached, instead
+        of the archives; one that is damaged or unpacks to more than mail should is left whole.
+    :param rules: several rules, each a mapping with the words from ``name`` to ``unzip``, and ``rule``
         (its name in counts and in the table ``deliveries``), ``destination``, ``template``; or a text
         that writes such a list as YAML or JSON.
     :param rules_file: path of a YAML or JSON file with ``rules``, and a ``destination`` and
@@ -87,6 +91,7 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
     :param template: name below the destination, such as ``{date:%Y/%m}/{filename}``.
     :param on_collision: where a name at the destination is taken: ``number`` the new one, ``skip`` it,
         or ``fail``; nothing is ever overwritten.
+    :param unzip_conn_id: id of the connection whose password opens zip archives that are encrypted.
     :param object_options: what S3 is asked of every object: ``ServerSideEncryption``, ``SSEKMSKeyId``,
         ``BucketKeyEnabled``, ``StorageClass``, ``ACL``, ``CacheControl``, ``Tagging``.
     :param dry_run: say what would be delivered, deliver nothing.
@@ -101,6 +106,7 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         "rules_file",
         "template",
         "on_collision",
+        "unzip_conn_id",
         "object_options",
         "dry_run",
     )
@@ -127,10 +133,12 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         inline: bool | str = False,
         disposition: str | None = None,
         position: int | str | None = None,
+        unzip: bool | str = False,
         rules: Sequence[Mapping[str, Any]] | str = (),  # Any: as the words above
         rules_file: str | None = None,
         template: str | None = None,
         on_collision: str = "number",
+        unzip_conn_id: str | None = None,
         object_options: Mapping[str, str] | None = None,
         dry_run: bool | str = False,
         outlets: Any = None,  # Any: as Airflow takes it
@@ -155,10 +163,12 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         self.inline = inline
         self.disposition = disposition
         self.position = position
+        self.unzip = unzip
         self.rules = rules
         self.rules_file = rules_file
         self.template = template
         self.on_collision = on_collision
+        self.unzip_conn_id = unzip_conn_id
         self.object_options = object_options
         # The public name is ours: of Airflow's method of this name nothing in Airflow makes use.
         self.dry_run = dry_run  # type: ignore[method-assign, assignment]
@@ -195,6 +205,7 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
                 collision=Collision(as_choice("on_collision", self.on_collision, COLLISIONS) or "number"),
                 object_options=self.object_options,
                 account=account,
+                unzip_password=password_of(as_text("unzip_conn_id", self.unzip_conn_id)),
                 dry_run=as_flag("dry_run", self.dry_run),
                 now=utc_now,
                 progress=log_progress(self.log),
@@ -219,7 +230,7 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         policy = read_policy(self.rules, "rules") if file is None else read_rule_file(file)
         if not policy.rules:
             return RulePolicy(rules=(read_rule(own),))
-        said = [word for word in OWN_WORDS if is_given(own[word]) and word != "inline"]
+        said = [word for word in OWN_WORDS if is_given(own[word]) and word not in ("inline", "unzip")]
         if file is not None and is_given(self.rules) and self.rules:
             said.append("rules")
         if said:

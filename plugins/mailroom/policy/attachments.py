@@ -16,6 +16,7 @@ from typing import NamedTuple
 from mailroom.exceptions import ConfigurationError
 from mailroom.policy.folders import matches_pattern
 from mailroom.policy.positions import read_positions
+from mailroom.policy.zip_names import claims_to_be_zip
 
 __all__ = [
     "DEFAULT_TEMPLATE",
@@ -53,7 +54,7 @@ class Place:
 class Attachment:
     """One attachment, with what rules and names ask of it.
 
-    :param part: IMAP part path, such as ``2.1``.
+    :param part: IMAP part path, such as ``2.1``; of a member of a zip archive ``2.1.zip3``.
     :param filename: name as a mail program shows it; not safe as a path.
     :param disposition: ``attachment``, ``inline`` or None.
     :param sender: the author's address, in lower case.
@@ -83,6 +84,18 @@ class Attachment:
     detected_type: str | None = None
     position: int = 0
 
+    @property
+    def is_member(self) -> bool:
+        """Whether it was attached within a zip archive."""
+        return ".zip" in self.part
+
+    @property
+    def may_be_zip(self) -> bool:
+        """Whether it is a zip archive, or says so and nobody looked."""
+        if self.detected_type is not None:
+            return self.detected_type == "application/zip"
+        return claims_to_be_zip(self.filename, self.content_type)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttachmentRule:
@@ -107,6 +120,8 @@ class AttachmentRule:
     :param inline: whether images that a mail shows in its text are chosen too, such as logos.
     :param disposition: only what the mail says is an ``attachment``, or only what is ``inline``.
     :param position: which attachments of a message, images in its text not counted: ``1``, ``1-3``, ``2-``.
+    :param unzip: whether the members of zip archives are chosen from, as if they had been attached
+        themselves, instead of the archives.
     :param rule: what the rule is called in counts and in ``deliveries``.
     :param destination: where what it chooses goes, if not to the destination of the run.
     :param template: name at the destination, if not that of the run.
@@ -128,6 +143,7 @@ class AttachmentRule:
     inline: bool = False
     disposition: str | None = None
     position: str | None = None
+    unzip: bool = False
     rule: str | None = None
     destination: str | None = None
     template: str | None = None
@@ -177,15 +193,25 @@ class AttachmentRule:
         :param account: only folders of this account count.
         """
         return (
-            self.may_choose(attachment.filename, attachment.content_type, attachment.size)
+            (self.unzip or not attachment.is_member)
+            and self._is_size_right(attachment.size)
+            and self._is_part_right(attachment.filename, attachment.content_type)
             and self._is_kind_right(attachment)
-            and self._is_message_right(attachment)
+            and self.concerns(attachment, account)
+        )
+
+    def concerns(self, attachment: Attachment, account: str | None = None) -> bool:
+        """Return whether the message of an attachment, and the place it is in, are those asked for."""
+        return (
+            self._is_message_right(attachment)
             and self._is_day_right(attachment.moment.date())
             and self.place_of(attachment, account) is not None
         )
 
     def may_choose(self, filename: str, content_type: str, size: int) -> bool:
-        """Return whether the rule could choose an attachment of which no more than this is known."""
+        """Return whether the rule could choose an attachment, or from it, of which no more is known."""
+        if self.unzip and claims_to_be_zip(filename, content_type):
+            return True
         return self._is_size_right(size) and self._is_part_right(filename, content_type)
 
     def place_of(self, attachment: Attachment, account: str | None = None) -> Place | None:
@@ -252,14 +278,21 @@ class Choice(NamedTuple):
 
 
 def choose(
-    rules: Sequence[AttachmentRule], attachments: Iterable[Attachment], account: str | None = None
+    rules: Sequence[AttachmentRule],
+    attachments: Iterable[Attachment],
+    account: str | None = None,
+    *,
+    are_opened: bool = False,
 ) -> Iterator[Choice]:
     """Yield the attachments that some rule chooses, each once, by the first that holds.
 
     :param rules: alternatives; one that holds is enough.
+    :param are_opened: whether these are archives, from whose members rules with ``unzip`` choose.
     """
     for attachment in attachments:
         for number, rule in enumerate(rules):
+            if are_opened and rule.unzip:
+                continue
             place = rule.place_of(attachment, account)
             if place is not None and rule.chooses(attachment, account):
                 yield Choice(attachment, place, number)

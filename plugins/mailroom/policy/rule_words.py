@@ -102,6 +102,7 @@ _READERS: dict[str, Callable[[object], object]] = {
     "inline": _flag,
     "disposition": _disposition,
     "position": _text,
+    "unzip": _flag,
     "destination": _text,
     "template": _template,
 }

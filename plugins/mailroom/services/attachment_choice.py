@@ -8,8 +8,12 @@ that messages are looked up only for those that may be chosen.
 
 from __future__ import annotations
 
+import hashlib
+import logging
+import mimetypes
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +21,7 @@ import numpy.typing as npt
 
 from mailroom.archive import Archive
 from mailroom.archive.attachment_facts import MessageFacts, MessagePlaces, describe_senders
-from mailroom.exceptions import MailroomError
+from mailroom.exceptions import ArchiveError, MailroomError
 from mailroom.message import detect_type, iter_attachment
 from mailroom.policy.attachments import (
     Attachment,
@@ -28,8 +32,11 @@ from mailroom.policy.attachments import (
     is_part_of_the_text,
 )
 from mailroom.services.delivery_report import DeliveryTally
+from mailroom.services.zip_contents import Member, ZipContents
 
 __all__ = ["AttachmentChoice"]
+
+log = logging.getLogger(__name__)
 
 _ASKED_FIRST = ("filename", "content_type", "size")
 
@@ -48,6 +55,7 @@ class AttachmentChoice:
     :param are_delivered: for each rule, tells which rows of ``attachments`` were delivered before to
         where it sends them; rules of one destination share one function.
     :param is_delivered: the same of one attachment, by the number of its rule.
+    :param unzip_password: for zip archives that are encrypted, where a rule looks into archives.
     """
 
     archive: Archive
@@ -56,6 +64,7 @@ class AttachmentChoice:
     are_delivered: Sequence[Callable[[Rows], npt.NDArray[np.bool_]]]
     is_delivered: Callable[[int, str, str], bool]
     tally: DeliveryTally
+    unzip_password: str | None = None
     _places: MessagePlaces | None = field(default=None, init=False)
     _last: tuple[str, int] = field(default=("", 0), init=False)
 
@@ -126,12 +135,57 @@ class AttachmentChoice:
             if row["message_sha256"] in facts
         ]
         joined.sort(key=lambda one: (one.moment, one.message_sha256, one.part))
-        for choice in choose(self.rules, joined, self.account):
-            attachment = choice.attachment
+        for attachment in joined:
+            if self._is_to_open(attachment):
+                yield from self._choose_from(attachment)
+            else:
+                yield from self._undelivered(attachment)
+
+    def _undelivered(self, attachment: Attachment, *, is_opened: bool = False) -> Iterator[Choice]:
+        for choice in choose(self.rules, (attachment,), self.account, are_opened=is_opened):
             if self.is_delivered(choice.number, attachment.message_sha256, attachment.part):
                 self.tally.already += 1
             else:
                 yield choice
+
+    def _is_to_open(self, attachment: Attachment) -> bool:
+        return attachment.may_be_zip and any(
+            rule.unzip and rule.concerns(attachment, self.account) for rule in self.rules
+        )
+
+    def _choose_from(self, archive: Attachment) -> Iterator[Choice]:
+        """Choose from the members of an archive; one that cannot be opened counts as the file it is."""
+        is_opened = True
+        chosen: list[Choice] = []
+        try:
+            with ExitStack() as stack:
+                content = stack.enter_context(self.archive.raw.mapped(archive.message_sha256))
+                chunks = iter_attachment(content, archive.part)
+                contents = stack.enter_context(ZipContents(chunks, archive.part, self.unzip_password))
+                chosen = list(self._members(archive, contents))
+        except ArchiveError as error:
+            self._note_unread(archive.message_sha256, archive.part, error)
+            return
+        except MailroomError as error:
+            is_opened, chosen = False, []
+            self.tally.unopened += 1
+            log.warning("In message %s, %s; it is left whole", archive.message_sha256, error)
+        yield from chosen
+        yield from self._undelivered(archive, is_opened=is_opened)
+
+    def _members(self, archive: Attachment, contents: ZipContents) -> Iterator[Choice]:
+        """Choose from the members of an open archive, and from those of archives within."""
+        for member in contents.members():
+            if member.detected_type == "application/zip":
+                with contents.nested(member.number) as inner:
+                    yield from self._members(archive, inner)
+                continue
+            attachment = _member(archive, member)
+            for choice in self._undelivered(attachment):
+                digest = hashlib.sha256()
+                for chunk in contents.read(member.number):
+                    digest.update(chunk)
+                yield choice._replace(attachment=replace(attachment, sha256=digest.hexdigest()))
 
     def _joined(self, row: Row, facts: MessageFacts, asks_for_content: bool) -> Attachment:
         pairs, received = self._places.of(row["message_sha256"]) if self._places else ((), None)
@@ -163,7 +217,23 @@ class AttachmentChoice:
             with self.archive.raw.mapped(row["message_sha256"]) as content:
                 return detect_type(next(iter_attachment(content, row["part"]), b""))
         except MailroomError as error:
-            self.tally.failures.append(
-                f"Part {row['part']} of message {row['message_sha256']} was not looked at: {error}"
-            )
+            self._note_unread(row["message_sha256"], row["part"], error)
             return None
+
+    def _note_unread(self, digest: str, part: str, error: MailroomError) -> None:
+        self.tally.failures.append(f"Part {part} of message {digest} was not looked at: {error}")
+
+
+def _member(archive: Attachment, member: Member) -> Attachment:
+    """Return a member as if it had been attached itself; only its checksum is not known yet."""
+    guessed, _ = mimetypes.guess_type(member.name, strict=False)
+    is_plain = member.detected_type in ("text/plain", "application/octet-stream")
+    return replace(
+        archive,
+        part=member.part,
+        filename=member.name,
+        content_type=(guessed if is_plain else None) or member.detected_type,
+        detected_type=member.detected_type,
+        size=member.size,
+        sha256="",
+    )

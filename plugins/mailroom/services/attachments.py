@@ -37,6 +37,7 @@ def deliver_attachments(
     collision: Collision = Collision.NUMBER,
     object_options: Mapping[str, str] | None = None,
     account: str | None = None,
+    unzip_password: str | None = None,
     dry_run: bool = False,
     now: Callable[[], datetime],
     progress: Progress,
@@ -55,6 +56,7 @@ def deliver_attachments(
     :param collision: what is done where a name at the destination is taken.
     :param object_options: what S3 is asked of every object, such as ``{"ServerSideEncryption": "aws:kms"}``.
     :param account: only mail of this account.
+    :param unzip_password: for zip archives that are encrypted, where a rule says ``unzip``.
     :param dry_run: tell what would be delivered; nothing is written anywhere.
     :param stop: when set, what is in flight is delivered and recorded, and the run ends.
     :raises ConfigurationError: if a template cannot be used or a destination is none.
@@ -77,6 +79,7 @@ def deliver_attachments(
         are_delivered=targets.questions(),
         is_delivered=targets.is_delivered,
         tally=tally,
+        unzip_password=unzip_password,
     )
     progress.start("attachments", None, None)
     try:
@@ -92,6 +95,7 @@ def deliver_attachments(
                     now=now,
                     progress=progress,
                     collision=collision,
+                    unzip_password=unzip_password,
                 )
                 run.deliver(choice.chosen(), stop)
     finally:
@@ -133,6 +137,7 @@ def _report(
         interrupted=interrupted,
         destinations=urls,
         rules=tally.rules,
+        unopened=tally.unopened,
     )
 
 

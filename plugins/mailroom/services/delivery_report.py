@@ -39,6 +39,7 @@ class DeliveryTally:
     paths: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     rules: dict[str, RuleTally] = field(default_factory=dict)
+    unopened: int = 0
 
     def count_chosen(self, rule: str | None) -> None:
         """Count an attachment that a rule chose."""
@@ -77,6 +78,7 @@ class DeliveryReport:
     :param paths: of a dry run, the first paths below the destination; with it where there are several.
     :param destinations: all of them, where rules name several; ``destination`` is the first.
     :param rules: counts of each rule by its name, where it has one or there are several.
+    :param unopened: zip archives that could not be looked into and count as the files they are.
     """
 
     account: str | None
@@ -94,6 +96,7 @@ class DeliveryReport:
     interrupted: bool = False
     destinations: tuple[str, ...] = ()
     rules: Mapping[str, RuleTally] = field(default_factory=dict)
+    unopened: int = 0
 
     def summary(self) -> dict[str, Any]:
         """Return the counts as a small JSON object."""
@@ -112,6 +115,8 @@ class DeliveryReport:
         }
         if self.account is not None:
             counts["account"] = self.account
+        if self.unopened:
+            counts["unopened"] = self.unopened
         if len(self.destinations) > 1:
             counts["destinations"] = list(self.destinations)
         if self.rules:

@@ -30,6 +30,7 @@ from mailroom.policy.destinations import Collision
 from mailroom.services.delivery_report import DeliveryTally
 from mailroom.services.delivery_targets import Target
 from mailroom.services.progress import Progress
+from mailroom.services.zip_contents import ZipContents, split_part
 
 __all__ = ["DeliveryRun"]
 
@@ -76,6 +77,7 @@ class DeliveryRun:
     now: Callable[[], datetime]
     progress: Progress
     collision: Collision = Collision.NUMBER
+    unzip_password: str | None = None
     refusals: int = 0
     turns: dict[str, int] = field(default_factory=dict)
     _waiting: deque[_Waiting] = field(default_factory=deque)
@@ -127,7 +129,7 @@ class DeliveryRun:
     def _deliver_load(self, load: list[_Item]) -> list[_Outcome]:
         """Deliver one after the other; what cannot be delivered stops no other."""
         outcomes: list[_Outcome] = []
-        with _Messages(self.archive.raw) as messages:
+        with _Messages(self.archive.raw, self.unzip_password) as messages:
             for item in load:
                 try:
                     outcomes.append(self._deliver(item, messages))
@@ -206,27 +208,45 @@ class DeliveryRun:
 
 
 class _Messages:
-    """Archived messages for one thread; the last one stays open."""
+    """Archived messages for one thread; the last one stays open, and the last archive in it."""
 
-    def __init__(self, raw: RawStore) -> None:
+    def __init__(self, raw: RawStore, unzip_password: str | None) -> None:
         self._raw = raw
+        self._unzip_password = unzip_password
         self._open = ExitStack()
+        self._opened_zip = ExitStack()
         self._digest: str | None = None
+        self._zip_path: tuple[str, tuple[int, ...]] | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._opened_zip.close()
         self._open.close()
 
     def decoded(self, attachment: Attachment) -> Iterator[bytes]:
         """Return the content of an attachment in pieces."""
         if self._digest != attachment.message_sha256:
+            self._opened_zip.close()
             self._open.close()
-            self._digest = None
+            self._digest = self._zip_path = None
             self._content = self._open.enter_context(self._raw.mapped(attachment.message_sha256))
             self._digest = attachment.message_sha256
-        return iter_attachment(self._content, attachment.part)
+        part, numbers = split_part(attachment.part)
+        return self._member(part, numbers) if numbers else iter_attachment(self._content, part)
+
+    def _member(self, part: str, numbers: list[int]) -> Iterator[bytes]:
+        path = (part, tuple(numbers[:-1]))
+        if self._zip_path != path:
+            self._opened_zip.close()
+            self._zip_path = None
+            chunks = iter_attachment(self._content, part)
+            self._zip = self._opened_zip.enter_context(ZipContents(chunks, part, self._unzip_password))
+            for number in numbers[:-1]:
+                self._zip = self._opened_zip.enter_context(self._zip.nested(number))
+            self._zip_path = path
+        return self._zip.read(numbers[-1])
 
 
 def _let_go(error: BaseException | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import threading
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from mailroom.policy.rule_words import RulePolicy
 
 __all__ = ["add_to", "headline", "run"]
+
+UNZIP_PASSWORD = "MAILROOM_UNZIP_PASSWORD"
+"""The environment variable with the password of zip archives."""
 
 _OWN_WORDS = (
     "name",
@@ -34,6 +38,7 @@ _OWN_WORDS = (
     "inline",
     "disposition",
     "position",
+    "unzip",
 )
 
 
@@ -75,6 +80,12 @@ def add_to(words: Words[Parser]) -> None:
         help="only what the mail says is attached, or inline",
     )
     parser.add_argument("--position", metavar="1-3", help="which attachments of a message, as 1 or 2-")
+    parser.add_argument(
+        "--unzip",
+        action="store_true",
+        help="choose from the members of zip archives, as if they were attached, instead of the archives; "
+        f"the password of encrypted ones is read from {UNZIP_PASSWORD}",
+    )
     parser.add_argument(
         "--template", metavar="TEMPLATE", help="name at the destination, as {date:%%Y/%%m}/{filename}"
     )
@@ -121,6 +132,7 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
         collision=Collision(options.on_collision),
         object_options=dict(options.object_option),
         account=options.account,
+        unzip_password=os.environ.get(UNZIP_PASSWORD) or None,
         dry_run=options.dry_run,
         now=now,
         progress=terminal.progress(),
@@ -172,6 +184,8 @@ def headline(summary: Summary) -> str:
         text += f"; {summary['already']:,} were there already"
     if summary["skipped"]:
         text += f"; {summary['skipped']:,} left out, as their name is taken"
+    if summary.get("unopened"):
+        text += f"; {count(summary['unopened'], 'zip archive')} left whole, as they could not be looked into"
     return f"{text}.{_by_rule(summary, 'delivered')}"
 
 
