@@ -43,6 +43,7 @@ def get_provider_info() -> dict[str, Any]:
                     "mailroom.operators.check",
                     "mailroom.operators.export",
                     "mailroom.operators.import_mail",
+                    "mailroom.operators.optimize",
                     "mailroom.operators.replicate",
                     "mailroom.operators.retention",
                 ],

@@ -22,6 +22,7 @@ DAGS = (
     "mail_attachments",
     "mail_imap_mirror",
     "mail_ingest",
+    "mail_maintenance",
     "mail_pop3_fetch",
     "mail_restore",
     "mail_retention",

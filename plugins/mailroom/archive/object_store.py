@@ -117,6 +117,18 @@ class ObjectStore:
                 )  # a missing bucket is no empty archive
                 return False
 
+    def names(self, path: str) -> list[str]:
+        """Return the names under a prefix up to the next slash, sorted; none where nothing is there.
+
+        :raises StoreUnavailable: where the store cannot tell.
+        """
+        with translated(self.url):
+            try:
+                found = self.fs.ls(self.absolute(path), detail=False, refresh=True)
+            except FileNotFoundError:
+                return []
+            return sorted(name.rstrip("/").rpartition("/")[2] for name in found)
+
     def source(self, path: str, size: int) -> Any:
         """Return a buffer for a small object, a seekable reader by ranges for a large one."""
         with translated(self.url):

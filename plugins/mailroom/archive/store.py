@@ -51,6 +51,9 @@ class Store(Protocol):
     def exists(self, path: str) -> bool:
         """Say whether a file or folder is there."""
 
+    def names(self, path: str) -> list[str]:
+        """Return the names in a folder, sorted; none where it is not there."""
+
     def source(self, path: str, size: int) -> Any:
         """Return what ``pyarrow.parquet`` reads a file of this size from."""
 
@@ -120,6 +123,17 @@ class LocalStore:
             with translated(self.url):
                 raise
         return True
+
+    def names(self, path: str) -> list[str]:
+        """Return the names in a folder, sorted; none where it is not there.
+
+        :raises StoreUnavailable: where the disk refuses.
+        """
+        with translated(self.url):
+            try:
+                return sorted(os.listdir(self.absolute(path)))
+            except FileNotFoundError:
+                return []
 
     def source(self, path: str, size: int) -> str:
         """Return the path in the file system."""

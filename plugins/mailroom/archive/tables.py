@@ -187,10 +187,12 @@ class Table:
             self._seen.add(file.path)
         return True
 
-    def tidy(self, sync: Callable[[], None]) -> None:
+    def tidy(self, sync: Callable[[], None], *, strays: bool = False) -> None:
         """Write a check-point, then delete log entries and data files nobody needs any more.
 
         What is deleted has to be replaced by something durable first, so ``sync`` comes between.
+
+        :param strays: also files that no commit names, as kills leave them; all files are listed for it.
         """
         with translated(self.store.url):
             sync()
@@ -202,6 +204,7 @@ class Table:
                     TOMBSTONE_HOURS,
                     dry_run=dry_run,
                     enforce_retention_duration=False,
+                    full=strays,
                     post_commithook_properties=_NO_HOOKS,
                 )
                 if not found:

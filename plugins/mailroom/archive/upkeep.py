@@ -20,7 +20,7 @@ import pyarrow as pa
 from mailroom.archive.data_files import DataFile, aligned
 from mailroom.archive.tables import Table
 
-__all__ = ["EVERY_COMMITS", "keep_up"]
+__all__ = ["EVERY_COMMITS", "join_all", "keep_up"]
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,9 @@ EVERY_COMMITS = 50
 
 JOINED_OCTETS = 64 * 1024 * 1024
 """Files are joined up to this size and then left alone. Octets."""
+
+MAX_PASSES = 5
+"""How often joining is tried again after another run committed meanwhile."""
 
 GROUP_ROWS = 65536
 """Rows of a row group in a joined file."""
@@ -50,6 +53,22 @@ def keep_up(table: Table, sync: Callable[[], None]) -> None:
                 log.info("Joined %d files of table %s", len(files), table.name)
     if table.version // EVERY_COMMITS > table.tidied // EVERY_COMMITS:
         table.tidy(sync)
+
+
+def join_all(table: Table, is_stopped: Callable[[], bool]) -> None:
+    """Join whatever small files a table has, as far as other runs that write it allow.
+
+    :param is_stopped: asked before each join; what is joined stays.
+    :raises StoreUnavailable: where the store refuses.
+    """
+    for _ in range(MAX_PASSES):
+        small = [file for file in table.files() if file.size < JOINED_OCTETS // 2]
+        bins = [files for files in _bins(small) if len(files) > 1]
+        if not bins:
+            return
+        done = [table.replace(files, _joined(table, files)) for files in bins if not is_stopped()]
+        if is_stopped() or all(done):
+            return
 
 
 def _bins(files: Sequence[DataFile]) -> Iterator[list[DataFile]]:

@@ -23,6 +23,7 @@ COMMANDS = {
     "restore": "restore",
     "import": "import_mail",
     "replicate": "replicate",
+    "optimize": "optimize",
     "verify": "verify",
     "flag": "flag",
     "move": "move",

@@ -24,6 +24,7 @@ from mailroom.operators.check import MailCheckOperator
 from mailroom.operators.export import MailExportOperator
 from mailroom.operators.imap import ImapMirrorOperator
 from mailroom.operators.import_mail import MailImportOperator
+from mailroom.operators.optimize import ArchiveOptimizeOperator
 from mailroom.operators.pop3 import Pop3FetchOperator
 from mailroom.operators.replicate import ArchiveReplicateOperator
 from mailroom.operators.restore import ImapRestoreOperator
@@ -41,6 +42,7 @@ OPERATORS: list[tuple[type[BaseOperator], dict[str, Any]]] = [
     (MailExportOperator, {"destination": "/srv/out", "format": "eml"}),
     (MailImportOperator, {"source": "/srv/old", "account": "old"}),
     (ArchiveReplicateOperator, {"copy": "/srv/copy"}),
+    (ArchiveOptimizeOperator, {}),
 ]
 each_operator = pytest.mark.parametrize(("operator", "needed"), OPERATORS)
 
