@@ -119,10 +119,12 @@ class SearchIndex:
         """
         tables = {name: self._archive.reader(name) for name in TAKERS}
         made_of = str(tables["messages"].delta.metadata().id) if tables["messages"].version >= 0 else ""
-        state = _state(connection)
-        if state.get("format") != str(FORMAT) or state.get("made of") != made_of:
-            with transaction(connection):
+        with transaction(connection):  # whoever waited for it finds what the other has begun
+            state = _state(connection)
+            if state.get("format") != str(FORMAT) or state.get("made of") != made_of:
                 make_empty(connection)
+                begun = {"format": str(FORMAT), "made of": made_of, "is complete": "False"}
+                connection.executemany("INSERT INTO state VALUES (?, ?)", begun.items())
         news = {name: _not_taken(connection, table.files()) for name, table in tables.items()}
         if news["texts"]:
             self._announce(sum(file.rows for file in news["texts"]))
