@@ -178,6 +178,21 @@ with DAG(
             description_md="Before this day. Empty: all.",
             section="Of which messages",
         ),
+        "require_auth": Param(
+            None,
+            type=["null", "string"],
+            title="Really from",
+            description_md="Such as `dkim=supplier.com` or `dmarc=pass`. Attachments of other mail go to "
+            "quarantine. Empty: nothing is required.",
+            section="Of which messages",
+        ),
+        "authserv_id": Param(
+            None,
+            type=["null", "string"],
+            title="Name of your mail server in Authentication-Results",
+            description_md="Such as mx.google.com. Empty: it is learned from the mail.",
+            section="Of which messages",
+        ),
         "rules": Param(
             None,
             type=["null", "array"],
@@ -219,6 +234,8 @@ with DAG(
         position="{{ params.position }}",
         unzip="{{ params.unzip }}",
         unzip_conn_id="{{ params.unzip_conn_id }}",
+        require_auth="{{ params.require_auth }}",
+        authserv_id="{{ params.authserv_id }}",
         rules="{{ params.rules }}",
         template="{{ params.template }}",
         dry_run="{{ params.dry_run }}",

@@ -25,6 +25,7 @@ from mailroom.services.attachments import DeliveryReport, deliver_attachments
 from mailroom.services.progress import NoProgress
 from tests.support.mail import make_message
 from tests.support.s3 import S3Server
+from tests.unit.client.test_dkim_signatures import keys, signed
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 PDF = ("invoice.pdf", "application/pdf", b"%PDF-1 one")
@@ -232,7 +233,7 @@ def test_rules_have_destinations_names_and_counts_of_their_own(store: Store, tmp
         ("invoices", "invoice.pdf"),
     ]
     counted = report.summary()["rules"]
-    assert counted["invoices"] == {"chosen": 2, "delivered": 2, "failed": 0, "octets": 20}
+    assert counted["invoices"] == {"chosen": 2, "delivered": 2, "failed": 0, "quarantined": 0, "octets": 20}
     assert counted["2"]["delivered"] == 1
     assert report.summary()["destinations"] == [str(tmp_path / "invoices"), str(tmp_path / "out")]
     again = store.deliver(tmp_path / "out", *rules)
@@ -319,6 +320,57 @@ def test_content_that_cannot_be_looked_at_is_a_failure(store: Store, tmp_path: P
     report = store.deliver(tmp_path / "out", AttachmentRule(detected_type="application/pdf"))
     assert report.delivered == 1
     assert any("was not looked at" in failure for failure in report.failures)
+
+
+def received(number: int, result: str) -> bytes:
+    """Return a message as a server delivers it, with what that server found."""
+    return (
+        f"Authentication-Results: mx.me; {result}\r\nReceived: from x by mx.me\r\n".encode()
+        + make_message(
+            subject=f"{number}", attachments=[(f"{number}.pdf", "application/pdf", b"%%PDF %d" % number)]
+        )
+    )
+
+
+@pytest.mark.parametrize("stated", ["MX.me", None])
+def test_what_is_not_from_whom_it_must_be_goes_to_quarantine(
+    archive_root: Path, tmp_path: Path, stated: str | None
+) -> None:
+    """By the word of the receiving server, which is stated or learned; the row says why."""
+    store = Store(archive_root)
+    store.add(*(received(number, "dkim=pass header.d=supplier.com") for number in range(12)))
+    store.add(received(20, "dkim=fail header.d=supplier.com"), received(21, "dkim=pass header.d=evil.com"))
+    forged = b"Authentication-Results: mx.you; dkim=pass header.d=supplier.com\r\n"
+    store.add(forged + make_message(subject="f", attachments=[("f.pdf", "application/pdf", b"%PDF f")]))
+    rule = AttachmentRule(require_auth="dkim=supplier.com")
+    report = store.deliver(tmp_path / "out", rule, authserv_id=stated)
+    assert (report.delivered, report.quarantined) == (15, 3)
+    quarantine = {row["path"]: row["quarantine"] for row in store.rows() if row["quarantine"]}
+    assert sorted(quarantine) == ["quarantine/20.pdf", "quarantine/21.pdf", "quarantine/f.pdf"]
+    assert "dkim is fail for supplier.com" in quarantine["quarantine/20.pdf"]
+    assert (tmp_path / "out" / "quarantine" / "20.pdf").read_bytes() == b"%PDF 20"
+    assert store.deliver(tmp_path / "out", rule, authserv_id=stated).delivered == 0
+
+
+def test_nothing_passes_where_no_server_is_known(archive_root: Path, tmp_path: Path) -> None:
+    """A few messages do not tell which server receives, so all of them are doubtful."""
+    store = Store(archive_root)
+    store.add(received(1, "dkim=pass header.d=supplier.com"))
+    rule = AttachmentRule(require_auth="dkim=supplier.com", quarantine="doubtful/{sender_domain}")
+    assert store.deliver(tmp_path / "out", rule).quarantined == 1
+    assert list(files(tmp_path / "out")) == ["doubtful/example.org/1.pdf"]
+
+
+def test_signatures_are_checked_where_asked(archive_root: Path, tmp_path: Path) -> None:
+    """The server's word on DKIM counts for nothing then."""
+    store = Store(archive_root)
+    store.add(signed(), received(1, "dkim=pass header.d=supplier.com"))
+    rule = AttachmentRule(require_auth="dkim=supplier.com")
+    report = store.deliver(
+        tmp_path / "out", rule, authserv_id="mx.me", verify_dkim=True, dkim_keys=keys, dry_run=True
+    )
+    assert sorted(report.paths) == ["a.pdf", "quarantine/1.pdf"]
+    assert report.quarantined == 1
 
 
 def zip_of(files: dict[str, bytes]) -> bytes:

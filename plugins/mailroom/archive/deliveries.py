@@ -71,6 +71,7 @@ class DeliveryRow:
     :param path: below the destination.
     :param sha256: of the decoded content.
     :param rule: what the rule is called that chose it, or None.
+    :param quarantine: why it lies in quarantine, or None.
     """
 
     path: str
@@ -87,6 +88,7 @@ class DeliveryRow:
     at: datetime
     run_id: str
     rule: str | None = None
+    quarantine: str | None = None
 
     def facts(self) -> dict[str, str]:
         """Return where the attachment came from, as metadata of its object."""

@@ -206,6 +206,11 @@ _DELIVERIES = _spec(
         ("at", _TIME, "when it was delivered"),
         ("run_id", pa.string(), "the run that delivered it"),
         ("rule", pa.string(), "the rule that chose it: its name, or its number where there were several"),
+        (
+            "quarantine",
+            pa.string(),
+            "why it lies in quarantine: what the rule requires and is not so; or null",
+        ),
     ],
     bounds=("destination",),
     unique=("path", "message_sha256", "sha256", "size"),

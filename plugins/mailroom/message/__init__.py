@@ -5,14 +5,19 @@ out. Does not belong here: sockets, storage, the clock, paths, and HTML that is 
 
 The map: ``headers`` → ``encoded_words``, ``addresses``, ``dates``, ``parameters`` over
 ``charsets`` and ``transfer``; ``structure`` → ``attachments``, ``contents``, ``detection``, ``text``;
-``index`` and ``identity`` put them together; ``summary`` looks at the header alone. ``mbox``,
-``mbox_reader``, ``status`` and ``line_ends`` are about messages in files. A message is octets in
+``index`` and ``identity`` put them together; ``summary`` and ``authentication`` look at the header alone.
+``mbox``, ``mbox_reader``, ``status`` and ``line_ends`` are about messages in files. A message is octets in
 memory or a mapped file; parts are offsets into it, and bodies are read in windows, so that a message of
 any size costs little memory.
 """
 
 from __future__ import annotations
 
+from mailroom.message.authentication import (
+    AuthenticationResult,
+    AuthenticationResults,
+    top_authentication_results,
+)
 from mailroom.message.charsets import guess_charset
 from mailroom.message.detection import DETECTION_OCTETS, detect_type
 from mailroom.message.identity import fingerprint_of_header
@@ -22,6 +27,8 @@ from mailroom.message.summary import delivery_date, header_summary
 __all__ = [
     "DETECTION_OCTETS",
     "AttachmentIndex",
+    "AuthenticationResult",
+    "AuthenticationResults",
     "MessageIndex",
     "delivery_date",
     "detect_type",
@@ -30,4 +37,5 @@ __all__ = [
     "header_summary",
     "index_message",
     "iter_attachment",
+    "top_authentication_results",
 ]

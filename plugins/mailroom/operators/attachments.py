@@ -47,6 +47,8 @@ OWN_WORDS = (
     "disposition",
     "position",
     "unzip",
+    "require_auth",
+    "quarantine",
 )
 """What the operator's one rule may say; its arguments of the same names."""
 
@@ -83,7 +85,10 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
     :param position: which attachments of a message, such as ``1``, ``1-3`` or ``2-``.
     :param unzip: whether the members of zip archives are chosen from, as if they were attached, instead
         of the archives; one that is damaged or unpacks to more than mail should is left whole.
-    :param rules: several rules, each a mapping with the words from ``name`` to ``unzip``, and ``rule``
+    :param require_auth: who the message must really be from: ``dkim=supplier.com``, ``spf=supplier.com``,
+        ``dmarc=pass``, several with commas between. What is not is delivered under ``quarantine``.
+    :param quarantine: prefix of the name of what is not, ``quarantine`` by default.
+    :param rules: several rules, each a mapping with the words from ``name`` to ``quarantine``, and ``rule``
         (its name in counts and in the table ``deliveries``), ``destination``, ``template``; or a text
         that writes such a list as YAML or JSON.
     :param rules_file: path of a YAML or JSON file with ``rules``, and a ``destination`` and
@@ -92,6 +97,9 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
     :param on_collision: where a name at the destination is taken: ``number`` the new one, ``skip`` it,
         or ``fail``; nothing is ever overwritten.
     :param unzip_conn_id: id of the connection whose password opens zip archives that are encrypted.
+    :param authserv_id: the name by which the receiving server signs its Authentication-Results, such as
+        ``mx.google.com``; by default it is learned from the mail of the account.
+    :param verify_dkim: check DKIM signatures anew instead of taking the server's word; asks the DNS.
     :param object_options: what S3 is asked of every object: ``ServerSideEncryption``, ``SSEKMSKeyId``,
         ``BucketKeyEnabled``, ``StorageClass``, ``ACL``, ``CacheControl``, ``Tagging``.
     :param dry_run: say what would be delivered, deliver nothing.
@@ -107,6 +115,8 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         "template",
         "on_collision",
         "unzip_conn_id",
+        "authserv_id",
+        "verify_dkim",
         "object_options",
         "dry_run",
     )
@@ -134,11 +144,15 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         disposition: str | None = None,
         position: int | str | None = None,
         unzip: bool | str = False,
+        require_auth: str | None = None,
+        quarantine: str | None = None,
         rules: Sequence[Mapping[str, Any]] | str = (),  # Any: as the words above
         rules_file: str | None = None,
         template: str | None = None,
         on_collision: str = "number",
         unzip_conn_id: str | None = None,
+        authserv_id: str | None = None,
+        verify_dkim: bool | str = False,
         object_options: Mapping[str, str] | None = None,
         dry_run: bool | str = False,
         outlets: Any = None,  # Any: as Airflow takes it
@@ -164,11 +178,15 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         self.disposition = disposition
         self.position = position
         self.unzip = unzip
+        self.require_auth = require_auth
+        self.quarantine = quarantine
         self.rules = rules
         self.rules_file = rules_file
         self.template = template
         self.on_collision = on_collision
         self.unzip_conn_id = unzip_conn_id
+        self.authserv_id = authserv_id
+        self.verify_dkim = verify_dkim
         self.object_options = object_options
         # The public name is ours: of Airflow's method of this name nothing in Airflow makes use.
         self.dry_run = dry_run  # type: ignore[method-assign, assignment]
@@ -206,6 +224,8 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
                 object_options=self.object_options,
                 account=account,
                 unzip_password=password_of(as_text("unzip_conn_id", self.unzip_conn_id)),
+                authserv_id=as_text("authserv_id", self.authserv_id),
+                verify_dkim=as_flag("verify_dkim", self.verify_dkim),
                 dry_run=as_flag("dry_run", self.dry_run),
                 now=utc_now,
                 progress=log_progress(self.log),

@@ -14,6 +14,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 from mailroom.exceptions import ConfigurationError
+from mailroom.policy.authentication import Requirement, read_requirements
 from mailroom.policy.folders import matches_pattern
 from mailroom.policy.positions import read_positions
 from mailroom.policy.zip_names import claims_to_be_zip
@@ -122,6 +123,9 @@ class AttachmentRule:
     :param position: which attachments of a message, images in its text not counted: ``1``, ``1-3``, ``2-``.
     :param unzip: whether the members of zip archives are chosen from, as if they had been attached
         themselves, instead of the archives.
+    :param require_auth: who the message must really be from, see ``policy.authentication``; what is not
+        goes to quarantine.
+    :param quarantine: the prefix of its name then; a template as well.
     :param rule: what the rule is called in counts and in ``deliveries``.
     :param destination: where what it chooses goes, if not to the destination of the run.
     :param template: name at the destination, if not that of the run.
@@ -144,11 +148,14 @@ class AttachmentRule:
     disposition: str | None = None
     position: str | None = None
     unzip: bool = False
+    require_auth: str | None = None
+    quarantine: str | None = None
     rule: str | None = None
     destination: str | None = None
     template: str | None = None
     _texts: dict[str, re.Pattern[str]] = field(init=False, repr=False, compare=False, hash=False)
     _positions: tuple[int, int] | None = field(init=False, repr=False, compare=False, hash=False)
+    requirements: tuple[Requirement, ...] = field(init=False, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:
         """Read the patterns, and refuse what cannot be meant."""
@@ -160,6 +167,8 @@ class AttachmentRule:
         object.__setattr__(self, "_texts", texts)
         positions = None if self.position is None else read_positions(self.position)
         object.__setattr__(self, "_positions", positions)
+        required = () if self.require_auth is None else read_requirements(self.require_auth)
+        object.__setattr__(self, "requirements", required)
 
     def _check(self) -> None:
         if self.min_size is not None and self.max_size is not None and self.max_size < self.min_size:
@@ -270,11 +279,15 @@ class AttachmentRule:
 
 
 class Choice(NamedTuple):
-    """An attachment that a rule chose, in which place, and the number of the rule from 0."""
+    """An attachment that a rule chose, in which place, and the number of the rule from 0.
+
+    :param quarantine: why it goes to quarantine, or None.
+    """
 
     attachment: Attachment
     place: Place
     number: int
+    quarantine: str | None = None
 
 
 def choose(

@@ -85,6 +85,12 @@ def _template(value: object) -> str:
     return DestinationTemplate(_text(value)).text
 
 
+def _quarantine(value: object) -> str:
+    text = _text(value).strip("/")
+    DestinationTemplate(f"{text}/{{filename}}")
+    return text
+
+
 _READERS: dict[str, Callable[[object], object]] = {
     "rule": _text,
     "name": _text,
@@ -103,6 +109,8 @@ _READERS: dict[str, Callable[[object], object]] = {
     "disposition": _disposition,
     "position": _text,
     "unzip": _flag,
+    "require_auth": _text,
+    "quarantine": _quarantine,
     "destination": _text,
     "template": _template,
 }

@@ -31,6 +31,7 @@ from mailroom.policy.attachments import (
     choose,
     is_part_of_the_text,
 )
+from mailroom.services.authentication import Authentication
 from mailroom.services.delivery_report import DeliveryTally
 from mailroom.services.zip_contents import Member, ZipContents
 
@@ -55,6 +56,7 @@ class AttachmentChoice:
     :param are_delivered: for each rule, tells which rows of ``attachments`` were delivered before to
         where it sends them; rules of one destination share one function.
     :param is_delivered: the same of one attachment, by the number of its rule.
+    :param authentication: tells who messages are from, where a rule requires it.
     :param unzip_password: for zip archives that are encrypted, where a rule looks into archives.
     """
 
@@ -65,6 +67,7 @@ class AttachmentChoice:
     is_delivered: Callable[[int, str, str], bool]
     tally: DeliveryTally
     unzip_password: str | None = None
+    authentication: Authentication
     _places: MessagePlaces | None = field(default=None, init=False)
     _last: tuple[str, int] = field(default=("", 0), init=False)
 
@@ -77,9 +80,18 @@ class AttachmentChoice:
         for table in self.archive.scan_table("attachments"):
             batch += self._candidates(table)
             if len(batch) >= BATCH_ATTACHMENTS:
-                yield from self._choose(batch)
+                yield from map(self._judged, self._choose(batch))
                 batch = []
-        yield from self._choose(batch)
+        yield from map(self._judged, self._choose(batch))
+
+    def _judged(self, choice: Choice) -> Choice:
+        """Return a choice with the reason why it goes to quarantine, if it does."""
+        requirements = self.rules[choice.number].requirements
+        if not requirements:
+            return choice
+        digest = choice.attachment.message_sha256
+        reason = self.authentication.unmet(requirements, digest, choice.place.account)
+        return choice if reason is None else choice._replace(quarantine=reason)
 
     def _candidates(self, table: Rows) -> list[Row]:
         """Return the rows that a rule may choose and that do not lie where it sends them."""

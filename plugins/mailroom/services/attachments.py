@@ -14,10 +14,12 @@ from datetime import datetime
 
 from mailroom.archive import Archive
 from mailroom.archive.store import Root
+from mailroom.client.dkim_signatures import KeyLookup
 from mailroom.model import RunContext
 from mailroom.policy.attachments import DEFAULT_TEMPLATE, AttachmentRule
 from mailroom.policy.destinations import Collision
 from mailroom.services.attachment_choice import AttachmentChoice
+from mailroom.services.authentication import Authentication
 from mailroom.services.delivery_report import MAX_PATHS_SHOWN, DeliveryReport, DeliveryTally
 from mailroom.services.delivery_run import DeliveryRun
 from mailroom.services.delivery_targets import Targets
@@ -38,6 +40,9 @@ def deliver_attachments(
     object_options: Mapping[str, str] | None = None,
     account: str | None = None,
     unzip_password: str | None = None,
+    authserv_id: str | None = None,
+    verify_dkim: bool = False,
+    dkim_keys: KeyLookup | None = None,
     dry_run: bool = False,
     now: Callable[[], datetime],
     progress: Progress,
@@ -57,6 +62,10 @@ def deliver_attachments(
     :param object_options: what S3 is asked of every object, such as ``{"ServerSideEncryption": "aws:kms"}``.
     :param account: only mail of this account.
     :param unzip_password: for zip archives that are encrypted, where a rule says ``unzip``.
+    :param authserv_id: the name that the receiving server writes in Authentication-Results; None has it
+        learned from the mail of each account.
+    :param verify_dkim: whether signatures are checked anew, where a rule requires ``dkim``.
+    :param dkim_keys: where their keys come from, if not from the DNS.
     :param dry_run: tell what would be delivered; nothing is written anywhere.
     :param stop: when set, what is in flight is delivered and recorded, and the run ends.
     :raises ConfigurationError: if a template cannot be used or a destination is none.
@@ -80,6 +89,9 @@ def deliver_attachments(
         is_delivered=targets.is_delivered,
         tally=tally,
         unzip_password=unzip_password,
+        authentication=Authentication(
+            archive=archive, server=authserv_id, checks_dkim=verify_dkim, keys=dkim_keys
+        ),
     )
     progress.start("attachments", None, None)
     try:
@@ -109,12 +121,12 @@ def deliver_attachments(
 def _rehearse(choice: AttachmentChoice, targets: Targets, tally: DeliveryTally) -> None:
     """Count what would be delivered, and note the first paths."""
     are_many = len(targets.urls) > 1
-    for attachment, place, number in choice.chosen():
-        target = targets.of_rules[number]
-        tally.count_chosen(target.label)
-        tally.octets += attachment.size
+    for one in choice.chosen():
+        target = targets.of_rules[one.number]
+        tally.count_chosen(target.label, is_quarantined=one.quarantine is not None)
+        tally.octets += one.attachment.size
         if len(tally.paths) < MAX_PATHS_SHOWN:
-            path = target.names.render(attachment, place)
+            path = target.names_for(one).render(one.attachment, one.place)
             tally.paths.append(f"{target.deliveries.url}/{path}" if are_many else path)
 
 
@@ -138,6 +150,7 @@ def _report(
         destinations=urls,
         rules=tally.rules,
         unopened=tally.unopened,
+        quarantined=tally.quarantined,
     )
 
 

@@ -19,6 +19,7 @@ class RuleTally:
     chosen: int = 0
     delivered: int = 0
     failed: int = 0
+    quarantined: int = 0
     octets: int = 0
 
 
@@ -40,12 +41,16 @@ class DeliveryTally:
     failures: list[str] = field(default_factory=list)
     rules: dict[str, RuleTally] = field(default_factory=dict)
     unopened: int = 0
+    quarantined: int = 0
 
-    def count_chosen(self, rule: str | None) -> None:
+    def count_chosen(self, rule: str | None, *, is_quarantined: bool) -> None:
         """Count an attachment that a rule chose."""
         self.chosen += 1
+        self.quarantined += is_quarantined
         if rule is not None:
-            self.rules.setdefault(rule, RuleTally()).chosen += 1
+            mine = self.rules.setdefault(rule, RuleTally())
+            mine.chosen += 1
+            mine.quarantined += is_quarantined
 
     def count_delivered(self, rule: str | None, octets: int, *, is_adopted: bool) -> None:
         """Count an attachment that lies at its destination now."""
@@ -78,6 +83,7 @@ class DeliveryReport:
     :param paths: of a dry run, the first paths below the destination; with it where there are several.
     :param destinations: all of them, where rules name several; ``destination`` is the first.
     :param rules: counts of each rule by its name, where it has one or there are several.
+    :param quarantined: those chosen whose message is not from whom their rule requires.
     :param unopened: zip archives that could not be looked into and count as the files they are.
     """
 
@@ -97,6 +103,7 @@ class DeliveryReport:
     destinations: tuple[str, ...] = ()
     rules: Mapping[str, RuleTally] = field(default_factory=dict)
     unopened: int = 0
+    quarantined: int = 0
 
     def summary(self) -> dict[str, Any]:
         """Return the counts as a small JSON object."""
@@ -115,6 +122,8 @@ class DeliveryReport:
         }
         if self.account is not None:
             counts["account"] = self.account
+        if self.quarantined:
+            counts["quarantined"] = self.quarantined
         if self.unopened:
             counts["unopened"] = self.unopened
         if len(self.destinations) > 1:

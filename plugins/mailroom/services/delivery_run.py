@@ -26,7 +26,7 @@ from mailroom.exceptions import ConfigurationError, MailroomError, StoreUnavaila
 from mailroom.message import iter_attachment
 from mailroom.model import RunContext
 from mailroom.policy.attachments import Attachment, Choice, Place
-from mailroom.policy.destinations import Collision
+from mailroom.policy.destinations import Collision, DestinationTemplate
 from mailroom.services.delivery_report import DeliveryTally
 from mailroom.services.delivery_targets import Target
 from mailroom.services.progress import Progress
@@ -51,7 +51,9 @@ class _Item(NamedTuple):
     attachment: Attachment
     place: Place
     target: Target
+    names: DestinationTemplate
     path: str
+    quarantine: str | None
 
     @property
     def key(self) -> str:
@@ -114,12 +116,14 @@ class DeliveryRun:
     def _loads(self, chosen: Iterable[Choice], stop: threading.Event) -> Iterator[list[_Item]]:
         """Yield what is chosen in loads."""
         load: list[_Item] = []
-        for attachment, place, number in chosen:
+        for choice in chosen:
             if stop.is_set():
                 break
+            attachment, place, number, quarantine = choice
             target = self.targets[number]
-            self.tally.count_chosen(target.label)
-            load.append(_Item(attachment, place, target, target.names.render(attachment, place)))
+            names = target.names_for(choice)
+            self.tally.count_chosen(target.label, is_quarantined=quarantine is not None)
+            load.append(_Item(attachment, place, target, names, names.render(attachment, place), quarantine))
             if len(load) >= LOAD_ATTACHMENTS or _octets_of(load) >= LOAD_OCTETS:
                 yield load
                 load = []
@@ -140,7 +144,7 @@ class DeliveryRun:
 
     def _deliver(self, item: _Item, messages: _Messages) -> DeliveryOutcome:
         """Deliver one attachment under the first name that is free."""
-        names, deliveries = item.target.names, item.target.deliveries
+        names, deliveries = item.names, item.target.deliveries
         turn = self.turns.get(item.key, 1)
         path = item.path if turn == 1 else names.render(item.attachment, item.place, turn)
         while True:
@@ -204,6 +208,7 @@ class DeliveryRun:
             at=self.now(),
             run_id=self.context.run_id,
             rule=item.target.label,
+            quarantine=item.quarantine,
         )
 
 

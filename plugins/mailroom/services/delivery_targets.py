@@ -18,11 +18,14 @@ from mailroom.archive import Archive
 from mailroom.archive.deliveries import Deliveries
 from mailroom.archive.store import Root
 from mailroom.exceptions import ConfigurationError
-from mailroom.policy.attachments import AttachmentRule, label_of
+from mailroom.policy.attachments import AttachmentRule, Choice, label_of
 from mailroom.policy.destinations import DestinationTemplate
 from mailroom.services.destinations import is_of_the_archive
 
 __all__ = ["Target", "Targets"]
+
+QUARANTINE = "quarantine"
+"""Where below a destination what is not from whom a rule requires goes, if the rule does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +33,17 @@ class Target:
     """Where one rule sends what it chooses.
 
     :param label: what the rule is called, or None for the only one.
+    :param quarantine: names of what is not from whom the rule requires.
     """
 
     label: str | None
     deliveries: Deliveries
     names: DestinationTemplate
+    quarantine: DestinationTemplate
+
+    def names_for(self, choice: Choice) -> DestinationTemplate:
+        """Return the names for what the rule chose."""
+        return self.names if choice.quarantine is None else self.quarantine
 
 
 class Targets:
@@ -69,8 +78,15 @@ class Targets:
                         f"Rule {label or 1} names no destination, and there is none for all rules; give one."
                     )
                 self._by_word[word] = self._deliveries(archive, place, object_options)
-            names = DestinationTemplate(rule.template or template, label)
-            self.of_rules.append(Target(label=label, deliveries=self._by_word[word], names=names))
+            text = rule.template or template
+            self.of_rules.append(
+                Target(
+                    label=label,
+                    deliveries=self._by_word[word],
+                    names=DestinationTemplate(text, label),
+                    quarantine=DestinationTemplate(f"{rule.quarantine or QUARANTINE}/{text}", label),
+                )
+            )
 
     def _deliveries(
         self, archive: Archive, place: Root, object_options: Mapping[str, str] | None

@@ -39,6 +39,8 @@ _OWN_WORDS = (
     "disposition",
     "position",
     "unzip",
+    "require_auth",
+    "quarantine",
 )
 
 
@@ -87,6 +89,24 @@ def add_to(words: Words[Parser]) -> None:
         f"the password of encrypted ones is read from {UNZIP_PASSWORD}",
     )
     parser.add_argument(
+        "--require-auth",
+        metavar="WHO",
+        help="who the mail must really be from, as dkim=supplier.com or dmarc=pass; other mail's attachments "
+        "go to quarantine",
+    )
+    parser.add_argument(
+        "--quarantine", metavar="PREFIX", help="folder below --to for these (default: quarantine)"
+    )
+    parser.add_argument(
+        "--authserv-id",
+        metavar="NAME",
+        help="the name that your mail server writes in Authentication-Results "
+        "(default: learned from the mail)",
+    )
+    parser.add_argument(
+        "--verify-dkim", action="store_true", help="check DKIM signatures anew, with keys from the DNS"
+    )
+    parser.add_argument(
         "--template", metavar="TEMPLATE", help="name at the destination, as {date:%%Y/%%m}/{filename}"
     )
     parser.add_argument(
@@ -133,6 +153,8 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
         object_options=dict(options.object_option),
         account=options.account,
         unzip_password=os.environ.get(UNZIP_PASSWORD) or None,
+        authserv_id=options.authserv_id,
+        verify_dkim=options.verify_dkim,
         dry_run=options.dry_run,
         now=now,
         progress=terminal.progress(),
@@ -184,6 +206,8 @@ def headline(summary: Summary) -> str:
         text += f"; {summary['already']:,} were there already"
     if summary["skipped"]:
         text += f"; {summary['skipped']:,} left out, as their name is taken"
+    if summary.get("quarantined"):
+        text += f"; {summary['quarantined']:,} of them to quarantine"
     if summary.get("unopened"):
         text += f"; {count(summary['unopened'], 'zip archive')} left whole, as they could not be looked into"
     return f"{text}.{_by_rule(summary, 'delivered')}"

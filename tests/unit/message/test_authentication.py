@@ -1,0 +1,83 @@
+"""Authentication-Results as servers write them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailroom.message import top_authentication_results
+from mailroom.message.authentication import NAMELESS_SERVER
+
+GMAIL = (
+    "Authentication-Results: mx.google.com;\r\n"
+    "       dkim=pass header.i=@supplier.com header.s=s1 header.b=abc;\r\n"
+    "       spf=pass (google.com: domain of a@bounce.supplier.com designates 1.2.3.4) "
+    'smtp.mailfrom="a@bounce.supplier.com";\r\n'
+    "       dmarc=pass (p=REJECT sp=REJECT dis=NONE) header.from=supplier.com\r\n"
+)
+EXCHANGE = (
+    "Authentication-Results: spf=pass (sender IP is 1.2.3.4)\r\n smtp.mailfrom=supplier.com; dkim=pass "
+    "(signature was verified)\r\n header.d=supplier.com;dmarc=bestguesspass action=none "
+    "header.from=supplier.com;compauth=pass reason=109\r\n"
+)
+
+
+def read(header: str) -> list[tuple[str, list[tuple[str, str, str]]]]:
+    """Return servers with method, value and domain of each result."""
+    found = top_authentication_results(header.encode() + b"\r\nbody")
+    return [(one.server, [(r.method, r.value, r.domain) for r in one.results]) for one in found]
+
+
+def test_what_gmail_writes() -> None:
+    """Comments are passed over, quoted addresses are read, and domains found in either form."""
+    passes = [("dkim", "supplier.com"), ("spf", "bounce.supplier.com"), ("dmarc", "supplier.com")]
+    assert read(GMAIL) == [("mx.google.com", [(method, "pass", domain) for method, domain in passes])]
+
+
+def test_what_exchange_online_writes() -> None:
+    """It writes no name of its own."""
+    ((server, results),) = read(EXCHANGE)
+    assert server == NAMELESS_SERVER
+    assert results[:2] == [("spf", "pass", "supplier.com"), ("dkim", "pass", "supplier.com")]
+    assert results[2] == ("dmarc", "bestguesspass", "supplier.com")
+
+
+@pytest.mark.parametrize(
+    ("value", "results"),
+    [
+        ("MX.example.org 1; none", []),
+        ("mx.example.org", []),
+        ("mx.example.org; dkim/1 = FAIL (bad; dkim=pass header.d=x.com) header.d=Supplier.COM.", [
+            ("dkim", "fail", "supplier.com")]),
+        ('mx.example.org; dkim=fail reason="dkim=pass header.d=x.com; a" header.d=y.com', [
+            ("dkim", "fail", "y.com")]),
+        ("mx.example.org; spf=pass smtp.mailfrom=<>; spf=none smtp.helo=h.example", [
+            ("spf", "pass", ""), ("spf", "none", "h.example")]),
+        ("(comment (nested \\) ) ) mx.example.org; auth=pass smtp.auth=ana", [("auth", "pass", "")]),
+        ("mx.example.org; dkim=pass (never closed header.d=x.com", [("dkim", "pass", "")]),
+    ],
+)  # fmt: skip
+def test_forms_of_a_field(value: str, results: list[tuple[str, str, str]]) -> None:
+    """What looks like a result within a comment or a quoted reason is none."""
+    assert read(f"Authentication-Results: {value}\r\n") == [("mx.example.org", results)]
+
+
+def test_only_what_stands_above_the_next_hop_counts() -> None:
+    """A sender can write any field; it comes in below the Received of the server that took it."""
+    mine = "Authentication-Results: mx.me; dkim=fail header.d=a.com\r\n"
+    more = "X-Spam: no\r\nAuthentication-Results: mx.me; spf=pass\r\n"
+    hop = "Received: from sender by mx.me; date\r\n"
+    forged = "Authentication-Results: mx.me; dkim=pass header.d=a.com\r\n"
+    head = "Return-Path: <x>\r\nReceived: by store.me; date\r\n"
+    assert [results for _, results in read(head + mine + more + hop + forged)] == [
+        [("dkim", "fail", "a.com")],
+        [("spf", "pass", "")],
+    ]
+    assert read("From: a@b.c\r\n\r\n" + forged) == []
+
+
+@given(st.text(max_size=200))
+def test_any_value_is_read(value: str) -> None:
+    """Nothing breaks it."""
+    top_authentication_results(f"Authentication-Results: {value}\r\n".encode("utf-8", "replace"))
