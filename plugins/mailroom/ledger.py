@@ -96,8 +96,11 @@ class PlanState(enum.Enum):
     """What became of a plan; a closed list."""
 
     PLANNED = "planned"
+    """It was shown, and nothing is done yet."""
+
     APPROVED = "approved"
     REFUSED = "refused"
+
     EXECUTED = "executed"
 
 
@@ -105,8 +108,9 @@ class PlanState(enum.Enum):
 class PlanRow:
     """One row of the ``plans`` log: one folder and rule of a plan, or what became of the plan.
 
-    A plan is written as one row a folder and rule, in state ``planned``; each later state is
-    one more row, of the whole plan, without folder and rule. ``seq`` is filled in by the archive.
+    A plan that was shown is written as one row a folder and rule, in state ``planned``; each later
+    state is one more row, of the whole plan, without folder and rule. A run that plans as it
+    goes writes a row a folder and rule when it is done. ``seq`` is filled in by the archive.
 
     :param created: when the plan was made; its ages are those of that moment.
     :param what: what made it, such as ``retention``.
@@ -139,7 +143,14 @@ class PlanRow:
 
 
 def audit_of(
-    row: LocationRow, run: RunContext, *, at: datetime, rule: str, action: AuditAction = AuditAction.DELETED
+    row: LocationRow,
+    run: RunContext,
+    *,
+    at: datetime,
+    rule: str,
+    action: AuditAction = AuditAction.DELETED,
+    plan_id: str | None = None,
+    approved_by: str | None = None,
 ) -> AuditRow:
     """Return the audit row of what a run did to a message at its place."""
     return AuditRow(
@@ -157,4 +168,6 @@ def audit_of(
         octets=row.size,
         internal_date=row.internal_date,
         rule=rule,
+        plan_id=plan_id,
+        approved_by=approved_by,
     )

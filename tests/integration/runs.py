@@ -158,6 +158,19 @@ class Account:
             proof=proof,
         )
 
+    def carry_out(self, plan_id: str) -> RetentionReport:
+        """Carry out a plan of retention."""
+        return enforce_retention(
+            self.connect,
+            self.archive,
+            self.context("retention"),
+            plan_id=plan_id,
+            dry_run=False,
+            now=self.now,
+            progress=self.progress,
+            stop=threading.Event(),
+        )
+
     def history(self) -> list[tuple[str, str | None]]:
         """Return (change, SHA-256) of every row of ``locations``, oldest first."""
         if not self.archive.exists():

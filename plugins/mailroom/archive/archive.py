@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from mailroom.archive.state import FolderState, MaildropState
     from mailroom.archive.tables import Table
     from mailroom.archive.writer import ArchiveWriter
-    from mailroom.ledger import HoldRow
 
 __all__ = ["Archive"]
 
@@ -260,30 +259,6 @@ class Archive:
         from mailroom.archive.descriptions import fields_of
 
         return fields_of(self.reader("messages"), digests, columns) if digests else {}
-
-    def holds(self) -> list[HoldRow]:
-        """Return every legal hold that was ever placed, as its newest row says.
-
-        :raises StoreUnavailable: where the archive cannot be read.
-        """
-        from mailroom.archive.rows import hold_rows
-
-        return list({row.hold_id: row for row in hold_rows(self.read_table("holds"))}.values())
-
-    def record_hold(self, row: HoldRow) -> None:
-        """Write that a legal hold was placed or released; durable when this returns.
-
-        :raises StoreUnavailable: where the store refuses.
-        """
-        from mailroom.archive.account_logs import append_numbered
-        from mailroom.archive.rows import holds_table
-
-        durability = self.prepare()
-        try:
-            append_numbered(self.table("holds"), [row], holds_table)
-            durability.sync()
-        finally:
-            durability.close()
 
     def writer(self, context: RunContext, *, keep_committed: bool = False) -> ArchiveWriter:
         """Return the way in for one run; nothing is created before its first row."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mailroom.archive.intake import Arrival
-    from mailroom.ledger import AuditRow
+    from mailroom.ledger import AuditRow, PlanRow
     from mailroom.model import FolderRow, LocationRow
 
 __all__ = ["Batch", "key_of"]
@@ -24,6 +24,7 @@ class Batch:
 
     entries: list[tuple[LocationRow, Arrival | None]] = field(default_factory=list)
     folders: list[FolderRow] = field(default_factory=list)
+    plans: list[PlanRow] = field(default_factory=list)
     audits: list[AuditRow] = field(default_factory=list)
     keys: set[tuple[object, ...]] = field(default_factory=set)
     octets: int = 0
@@ -32,7 +33,7 @@ class Batch:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to commit."""
-        return not self.entries and not self.folders and not self.audits
+        return not (self.entries or self.folders or self.plans or self.audits)
 
 
 def key_of(row: LocationRow) -> tuple[object, ...]:

@@ -1,7 +1,7 @@
 """Commit batches in the one order that a kill at any moment cannot hurt.
 
 Belongs here: raw bytes synced, then ``messages``, ``texts``, ``attachments``, then
-``audit``, ``locations``, ``folders``; and what to do where another writer works on the same
+``plans``, ``audit``, ``locations``, ``folders``; and what to do where another writer works on the same
 folder. Does not belong here: what is in a batch (``writer``).
 
 The row in ``locations`` is the fact that a message is archived, so it comes after all
@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from mailroom.archive.account_logs import append_numbered
 from mailroom.archive.batch import Batch
@@ -23,12 +24,11 @@ from mailroom.archive.intake import Arrival, Intake, NewMessage
 from mailroom.archive.locations import LocationLog, Placed
 from mailroom.archive.memory import MemoryRelease
 from mailroom.archive.message_tables import MessageRow, MessageTables
-from mailroom.archive.rows import audit_table, folders_table
+from mailroom.archive.rows import audit_table, folders_table, plans_table
 from mailroom.archive.tables import Table
 from mailroom.archive.upkeep import EVERY_COMMITS, keep_up
 from mailroom.exceptions import ArchiveError
-from mailroom.ledger import AuditRow
-from mailroom.model import Change, FolderRow, LocationRow
+from mailroom.model import Change, LocationRow
 
 __all__ = ["Committer"]
 
@@ -58,8 +58,7 @@ class Committer:
         self.has_committed = False
         self._open_table = open_table
         self._locations = locations
-        self._folders: Table | None = None
-        self._audit: Table | None = None
+        self._logs: dict[str, Table] = {}
         self._others: list[Table] = []
         self._durability = durability
         self._complete = complete
@@ -84,14 +83,13 @@ class Committer:
             self._complete()
             self._is_complete = True
         self._commit_messages(batch, intake)
-        if batch.audits:
-            self._append_audits(batch.audits)
+        self._append("plans", batch.plans, plans_table)
+        self._append("audit", batch.audits, audit_table)
         placed = [self._placed(row, arrival) for row, arrival in batch.entries]
         if placed:
             self._locations.append(placed)
             self.has_committed = True
-        if batch.folders:
-            self._append_folders(batch.folders)
+        self._append("folders", batch.folders, folders_table)
         self._note(placed)
         self._keep_up(closing=False)
         self._memory.release()
@@ -154,18 +152,15 @@ class Committer:
                 )
         return Placed(row=row, digest=row.sha256, archived_at=archived_at)
 
-    def _append_folders(self, rows: Sequence[FolderRow]) -> None:
-        if self._folders is None:
-            self._folders = self._open_table("folders")
-            self.also_keep_up(self._folders)
-        append_numbered(self._folders, rows, folders_table)
-        self.has_committed = True
-
-    def _append_audits(self, rows: Sequence[AuditRow]) -> None:
-        if self._audit is None:
-            self._audit = self._open_table("audit")
-            self.also_keep_up(self._audit)
-        append_numbered(self._audit, rows, audit_table)
+    def _append(self, name: str, rows: Sequence[Any], as_table: Callable[[Any, Sequence[int]], Any]) -> None:
+        """Commit rows of a log that is numbered by account."""
+        if not rows:
+            return
+        table = self._logs.get(name)
+        if table is None:
+            table = self._logs[name] = self._open_table(name)
+            self.also_keep_up(table)
+        append_numbered(table, rows, as_table)
         self.has_committed = True
 
     def _note(self, placed: Sequence[Placed]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from mailroom.archive.schemas import TABLES
-from mailroom.ledger import AuditRow, HoldRow, HoldState, PlanRow
+from mailroom.ledger import AuditRow, HoldRow, HoldState, PlanRow, PlanState
 from mailroom.model import Change, FolderRow, LocationRow, MailProtocol
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "holds_table",
     "location_rows",
     "locations_table",
+    "plan_rows",
     "plans_table",
 ]
 
@@ -141,6 +142,14 @@ def audit_table(rows: Sequence[AuditRow], seqs: Sequence[int]) -> pa.Table:
 def plans_table(rows: Sequence[PlanRow], seqs: Sequence[int]) -> pa.Table:
     """Return rows of ``plans``."""
     return _logged("plans", rows, seqs)
+
+
+def plan_rows(table: pa.Table) -> Iterator[tuple[int, PlanRow]]:
+    """Yield rows of ``plans`` as values, each after its seq."""
+    for row in table.to_pylist():
+        values = {_AUDIT_FIELDS.get(name, name): value for name, value in row.items() if name != "seq"}
+        values |= {"state": PlanState(row["state"]), "uidls": tuple(row["uidls"] or ())}
+        yield row["seq"], PlanRow(**values)
 
 
 def holds_table(rows: Sequence[HoldRow], seqs: Sequence[int]) -> pa.Table:

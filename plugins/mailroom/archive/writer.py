@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mailroom.archive.engine import Engine
     from mailroom.archive.intake import Arrival, Expected
     from mailroom.archive.worker_start import Worker
-    from mailroom.ledger import AuditRow
+    from mailroom.ledger import AuditRow, PlanRow
 
 __all__ = ["ArchiveWriter"]
 
@@ -156,6 +156,16 @@ class ArchiveWriter:
             self._opened()
             self._begin_batch()
             self._batch.audits.append(row)
+
+    def plan(self, rows: Iterable[PlanRow]) -> None:
+        """Record what is about to be deleted, or what became of a plan; committed before all else.
+
+        :raises ArchiveError: where an earlier row could not be committed.
+        """
+        for row in rows:
+            self._opened()
+            self._begin_batch()
+            self._batch.plans.append(row)
 
     def close_folder(self, row: FolderRow) -> None:
         """Record a folder's state; committed after every row handed in before it.

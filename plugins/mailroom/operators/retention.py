@@ -57,6 +57,8 @@ class MailRetentionOperator(BaseOperator):
     :param conn_id: connection of type ``pop3`` or ``imap``.
     :param archive: root of the archive; by default the one the connection or the configuration names.
     :param older_than: days (a number, a text such as ``30d``, or a timedelta); 0 is everything.
+    :param plan_id: carry out a plan that a dry run made, and nothing beyond it, instead of making one: the
+        ``plan_id`` of its summary. What changed since stays, and is counted.
     :param basis: what the days count from: ``internal`` (arrival in the account), ``archived`` (first
         archived; by default over POP3), ``saved`` (arrival in its folder), ``date`` (when it was sent) or
         ``seen`` (since when it is known to be read). By default ``internal``, and ``saved`` in trash and
@@ -67,7 +69,7 @@ class MailRetentionOperator(BaseOperator):
     :param folders: patterns of folder names, ``*`` and ``?`` as in a shell.
     :param exclude: patterns of folder names to leave alone.
     :param include_flagged: whether flagged messages may go as well.
-    :param dry_run: say what would go, change nothing.
+    :param dry_run: make a plan: say what would go, delete nothing.
     :param max_fraction: at most this share of a folder in one run, oldest first.
     :param allow_incomplete: delete also in a folder of which the archive does not hold everything.
     :param copies: roots of second archives, as ``ArchiveReplicateOperator`` fills them; only what each of
@@ -82,6 +84,7 @@ class MailRetentionOperator(BaseOperator):
         "archive",
         "older_than",
         "policy",
+        "plan_id",
         "basis",
         "folders",
         "exclude",
@@ -102,6 +105,7 @@ class MailRetentionOperator(BaseOperator):
         older_than: timedelta | float | str | None = None,
         policy: str | Mapping[str, Any] | None = None,  # Any: as in the file
         archive: str | ObjectStoragePath | None = None,
+        plan_id: str | None = None,
         basis: str | None = None,
         folders: Sequence[str] | str = ("*",),
         exclude: Sequence[str] | str = (),
@@ -120,6 +124,7 @@ class MailRetentionOperator(BaseOperator):
         self.archive = archive
         self.older_than = older_than
         self.policy = policy
+        self.plan_id = plan_id
         self.basis = basis
         self.folders = folders
         self.exclude = exclude
@@ -146,11 +151,13 @@ class MailRetentionOperator(BaseOperator):
             protocol = protocol_of_connection(connection_of(account))
             hook = Pop3Hook(account) if protocol is MailProtocol.POP3 else ImapHook(account)
             run = run_context(context, what="retention", account=account)
+            plan_id = as_text("plan_id", self.plan_id)
             report = enforce_retention(
                 hook.get_conn,
                 archive_of_account(account, as_text("archive", self.archive)),
                 run,
-                policy=self._policy(protocol),
+                policy=None if plan_id else self._policy(protocol),
+                plan_id=plan_id,
                 dry_run=as_flag("dry_run", self.dry_run),
                 now=utc_now,
                 progress=log_progress(self.log),

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING
 from mailroom.archive import digest_of_listing
 from mailroom.archive.intents import IntentJournal
 from mailroom.exceptions import ConnectionLost, LimitExceeded, MailroomError, RemoteProtocolError
-from mailroom.model import Change, RunContext
+from mailroom.ledger import AuditRow, audit_of
+from mailroom.model import Change, LocationRow, RunContext
 from mailroom.policy.fetch import CONTENT_PREFIX, FetchMode, may_be_there
 from mailroom.services.fetch_report import FetchReport
 from mailroom.services.maildrop_identity import IdentitySource, NamedListing, name_messages
@@ -274,14 +275,18 @@ class FetchRun:
         """Say QUIT, record what it deleted, and return how many that were."""
         deletion = session.deletion
         change, words = Change.DELETED_BY_FETCH, self.mode.in_words()
+
+        def audit(row: LocationRow, at: datetime) -> AuditRow:
+            return audit_of(row, self.context, at=at, rule=words)
+
         gone = deletion.confirm(
             self.context.account,
             self.failures,
-            intend=lambda rows: self.ledger.intend(rows, change, rule=lambda _: words),
+            intend=lambda rows: self.ledger.intend(rows, change, audit=audit),
             doubtful=session.tally.errors,
         )
         if gone:
-            self.ledger.record_deleted(gone, change, rule=lambda _: words)
+            self.ledger.record_deleted(gone, change, audit=audit)
             self.writer.settle()
         self.total.tried |= deletion.handled
         self.deleted += deletion.confirmed

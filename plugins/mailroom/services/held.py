@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from mailroom.archive import Archive
+from mailroom.archive.ledgers import read_holds
 from mailroom.policy.deletion import Candidate, Keep
 from mailroom.policy.holds import holds_on
 
@@ -27,7 +28,7 @@ def spare_held(
 
     :raises StoreUnavailable: if the archive cannot be read.
     """
-    holds = holds_on(archive.holds(), account, folder, now) if candidates else None
+    holds = holds_on(read_holds(archive), account, folder, now) if candidates else None
     if not holds:
         return list(candidates)
     digests = {c.row.sha256 for c in candidates if c.row.sha256 is not None}

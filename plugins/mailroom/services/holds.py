@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from mailroom.archive import Archive
+from mailroom.archive.ledgers import read_holds, record_hold
 from mailroom.exceptions import ConfigurationError
 from mailroom.ledger import HoldRow, HoldState
 from mailroom.policy.query import parse_query
@@ -58,7 +59,7 @@ def place_hold(
         by=by,
         at=at,
     )
-    archive.record_hold(row)
+    record_hold(archive, row)
     return row
 
 
@@ -68,7 +69,7 @@ def release_hold(archive: Archive, hold_id: str, *, by: str, at: datetime) -> Ho
     :raises ConfigurationError: if there is no such hold, or it is released already.
     :raises StoreUnavailable: if the archive cannot be read or written.
     """
-    known = {hold.hold_id: hold for hold in archive.holds()}
+    known = {hold.hold_id: hold for hold in read_holds(archive)}
     hold = known.get(hold_id)
     if hold is None:
         names = ", ".join(sorted(known)) or "none"
@@ -76,5 +77,5 @@ def release_hold(archive: Archive, hold_id: str, *, by: str, at: datetime) -> Ho
     if hold.state is HoldState.RELEASED:
         raise ConfigurationError(f"The hold {hold_id} was released on {hold.at.date()} already.")
     row = replace(hold, state=HoldState.RELEASED, by=by, at=at)
-    archive.record_hold(row)
+    record_hold(archive, row)
     return row

@@ -15,22 +15,23 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from mailroom.archive import Archive, ArchiveWriter, FolderState
+from mailroom.archive.ledgers import read_holds
 from mailroom.client.imap import ImapClient
 from mailroom.exceptions import CommandRejected
-from mailroom.ledger import audit_of
 from mailroom.message import fingerprint_of_header
 from mailroom.model import Change, FetchedMessage, Folder, LocationRow, MailProtocol, RunContext
 from mailroom.policy.deletion import Candidate, DeletionPlan, Keep, plan_deletions
 from mailroom.policy.holds import FolderHolds, holds_on
 from mailroom.policy.proof import ServerAnswer
 from mailroom.policy.retention import Basis, allowance_of, discarding_folders, find_gap, uses_of
-from mailroom.policy.rules import FolderRules, RetentionPolicy, bind_policy
+from mailroom.policy.rules import FolderRules, bind_policy
 from mailroom.policy.verdicts import candidate_of, decide, may_be_due
 from mailroom.services.alarms import alarms_of
 from mailroom.services.intent_recovery import settle_mailboxes
 from mailroom.services.mailbox_deletion import delete_messages
 from mailroom.services.mailbox_refetch import refetch
 from mailroom.services.message_facts import FactSource, facts_of_folder, sort_by_date
+from mailroom.services.plan_keeping import PlanKeeper
 from mailroom.services.progress import Progress
 from mailroom.services.proving import Proving
 from mailroom.services.retention_report import FolderRetention, RetentionTally
@@ -50,6 +51,7 @@ _log = logging.getLogger(__name__)
 class MailboxRetention:
     """One run over the folders of an IMAP account.
 
+    :param keeper: the plan that may be carried out.
     :param proving: where each message must be found whole.
     :param writer: None in a dry run, which changes nothing anywhere.
     """
@@ -59,7 +61,7 @@ class MailboxRetention:
     proving: Proving
     writer: ArchiveWriter | None
     context: RunContext
-    policy: RetentionPolicy
+    keeper: PlanKeeper
     now: Callable[[], datetime]
     progress: Progress
     stop: threading.Event
@@ -77,14 +79,17 @@ class MailboxRetention:
         folders = {f.name: f for f in self.client.list_folders() if f.is_selectable}
         uses = uses_of(folders.values())
         bound = bind_policy(
-            self.policy,
+            self.keeper.policy,
             folders,
             protocol=MailProtocol.IMAP,
             uses=uses,
             discarding=discarding_folders(folders.values()),
         )
-        holds = self.archive.holds()
+        holds = read_holds(self.archive)
+        planned = self.keeper.folders()
         for name, rules in bound.items():
+            if planned is not None and name not in planned:
+                continue
             if self.stop.is_set() or self._is_over:
                 return
             held = holds_on(holds, self.context.account, name, self.now(), use=uses[name])
@@ -109,7 +114,7 @@ class MailboxRetention:
         if self.writer and selected.read_only:
             return self._refuse(folder, "the server opens it for reading only")
         last = self.archive.last_folders(self.context.account).get(folder.name)
-        gap = find_gap(last, len(state.unfetchable), allow_incomplete=self.policy.allow_incomplete)
+        gap = find_gap(last, len(state.unfetchable), allow_incomplete=self.keeper.policy.allow_incomplete)
         if gap is not None:
             return self._refuse(folder, gap)
         return self._work_off(folder, state, facts_of_folder(self.archive, state, rules, holds))
@@ -122,8 +127,12 @@ class MailboxRetention:
             live=len(state.live),
             is_dry=self.writer is None,
         )
-        allowance = allowance_of(tally.live, self.policy.max_fraction)
+        allowance = allowance_of(tally.live, self.keeper.policy.max_fraction)
         wanted = self._ask_for(source, state)
+        planned = self.keeper.uids(folder.name, state.uid_validity)
+        if planned is not None:
+            allowance, wanted = len(planned), sort_by_date(source, sorted(planned & set(state.live.tolist())))
+            tally.lose(len(planned) - len(wanted))
         self.progress.start(folder.name, len(wanted), None)
         for rows in self._batches(source, state, wanted):
             refusal = self._apply(self._plan(rows, source, allowance - tally.deleted), tally, source)
@@ -140,7 +149,7 @@ class MailboxRetention:
         """Return the UIDs that may be due by date, oldest first; all of them where only the server knows."""
         if self._asks_save_date(source) or Basis.DATE in source.rules.bases:
             return sort_by_date(source, state.live.tolist())
-        now = self.now()
+        now = self.keeper.moment()
         longest = {bound.basis: bound.length for bound in source.rules.deleting}
         for bound in source.rules.deleting:
             longest[bound.basis] = min(longest[bound.basis], bound.length)
@@ -161,14 +170,14 @@ class MailboxRetention:
             found = {row.uid: row for row in state.rows(chunk)}
             rows = [found[uid] for uid in chunk if uid in found]
             source.load(rows)
-            if not self._asks_save_date(source):
+            if self.keeper.shown is None and not self._asks_save_date(source):
                 rows = [row for row in rows if self._may_be_due(row, source)]
             for first in range(0, len(rows), BATCH_MESSAGES):
                 yield rows[first : first + BATCH_MESSAGES]
 
     def _may_be_due(self, row: LocationRow, source: FactSource) -> bool:
         facts = source.of(row.uid or 0, row)
-        return may_be_due(source.rules, facts, self.now()) is not None
+        return may_be_due(source.rules, facts, self.keeper.moment()) is not None
 
     def _asks_save_date(self, source: FactSource) -> bool:
         return Basis.SAVED in source.rules.bases and self.client.supports("SAVEDATE")
@@ -181,7 +190,7 @@ class MailboxRetention:
         answers = {message.uid: _answer(message) for message in asked if message.uid in by_uid}
         if self.proving.rule.refetch:
             answers = refetch(self.client, self.archive, answers)
-        now = self.now()
+        now = self.keeper.moment()
         candidates = []
         for uid, row in by_uid.items():
             answer = answers.get(uid, ServerAnswer())
@@ -201,8 +210,7 @@ class MailboxRetention:
             return None
         at = self.now()
         self.writer.intend(
-            [audit_of(each.row, self.context, at=at, rule=each.rule) for each in chosen.values()],
-            Change.DELETED_BY_RETENTION,
+            [self.keeper.audit(each, at) for each in chosen.values()], Change.DELETED_BY_RETENTION
         )
         outcome = delete_messages(self.client, chosen.keys(), spare_flagged=source.rules.keep_flagged)
         self._is_over = outcome.is_broken
@@ -214,7 +222,7 @@ class MailboxRetention:
 
     def _record(self, gone: Sequence[Candidate], writer: ArchiveWriter) -> None:
         at = self.now()
-        writer.audit(audit_of(each.row, self.context, at=at, rule=each.rule) for each in gone)
+        writer.audit(self.keeper.audit(each, at) for each in gone)
         writer.record(
             replace(each.row, change=Change.DELETED_BY_RETENTION, at=at, run_id=self.context.run_id)
             for each in gone

@@ -12,11 +12,13 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from mailroom.ledger import audit_of
 from mailroom.model import Change, FolderRow, LocationRow, MailProtocol, RunContext
 
 if TYPE_CHECKING:
     from mailroom.archive import ArchiveWriter, MaildropState
+    from mailroom.ledger import AuditRow
+
+    Audit = Callable[[LocationRow, datetime], AuditRow]
 
 __all__ = ["INBOX", "MaildropLedger", "look_up"]
 
@@ -43,23 +45,22 @@ class MaildropLedger:
             self.writer.record(changed)
         return len(changed)
 
-    def record_deleted(
-        self, rows: Sequence[LocationRow], change: Change, *, rule: Callable[[LocationRow], str]
-    ) -> int:
-        """Record what a confirmed QUIT deleted, each by its rule in words; return how many there were."""
+    def record_deleted(self, rows: Sequence[LocationRow], change: Change, *, audit: Audit) -> int:
+        """Record what a confirmed QUIT deleted; return how many there were.
+
+        :param audit: returns the audit row of a message that went at a time.
+        """
         at = self.now()
-        self.writer.audit(audit_of(row, self.context, at=at, rule=rule(row)) for row in rows)
+        self.writer.audit(audit(row, at) for row in rows)
         return self.record(rows, change)
 
-    def intend(
-        self, rows: Sequence[LocationRow], change: Change, *, rule: Callable[[LocationRow], str]
-    ) -> None:
+    def intend(self, rows: Sequence[LocationRow], change: Change, *, audit: Audit) -> None:
         """Write down what QUIT is about to delete.
 
         :raises ConfigurationError: where the clock cannot be trusted; then QUIT must not be sent.
         """
         at = self.now()
-        self.writer.intend([audit_of(row, self.context, at=at, rule=rule(row)) for row in rows], change)
+        self.writer.intend([audit(row, at) for row in rows], change)
 
     def record_unfetchable(self, uidl: str, octets: int, known: Iterable[LocationRow]) -> None:
         """Record that a listed message was not delivered, unless the newest row says so already.

@@ -12,13 +12,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from mailroom.archive import Archive, ArchiveWriter
+from mailroom.archive.ledgers import read_holds
 from mailroom.client.pop3 import MaildropMessage, Pop3Client
+from mailroom.ledger import AuditRow
 from mailroom.model import Change, LocationRow, MailProtocol, RunContext
 from mailroom.policy.deletion import Candidate, Keep
 from mailroom.policy.fetch import may_be_there, shared_uidls
 from mailroom.policy.holds import holds_on
 from mailroom.policy.retention import allowance_of, find_gap
-from mailroom.policy.rules import FolderRules, RetentionPolicy, bind_policy
+from mailroom.policy.rules import FolderRules, bind_policy
 from mailroom.policy.verdicts import candidate_of, decide, may_be_due
 from mailroom.services.alarms import alarms_of
 from mailroom.services.intent_recovery import settle_maildrop
@@ -26,6 +28,7 @@ from mailroom.services.maildrop_deletion import MaildropDeletion
 from mailroom.services.maildrop_identity import list_maildrop
 from mailroom.services.maildrop_ledger import INBOX, MaildropLedger
 from mailroom.services.message_facts import facts_of_maildrop
+from mailroom.services.plan_keeping import PlanKeeper
 from mailroom.services.progress import Progress
 from mailroom.services.proving import Proving
 from mailroom.services.retention_report import FolderRetention, RetentionTally
@@ -37,6 +40,7 @@ __all__ = ["MaildropRetention"]
 class MaildropRetention:
     """One run over the maildrop of a POP3 account.
 
+    :param keeper: the plan that may be carried out.
     :param proving: where each message must be found whole.
     :param writer: None in a dry run, which changes nothing anywhere.
     """
@@ -46,7 +50,7 @@ class MaildropRetention:
     proving: Proving
     writer: ArchiveWriter | None
     context: RunContext
-    policy: RetentionPolicy
+    keeper: PlanKeeper
     now: Callable[[], datetime]
     progress: Progress
     stop: threading.Event
@@ -59,7 +63,7 @@ class MaildropRetention:
         :raises ConnectionLost: if the server goes away; then nothing was deleted.
         """
         uses: dict[str, str | None] = {INBOX: None}
-        rules = bind_policy(self.policy, [INBOX], protocol=MailProtocol.POP3, uses=uses)[INBOX]
+        rules = bind_policy(self.keeper.policy, [INBOX], protocol=MailProtocol.POP3, uses=uses)[INBOX]
         messages = list_maildrop(self.client).messages
         if self.writer is not None:
             listed = {m.uidl for m in messages if m.uidl is not None}
@@ -69,7 +73,7 @@ class MaildropRetention:
         if not known:
             return FolderRetention(folder=INBOX, note="nothing of it is in the archive: fetch it first")
         last = self.archive.last_folders(self.context.account).get(INBOX)
-        gap = find_gap(last, 0, allow_incomplete=self.policy.allow_incomplete)
+        gap = find_gap(last, 0, allow_incomplete=self.keeper.policy.allow_incomplete)
         if gap is not None:
             self.failures.append(f"Nothing was deleted in folder {INBOX!r} of {self.context.account}: {gap}.")
             return FolderRetention(folder=INBOX, note=gap)
@@ -82,6 +86,9 @@ class MaildropRetention:
             is_dry=self.writer is None,
         )
         tally.kept[Keep.AMBIGUOUS] = ambiguous
+        planned = self.keeper.uidls()
+        if planned is not None:
+            tally.lose(len(planned) - len(due))
         self.progress.start(INBOX, len(due), sum(c.row.size or 0 for c in due))
         self._mark(due, {m.number: m.octets for m in messages}, tally)
         self.progress.finish()
@@ -89,15 +96,16 @@ class MaildropRetention:
 
     def _due(self, rows: Mapping[int, LocationRow], rules: FolderRules) -> list[Candidate]:
         """Return what is old enough by some rule, oldest first, with what all rules say of it."""
-        now = self.now()
-        holds = holds_on(self.archive.holds(), self.context.account, INBOX, now)
+        now = self.keeper.moment()
+        holds = holds_on(read_holds(self.archive), self.context.account, INBOX, self.now())
         source = facts_of_maildrop(self.archive, rows, rules, holds)
         source.load(rows.values())
+        planned = self.keeper.uidls()
         facts = {number: source.of(number, row) for number, row in rows.items()}
         due = [
             candidate_of(number, rows[number], decide(rules, each, now))
             for number, each in facts.items()
-            if may_be_due(rules, each, now) is not None
+            if (may_be_due(rules, each, now) is not None if planned is None else rows[number].uidl in planned)
         ]
         return sorted(due, key=lambda c: (c.since or now, c.key))
 
@@ -107,11 +115,12 @@ class MaildropRetention:
         if self.writer is not None and due:
             self.writer.secure()
         chosen: list[Candidate] = []
+        allowance = allowance_of(tally.live, self.keeper.policy.max_fraction)
         plans = deletion.prove_and_mark(
             due,
             sizes,
             cutoff=self.now(),
-            allowance=allowance_of(tally.live, self.policy.max_fraction),
+            allowance=allowance if self.keeper.shown is None else len(due),
             dry_run=self.writer is None,
         )
         for plan in plans:
@@ -121,13 +130,13 @@ class MaildropRetention:
             self.progress.advance(len(plan.decisions), 0)
             if self.stop.is_set():
                 break
-        gone = self._confirm(deletion, {(c.row.uidl, c.row.sha256): c.rule for c in chosen})
+        gone = self._confirm(deletion, {(c.row.uidl, c.row.sha256): c for c in chosen})
         for candidate in chosen:
             if gone is None or (candidate.row.uidl, candidate.row.sha256) in gone:
                 tally.delete(candidate)
 
     def _confirm(
-        self, deletion: MaildropDeletion, rules: Mapping[tuple[str | None, str | None], str]
+        self, deletion: MaildropDeletion, chosen: Mapping[tuple[str | None, str | None], Candidate]
     ) -> set[tuple[str | None, str | None]] | None:
         """Say QUIT, record what it deleted by which rule, and return the keys of that; None in a dry run."""
         if self.writer is None:
@@ -136,14 +145,14 @@ class MaildropRetention:
         ledger = MaildropLedger(writer=self.writer, context=self.context, now=self.now)
         change = Change.DELETED_BY_RETENTION
 
-        def rule_of(row: LocationRow) -> str:
-            return rules[row.uidl, row.sha256]
+        def audit(row: LocationRow, at: datetime) -> AuditRow:
+            return self.keeper.audit(chosen[row.uidl, row.sha256], at)
 
         rows = deletion.confirm(
-            self.context.account, self.failures, intend=lambda rows: ledger.intend(rows, change, rule=rule_of)
+            self.context.account, self.failures, intend=lambda rows: ledger.intend(rows, change, audit=audit)
         )
         if rows:
-            ledger.record_deleted(rows, change, rule=rule_of)
+            ledger.record_deleted(rows, change, audit=audit)
             self.writer.settle()
         return {(row.uidl, row.sha256) for row in rows}
 

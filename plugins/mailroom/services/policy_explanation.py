@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from mailroom.archive import Archive
+from mailroom.archive.ledgers import read_holds
 from mailroom.exceptions import ConfigurationError
 from mailroom.model import Folder, LocationRow, MailProtocol
 from mailroom.policy.deletion import Keep
@@ -126,7 +127,7 @@ def _in_mailbox(
         rules = bound.get(name)
         source = None
         if rules is not None:
-            held = holds_on(archive.holds(), account, name, now, use=uses[name])
+            held = holds_on(read_holds(archive), account, name, now, use=uses[name])
             source = facts_of_folder(archive, state, rules, held)
         for row in state.rows(uids):
             yield _explained(row.uid or 0, row, rules, source, now)
@@ -142,7 +143,7 @@ def _in_maildrop(
     rules = bind_policy(policy, [INBOX], protocol=MailProtocol.POP3, uses={INBOX: None}).get(INBOX)
     source = None
     if rules is not None:
-        source = facts_of_maildrop(archive, rows, rules, holds_on(archive.holds(), account, INBOX, now))
+        source = facts_of_maildrop(archive, rows, rules, holds_on(read_holds(archive), account, INBOX, now))
     for number, row in rows.items():
         if row.sha256 == digest:
             yield _explained(number, row, rules, source, now)

@@ -7,23 +7,33 @@ Here: the service a user calls. Not here: the two conversations (``mailbox_reten
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from mailroom.archive import Archive, ArchiveWriter
+from mailroom.archive.ledgers import record_plan
 from mailroom.client.imap import ImapClient
 from mailroom.client.pop3 import Pop3Client
+from mailroom.exceptions import ArchiveError, ConfigurationError
+from mailroom.ledger import PlanState
 from mailroom.model import RunContext
 from mailroom.policy.proof import ProofRule
 from mailroom.policy.rules import RetentionPolicy
 from mailroom.services.mailbox_retention import MailboxRetention
 from mailroom.services.maildrop_retention import MaildropRetention
+from mailroom.services.plan_keeping import PlanKeeper
 from mailroom.services.progress import Progress
 from mailroom.services.proving import Proving
+from mailroom.services.retention_plan import load_plan, refuse_if_over, rows_of_parts
 from mailroom.services.retention_report import FolderRetention, RetentionReport
 
 __all__ = ["FolderRetention", "RetentionReport", "enforce_retention"]
+
+_log = logging.getLogger(__name__)
 
 
 def enforce_retention(
@@ -31,7 +41,8 @@ def enforce_retention(
     archive: Archive,
     context: RunContext,
     *,
-    policy: RetentionPolicy,
+    policy: RetentionPolicy | None = None,
+    plan_id: str | None = None,
     dry_run: bool,
     now: Callable[[], datetime],
     progress: Progress,
@@ -44,69 +55,85 @@ def enforce_retention(
     Each is asked again who it is in the session that deletes it, and its archived bytes are
     read back; whatever is in doubt stays and is counted by its reason.
 
-    :param dry_run: tell what would go; neither server nor archive is changed.
+    :param policy: what is to go. Either this or ``plan_id`` is given.
+    :param plan_id: the plan to carry out, and nothing beyond it: what changed since it was made stays.
+    :param dry_run: make a plan: tell what would go, and write that down; nothing else is changed.
     :param stop: when set, the batch in hand is deleted and recorded, and the session ends well.
     :param copies: second archives; only what each of them holds as well, read back there, is deleted.
     :param proof: how the archived bytes are proved, and whether the server's are fetched again; by default
         archived bytes are read back, and the server is asked who each message is.
-    :raises ConfigurationError: if a folder pattern means no folder, POP3 is asked for what it has not, or a
-        copy is none.
+    :raises ConfigurationError: if a folder pattern means no folder, POP3 is asked for what it has not, a
+        copy is none, or the plan is over or not there.
     :raises ConnectionLost: if the server cannot be reached or goes away; what it deleted is recorded.
     :raises ArchiveError: if the archive cannot be read or written.
     """
-    folders: list[FolderRetention] = []
     failures: list[str] = []
     proving = Proving(archive=archive, copies=tuple(copies), rule=proof or ProofRule())
     proving.check()
+    shown = load_plan(archive, context.account, plan_id) if plan_id else None
+    if shown is not None:
+        refuse_if_over(shown)
+    stated = shown.policy if shown is not None else policy
+    if stated is None:
+        raise ConfigurationError("Retention needs a policy, or a plan to carry out.")
     with contextlib.nullcontext() if dry_run else archive.writer(context) as writer, connect() as client:
+        keeper = PlanKeeper(writer=writer, run=context, policy=stated, now=now, shown=shown)
+        shared: dict[str, Any] = {  # Any: what both kinds of run are made of
+            "archive": archive,
+            "proving": proving,
+            "writer": writer,
+            "context": context,
+            "keeper": keeper,
+            "now": now,
+            "progress": progress,
+            "stop": stop,
+            "failures": failures,
+        }
         if isinstance(client, Pop3Client):
-            maildrop = MaildropRetention(
-                client=client,
-                archive=archive,
-                proving=proving,
-                writer=writer,
-                context=context,
-                policy=policy,
-                now=now,
-                progress=progress,
-                stop=stop,
-                failures=failures,
-            )
-            folders.append(maildrop.enforce())
+            folders = [MaildropRetention(client=client, **shared).enforce()]
         else:
-            mailboxes = MailboxRetention(
-                client=client,
-                archive=archive,
-                proving=proving,
-                writer=writer,
-                context=context,
-                policy=policy,
-                now=now,
-                progress=progress,
-                stop=stop,
-                failures=failures,
-            )
-            folders.extend(mailboxes.enforce())
-        return _finish(writer, context.account, folders, failures, stop)
+            folders = list(MailboxRetention(client=client, **shared).enforce())
+        report = RetentionReport(
+            account=context.account,
+            dry_run=dry_run,
+            plan_id=keeper.plan_id,
+            planned=None if shown is None else shown.messages,
+            folders=tuple(folders),
+            failures=tuple(failures),
+            interrupted=stop.is_set(),
+        )
+        if writer is not None:
+            _finish(writer, keeper, report)
+    return _with_plan(archive, keeper, report) if dry_run else report
 
 
-def _finish(
-    writer: ArchiveWriter | None,
-    account: str,
-    folders: list[FolderRetention],
-    failures: list[str],
-    stop: threading.Event,
-) -> RetentionReport:
-    """Record the run with its counts, unless it was a dry one, and return its report."""
-    report = RetentionReport(
-        account=account,
-        dry_run=writer is None,
-        folders=tuple(folders),
-        failures=tuple(failures),
-        interrupted=stop.is_set(),
+def _finish(writer: ArchiveWriter, keeper: PlanKeeper, report: RetentionReport) -> None:
+    """Record the run with its counts, and what was done of its plan."""
+    if keeper.shown is None or not (report.interrupted or report.failures):
+        keeper.end(report.parts())
+    outcome = "interrupted" if report.interrupted else "failed" if report.failures else "succeeded"
+    counts = {"deleted": report.deleted, "due": sum(folder.due for folder in report.folders)}
+    writer.finish(outcome, counts, sum(folder.octets for folder in report.folders))
+
+
+def _with_plan(archive: Archive, keeper: PlanKeeper, report: RetentionReport) -> RetentionReport:
+    """Write down what a dry run found, so that it can be carried out as it was shown."""
+    if keeper.shown is not None:
+        return report
+    rows = rows_of_parts(
+        report.parts(),
+        plan_id=keeper.plan_id,
+        run=keeper.run,
+        policy=keeper.policy,
+        created=keeper.created,
+        state=PlanState.PLANNED,
+        at=keeper.now(),
     )
-    if writer is not None:
-        outcome = "interrupted" if report.interrupted else "failed" if failures else "succeeded"
-        counts = {"deleted": report.deleted, "due": sum(folder.due for folder in folders)}
-        writer.finish(outcome, counts, sum(folder.octets for folder in folders))
+    if not rows:
+        return replace(report, plan_id=None)
+    try:
+        record_plan(archive, rows)
+    except ArchiveError as error:
+        _log.warning("The plan cannot be written down, so it can be looked at only: %s", error)
+        return replace(report, plan_id=None)
     return report

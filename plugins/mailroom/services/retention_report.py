@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from mailroom.policy.deletion import Candidate, DeletionPlan, Keep
+from mailroom.services.retention_plan import PartTally, PlannedPart
 
 __all__ = ["FolderRetention", "RetentionReport", "RetentionTally"]
 
@@ -36,6 +37,7 @@ class FolderRetention:
     :param oldest: the earliest instant that the days of a deleted one counted from.
     :param kept: how many of the due ones stayed, by reason.
     :param note: why the folder was passed over.
+    :param parts: what each rule took, or would take.
     :param messages: in a dry run, the first ones that would go: number, size, and since when it counts.
     """
 
@@ -49,6 +51,7 @@ class FolderRetention:
     newest: datetime | None = None
     kept: dict[str, int] = field(default_factory=dict)
     note: str | None = None
+    parts: tuple[PlannedPart, ...] = ()
     messages: tuple[dict[str, Any], ...] = ()
 
     def summary(self) -> dict[str, Any]:
@@ -71,10 +74,17 @@ class FolderRetention:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionReport:
-    """What retention did, or in a dry run would do."""
+    """What retention did, or in a dry run would do.
+
+    :param plan_id: the plan that was made, or carried out; None where it means nothing, or could not
+        be written.
+    :param planned: how many messages the plan means that was shown before; None where none was.
+    """
 
     account: str
     dry_run: bool
+    plan_id: str | None = None
+    planned: int | None = None
     folders: tuple[FolderRetention, ...] = ()
     failures: tuple[str, ...] = ()
     interrupted: bool = False
@@ -84,15 +94,24 @@ class RetentionReport:
         """How many messages were deleted, or would be."""
         return sum(folder.deleted for folder in self.folders)
 
+    def parts(self) -> tuple[PlannedPart, ...]:
+        """Return what each rule took from each folder, or would take."""
+        return tuple(part for folder in self.folders for part in folder.parts)
+
     def summary(self) -> dict[str, Any]:
         """Return counts and the folders where anything was due or passed over, as a small JSON object."""
         kept: Counter[str] = Counter()
         for folder in self.folders:
             kept.update(folder.kept)
         told = [folder for folder in self.folders if folder.due or folder.note]
+        parts = self.parts()
+        shown = {} if self.planned is None else {"planned": self.planned, "left": self.planned - self.deleted}
         return {
             "account": self.account,
             "dry_run": self.dry_run,
+            "plan_id": self.plan_id,
+            **shown,
+            "rules": [part.summary() for part in parts[:MAX_FOLDERS_SHOWN]],
             "would_delete" if self.dry_run else "deleted": self.deleted,
             "octets": sum(folder.octets for folder in self.folders),
             "due": sum(folder.due for folder in self.folders),
@@ -121,6 +140,7 @@ class RetentionTally:
     oldest: datetime | None = None
     newest: datetime | None = None
     kept: Counter[Keep] = field(default_factory=Counter)
+    parts: dict[str, PartTally] = field(default_factory=dict)
     messages: list[dict[str, Any]] = field(default_factory=list)
 
     def keep(self, plan: DeletionPlan) -> None:
@@ -129,9 +149,16 @@ class RetentionTally:
         self.due += len(plan.decisions) - sum(kept[reason] for reason in NEVER_DUE)
         self.kept += kept
 
+    def lose(self, count: int) -> None:
+        """Count messages of the plan that was shown which are not there any more."""
+        if count:
+            self.due += count
+            self.kept[Keep.GONE] += count
+
     def delete(self, candidate: Candidate) -> None:
         """Count one message as deleted."""
         self.deleted += 1
+        self.parts.setdefault(candidate.rule, PartTally()).add(candidate)
         self.octets += candidate.row.size or 0
         if candidate.since is not None:
             self.oldest = min(self.oldest or candidate.since, candidate.since)
@@ -160,5 +187,6 @@ class RetentionTally:
             oldest=self.oldest,
             newest=self.newest,
             kept={keep.value: n for keep, n in self.kept.items() if n and keep not in NEVER_DUE},
+            parts=tuple(tally.result(self.folder, rule) for rule, tally in sorted(self.parts.items())),
             messages=tuple(self.messages),
         )

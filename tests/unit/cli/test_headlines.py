@@ -74,7 +74,7 @@ def test_dry_run_of_retention_says_that_nothing_was_changed() -> None:
     told = retention.headline(RetentionReport(account="a", dry_run=True, folders=(folder,)).summary())
     assert told.startswith("3 messages would be deleted on the server (3.0 kB), of 4 that were old enough.")
     assert "1 kept: flagged" in told
-    assert told.endswith("nothing was changed.")
+    assert told.endswith("nothing was deleted.")
 
 
 def test_dry_run_lists_the_messages_that_would_go() -> None:

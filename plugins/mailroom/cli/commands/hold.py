@@ -107,7 +107,9 @@ def run_release(options: argparse.Namespace, terminal: Terminal, stop: threading
 
 def run_list(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
     """List all holds that were ever placed."""
-    rows = existing_archive(options.archive).holds()
+    from mailroom.archive.ledgers import read_holds
+
+    rows = read_holds(existing_archive(options.archive))
     return _outcome(rows, "\n".join(_line(row) for row in rows) or "There are no holds.")
 
 

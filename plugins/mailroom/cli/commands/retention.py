@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mailroom.cli.account import UsageError, account_name
 from mailroom.cli.common_arguments import Parser, Words, add_command, add_folders
 from mailroom.cli.engine import connecting, existing_archive, now, read_policy, run_context, usage_errors
 from mailroom.cli.phrases import Summary, count, messages, octets_in_words, shown
+from mailroom.cli.table import table
 from mailroom.cli.terminal import Outcome, Terminal
-from mailroom.cli.values import duration, place, share
+from mailroom.cli.values import duration, name, place, share
 from mailroom.model import MailProtocol
 
 if TYPE_CHECKING:
@@ -43,6 +45,9 @@ def add_to(words: Words[Parser]) -> None:
     rules = parser.add_mutually_exclusive_group(required=True)
     rules.add_argument("--older-than", type=duration, metavar="30d", help="keep what is younger")
     rules.add_argument("--policy", metavar="FILE", help="several rules, in YAML or JSON")
+    rules.add_argument(
+        "--plan", type=name, metavar="PLAN", help="just what a dry run showed, by the name it gave its plan"
+    )
     parser.add_argument(
         "--basis",
         choices=list(BASES),
@@ -81,7 +86,9 @@ def add_to(words: Words[Parser]) -> None:
         action="store_true",
         help="fetch each message from the server once more, whole, and compare it before it is deleted",
     )
-    parser.add_argument("--dry-run", action="store_true", help="say what would go, change nothing")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would go, and plan it; delete nothing"
+    )
 
 
 def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
@@ -91,12 +98,14 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
     from mailroom.policy.proof import ProofMode, ProofRule
     from mailroom.services.retention import enforce_retention
 
-    policy = _stated_policy(options) if options.policy else _plain_policy(options)
+    has_own_rules = options.policy or options.plan
+    policy = _stated_policy(options) if has_own_rules else _plain_policy(options)
     report = enforce_retention(
         connecting(endpoint),
         existing_archive(options.archive),
         run_context("retention", account_name(options, endpoint)),
         policy=policy,
+        plan_id=options.plan,
         dry_run=options.dry_run,
         now=now,
         progress=terminal.progress(),
@@ -107,16 +116,16 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
     return Outcome.of(report, headline)
 
 
-def _stated_policy(options: argparse.Namespace) -> RetentionPolicy:
-    """Return the policy of a file, which says all there is to say."""
+def _stated_policy(options: argparse.Namespace) -> RetentionPolicy | None:
+    """Return the policy of a file, which says all there is to say, or None where a plan has its own."""
     if options.folder or options.exclude or options.basis or options.include_flagged:
         raise UsageError(
-            "A policy states folders, basis and flagged messages itself: leave out --folder, --exclude, "
-            "--basis and --include-flagged."
+            "A policy or plan states folders, basis and flagged messages itself: leave out --folder, "
+            "--exclude, --basis and --include-flagged."
         )
     if options.max_fraction is not None or options.allow_incomplete:
         raise UsageError("State max_fraction and allow_incomplete in the policy, and leave the options out.")
-    return read_policy(options.policy)
+    return read_policy(options.policy) if options.policy else None
 
 
 def _plain_policy(options: argparse.Namespace) -> RetentionPolicy:
@@ -146,14 +155,37 @@ def headline(summary: Summary) -> str:
         f"{messages(number)} {verb} on the server ({octets_in_words(summary['octets'])}),"
         f" of {summary['due']:,} that were old enough."
     ]
+    if summary.get("left"):
+        lines.append(f"{messages(summary['left'])} of the plan stay, as they changed since or may not go.")
     for folder in summary["folders"]:
         lines.append(f"  {_folder_line(folder)}")
         lines += _message_lines(folder)
     if summary["folders_not_shown"]:
         lines.append(f"  … and {count(summary['folders_not_shown'], 'more folder')}.")
+    lines += _rule_lines(summary["rules"])
     if summary["dry_run"]:
-        lines.append("This was a dry run: nothing was changed.")
+        lines.append("This was a dry run: nothing was deleted.")
+        lines += [f"To delete just this: --plan {summary['plan_id']}"] if summary["plan_id"] else []
     return "\n".join(lines)
+
+
+def _rule_lines(parts: Sequence[Summary]) -> list[str]:
+    """Return a table of what each rule takes; nothing where there is one rule only."""
+    if len({part["rule"] for part in parts}) < 2:
+        return []
+    head = ["folder", "rule", "messages", "size", "oldest", "newest"]
+    rows = [
+        [
+            shown(part["folder"]),
+            shown(part["rule"]),
+            f"{part['messages']:,}",
+            octets_in_words(part["octets"]),
+            (part["oldest"] or "")[:10],
+            (part["newest"] or "")[:10],
+        ]
+        for part in parts
+    ]
+    return table(head, rows, text_columns={0, 1})
 
 
 def _folder_line(folder: Summary) -> str:

@@ -1,0 +1,73 @@
+"""Legal holds and plans of deletion, read and written outside of a run's batches.
+
+Belongs here: whole logs that are small, and single rows that must be durable at once. Does not
+belong here: rows of a run (``writer``), what they mean (``policy``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mailroom.archive.archive import Archive
+    from mailroom.ledger import HoldRow, PlanRow
+
+    Row = HoldRow | PlanRow
+    AsTable = Callable[[Any, Sequence[int]], Any]  # Any: rows in, a table of pyarrow out
+
+__all__ = ["read_holds", "read_plans", "record_hold", "record_plan"]
+
+
+def read_holds(archive: Archive) -> list[HoldRow]:
+    """Return every legal hold that was ever placed, as its newest row says.
+
+    :raises StoreUnavailable: where the archive cannot be read.
+    """
+    from mailroom.archive.rows import hold_rows
+
+    return list({row.hold_id: row for row in hold_rows(archive.read_table("holds"))}.values())
+
+
+def record_hold(archive: Archive, row: HoldRow) -> None:
+    """Write that a legal hold was placed or released; durable when this returns.
+
+    :raises StoreUnavailable: where the store refuses.
+    """
+    from mailroom.archive.rows import holds_table
+
+    _append(archive, "holds", [row], holds_table)
+
+
+def read_plans(archive: Archive, account: str) -> list[PlanRow]:
+    """Return all rows of the plans of an account, in the order they were written.
+
+    :raises StoreUnavailable: where the archive cannot be read.
+    """
+    from mailroom.archive.rows import plan_rows
+
+    found: list[tuple[int, PlanRow]] = []
+    for table in archive.scan_table("plans", equal={"account": account}):
+        found += plan_rows(table)
+    return [row for _, row in sorted(found, key=lambda each: each[0])]
+
+
+def record_plan(archive: Archive, rows: Sequence[PlanRow]) -> None:
+    """Write rows of a plan; durable when this returns.
+
+    :raises StoreUnavailable: where the store refuses.
+    """
+    from mailroom.archive.rows import plans_table
+
+    _append(archive, "plans", rows, plans_table)
+
+
+def _append(archive: Archive, name: str, rows: Sequence[Row], as_table: AsTable) -> None:
+    from mailroom.archive.account_logs import append_numbered
+
+    durability = archive.prepare()
+    try:
+        append_numbered(archive.table(name), rows, as_table)
+        durability.sync()
+    finally:
+        durability.close()

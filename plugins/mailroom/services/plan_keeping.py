@@ -1,0 +1,91 @@
+"""The plan that a run carries out: one that was shown before, or one that is made as it goes.
+
+Here: what may be touched, and the record of what was done. Not here: what plans look like
+(``retention_plan``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from mailroom.archive import ArchiveWriter
+from mailroom.ledger import AuditRow, PlanState, audit_of
+from mailroom.model import RunContext
+from mailroom.policy.deletion import Candidate
+from mailroom.policy.rules import RetentionPolicy
+from mailroom.services.retention_plan import Plan, PlannedPart, new_plan_id, row_of_plan, rows_of_parts
+
+__all__ = ["PlanKeeper"]
+
+
+@dataclass(slots=True, kw_only=True)
+class PlanKeeper:
+    """Keeps the record of one run.
+
+    :param writer: None in a dry run, which changes nothing on the server.
+    :param shown: the plan that may be carried out, and nothing beyond it; None to plan as it goes.
+    """
+
+    writer: ArchiveWriter | None
+    run: RunContext
+    policy: RetentionPolicy
+    now: Callable[[], datetime]
+    shown: Plan | None = None
+    plan_id: str = field(init=False)
+    created: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Name the plan."""
+        self.plan_id = new_plan_id() if self.shown is None else self.shown.plan_id
+        self.created = self.now() if self.shown is None else self.shown.created
+
+    def moment(self) -> datetime:
+        """Return the time to which ages are counted: that of the plan that was shown, else now."""
+        return self.now() if self.shown is None else self.shown.created
+
+    def folders(self) -> frozenset[str] | None:
+        """Return the folders that may be touched; None for all that the policy means."""
+        return None if self.shown is None else frozenset(part.folder for part in self.shown.parts)
+
+    def uids(self, folder: str, uid_validity: int | None) -> frozenset[int] | None:
+        """Return the messages of a folder that may be touched; None for all that the policy means."""
+        return None if self.shown is None else self.shown.uids(folder, uid_validity)
+
+    def uidls(self) -> frozenset[str] | None:
+        """Return the messages of a maildrop that may be touched; None for all that the policy means."""
+        return None if self.shown is None else self.shown.uidls()
+
+    def audit(self, candidate: Candidate, at: datetime) -> AuditRow:
+        """Return the audit row of a message that was deleted."""
+        approved_by = None if self.shown is None else self.shown.approved_by
+        return audit_of(
+            candidate.row, self.run, at=at, rule=candidate.rule, plan_id=self.plan_id, approved_by=approved_by
+        )
+
+    def end(self, parts: Sequence[PlannedPart]) -> None:
+        """Write down what was done, which is all that is done of the plan.
+
+        :param parts: what each rule took.
+        """
+        if self.writer is None:
+            return
+        at = self.now()
+        if self.shown is not None:
+            deleted = sum(part.messages for part in parts)
+            by, run_id = self.run.who, self.run.run_id
+            row = row_of_plan(self.shown, PlanState.EXECUTED, by=by, at=at, run_id=run_id, messages=deleted)
+            self.writer.plan([row])
+        else:
+            self.writer.plan(
+                rows_of_parts(
+                    parts,
+                    plan_id=self.plan_id,
+                    run=self.run,
+                    policy=self.policy,
+                    created=self.created,
+                    state=PlanState.EXECUTED,
+                    at=at,
+                )
+            )

@@ -1,0 +1,190 @@
+"""Plans of deletion: what was shown is what is done, and nothing beyond it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mailroom.archive import Archive
+from mailroom.archive.ledgers import read_plans
+from mailroom.exceptions import ConfigurationError, StoreUnavailable
+from mailroom.ledger import PlanState
+from mailroom.model import MailProtocol
+from mailroom.policy.policy_file import parse_policy
+from mailroom.services.retention_plan import load_plan, settle_plan
+from tests.integration.runs import Account, days
+from tests.integration.test_retention_policy import Filled, mail, mirror
+from tests.support.command import run_command
+from tests.support.dovecot import Dovecot
+from tests.support.maildir import Stored
+
+MONTH = "rules: [{delete_after: 30d}]"
+
+
+@pytest.fixture
+def filled(dovecot: Dovecot, user: str, archive_root: Path) -> Filled:
+    """Four old messages and a new one in INBOX, mirrored."""
+    made = Filled(dovecot, user, archive_root)
+    for age in (100, 90, 80, 70, 10):
+        made.put(age)
+    mirror(made.account)
+    return made
+
+
+@pytest.fixture
+def maildrop(dovecot: Dovecot, user: str, archive_root: Path) -> Account:
+    """Three messages that were archived eight days ago."""
+    account = Account(archive_root, dovecot.endpoint(user, MailProtocol.POP3))
+    dovecot.fill(user, [Stored(content=mail(number)) for number in range(3)])
+    account.fetch()
+    account.wait(days(8))
+    return account
+
+
+def plan(account: Account, text: str = MONTH) -> str:
+    report = account.retain(parse_policy(text), dry_run=True)
+    assert report.plan_id is not None
+    return report.plan_id
+
+
+def states(account: Account) -> list[str]:
+    return [row.state.value for row in read_plans(Archive(account.root), account.name)]
+
+
+def test_a_dry_run_writes_down_what_it_shows(filled: Filled) -> None:
+    """The plan says which messages, by which rule, how large, how old."""
+    report = filled.retain(MONTH, dry_run=True)
+    (row,) = read_plans(Archive(filled.account.root), "account")
+    assert (row.plan_id, row.state, row.by) == (report.plan_id, PlanState.PLANNED, "a test")
+    assert (row.folder, row.rule, row.uids) == ("INBOX", "older than 30 days since internal", "1:4")
+    assert (row.messages, row.octets) == (4, report.summary()["octets"])
+    assert row.oldest is not None
+    assert row.newest is not None
+    assert [(filled.account.clock - date).days for date in (row.oldest, row.newest)] == [100, 70]
+    assert json.loads(row.policy or "") == {"rules": [{"delete_after": 30}]}
+    assert len(filled.there()) == 5
+
+
+def test_a_plan_that_means_nothing_is_not_written(filled: Filled) -> None:
+    """There is nothing to carry out."""
+    assert filled.retain("rules: [{delete_after: 300d}]", dry_run=True).plan_id is None
+    assert states(filled.account) == []
+
+
+def test_just_the_plan_is_carried_out(filled: Filled) -> None:
+    """What became due since stays for the next plan; each deletion names the plan."""
+    name = plan(filled.account)
+    filled.account.wait(days(25))
+    report = filled.account.carry_out(name)
+    assert (report.deleted, report.planned, report.failures) == (4, 4, ())
+    assert filled.there() == [5]
+    assert {row["plan_id"] for row in filled.account.audit()} == {name}
+    assert states(filled.account) == ["planned", "executed"]
+
+
+def test_what_changed_since_stays_and_is_told(filled: Filled) -> None:
+    """Flagged, gone, or held since: no plan goes over that."""
+    name = plan(filled.account)
+    filled.mark([1], "\\Flagged")
+    with filled.dovecot.mailbox(filled.user) as phone:
+        phone.select_folder("INBOX")
+        phone.delete_messages([2])
+        phone.expunge()
+    report = filled.account.carry_out(name)
+    assert filled.there() == [1, 5]
+    assert report.summary()["left"] == 2
+    assert report.summary()["kept"] == {"flagged": 1, "no longer on the server": 1}
+
+
+def test_what_a_mirror_saw_go_is_told_as_well(filled: Filled) -> None:
+    """The plan's count is kept, whoever noticed first."""
+    name = plan(filled.account)
+    with filled.dovecot.mailbox(filled.user) as phone:
+        phone.select_folder("INBOX")
+        phone.delete_messages([2])
+        phone.expunge()
+    mirror(filled.account)
+    report = filled.account.carry_out(name)
+    assert (report.deleted, report.summary()["kept"]) == (3, {"no longer on the server": 1})
+
+
+def test_a_plan_is_carried_out_once(filled: Filled) -> None:
+    """Deleting twice is deleting once, and the second says who did it."""
+    name = plan(filled.account)
+    filled.account.carry_out(name)
+    with pytest.raises(ConfigurationError, match="was carried out by a test"):
+        filled.account.carry_out(name)
+
+
+def test_a_refused_plan_is_not_carried_out(filled: Filled) -> None:
+    """No means no."""
+    name = plan(filled.account)
+    archive = Archive(filled.account.root)
+    found = load_plan(archive, "account", name)
+    settle_plan(archive, found, PlanState.REFUSED, by="ana", at=filled.account.now(), run_id="r")
+    with pytest.raises(ConfigurationError, match="was refused by ana"):
+        filled.account.carry_out(name)
+    assert len(filled.there()) == 5
+
+
+def test_the_audit_names_who_agreed(filled: Filled) -> None:
+    """The person, beside the task that did it."""
+    name = plan(filled.account)
+    archive = Archive(filled.account.root)
+    found = load_plan(archive, "account", name)
+    settle_plan(archive, found, PlanState.APPROVED, by="ana", at=filled.account.now(), run_id="r")
+    filled.account.carry_out(name)
+    assert {(row["approved_by"], row["who"]) for row in filled.account.audit()} == {("ana", "a test")}
+
+
+def test_an_unknown_plan_is_refused(filled: Filled) -> None:
+    """The sentence says how to make one."""
+    with pytest.raises(ConfigurationError, match="make one by a dry run"):
+        filled.account.carry_out("nonsense")
+
+
+def test_a_pop3_plan_is_carried_out_as_shown(maildrop: Account, dovecot: Dovecot, user: str) -> None:
+    """The messages are known by their UIDL; what came due since stays."""
+    name = plan(maildrop, "rules: [{delete_after: 7d}]")
+    dovecot.fill(user, [Stored(content=mail(9))])
+    maildrop.fetch()
+    maildrop.wait(days(30))
+    report = maildrop.carry_out(name)
+    assert (report.deleted, report.planned) == (3, 3)
+    assert sorted(maildrop.states().values()) == ["added", *["deleted_by_retention"] * 3]
+
+
+def test_a_run_without_a_plan_writes_one_as_it_goes(filled: Filled) -> None:
+    """What each rule took, for whoever reads the audit."""
+    report = filled.retain(MONTH)
+    assert states(filled.account) == ["executed"]
+    assert {row["plan_id"] for row in filled.account.audit()} == {report.plan_id}
+
+
+def test_a_plan_that_cannot_be_written_is_shown_all_the_same(
+    filled: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may only read the archive can see what would go."""
+
+    def refuse(*_: object) -> None:
+        raise StoreUnavailable("read-only")
+
+    monkeypatch.setattr("mailroom.services.retention.record_plan", refuse)
+    report = filled.retain(MONTH, dry_run=True)
+    assert (report.deleted, report.plan_id) == (4, None)
+
+
+def test_the_command_line_shows_and_carries_out(filled: Filled) -> None:
+    """The dry run says what to type."""
+    url = f"imap://{filled.user}@127.0.0.1:{filled.dovecot.imap_port}"
+    command = ["retention", url, "--archive", str(filled.account.root), "--account", "account"]
+    shown = run_command(*command, "--older-than", "30d", "--dry-run")
+    assert shown.status == 0, shown.err
+    name = shown.out.split("--plan ")[1].split()[0]
+    done = run_command(*command, "--plan", name)
+    assert "4 messages deleted" in done.out, done.err
+    assert filled.there() == [5]
+    again = run_command(*command, "--plan", name)
+    assert (again.status, "was carried out by command line" in again.err) == (1, True)
