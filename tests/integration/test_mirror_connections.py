@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mailroom.client.imap import ImapClient
-from mailroom.exceptions import AuthenticationFailed, ConnectionLost
+from mailroom.exceptions import AuthenticationFailed, CommandRejected, ConnectionLost
 from mailroom.model import FetchedMessage, MailProtocol, Security
 from mailroom.services import mailbox_download, mirror_run
 from tests.integration.killing import small_mail
@@ -202,3 +202,52 @@ def test_a_run_that_fails_ends_its_connections(
     (account.root / "raw" / ".incoming").unlink()
     assert account.mirror(connections=4).added == MESSAGES
     assert_added_once(account)
+
+
+class Choosy(Connections):
+    """Lets only the first connection open folders."""
+
+    code: str | None = None
+
+    def __call__(self) -> ImapClient:
+        client = super().__call__()
+        if self.asked > 1:
+
+            def refuse(name: str) -> Any:
+                raise CommandRejected("No.", command="EXAMINE", kind="NO", code=self.code, text="No.")
+
+            client.examine = refuse  # type: ignore[method-assign]
+        return client
+
+
+@pytest.mark.parametrize("code", ["LIMIT", "NOPERM", None])
+def test_a_folder_that_a_further_connection_may_not_open_is_mirrored_by_the_first(
+    account: MirrorAccount, code: str | None
+) -> None:
+    """What one session is refused another may be granted."""
+    connections = Choosy(account)
+    connections.code = code
+    with no_thread_is_left():
+        report = account.mirror(connect=connections, connections=4)
+    assert (report.added, report.failures) == (MESSAGES, ())
+    assert_added_once(account)
+
+
+class WithoutListStatus(Connections):
+    """Servers that state the counts of folders one by one only."""
+
+    def __call__(self) -> ImapClient:
+        client = super().__call__()
+        client.capabilities -= {"LIST-STATUS"}
+        return client
+
+
+def test_counts_are_asked_for_where_the_list_does_not_bring_them(account: MirrorAccount) -> None:
+    """A large folder is divided all the same, and unchanged ones are not opened."""
+    connections = WithoutListStatus(account)
+    assert account.mirror(connect=connections, connections=4).added == MESSAGES
+    assert connections.most == 4
+    assert_added_once(account)
+    again = WithoutListStatus(account)
+    report = account.mirror(connect=again, connections=4)
+    assert (report.unchanged, again.asked) == (6, 1)

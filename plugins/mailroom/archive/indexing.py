@@ -269,7 +269,8 @@ class _Process(Generic[Key]):
                 elif not self._take(answer):
                     break
             self._bury()
-        except OSError as error:
+        except BaseException as error:  # noqa: BLE001 (whoever waits for an answer has to learn of it)
+            self._child.kill()
             self._failed(error)
 
     def _take(self, packed: bytes) -> bool:

@@ -30,8 +30,9 @@ def start_worker() -> Worker | None:
     if not sys.executable:
         return None
     try:
+        # -P: the folder that somebody happens to stand in is no place to import from.
         return subprocess.Popen(
-            [sys.executable, "-m", "mailroom.archive.index_worker"],
+            [sys.executable, "-P", "-m", "mailroom.archive.index_worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=_environment(),

@@ -124,8 +124,12 @@ class ImapClient:
         :raises ConnectionLost: if the server goes away.
         """
         self._wire.untagged_responses.pop("STATUS", None)
-        self._command("STATUS", quoted_name(name), self._status_items())
-        return dict(parse_status(*parts) for parts in self._untagged("STATUS")).get(name, {})
+        self._command("STATUS", quoted_name(name), self.status_items)
+        return self.statuses_told().get(name, {})
+
+    def statuses_told(self) -> dict[str, dict[str, int]]:
+        """Return the counts that the server has stated since they were asked for, by folder."""
+        return dict(parse_status(*parts) for parts in self._untagged("STATUS"))
 
     def examine(self, name: str) -> SelectedFolder:
         """Open a folder for reading; nothing in it changes, \\Recent included.
@@ -306,12 +310,14 @@ class ImapClient:
             return ("X-GM-MSGID",)
         return ("EMAILID",) if self.supports("OBJECTID") else ()
 
-    def _status_items(self) -> str:
+    @property
+    def status_items(self) -> str:
+        """What STATUS asks for."""
         return f"(MESSAGES UIDNEXT UIDVALIDITY{' HIGHESTMODSEQ' if self.states_modseq else ''})"
 
     def _listed_items(self) -> str:
         more = " MAILBOXID" if self.supports("OBJECTID") else ""
-        return f"{self._status_items()[:-1]}{more})"
+        return f"{self.status_items[:-1]}{more})"
 
     def _list(self, pattern: str, *, with_options: bool = False) -> dict[str, Folder]:
         """Return folders by name; with their counts where asked for and offered (RFC 5258, 5819, 6154)."""

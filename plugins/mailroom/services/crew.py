@@ -12,11 +12,18 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from mailroom.exceptions import CommandRejected, ConnectionLost, MailroomError, RemoteProtocolError
+from mailroom.exceptions import (
+    CommandRejected,
+    ConnectionLost,
+    LimitExceeded,
+    MailroomError,
+    RemoteProtocolError,
+)
 
 if TYPE_CHECKING:
     from mailroom.client.imap import ImapClient
@@ -26,8 +33,11 @@ __all__ = ["BREAKING_ERRORS", "WORTHWHILE_SECONDS", "Crew", "Shareable"]
 WORTHWHILE_SECONDS = 0.005
 """Round trip from which on more connections pay: below it one of them keeps this process busy."""
 
-BREAKING_ERRORS = (ConnectionLost, CommandRejected, RemoteProtocolError)
+BREAKING_ERRORS = (ConnectionLost, CommandRejected, RemoteProtocolError, LimitExceeded)
 """After these a session cannot go on."""
+
+CONNECTING_SECONDS = 1.0
+"""How long the end of a run waits for connections that are still being opened, before it leaves them."""
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +66,8 @@ class Crew:
         self._turn = threading.Lock()
         self._changed = threading.Condition(self._turn)
         self._helpers: list[threading.Thread] = []
+        self._clients: list[ImapClient] = []
+        self._is_closed = False
         self._shareable: list[Shareable] = []
         self._failure: BaseException | None = None
         self.is_dismissed = False
@@ -100,15 +112,22 @@ class Crew:
         with client:
             yield client
 
-    def hire(self, helpers: int, work: Callable[[], None]) -> None:
-        """Start up to so many helpers, each of which does ``work`` with the turn in hand.
+    def hire(self, helpers: int, work: Callable[[ImapClient], None]) -> None:
+        """Start up to so many helpers, each of which does ``work`` by a connection, with the turn in hand.
 
-        What the network or the server has against a helper ends that one alone.
+        A connection that is refused is done without. Where one breaks at work, all helpers are
+        dismissed: it may have been one too many.
         """
         for number in range(min(helpers, self._most - 1) - len(self._helpers)):
-            thread = threading.Thread(target=self._help, args=(work,), name=f"mailroom-mirror-{number}")
+            thread = threading.Thread(
+                target=self._help, args=(work,), name=f"mailroom-mirror-{number}", daemon=True
+            )
+            try:
+                thread.start()
+            except RuntimeError as error:  # no thread is left to us: slower, but it goes on
+                _log.warning("no further connection is opened: %s", error)
+                return
             self._helpers.append(thread)
-            thread.start()
 
     def dismiss(self) -> None:
         """Have the helpers end soon; none is hired any more."""
@@ -119,11 +138,20 @@ class Crew:
     def part(self) -> None:
         """Wait until all helpers have ended; the turn is held, and given up meanwhile.
 
+        Connections that are only being opened are not waited for; nobody needs them any more.
+
         :raises ArchiveError: where a helper could not write, or whatever else was no server's doing.
         """
+        self._is_closed = True
+        if self.is_over:
+            for client in self._clients:
+                client.close()
+        while self._clients:
+            self._changed.wait()
         with self.given_up():
+            until = time.monotonic() + CONNECTING_SECONDS
             for thread in self._helpers:
-                thread.join()
+                thread.join(timeout=max(0.0, until - time.monotonic()))
         self._helpers.clear()
         if self._failure is not None:
             failure, self._failure = self._failure, None
@@ -162,15 +190,39 @@ class Crew:
         """The download to help with, if there is one."""
         return next((download for download in self._shareable if download.has_pieces), None)
 
-    def _help(self, work: Callable[[], None]) -> None:
+    def _help(self, work: Callable[[ImapClient], None]) -> None:
         with self._turn:
+            client = self._further_connection()
+            if client is None:
+                return
+            self._clients.append(client)
             try:
-                work()
-            except MailroomError as error:
+                with client:
+                    work(client)
+            except BREAKING_ERRORS as error:
                 _log.info("a further connection ended: %s", error)
                 self.dismiss()
             except BaseException as error:  # noqa: BLE001 (raised again by the run's own thread)
                 self._failure = error
                 self.dismiss()
             finally:
+                self._clients.remove(client)
                 self.notify()
+
+    def _further_connection(self) -> ImapClient | None:
+        """Open one connection more; None where the server refuses it, or it comes too late."""
+        client: ImapClient | None = None
+        with self.given_up():
+            try:
+                client = self._connect()
+            except MailroomError as error:
+                _log.info("a further connection was refused: %s", error)
+            except BaseException as error:  # noqa: BLE001 (raised again by the run's own thread)
+                self._failure = error
+        if client is None:
+            return None
+        if self._is_closed or self.is_dismissed:
+            client.close()
+            return None
+        client.while_waiting(self.given_up)
+        return client

@@ -150,7 +150,7 @@ class MailboxDownload:
             came = len(self._added)
             try:
                 self._missing += self._fetch_piece(client, piece)
-            except BREAKING_ERRORS:
+            except BaseException:
                 self._pieces.appendleft(piece[~is_among(piece, ascending(self._added[came:]))])
                 raise
 

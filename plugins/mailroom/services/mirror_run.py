@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from mailroom.client.imap_statuses import states_with_list, with_statuses
 from mailroom.exceptions import CommandRejected, ConnectionLost, MailroomError
 from mailroom.model import Folder, FolderRow, RunContext
 from mailroom.policy.folders import match_folders
@@ -28,7 +29,7 @@ from mailroom.services.suspects import Suspects
 
 if TYPE_CHECKING:
     from mailroom.archive import Archive, ArchiveWriter
-    from mailroom.client.imap import ImapClient
+    from mailroom.client.imap import ImapClient, SelectedFolder
     from mailroom.services.mailbox_mirror import Standing
 
 __all__ = ["MirrorRun"]
@@ -42,6 +43,9 @@ MAX_IDLE_BREAKS = 4
 BREAK_SECONDS = 1.0
 """Pause before the next session, times the breaks without a step forward."""
 
+OVERLOADS = frozenset({"LIMIT", "INUSE", "UNAVAILABLE"})
+"""Response codes by which a server says that it is asked too much at once (RFC 5530)."""
+
 MESSAGES_A_CONNECTION = 500
 """New messages that make one more connection worth its while."""
 
@@ -54,6 +58,7 @@ class MirrorRun:
 
     :param connections: how many connections may be open at once.
     :param live: how many messages the archive held as live in each folder when the run began.
+    :param refused: folders that a further connection was not let into.
     """
 
     connect: Callable[[], ImapClient]
@@ -75,6 +80,7 @@ class MirrorRun:
     departures: Departures = field(init=False)
     standings: list[Standing] = field(default_factory=list)
     suspects: Suspects = field(default_factory=Suspects)
+    refused: set[str] = field(default_factory=set)
     broken: dict[str, MailroomError] = field(default_factory=dict)
     folder_breaks: Counter[str] = field(default_factory=Counter)
     idle_breaks: int = 0
@@ -132,16 +138,15 @@ class MirrorRun:
             self.crew.dismiss()
             self._outlive(error, in_hand)
 
-    def _help(self) -> None:
+    def _help(self, client: ImapClient) -> None:
         """Work off folders beside the first connection, which does again what this one does not bring home.
 
         :raises MailroomError: what this connection ended by.
         """
         in_hand: list[Folder] = []
         try:
-            with self.crew.connected() as client:
-                self._work(client, in_hand, is_helper=True)
-        except MailroomError:
+            self._work(client, in_hand, is_helper=True)
+        except BREAKING_ERRORS:
             self.waiting.extendleft(in_hand)
             self.writer.flush()
             raise
@@ -155,11 +160,12 @@ class MirrorRun:
         # One connection too many may break anywhere: that says nothing against a message.
         suspects = self.suspects.aside() if is_helper else self.suspects
         while self._is_unfinished() and not (is_helper and self.crew.is_dismissed):
-            if self.waiting:
-                in_hand.append(self.waiting.popleft())
+            folder = self._next_folder(is_helper=is_helper)
+            if folder is not None:
+                in_hand.append(folder)
                 self.in_hand += 1
                 try:
-                    self._work_off(client, in_hand[0], progress, suspects)
+                    self._work_off(client, folder, progress, suspects, is_helper=is_helper)
                     in_hand.clear()
                 finally:
                     self.in_hand -= 1
@@ -168,6 +174,14 @@ class MirrorRun:
                 download.assist(client)
             else:
                 self.crew.wait()
+
+    def _next_folder(self, *, is_helper: bool) -> Folder | None:
+        """Return a folder to work off; those that a helper was not let into are for the first connection."""
+        for number, folder in enumerate(self.waiting):
+            if not is_helper or folder.name not in self.refused:
+                del self.waiting[number]
+                return folder
+        return None
 
     def _helpers_wanted(self, client: ImapClient) -> int:
         """Return how many more connections pay: on a distant server, one for each good piece of work."""
@@ -191,7 +205,8 @@ class MirrorRun:
         uses |= {name: row.special_use for name, row in known.items()}
         chosen = match_folders(selection.folders, selection.exclude, uses, special_use=uses)
         self.departures.find(client, chosen, folders)
-        self.waiting.extend(folders[name] for name in chosen if name in folders)
+        here = [folders[name] for name in chosen if name in folders]
+        self.waiting.extend(here if states_with_list(client) else with_statuses(client, here))
         self.chosen = tuple(chosen)
         self.writer.announce(sum(map(self._new_messages, self.waiting)))
         _log.info(
@@ -206,7 +221,9 @@ class MirrorRun:
         """Return how many messages of a folder the archive lacks, as far as its number of them says."""
         return max(0, (folder.status or {}).get("MESSAGES", 0) - self.live.get(folder.name, 0))
 
-    def _work_off(self, client: ImapClient, folder: Folder, progress: Progress, suspects: Suspects) -> None:
+    def _work_off(
+        self, client: ImapClient, folder: Folder, progress: Progress, suspects: Suspects, *, is_helper: bool
+    ) -> None:
         """Bring one folder in step, unless STATUS says that it is."""
         last = self.last.get(folder.name)
         if last is not None and is_unchanged(folder.status, last, self.live.get(folder.name, 0)):
@@ -215,13 +232,8 @@ class MirrorRun:
         from mailroom.services.mailbox_holdings import NO_UID_VALIDITY, Holdings
         from mailroom.services.mailbox_mirror import MailboxMirror
 
-        try:
-            selected = client.examine(folder.name)
-        except CommandRejected as error:
-            if is_gone(client, folder.name):
-                _log.info("%s went away meanwhile; the next run records it", folder.name)
-            else:
-                self._fail(folder.name, f"the server does not open it: {error.text or 'no reason given'}")
+        selected = self._examined(client, folder, is_helper=is_helper)
+        if selected is None:
             return
         if folder.name in self.departures.renames:
             last = self.departures.bring_along(client, selected) or last
@@ -252,6 +264,28 @@ class MirrorRun:
         self.tally.folders += 1
         if standing.gone is None and standing.row is not None:
             self.writer.close_folder(standing.row)
+
+    def _examined(self, client: ImapClient, folder: Folder, *, is_helper: bool) -> SelectedFolder | None:
+        """Open a folder; None where that is left to the first connection, or reported as refused."""
+        try:
+            return client.examine(folder.name)
+        except CommandRejected as error:
+            refusal = error
+        if is_helper:
+            self.refused.add(folder.name)
+            if refusal.code in OVERLOADS:
+                raise refusal
+            self.waiting.append(folder)
+            return None
+        if self.crew.has_helpers:  # alone it may be let in
+            self.crew.dismiss()
+            self.crew.part()
+            return self._examined(client, folder, is_helper=False)
+        if is_gone(client, folder.name):
+            _log.info("%s went away meanwhile; the next run records it", folder.name)
+        else:
+            self._fail(folder.name, f"the server does not open it: {refusal.text or 'no reason given'}")
+        return None
 
     def _leave_unopened(self, folder: Folder, last: FolderRow) -> None:
         """Record what LIST says of a folder in which nothing has changed, where that is something new."""

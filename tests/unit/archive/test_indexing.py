@@ -172,6 +172,28 @@ def test_what_is_left_is_parsed_on_both_sides_once_nothing_more_comes(
     assert len(results.wait_for(indexing.BACKLOG + 3)) == indexing.BACKLOG + 3
 
 
+def test_nothing_is_imported_from_the_folder_somebody_stands_in(
+    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that happens to be called as a module of Python's is not run."""
+    (tmp_path / "pickle.py").write_text("raise SystemExit('run from the current folder')")
+    monkeypatch.chdir(tmp_path)
+    indexer = Indexer(results, results.fail, process_after=0)
+    indexer.submit([message(0, content(0))])
+    assert results.wait_for(1)[0].subject == "message 0"
+    assert child_of(indexer).poll() is None
+    indexer.close()
+
+
+def test_an_answer_that_makes_no_sense_fails_the_run(
+    results: Results, elsewhere: Indexer[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits for it would wait for ever."""
+    monkeypatch.setattr(indexing.Indexed, "_make", lambda _: 1 / 0)
+    elsewhere.submit([message(0, content(0))])
+    assert isinstance(results.wait_for_error(), ZeroDivisionError)
+
+
 def test_a_message_that_kills_the_parser_is_archived_as_not_indexed(
     results: Results, elsewhere: Indexer[int], tmp_path: Path
 ) -> None:
