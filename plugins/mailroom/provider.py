@@ -34,7 +34,11 @@ def get_provider_info() -> dict[str, Any]:
             {"integration-name": "POP3", "python-modules": ["mailroom.operators.pop3"]},
             {
                 "integration-name": "IMAP",
-                "python-modules": ["mailroom.operators.imap", "mailroom.operators.restore"],
+                "python-modules": [
+                    "mailroom.operators.copy",
+                    "mailroom.operators.imap",
+                    "mailroom.operators.restore",
+                ],
             },
             {
                 "integration-name": "Mail archive",

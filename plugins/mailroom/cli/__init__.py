@@ -14,8 +14,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from mailroom.cli.interruption import Interruption
+
+if TYPE_CHECKING:
+    from mailroom.model import Endpoint
 from mailroom.cli.lean import make_lean
 
 __all__ = ["main"]
@@ -77,7 +81,7 @@ def _options(words: Sequence[str], interruption: Interruption) -> argparse.Names
 
     :raises UsageError: where it cannot be meant.
     """
-    from mailroom.cli.account import UsageError, endpoint_of_url, with_secret
+    from mailroom.cli.account import TARGET_PASSWORD_VARIABLE, UsageError, endpoint_of_url, with_secret
     from mailroom.cli.arguments import build_parser
 
     parser = build_parser(next(iter(words), None))
@@ -85,16 +89,31 @@ def _options(words: Sequence[str], interruption: Interruption) -> argparse.Names
     if unknown:
         raise UsageError(f"Unrecognized: {' '.join(unknown)}; see mailroom {options.command} --help.")
     if options.protocols:
-        endpoint = endpoint_of_url(options)
-        if endpoint.protocol not in options.protocols:
-            spoken = options.protocols[0].value.upper()
-            raise UsageError(
-                f"This command speaks {spoken}; for {endpoint.protocol.value.upper()} there is: "
-                f"mailroom {COMMAND_OF[endpoint.protocol.value]}."
-            )
         with interruption.asking():
-            options.endpoint = with_secret(endpoint)
+            options.endpoint = with_secret(_spoken(endpoint_of_url(options), options))
+            if getattr(options, "target_url", None) is not None:
+                second = argparse.Namespace(**vars(options))
+                second.url, second.auth = options.target_url, options.target_auth
+                second.ca_file = options.target_ca_file or options.ca_file
+                target = _spoken(endpoint_of_url(second), options)
+                options.target_endpoint = with_secret(target, TARGET_PASSWORD_VARIABLE)
     return options
+
+
+def _spoken(endpoint: Endpoint, options: argparse.Namespace) -> Endpoint:
+    """Return the endpoint if the command speaks its protocol.
+
+    :raises UsageError: where it does not.
+    """
+    from mailroom.cli.account import UsageError
+
+    if endpoint.protocol not in options.protocols:
+        spoken = options.protocols[0].value.upper()
+        raise UsageError(
+            f"This command speaks {spoken}; for {endpoint.protocol.value.upper()} there is: "
+            f"mailroom {COMMAND_OF[endpoint.protocol.value]}."
+        )
+    return endpoint
 
 
 if __name__ == "__main__":

@@ -16,9 +16,19 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from mailroom.model import DEFAULT_PORTS, AuthMethod, Compression, Endpoint, MailProtocol, Security
 
-__all__ = ["UsageError", "account_name", "endpoint_of_url", "user_at_host", "with_secret"]
+__all__ = [
+    "TARGET_PASSWORD_VARIABLE",
+    "UsageError",
+    "account_name",
+    "endpoint_of_url",
+    "user_at_host",
+    "with_secret",
+]
 
 PASSWORD_VARIABLE = "MAILROOM_PASSWORD"
+
+TARGET_PASSWORD_VARIABLE = "MAILROOM_TARGET_PASSWORD"
+"""For the second account of a command that has two."""
 
 _SCHEMES = {
     "pop3s": (MailProtocol.POP3, Security.SSL),
@@ -72,16 +82,16 @@ def user_at_host(endpoint: Endpoint) -> str:
     return user if user.endswith(f"@{endpoint.host}") else f"{user}@{endpoint.host}"
 
 
-def with_secret(endpoint: Endpoint) -> Endpoint:
+def with_secret(endpoint: Endpoint, variable: str = PASSWORD_VARIABLE) -> Endpoint:
     """Return the endpoint with its password or token, from the environment or a prompt.
 
     :raises UsageError: where there is neither.
     """
-    secret = os.environ.get(PASSWORD_VARIABLE) or _asked(endpoint)
+    secret = os.environ.get(variable) or _asked(endpoint, variable)
     if not secret:
         raise UsageError(f"The password of {endpoint.user} is empty; no account can be read without one.")
     if any("\udc80" <= character <= "\udcff" for character in secret):
-        raise UsageError(f"The value of {PASSWORD_VARIABLE} is not UTF-8; set it in a UTF-8 locale.")
+        raise UsageError(f"The value of {variable} is not UTF-8; set it in a UTF-8 locale.")
     return replace(endpoint, secret=secret)
 
 
@@ -111,13 +121,12 @@ def _parsed(url: str) -> SplitResult:
     return parts
 
 
-def _asked(endpoint: Endpoint) -> str:
+def _asked(endpoint: Endpoint, variable: str) -> str:
     what = "password" if endpoint.auth is AuthMethod.PASSWORD else "access token"
     if sys.stdin is None or not sys.stdin.isatty():
-        state = "is empty" if PASSWORD_VARIABLE in os.environ else "is not set"
+        state = "is empty" if variable in os.environ else "is not set"
         raise UsageError(
-            f"No {what} for {endpoint.user}: {PASSWORD_VARIABLE} {state}; set it, or run on a terminal "
-            "to be asked."
+            f"No {what} for {endpoint.user}: {variable} {state}; set it, or run on a terminal to be asked."
         )
     try:
         return getpass.getpass(f"{what.capitalize()} for {endpoint.user} at {endpoint.host}: ")

@@ -21,6 +21,7 @@ COMMANDS = {
     "check": "check",
     "export": "export",
     "restore": "restore",
+    "copy": "copy",
     "import": "import_mail",
     "replicate": "replicate",
     "optimize": "optimize",
@@ -43,6 +44,7 @@ examples:
   mailroom check imaps://ana@imap.example.org --archive ~/mail
   mailroom export --archive ~/mail --to ~/Maildir --format maildir --account ana@example.org
   mailroom restore --archive ~/mail imaps://ana@imap.new.example --dry-run
+  mailroom copy imaps://ana@imap.old.example imaps://ana@imap.new.example --dry-run
   mailroom import ~/old-mail --account ana@example.org --archive ~/mail
   mailroom verify --archive ~/mail
   mailroom flag --archive ~/mail --query 'from:*@shop.example' --add seen

@@ -23,6 +23,7 @@ __all__ = [
     "moment",
     "name",
     "octets",
+    "pair",
     "place",
     "seconds",
     "setting",
@@ -188,6 +189,18 @@ def source(text: str) -> str:
     if separator and scheme not in ("file", "local"):
         _check_store(scheme, rest.partition("/")[0])
     return text
+
+
+def pair(text: str) -> tuple[str, str]:
+    """Read two folder names such as ``Sent Items=Sent``.
+
+    >>> pair("Sent Items=Sent")
+    ('Sent Items', 'Sent')
+    """
+    old, separator, new = text.partition("=")
+    if not separator or not old.strip() or not new.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} names no two folders; write OLD=NEW")
+    return old, new
 
 
 def setting(text: str) -> tuple[str, str]:

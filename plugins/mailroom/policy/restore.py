@@ -55,7 +55,9 @@ class RestoreSelection:
     :param query: only messages that it means, see ``policy.query``.
     :param messages: only these messages, by their SHA-256, wherever they are or were last.
     :param into: the folder below which everything goes.
+    :param folder_names: pairs of an archived folder and the one that it goes to, its subfolders with it.
     :param with_deleted: whether messages that retention deleted on the server count too.
+    :param with_flags: whether messages that are there already get the flags they are to have.
     :param read_back: how closely to look at what was restored.
     :raises ConfigurationError: where a value makes no sense.
     """
@@ -66,7 +68,9 @@ class RestoreSelection:
     query: str | None = None
     messages: tuple[str, ...] = ()
     into: str | None = None
+    folder_names: tuple[tuple[str, str], ...] = ()
     with_deleted: bool = False
+    with_flags: bool = False
     read_back: ReadBack = ReadBack.FACTS
 
     def __post_init__(self) -> None:
@@ -80,6 +84,8 @@ class RestoreSelection:
             raise ConfigurationError("Choose messages by a query or by their SHA-256, not by both.")
         if self.into is not None and not self.into.strip():
             raise ConfigurationError("into is empty: name the folder below which everything shall go.")
+        if self.into is not None and self.folder_names:
+            raise ConfigurationError("Say where folders go one by one, or that all go below one, not both.")
         if self.as_of is not None and self.as_of.tzinfo is None:
             raise ConfigurationError("as_of needs a time zone.")
 

@@ -61,20 +61,30 @@ class Placement:
 
 
 def place_folders(
-    archived: Iterable[Archived], account: TargetAccount, *, into: str | None = None
+    archived: Iterable[Archived],
+    account: TargetAccount,
+    *,
+    into: str | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> list[Placement]:
-    """Return where each folder goes, parents before children; no two go to one place.
+    """Return where each folder goes, parents before children; no two go to one place but where named.
 
     :param into: a folder below which everything goes, INBOX too; special uses do not count then.
+    :param names: where some folders go, as the account calls its own; their subfolders go with them.
     """
     ordered = sorted(archived, key=lambda folder: (folder.levels[0] != INBOX, folder.levels))
     strip = _has_inbox_prefix(ordered)
     chosen: dict[tuple[str, ...], str] = {}
     uses = _by_use(account) if into is None else {}
+    told = names or {}
     taken: set[str] = set()
     placements = []
     for folder in ordered:
         levels = folder.levels[1:] if strip and len(folder.levels) > 1 else folder.levels
+        if folder.name in told:
+            place = chosen[levels] = told[folder.name]
+            placements.append(Placement(source=folder.name, target=place, exists=place in account.folders))
+            continue
         use = (folder.special_use or "").lower() if into is None else ""
         named = _name(levels, account, chosen, into)
         target = uses.pop(use, None) or named

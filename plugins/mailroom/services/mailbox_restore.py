@@ -9,23 +9,22 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
-from mailroom.archive import Archive, Described
 from mailroom.client.imap import ImapClient
 from mailroom.client.imap_append import AppendOutcome, Outgoing, append_messages
 from mailroom.client.imap_folders import append_limit, create_folder, permanent_flags, subscribe, unselect
+from mailroom.client.imap_quota import Room, room_in
 from mailroom.exceptions import CommandRejected, IntegrityError
-from mailroom.model import LocationRow
 from mailroom.policy.restore import ReadBack, sendable_flags
 from mailroom.policy.restore_folders import Placement
+from mailroom.services.flag_update import update_flags
 from mailroom.services.progress import Progress
 from mailroom.services.restore_check import SentMessages, read_back
-from mailroom.services.restore_contents import ArchivedContents
-from mailroom.services.restore_presence import Presence, describe_rows, find_present
+from mailroom.services.restore_presence import Presence
 from mailroom.services.restore_report import RestoreTally
+from mailroom.services.restore_supply import Supply, Wanted
 
 __all__ = ["MailboxRestore"]
 
@@ -41,9 +40,6 @@ MAX_OVER_QUOTA = 20
 
 NO_ROOM = "not sent, the account has no room"
 
-EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-"""No mail came before; a date that says so is a slip of its sender."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -53,12 +49,13 @@ class Session:
 
     :param is_settled: whether a folder was already seen to stay as it is.
     :param over_quota: how many messages in a row were refused for want of room.
+    :param room: how many octets and messages fit into the folder in hand, as far as the server says.
     """
 
     client: ImapClient
-    contents: ArchivedContents
     is_settled: bool = False
     over_quota: int = 0
+    room: Room = (None, None)
 
     @property
     def is_full(self) -> bool:
@@ -70,17 +67,18 @@ class Session:
 class MailboxRestore:
     """One folder in one session.
 
-    :param rows: the archived messages that belong here, in the same order at each call.
+    :param supply: the messages that belong here.
+    :param with_flags: whether those that are there already get their flags.
     """
 
     session: Session
-    archive: Archive
+    supply: Supply
     placement: Placement
-    rows: Callable[[], Iterable[LocationRow]]
     read_back: ReadBack
     progress: Progress
     stop: threading.Event
     tally: RestoreTally
+    with_flags: bool = False
     permanent: frozenset[str] | None = None
     limit: int | None = None
     sent: SentMessages = field(default_factory=SentMessages)
@@ -96,17 +94,17 @@ class MailboxRestore:
         if not self.placement.exists and not self.tally.created:
             return None
         self.session.client.examine(self.placement.target)
-        return find_present(self.session.client, self.archive, self.rows)
+        return self.supply.find_present(self.session.client)
 
     def count(self, presence: Presence | None) -> None:
         """Take into the tally what a run would do; for a dry run."""
-        for place, row, described in describe_rows(self.archive, self.rows()):
+        for place, size in enumerate(self.supply.sizes()):
             self.tally.chosen += 1
             if presence is not None and presence.uids[place]:
                 self.tally.already += 1
-            elif row.sha256 is not None and described is not None:
+            elif size is not None:
                 self.tally.added += 1
-                self.tally.octets += described.size
+                self.tally.octets += size
         self.tally.altered_before = presence.altered if presence is not None else 0
 
     def restore(self) -> None:
@@ -125,6 +123,10 @@ class MailboxRestore:
                 self._make_again()
                 self._add(self._settled_plan())
         self._compare()
+        if self.with_flags and not self.stop.is_set():
+            self.tally.updated += update_flags(
+                self.session.client, self.placement.target, presence, self.supply.known_flags()
+            )
 
     def _make(self) -> None:
         if self.placement.exists or self.tally.created:
@@ -146,7 +148,7 @@ class MailboxRestore:
         """Return what is there, seen at a time when nothing is on its way in."""
         client, target = self.session.client, self.placement.target
         client.examine(target)
-        presence = find_present(client, self.archive, self.rows)
+        presence = self.supply.find_present(client)
         while presence.missing and not self.session.is_settled:
             unselect(client)
             before = client.folder_status(target)
@@ -159,7 +161,7 @@ class MailboxRestore:
                 before = now
             self.session.is_settled = True
             client.examine(target)
-            presence = find_present(client, self.archive, self.rows)
+            presence = self.supply.find_present(client)
         self.tally.plan(len(presence.uids), len(presence.uids) - presence.missing, presence.altered)
         return presence
 
@@ -167,44 +169,55 @@ class MailboxRestore:
         client, target = self.session.client, self.placement.target
         self.permanent = permanent_flags(client, target)
         self.limit = append_limit(client, target)
+        self.session.room = room_in(client, target)
         unselect(client)
         self.progress.start(target, presence.missing, None)
-        outgoing = self.session.contents.ahead(self._outgoing(presence))
-        for outcome in append_messages(client, target, outgoing, self.session.contents.open):
+        outgoing = self.supply.ahead(self._outgoing(presence))
+        for outcome in append_messages(client, target, outgoing, self.supply.open):
             self._take(outcome)
+            self.supply.release(outcome.message.digest)
         self.progress.finish()
 
     def _outgoing(self, presence: Presence) -> Iterator[Outgoing]:
         """Yield what is to be sent, and count what cannot be."""
         left = presence.missing
-        for place, row, described in describe_rows(self.archive, self.rows()):
-            if presence.uids[place]:
-                continue
+        for wanted in self.supply.missing(presence, self._unfit):
             if self.stop.is_set():
                 return
             if self.session.is_full:
                 self.tally.refused[NO_ROOM] += left
                 return
             left -= 1
-            if row.sha256 is None or described is None:
-                self.tally.refused["unknown to the archive's tables"] += 1
-            elif self.limit is not None and described.size > self.limit:
-                self._refuse(row.sha256, f"larger than the {self.limit:,} octets that the server takes")
+            if wanted.problem is None:
+                yield self._message(wanted)
+            elif wanted.digest and wanted.problem != NO_ROOM:
+                self._refuse(wanted.digest, wanted.problem)
             else:
-                yield self._message(place, row, described)
+                self.tally.refused[wanted.problem] += 1
 
-    def _message(self, place: int, row: LocationRow, described: Described) -> Outgoing:
-        flags, _ = sendable_flags(row.flags, self.permanent)
-        date = date_to_send(row, described)
-        message = Outgoing(
-            place=place,
-            digest=described.sha256,
-            octets=described.size,
-            flags=flags,
-            internal_date=date,
+    def _unfit(self, octets: int) -> str | None:
+        """Return why a message cannot be sent, or None, and count it as sent."""
+        if self.limit is not None and octets > self.limit:
+            return f"larger than the {self.limit:,} octets that the server takes"
+        room, number = self.session.room
+        if (room is not None and octets > room) or number == 0:
+            return NO_ROOM
+        self.session.room = (
+            None if room is None else room - octets,
+            None if number is None else number - 1,
         )
-        self.sent.expect(place, described, row.flags, date)
-        return message
+        return None
+
+    def _message(self, wanted: Wanted) -> Outgoing:
+        flags, _ = sendable_flags(wanted.flags, self.permanent)
+        self.sent.expect(wanted.place, wanted.digest, wanted.octets, wanted.flags, wanted.date)
+        return Outgoing(
+            place=wanted.place,
+            digest=wanted.digest,
+            octets=wanted.octets,
+            flags=flags,
+            internal_date=wanted.date,
+        )
 
     def _take(self, outcome: AppendOutcome) -> None:
         """Count what became of one message."""
@@ -239,15 +252,6 @@ class MailboxRestore:
         client = self.session.client
         client.examine(self.placement.target)
         if not self.sent.knows_uids:
-            presence = find_present(client, self.archive, self.rows)
+            presence = self.supply.find_present(client)
             self.sent.locate(presence.uids)
         read_back(client, self.sent, self.tally, self.read_back)
-
-
-def date_to_send(row: LocationRow, described: Described) -> datetime:
-    """Return the date a message gets: the one it had, or for POP3, which has none, when it was sent."""
-    if row.internal_date is not None:
-        return row.internal_date
-    sent = described.date
-    is_credible = sent is not None and EARLIEST <= sent <= described.archived_at
-    return sent if sent is not None and is_credible else described.archived_at

@@ -16,7 +16,6 @@ from itertools import count
 import numpy as np
 import numpy.typing as npt
 
-from mailroom.archive import Described
 from mailroom.client.imap import ImapClient
 from mailroom.client.imap_facts import fetch_facts
 from mailroom.policy.restore import ReadBack, find_alterations
@@ -46,9 +45,9 @@ class SentMessages:
     def __len__(self) -> int:
         return len(self._places)
 
-    def expect(self, place: int, described: Described, flags: tuple[str, ...], date: datetime) -> None:
+    def expect(self, place: int, digest: str, octets: int, flags: tuple[str, ...], date: datetime) -> None:
         """Remember a message on its way."""
-        self._waiting[place] = (described.sha256, described.size, flags, date)
+        self._waiting[place] = (digest, octets, flags, date)
 
     def forget(self, place: int) -> None:
         """Let go of one that was not taken."""

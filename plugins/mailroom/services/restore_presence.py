@@ -30,7 +30,7 @@ from mailroom.model import Body, FetchedMessage, LocationRow
 from mailroom.policy.rematch import Appearance, Appearances, match_appearances
 from mailroom.services.maildrop_deletion import digest_of, discard
 
-__all__ = ["Presence", "describe_rows", "find_present"]
+__all__ = ["Looks", "Places", "Presence", "Told", "describe_rows", "find_present"]
 
 Places = npt.NDArray[np.int64]
 
@@ -89,7 +89,7 @@ def find_present(
     held = _Held()
     for _, row, described in describe_rows(archive, rows()):
         held.add(row, described)
-    told = _Told()
+    told = Told()
     listed = client.search("ALL")
     for message in client.fetch_fingerprints(listed[listed >= first_uid]):
         told.add(message)
@@ -109,7 +109,7 @@ def find_present(
 def _look_closely(
     client: ImapClient,
     held: _Held,
-    told: _Told,
+    told: Told,
     unknown: npt.NDArray[np.intp],
     missing: npt.NDArray[np.intp],
     uids: Places,
@@ -147,9 +147,7 @@ def _look_closely(
     return altered + _match_rest(held, told, rest, missing, uids)
 
 
-def _match_rest(
-    held: _Held, told: _Told, rest: list[int], missing: npt.NDArray[np.intp], uids: Places
-) -> int:
+def _match_rest(held: _Held, told: Told, rest: list[int], missing: npt.NDArray[np.intp], uids: Places) -> int:
     """Match what has the same date and Message-ID, or without one, the same date and size."""
     by_look = defaultdict(list)
     for place in missing.tolist()[::-1]:
@@ -188,7 +186,7 @@ def _identity(body: Body) -> str:
 
 
 @dataclass(slots=True)
-class _Looks:
+class Looks:
     """What many messages look like, in columns."""
 
     looks: Appearances = field(default_factory=Appearances)
@@ -214,7 +212,7 @@ class _Looks:
 
 
 @dataclass(slots=True)
-class _Held(_Looks):
+class _Held(Looks):
     """Archived messages, the order that of their rows."""
 
     _digests: bytearray = field(default_factory=bytearray)
@@ -244,7 +242,7 @@ class _Held(_Looks):
 
 
 @dataclass(slots=True)
-class _Told(_Looks):
+class Told(Looks):
     """Messages on the server, as it tells of them."""
 
     uids: array[int] = field(default_factory=lambda: array("q"))

@@ -24,6 +24,7 @@ class RestoreTally:
     :param already: how many of them were there before the run.
     :param altered_before: how many of those are there with other bytes than the archive's.
     :param added: how many the run added; in a dry run, how many it would add.
+    :param updated: how many of those there before got other flags.
     :param refused: how many were not taken, by reason.
     :param alterations: how many restored messages the server shows otherwise, by what differs.
     """
@@ -39,6 +40,7 @@ class RestoreTally:
     added: int = 0
     octets: int = 0
     checked: int = 0
+    updated: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     alterations: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
@@ -71,6 +73,7 @@ class RestoreTally:
             added=self.added,
             octets=self.octets,
             checked=self.checked,
+            updated=self.updated,
             refused=dict(self.refused),
             alterations=dict(self.alterations),
             examples=tuple(self.examples),
@@ -91,6 +94,7 @@ class FolderRestore:
     added: int = 0
     octets: int = 0
     checked: int = 0
+    updated: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     alterations: dict[str, int] = field(default_factory=dict)
     examples: tuple[str, ...] = ()
@@ -106,7 +110,7 @@ class FolderRestore:
             "added": self.added,
             "octets": self.octets,
         }
-        for name in ("created", "altered_before", "refused", "alterations", "note"):
+        for name in ("created", "altered_before", "updated", "refused", "alterations", "note"):
             if value := getattr(self, name):
                 found[name] = value
         return found | ({"examples": list(self.examples)} if self.examples else {})
@@ -139,7 +143,11 @@ class RestoreReport:
 
     def summary(self) -> dict[str, Any]:
         """Return the counts as a small JSON object, with the folders in which anything was done."""
-        told = [f for f in self.folders if f.added or f.refused or f.created or f.note or f.alterations]
+        told = [
+            f
+            for f in self.folders
+            if f.added or f.refused or f.created or f.note or f.alterations or f.updated
+        ]
         refused: Counter[str] = Counter()
         alterations: Counter[str] = Counter()
         for folder in self.folders:
@@ -154,6 +162,7 @@ class RestoreReport:
             "already": sum(folder.already for folder in self.folders),
             "octets": sum(folder.octets for folder in self.folders),
             "created_folders": sum(folder.created for folder in self.folders),
+            "updated": sum(folder.updated for folder in self.folders),
             "refused": sum(refused.values()),
             "refusals": dict(refused),
             "checked": sum(folder.checked for folder in self.folders),

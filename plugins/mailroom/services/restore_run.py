@@ -27,6 +27,7 @@ from mailroom.services.mailbox_restore import MailboxRestore, Session
 from mailroom.services.progress import Progress
 from mailroom.services.restore_contents import ArchivedContents
 from mailroom.services.restore_report import RestoreTally
+from mailroom.services.restore_supply import ArchivedSupply
 
 __all__ = ["RestoreRun"]
 
@@ -96,9 +97,9 @@ class RestoreRun:
         with self.connect() as client:
             if self.waiting is None:
                 self.waiting = deque(self._place(client, sources))
-            session = Session(client=client, contents=contents)
+            session = Session(client=client)
             while self.waiting and not self.stop.is_set():
-                self._work_off(session, self.waiting[0])
+                self._work_off(session, self.waiting[0], contents)
                 self.waiting.popleft()
 
     def _choose(self) -> list[Archived]:
@@ -154,19 +155,23 @@ class RestoreRun:
             prefix=prefix,
             folders={name: folder.special_use for name, folder in folders.items() if folder.is_selectable},
         )
-        return place_folders(sources, account, into=self.selection.into)
+        return place_folders(
+            sources, account, into=self.selection.into, names=dict(self.selection.folder_names)
+        )
 
-    def _work_off(self, session: Session, placement: Placement) -> None:
+    def _work_off(self, session: Session, placement: Placement, contents: ArchivedContents) -> None:
         """Bring one folder back; one that the server refuses stops no other."""
         tally = self.tallies.setdefault(
             placement.source, RestoreTally(folder=placement.source, target=placement.target)
         )
         mailbox = MailboxRestore(
             session=session,
-            archive=self.archive,
+            supply=ArchivedSupply(
+                archive=self.archive, rows=lambda: self._rows(placement.source), contents=contents
+            ),
             placement=placement,
-            rows=lambda: self._rows(placement.source),
             read_back=self.selection.read_back,
+            with_flags=self.selection.with_flags,
             progress=self.progress,
             stop=self.stop,
             tally=tally,

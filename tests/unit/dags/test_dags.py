@@ -20,6 +20,7 @@ from tests.support.airflow_home import REPOSITORY
 FILES = sorted((REPOSITORY / "dags").glob("*.py"))
 NAMES = [
     "mail_attachments",
+    "mail_copy",
     "mail_imap_mirror",
     "mail_ingest",
     "mail_maintenance",

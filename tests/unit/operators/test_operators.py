@@ -21,6 +21,7 @@ from mailroom.model import MailProtocol
 from mailroom.operators.assets import MAILROOM_ALIAS
 from mailroom.operators.attachments import AttachmentsToObjectStorageOperator
 from mailroom.operators.check import MailCheckOperator
+from mailroom.operators.copy import ImapToImapOperator
 from mailroom.operators.export import MailExportOperator
 from mailroom.operators.imap import ImapMirrorOperator
 from mailroom.operators.import_mail import MailImportOperator
@@ -37,6 +38,7 @@ OPERATORS: list[tuple[type[BaseOperator], dict[str, Any]]] = [
     (ImapMirrorOperator, {}),
     (MailRetentionOperator, {"conn_id": "office", "older_than": 30}),
     (MailCheckOperator, {"conn_id": "office"}),
+    (ImapToImapOperator, {"source_conn_id": "home", "target_conn_id": "new_home"}),
     (ImapRestoreOperator, {}),
     (AttachmentsToObjectStorageOperator, {"destination": "/srv/in"}),
     (MailExportOperator, {"destination": "/srv/out", "format": "eml"}),

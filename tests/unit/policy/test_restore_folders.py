@@ -136,3 +136,26 @@ def test_places_are_distinct_and_the_accounts_own(
     assert set(found) == set(names)
     assert len(set(found.values())) == len(names)
     assert all(place == "INBOX" or place.startswith(prefix) for place in found.values())
+
+
+def test_named_folders_take_their_subfolders_along() -> None:
+    """What the user says comes before names and uses; two folders may become one."""
+    archived = [
+        Archived(name="INBOX", delimiter="/"),
+        Archived(name="Sent", delimiter="/", special_use="\\Sent"),
+        Archived(name="Work", delimiter="/"),
+        Archived(name="Work/2024", delimiter="/"),
+        Archived(name="Old", delimiter="/"),
+    ]
+    account = TargetAccount(
+        delimiter=".", prefix="INBOX.", folders={"INBOX": None, "INBOX.Gesendet": "\\Sent"}
+    )
+    names = {"Sent": "INBOX.Out", "Work": "INBOX.Arbeit", "Old": "INBOX"}
+    placed = place_folders(archived, account, names=names)
+    assert {p.source: (p.target, p.exists) for p in placed} == {
+        "INBOX": ("INBOX", True),
+        "Sent": ("INBOX.Out", False),
+        "Work": ("INBOX.Arbeit", False),
+        "Work/2024": ("INBOX.Arbeit.2024", False),
+        "Old": ("INBOX", True),
+    }

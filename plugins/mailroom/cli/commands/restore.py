@@ -116,6 +116,8 @@ def _restored_line(folder: Summary) -> str:
     parts = [f"{folder['added']:,} of {folder['messages']:,}"]
     if folder["already"]:
         parts.append(f"{folder['already']:,} there already")
+    if folder.get("updated"):
+        parts.append(f"{folder['updated']:,} got other flags")
     if folder.get("created"):
         parts.append("a new folder")
     parts += [f"{number:,} not taken: {reason}" for reason, number in folder.get("refused", {}).items()]

@@ -1,0 +1,223 @@
+"""One account copied to another on a second server: all of it, once, whatever is run again."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailroom.archive import Archive
+from mailroom.client.imap import ImapClient
+from mailroom.model import Endpoint, MailProtocol, RunContext
+from mailroom.policy.restore import RestoreSelection
+from mailroom.services.copy import CopyReport, copy_account, copy_by_archive
+from mailroom.services.progress import NoProgress
+from tests.integration.restores import Content, shown
+from tests.support.dovecot import Dovecot
+from tests.support.imap_server import ImapServer, Mail, Mailbox
+from tests.support.mail import make_message, message_of_size
+
+WHEN = datetime(2024, 3, 1, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[Dovecot]:
+    """A second server, with other habits: names below INBOX with dots, marked folders, a quota."""
+    spaces = """
+namespace inbox {
+  prefix = INBOX.
+  separator = .
+  mailbox Gesendet {
+    special_use = \\Sent
+    auto = create
+  }
+}
+mail_plugins = $mail_plugins quota
+plugin {
+  quota = count:User
+  quota_vsizes = yes
+  quota_rule = *:storage=20M
+}
+protocol imap {
+  mail_plugins = $mail_plugins quota imap_quota
+}
+"""
+    with Dovecot(extra=spaces) as server:
+        yield server
+
+
+class Pair:
+    """An account, and one on another server that it is copied to."""
+
+    def __init__(self, source: Dovecot, target: Dovecot, root: Path) -> None:
+        self.source, self.target, self.root = source, target, root
+        self.from_user, self.to_user = source.add_user(), target.add_user()
+
+    def append(self, content: bytes, folder: str = "INBOX", **options: Any) -> None:
+        self.source.append(self.from_user, content, folder, **({"internal_date": WHEN} | options))
+
+    def copy(self, *, by_archive: bool = False, dry_run: bool = False, **selection: Any) -> CopyReport:
+        more: dict[str, Any] = {
+            "selection": RestoreSelection(**selection),
+            "dry_run": dry_run,
+            "progress": NoProgress(),
+            "stop": threading.Event(),
+        }
+        source = self.source.endpoint(self.from_user, MailProtocol.IMAP)
+        target = self.target.endpoint(self.to_user, MailProtocol.IMAP)
+        connect = [connecting(source), connecting(target)]
+        if not by_archive:
+            return copy_account(*connect, "old", "new", **more)
+        run = RunContext(run_id=uuid.uuid4().hex, what="copy", account="old", started=WHEN, who="a test")
+        return copy_by_archive(
+            *connect, Archive(self.root), run, "new", now=lambda: datetime.now(UTC), **more
+        )
+
+    def shown(self) -> Content:
+        return shown(self.target, self.to_user)
+
+
+def connecting(endpoint: Endpoint) -> Any:
+    return lambda: ImapClient.connect(endpoint)
+
+
+@pytest.fixture
+def pair(dovecot: Dovecot, elsewhere: Dovecot, archive_root: Path) -> Pair:
+    """Mail in nested folders, some of it twice, some without Message-ID, one large, all kinds of flags."""
+    found = Pair(dovecot, elsewhere, archive_root)
+    for number in range(30):
+        found.append(make_message(subject=f"Mensaje {number}"), flags=["\\Seen", "$Work"][: number % 3])
+    for _ in range(2):
+        found.append(make_message(subject="dos veces"))
+    for number in range(3):
+        found.append(b"Subject: alarm\r\n\r\nsensor %d\r\n" % number)
+    found.append(message_of_size(1_500_000))
+    found.append(make_message(subject="tief"), "Projekte/2024/März")
+    found.append(make_message(subject="gesendet"), "Sent", flags=["\\Seen"])
+    return found
+
+
+def named(content: Content) -> dict[str, Counter[tuple[Any, ...]]]:
+    """Return the messages of each folder in which there are any."""
+    return {folder: Counter(messages) for folder, messages in content.items() if messages}
+
+
+def wanted(pair: Pair, **names: str) -> dict[str, Counter[tuple[Any, ...]]]:
+    """Return what the target has to show: everything, under the names of its own server."""
+    there = named(shown(pair.source, pair.from_user))
+    return {names.get(name, f"INBOX.{name.replace('/', '.')}"): mail for name, mail in there.items()}
+
+
+@pytest.mark.parametrize("by_archive", [False, True])
+def test_all_of_an_account_arrives(pair: Pair, by_archive: bool) -> None:
+    """Folders, bytes, flags and dates; names as the new server has them; nothing twice in a second run."""
+    report = pair.copy(by_archive=by_archive, read_back="all")
+    expected = wanted(pair, INBOX="INBOX", Sent="INBOX.Gesendet")
+    assert named(pair.shown()) == expected
+    assert report.failures == report.warnings == ()
+    assert report.restore.summary()["checked"] == report.restore.summary()["added"] == 38
+    again = pair.copy(by_archive=by_archive)
+    assert (again.restore.summary()["added"], again.restore.summary()["already"]) == (0, 38)
+    assert named(pair.shown()) == expected
+
+
+def test_new_mail_follows(pair: Pair) -> None:
+    """A run on a schedule adds what came since; the source is read only."""
+    pair.copy()
+    before = shown(pair.source, pair.from_user)
+    pair.append(make_message(subject="neu"))
+    pair.append(make_message(subject="dos veces"))
+    assert pair.copy().restore.summary()["added"] == 2
+    assert named(pair.shown()) == wanted(pair, INBOX="INBOX", Sent="INBOX.Gesendet")
+    assert {name: len(mail) for name, mail in before.items()} | {"INBOX": len(before["INBOX"]) + 2} == {
+        name: len(mail) for name, mail in shown(pair.source, pair.from_user).items()
+    }
+
+
+def test_what_was_deleted_at_the_source_stays_at_the_target(pair: Pair) -> None:
+    """A folder of which a server shows only a part costs nothing."""
+    pair.copy()
+    before = named(pair.shown())
+    with pair.source.mailbox(pair.from_user) as client:
+        client.select_folder("INBOX")
+        client.delete_messages(client.search()[:10])
+        client.expunge()
+        client.delete_folder("Projekte/2024/März")
+    assert pair.copy().restore.summary()["added"] == 0
+    assert named(pair.shown()) == before
+
+
+def test_flags_follow_where_asked_for(pair: Pair) -> None:
+    """Left alone by default, for somebody may work at the target already."""
+    pair.copy()
+    with pair.source.mailbox(pair.from_user) as client:
+        client.select_folder("INBOX")
+        client.add_flags([1, 2], [b"\\Flagged"])
+        client.remove_flags([3], [b"$Work"])
+    before = named(pair.shown())
+    pair.copy()
+    assert named(pair.shown()) == before
+    assert pair.copy(with_flags=True).restore.summary()["updated"] == 3
+    assert named(pair.shown()) == wanted(pair, INBOX="INBOX", Sent="INBOX.Gesendet")
+
+
+def test_folders_go_where_they_are_told(pair: Pair) -> None:
+    """By name, subfolders with them; two folders may become one."""
+    pair.append(make_message(subject="alt"), "Alt")
+    names = (("Projekte/2024", "INBOX.Werk"), ("Alt", "INBOX"), ("Sent", "INBOX.Post.Aus"))
+    pair.append(make_message(subject="mitte"), "Projekte/2024")
+    pair.copy(folder_names=names)
+    found = {name: len(messages) for name, messages in pair.shown().items() if messages}
+    march = "INBOX.Werk.M&AOQ-rz"
+    assert {name.replace("März", "M&AOQ-rz"): count for name, count in found.items()} == {
+        "INBOX": 37,
+        "INBOX.Werk": 1,
+        march: 1,
+        "INBOX.Post.Aus": 1,
+    }
+    assert pair.copy(folder_names=names).restore.summary()["added"] == 0
+
+
+def test_a_dry_run_changes_nothing(pair: Pair) -> None:
+    """It says what would be added, and where."""
+    report = pair.copy(dry_run=True)
+    assert report.restore.summary()["would_add"] == 38
+    assert named(pair.shown()) == {}
+
+
+@pytest.mark.parametrize("by_archive", [False, True])
+def test_a_full_account_is_told_before(pair: Pair, by_archive: bool) -> None:
+    """The quota is asked: what does not fit is not sent, the rest is, and the reason is told."""
+    for number in range(8):
+        pair.append(message_of_size(4_000_000, seed=str(number)), "Gross")
+    report = pair.copy(by_archive=by_archive)
+    found = pair.shown()
+    assert 0 < len(found["INBOX.Gross"]) < 8
+    assert any("no room" in sentence for sentence in report.failures)
+    assert len(found["INBOX"]) == 36
+
+
+def test_a_source_that_shows_a_part_is_told(elsewhere: Dovecot) -> None:
+    """What it does not list cannot be copied; that is no secret."""
+    user = elsewhere.add_user()
+    mail = {uid: Mail(content=make_message(subject=str(uid))) for uid in range(1, 6)}
+    mailbox = Mailbox(mail=mail, window=3)
+    with ImapServer({"INBOX": mailbox}) as server:
+        report = copy_account(
+            connecting(server.endpoint()),
+            connecting(elsewhere.endpoint(user, MailProtocol.IMAP)),
+            "old",
+            "new",
+            selection=RestoreSelection(),
+            dry_run=False,
+            progress=NoProgress(),
+            stop=threading.Event(),
+        )
+    assert report.restore.summary()["added"] == 3
+    assert "shows 3" in (report.restore.folders[0].note or "")
