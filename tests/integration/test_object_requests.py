@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,7 +14,7 @@ import fsspec
 import pytest
 
 from mailroom.archive.native_s3 import open_native_s3
-from mailroom.archive.object_requests import CHUNK_OCTETS, PART_OCTETS, ObjectRequests
+from mailroom.archive.object_requests import CHUNK_OCTETS, PART_OCTETS, PARTS_AT_ONCE, ObjectRequests
 from mailroom.archive.s3_settings import bucket_region, s3_options
 from tests.support.s3 import S3Server
 
@@ -102,6 +103,30 @@ def test_missing_object_is_not_found(bucket: str, objects: ObjectRequests) -> No
     """What is not there is said so, and the client stays in use."""
     with pytest.raises(FileNotFoundError):
         objects.fetch(f"{bucket}/none")
+
+
+def test_files_of_a_few_megabytes_are_put_side_by_side(
+    bucket: str, objects: ObjectRequests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would wait for each other for nothing; no more are in memory than a large upload has parts."""
+    meet = threading.Barrier(PARTS_AT_ONCE, timeout=20)
+    put = objects.put
+
+    def put_together(*arguments: Any, **options: Any) -> None:
+        meet.wait()
+        put(*arguments, **options)
+
+    monkeypatch.setattr(objects, "put", put_together)
+    for number in range(PARTS_AT_ONCE):
+        (tmp_path / str(number)).write_bytes(LARGE + bytes([number]))
+    with ThreadPoolExecutor(PARTS_AT_ONCE) as threads:
+        for number in range(PARTS_AT_ONCE):
+            threads.submit(
+                objects.put_file, str(tmp_path / str(number)), f"{bucket}/{number}", content_type="video/mp4"
+            )
+    for number in range(PARTS_AT_ONCE):
+        size, pieces = objects.fetch(f"{bucket}/{number}")
+        assert (size, b"".join(pieces)) == (len(LARGE) + 1, LARGE + bytes([number]))
 
 
 def test_large_file_is_sent_in_small_parts(

@@ -158,7 +158,7 @@ class Archive:
 
         :raises StoreUnavailable: where the archive cannot be read.
         """
-        from mailroom.archive.rows import folder_rows
+        from mailroom.archive.rows import folder_rows, newest_of_each
 
         table = self.reader("folders")
         if table.version != self._folders_version:
@@ -166,7 +166,7 @@ class Archive:
         if account not in self._folders:
             newest: dict[str, tuple[int, FolderRow]] = {}
             for piece in table.scan(table.spec.schema.names, equal={"account": account}):
-                for seq, row in folder_rows(piece.table):
+                for seq, row in folder_rows(newest_of_each(piece.table, "folder")):
                     if row.folder not in newest or newest[row.folder][0] <= seq:
                         newest[row.folder] = (seq, row)
             self._folders[account] = {folder: row for folder, (_, row) in newest.items()}

@@ -10,6 +10,7 @@ sent again through the file system, and where that succeeds, the fast one is not
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -72,6 +73,7 @@ class ObjectRequests:
         self._asked = dict(asked or {})
         self._lock = threading.Lock()
         self._large = threading.Lock()
+        self._parts = threading.Semaphore(PARTS_AT_ONCE)
         self._native: NativeS3 | None = None
         self._is_native_open = native_options is None or scheme not in _S3
 
@@ -112,7 +114,7 @@ class ObjectRequests:
         facts: Mapping[str, str] | None = None,
         exclusive: bool = False,
     ) -> None:
-        """Put a file of any size, in parts where it is large; of several callers one at a time.
+        """Put a file of any size, in parts where it is large; so many parts are in memory, whoever calls.
 
         :raises FileExistsError: where it is to be exclusive and something is there.
         """
@@ -121,8 +123,15 @@ class ObjectRequests:
         if self._scheme not in _S3:
             self._fs.put_file(path, key, **mode, **about)
             return
-        part = max(PART_OCTETS, os.path.getsize(path) // MAX_PARTS + 1)
-        with self._large:
+        octets = os.path.getsize(path)
+        if octets <= PART_OCTETS:
+            with self._parts, open(path, "rb") as file:
+                self.put(key, file.read(), content_type=content_type, facts=facts, exclusive=exclusive)
+            return
+        part = max(PART_OCTETS, octets // MAX_PARTS + 1)
+        with self._large, contextlib.ExitStack() as slots:
+            for _ in range(PARTS_AT_ONCE):
+                slots.enter_context(self._parts)
             self._fs.put_file(path, key, chunksize=part, max_concurrency=PARTS_AT_ONCE, **mode, **about)
 
     def fetch(self, key: str) -> tuple[int, Iterator[bytes]]:

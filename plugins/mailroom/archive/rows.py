@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from mailroom.archive.schemas import TABLES
@@ -26,6 +27,7 @@ __all__ = [
     "holds_table",
     "location_rows",
     "locations_table",
+    "newest_of_each",
     "plan_rows",
     "plans_table",
 ]
@@ -173,6 +175,18 @@ def _logged(name: str, rows: Sequence[AuditRow | PlanRow | HoldRow], seqs: Seque
 
 def _plain(value: Any) -> Any:
     return value.value if isinstance(value, enum.Enum) else value
+
+
+def newest_of_each(table: pa.Table, key: str) -> pa.Table:
+    """Return the row with the highest ``seq`` of each key: of a long history the short state."""
+    if not table.num_rows:
+        return table
+    whole = table.combine_chunks()
+    codes = whole[key].chunk(0).dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    order = np.lexsort((whole["seq"].to_numpy(), codes))
+    is_last = np.ones(len(order), dtype=bool)
+    is_last[:-1] = codes[order][1:] != codes[order][:-1]
+    return whole.take(order[is_last])
 
 
 def _array(values: Iterable[Any], kind: pa.DataType) -> pa.Array:
