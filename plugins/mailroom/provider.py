@@ -45,6 +45,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "mailroom.operators.attachments",
                     "mailroom.operators.check",
+                    "mailroom.operators.inspect",
                     "mailroom.operators.export",
                     "mailroom.operators.import_mail",
                     "mailroom.operators.optimize",

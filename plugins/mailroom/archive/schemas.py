@@ -314,10 +314,64 @@ _HOLDS = _spec(
     bounds=("account",),
 )
 
+_AUTHENTICATION = _spec(
+    "authentication",
+    "One row a message that was inspected: what its receiving server found of who it is really from.",
+    [
+        ("sha256", pa.string(), "the message"),
+        ("server", pa.string(), "receiving server by the name it writes (authserv-id); null: no word of it"),
+        ("spf", pa.string(), "'pass', 'fail', …, or null"),
+        ("spf_domain", pa.string(), "domain of the envelope sender, or null"),
+        ("dkim", pa.string(), "'pass', 'fail', …, or null; of several signatures one that passed"),
+        ("dkim_domain", pa.string(), "domain that signed, or null"),
+        ("dmarc", pa.string(), "'pass', 'fail', …, or null"),
+        ("dmarc_domain", pa.string(), "domain of the author, or null"),
+        ("dkim_checked", pa.bool_(), "whether signatures were checked anew, not by the server's word"),
+        ("at", _TIME, "when it was inspected"),
+    ],
+    unique=("sha256",),
+)
+
+_ENVELOPES = _spec(
+    "envelopes",
+    "One row a message that was inspected: what it carries, where it is a journal report or certified mail.",
+    [
+        ("sha256", pa.string(), "the message"),
+        ("kind", pa.string(), "'journal', 'pec', 'pec-receipt'; null where it carries none"),
+        ("part", pa.string(), "part that is the carried message, or null"),
+        ("envelope_from", pa.string(), "sender of the envelope, lower case"),
+        ("envelope_to", _TEXTS, "recipients of the envelope, lower case, blind copies among them"),
+        ("message_id", pa.string(), "Message-ID of the carried message"),
+        ("date", _TIME, "when the carried message was sent"),
+        ("from", pa.string(), "author of the carried message"),
+        ("from_address", pa.string(), "that author's address, lower case"),
+        ("subject", pa.string(), "subject of the carried message"),
+        ("at", _TIME, "when it was inspected"),
+    ],
+    unique=("sha256", "message_id", "date", "subject"),
+)
+
+_LINKS = _spec(
+    "links",
+    "One row a link in an inspected message, as it stands; nothing was fetched.",
+    [
+        ("sha256", pa.string(), "the message"),
+        ("number", pa.int32(), "1 for its first link; 0 in the only row of a message without links"),
+        ("part", pa.string(), "part it stands in"),
+        ("source", pa.string(), "'html' or 'plain'"),
+        ("href", pa.string(), "where it leads; may be anything"),
+        ("text", pa.string(), "the words that a reader sees, which may name another place"),
+        ("host", pa.string(), "host it leads to, lower case, or empty"),
+        ("at", _TIME, "when it was inspected"),
+    ],
+    unique=("sha256", "href", "text"),
+)
+
 TABLES = {
     spec.name: spec
     for spec in (
         *(_MESSAGES, _TEXTS_TABLE, _ATTACHMENTS, _LOCATIONS, _FOLDERS, _RUNS, _DELIVERIES),
+        *(_AUTHENTICATION, _ENVELOPES, _LINKS),
         *(_PLANS, _AUDIT, _CHANGES, _HOLDS),
     )
 }

@@ -18,6 +18,7 @@ COMMANDS = {
     "hold": "hold",
     "attachments": "attachments",
     "search": "search",
+    "inspect": "inspect",
     "check": "check",
     "export": "export",
     "restore": "restore",

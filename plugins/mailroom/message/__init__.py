@@ -5,8 +5,9 @@ out. Does not belong here: sockets, storage, the clock, paths, and HTML that is 
 
 The map: ``headers`` → ``encoded_words``, ``addresses``, ``dates``, ``parameters`` over
 ``charsets`` and ``transfer``; ``structure`` → ``attachments``, ``contents``, ``detection``, ``text``;
-``index`` and ``identity`` put them together; ``summary`` and ``authentication`` look at the header alone.
-``mbox``, ``mbox_reader``, ``status`` and ``line_ends`` are about messages in files. A message is octets in
+``index`` and ``identity`` put them together, ``links`` and ``envelopes`` look closer on request;
+``summary`` and ``authentication`` look at the header alone. ``mbox``, ``mbox_reader``, ``status`` and
+``line_ends`` are about messages in files. A message is octets in
 memory or a mapped file; parts are offsets into it, and bodies are read in windows, so that a message of
 any size costs little memory.
 """
@@ -20,8 +21,10 @@ from mailroom.message.authentication import (
 )
 from mailroom.message.charsets import guess_charset
 from mailroom.message.detection import DETECTION_OCTETS, detect_type
+from mailroom.message.envelopes import Envelope, unwrap
 from mailroom.message.identity import fingerprint_of_header
 from mailroom.message.index import AttachmentIndex, MessageIndex, index_message, iter_attachment
+from mailroom.message.links import Link, message_links
 from mailroom.message.summary import delivery_date, header_summary
 
 __all__ = [
@@ -29,6 +32,8 @@ __all__ = [
     "AttachmentIndex",
     "AuthenticationResult",
     "AuthenticationResults",
+    "Envelope",
+    "Link",
     "MessageIndex",
     "delivery_date",
     "detect_type",
@@ -37,5 +42,7 @@ __all__ = [
     "header_summary",
     "index_message",
     "iter_attachment",
+    "message_links",
     "top_authentication_results",
+    "unwrap",
 ]

@@ -25,6 +25,7 @@ from mailroom.operators.copy import ImapToImapOperator
 from mailroom.operators.export import MailExportOperator
 from mailroom.operators.imap import ImapMirrorOperator
 from mailroom.operators.import_mail import MailImportOperator
+from mailroom.operators.inspect import MailInspectOperator
 from mailroom.operators.optimize import ArchiveOptimizeOperator
 from mailroom.operators.pop3 import Pop3FetchOperator
 from mailroom.operators.replicate import ArchiveReplicateOperator
@@ -39,6 +40,7 @@ OPERATORS: list[tuple[type[BaseOperator], dict[str, Any]]] = [
     (MailRetentionOperator, {"conn_id": "office", "older_than": 30}),
     (MailCheckOperator, {"conn_id": "office"}),
     (ImapToImapOperator, {"source_conn_id": "home", "target_conn_id": "new_home"}),
+    (MailInspectOperator, {}),
     (ImapRestoreOperator, {}),
     (AttachmentsToObjectStorageOperator, {"destination": "/srv/in"}),
     (MailExportOperator, {"destination": "/srv/out", "format": "eml"}),
@@ -372,6 +374,23 @@ def test_import_takes_what_its_arguments_say(tmp_path: Path) -> None:
         MailImportOperator(task_id="t", folder="", **values).execute(cast(Any, {})) for _ in range(2)
     )
     assert (first["added"], second["added"], second["already"]) == (1, 0, 1)
+
+
+def test_inspection_takes_what_its_arguments_say(tmp_path: Path) -> None:
+    """Once for each message and table; another table is another look."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "1.eml").write_bytes(make_message(text="see https://a.example/b"))
+    archive = str(tmp_path / "a")
+    MailImportOperator(task_id="i", source=str(tmp_path / "in"), account="x", archive=archive).execute(
+        cast(Any, {})
+    )
+    rows = [
+        MailInspectOperator(task_id="t", archive=archive, what=what).execute(cast(Any, {}))["rows"]
+        for what in ("links", "['links', 'envelopes']", "")
+    ]
+    assert rows == [{"links": 1}, {"envelopes": 1}, {"authentication": 1}]
+    with pytest.raises(AirflowFailException, match="not colours"):
+        MailInspectOperator(task_id="t", archive=archive, what="colours").execute(cast(Any, {}))
 
 
 class _Events:
