@@ -130,6 +130,13 @@ def _fields() -> dict[str, Any]:
             "description": "Only where sign-in is by xoauth2 or oauthbearer.",
             "schema": {"type": ["string", "null"], "format": "password"},
         },
+        "seal_key": {
+            "label": "Key for seals",
+            "description": "hmac: and a secret, or ed25519: and 32 octets in base64. Signs what each run "
+            "writes to the archive's tables, so that changes by hand show; empty: MAILROOM_SEAL_KEY of the "
+            "workers.",
+            "schema": {"type": ["string", "null"], "format": "password"},
+        },
         "archive": {
             "label": "Archive",
             "description": "Where this account's mail is kept, such as s3://aws_default@bucket/mail; empty: "

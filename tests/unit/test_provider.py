@@ -94,8 +94,12 @@ def test_form_offers_exactly_what_is_understood(conn_type: str) -> None:
 def test_secrets_are_typed_into_password_fields() -> None:
     """A token shown in the clear is a token given away; Airflow masks by the name as well."""
     for connection in TYPES.values():
-        secret = [name for name in connection["conn-fields"] if "token" in name or "password" in name]
-        assert secret == ["oauth_token"]
+        secret = [
+            name
+            for name in connection["conn-fields"]
+            if any(word in name for word in ("token", "password", "key"))
+        ]
+        assert secret == ["oauth_token", "seal_key"]
         assert connection["conn-fields"]["oauth_token"]["schema"]["format"] == "password"
 
 

@@ -28,12 +28,16 @@ if TYPE_CHECKING:
     from mailroom.archive.bookmarks import AccountOverview, Bookmarks, MaildropOverview
     from mailroom.archive.changes import AccountChanges
     from mailroom.archive.places import Places
+    from mailroom.archive.seal_keys import SealKey
     from mailroom.archive.state import FolderState, MaildropState
     from mailroom.archive.tables import Table
     from mailroom.archive.writer import ArchiveWriter
 
 __all__ = ["Archive"]
 
+
+SEAL_KEY_VARIABLE = "MAILROOM_SEAL_KEY"
+"""Where the environment holds the key that signs seals, which the archive's store must not."""
 
 ROOT_MODE = 0o750
 """Permissions of a root we create: mail is not for everyone on the machine."""
@@ -61,6 +65,7 @@ class Archive:
         self._folders_version = -2
         self.planned_on: dict[str, int] = {}
         self.clock: Callable[[], datetime] = _clock
+        self._seal_key: SealKey | None = None
 
     def __repr__(self) -> str:
         return f"Archive({self.url!r})"
@@ -99,6 +104,26 @@ class Archive:
             set_aside("folders")
             set_aside("locations")
         return self._bookmarks
+
+    @property
+    def seal_key(self) -> SealKey | None:
+        """The key that signs and checks seals: the one given, else that of ``MAILROOM_SEAL_KEY``.
+
+        :raises ConfigurationError: where the text of the key makes no sense.
+        """
+        text = os.environ.get(SEAL_KEY_VARIABLE, "")
+        if self._seal_key is None and text:
+            self.use_seal_key(text)
+        return self._seal_key
+
+    def use_seal_key(self, text: str) -> None:
+        """Sign and check seals with this key, see ``seal_keys``.
+
+        :raises ConfigurationError: where the text makes no sense.
+        """
+        from mailroom.archive.seal_keys import read_key
+
+        self._seal_key = read_key(text)
 
     @property
     def url(self) -> str:
@@ -331,6 +356,15 @@ class Archive:
         before = self.last_folders(row.account).get(row.folder)
         return before is not None and replace(before, at=row.at, run_id=row.run_id) == row
 
+    def make_root(self) -> None:
+        """Create the root's folder where it is new.
+
+        :raises StoreUnavailable: where the disk refuses.
+        """
+        if isinstance(self.store, LocalStore):
+            with translated(self.url):
+                os.makedirs(self.store.root, mode=ROOT_MODE, exist_ok=True)
+
     def prepare(self) -> Durability:
         """Create the root where it is new, tidy leftovers of kills, and return the store's sync.
 
@@ -341,9 +375,9 @@ class Archive:
         """
         from mailroom.archive.migration import bring_up_to_date
 
+        self.make_root()
         if isinstance(self.store, LocalStore):
             with translated(self.url):
-                os.makedirs(self.store.root, mode=ROOT_MODE, exist_ok=True)
                 os.makedirs(self.store.absolute(INCOMING), exist_ok=True)
         self.raw.remove_stale()
         durability = self.store.durability()

@@ -22,6 +22,7 @@ from mailroom.archive.pipeline import Pipeline
 from mailroom.archive.repair import Repair
 from mailroom.archive.replica import refuse_replica
 from mailroom.archive.rows import build_table
+from mailroom.archive.seals import SEALED, Sealer
 from mailroom.archive.store import LocalStore
 from mailroom.archive.tables import Append, Table
 from mailroom.archive.worker_start import Worker
@@ -45,6 +46,16 @@ class Engine:
     locations: LocationLog
     committer: Committer
     intake: Intake
+    sealer: Sealer
+
+    def seal(self) -> None:
+        """Seal the rows of this run.
+
+        :raises StoreUnavailable: where the store refuses.
+        """
+        table = self.sealer.seal()
+        if table is not None:
+            self.committer.also_keep_up(table)
 
     def append_run(
         self, table: Table, context: RunContext, outcome: str, counts: Mapping[str, int], octets: int
@@ -70,10 +81,16 @@ class Engine:
 
 
 def open_engine(
-    archive: Archive, pipeline: Pipeline, *, keep_committed: bool, worker: Worker | None = None
+    archive: Archive,
+    pipeline: Pipeline,
+    context: RunContext,
+    *,
+    keep_committed: bool,
+    worker: Worker | None = None,
 ) -> Engine:
     """Make ready to write, and start the threads.
 
+    :param context: the run, whose rows are sealed at its end.
     :param keep_committed: whether the committer keeps the rows it commits.
     :param worker: an indexing process that is started already.
     :raises ConfigurationError: where the archive is a copy of another one.
@@ -82,7 +99,7 @@ def open_engine(
     refuse_replica(archive.store)
     durability = archive.prepare()
     try:
-        return _assembled(archive, pipeline, durability, keep_committed, worker)
+        return _assembled(archive, pipeline, durability, Sealer(archive, context), keep_committed, worker)
     except BaseException:
         durability.close()
         raise
@@ -92,6 +109,7 @@ def _assembled(
     archive: Archive,
     pipeline: Pipeline,
     durability: Durability,
+    sealer: Sealer,
     keep_committed: bool,
     worker: Worker | None,
 ) -> Engine:
@@ -99,9 +117,15 @@ def _assembled(
     repair = Repair(raw=archive.raw, tables=tables, locations=archive.table("locations"), url=archive.url)
     if isinstance(archive.store, LocalStore):
         repair.rebuild_torn(archive.store.root)
-    locations = LocationLog(archive.table("locations"), archive.planned_on)
+
+    def opened(name: str) -> Table:
+        table = archive.table(name)
+        table.watcher = sealer if name in SEALED else None
+        return table
+
+    locations = LocationLog(opened("locations"), archive.planned_on)
     committer = Committer(
-        open_table=archive.table,
+        open_table=opened,
         tables=tables,
         locations=locations,
         durability=durability,
@@ -117,4 +141,6 @@ def _assembled(
         worker=worker,
     )
     pipeline.start(intake, committer)
-    return Engine(durability=durability, locations=locations, committer=committer, intake=intake)
+    return Engine(
+        durability=durability, locations=locations, committer=committer, intake=intake, sealer=sealer
+    )

@@ -27,6 +27,7 @@ from mailroom.archive.failures import translated
 from mailroom.archive.problems import Problem, ProblemKind, VerifyReport
 from mailroom.archive.raw import object_path
 from mailroom.archive.schemas import TABLES
+from mailroom.archive.seal_check import SealCheck
 from mailroom.archive.store import LocalStore
 from mailroom.archive.torn import find_torn, torn_commits
 from mailroom.exceptions import ConfigurationError, IntegrityError
@@ -96,6 +97,7 @@ class _Check:
         self._tally = _Tally()
         self._files: dict[str, list[DataFile]] = {}
         self._torn: set[str] = set()
+        self._seals: SealCheck | None = None
 
     def run(self) -> VerifyReport:
         """Check objects, then tables, and return what was found."""
@@ -158,6 +160,8 @@ class _Check:
 
     def _tables(self, objects: DigestSet, sizes: npt.NDArray[np.int64]) -> None:
         self._look_for_torn()
+        if not self._torn:
+            self._seals = SealCheck(self._archive)
         for name in TABLES:
             if name not in self._torn:
                 self._files[name] = self._readable_files(name)
@@ -167,6 +171,9 @@ class _Check:
                 if name not in self._torn:
                     self._rows_of(name, key, held)
             self._not_indexed(objects, held)
+        if self._seals is not None:
+            for problem in self._seals.problems(self._files):
+                self._tally.note(problem.kind, problem.where, problem.sentence)
         self._leftovers()
 
     def _look_for_torn(self) -> None:

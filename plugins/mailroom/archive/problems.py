@@ -25,11 +25,16 @@ class ProblemKind(enum.Enum):
     INCOMPLETE = "incomplete"
     NOT_INDEXED = "not_indexed"
     LEFTOVER = "leftover"
+    TAMPERED = "tampered"
+    UNSEALED = "unsealed"
 
     @property
     def is_harmless(self) -> bool:
         """Whether it is only the trace of a kill, which the next run clears or takes up."""
-        return self in (ProblemKind.NOT_INDEXED, ProblemKind.LEFTOVER, ProblemKind.INCOMPLETE)
+        return self in _HARMLESS
+
+
+_HARMLESS = (ProblemKind.NOT_INDEXED, ProblemKind.LEFTOVER, ProblemKind.INCOMPLETE, ProblemKind.UNSEALED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,9 +103,10 @@ class Replication:
         """
         if self._mark.is_whole and not any(self._fresh(name) for name in self._names):
             return
+        self._copy.make_root()
+        write_mark(self._copy.store, ReplicaMark(of=self._mark.of, url=self._mark.url))
         durability = self._copy.prepare()
         try:
-            write_mark(self._copy.store, ReplicaMark(of=self._mark.of, url=self._mark.url))
             for name in self._names:
                 self._copy_table(name, durability)
                 if self._stop.is_set():
@@ -170,8 +171,8 @@ class Replication:
 
     def _copy_table(self, name: str, durability: Durability) -> None:
         fresh = self._fresh(name)
-        if not fresh:
-            return
+        if not fresh or (name == "seals" and self.tally.failed):
+            return  # a seal would not fit rows that were held back
         source, table = self._from[name], self._to[name]
         table.mark_seen()
         held = self._held(name)

@@ -367,12 +367,32 @@ _LINKS = _spec(
     unique=("sha256", "href", "text"),
 )
 
+_SEALS = _spec(
+    "seals",
+    "One row a run and account: a Merkle root over the rows that the run wrote, chained.",
+    [
+        ("account", pa.string(), "connection id, or user@host"),
+        ("run_id", pa.string(), "the run; empty for all rows that are older than the account's first seal"),
+        ("root", pa.string(), "hex Merkle root over the digests of the run's rows in the sealed tables"),
+        ("rows", pa.int64(), "how many rows those were"),
+        ("previous", pa.string(), "seal of the account's row before; null in its first"),
+        ("seal", pa.string(), "hex SHA-256 over account, seq, run_id, root, rows, previous and at"),
+        ("algorithm", pa.string(), "hmac-sha256 or ed25519, or null where it is not signed"),
+        ("key_id", pa.string(), "which key signed it"),
+        ("signature", pa.string(), "hex signature of seal"),
+        ("at", _TIME, "when it was sealed"),
+        ("seq", pa.int64(), "number of the seal within the account, from 0, without gaps"),
+    ],
+    bounds=("account",),
+    unique=("run_id", "root", "previous", "seal", "signature", "at"),
+)
+
 TABLES = {
     spec.name: spec
     for spec in (
         *(_MESSAGES, _TEXTS_TABLE, _ATTACHMENTS, _LOCATIONS, _FOLDERS, _RUNS, _DELIVERIES),
         *(_AUTHENTICATION, _ENVELOPES, _LINKS),
-        *(_PLANS, _AUDIT, _CHANGES, _HOLDS),
+        *(_PLANS, _AUDIT, _CHANGES, _HOLDS, _SEALS),
     )
 }
 """Every table of an archive, by name."""

@@ -15,6 +15,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +33,7 @@ from mailroom.archive.store import Store
 from mailroom.archive.torn import LINES
 from mailroom.exceptions import StoreUnavailable
 
-__all__ = ["Append", "Table"]
+__all__ = ["Append", "RowWatcher", "Table"]
 
 CONFIGURATION = {
     "delta.checkpointInterval": "50",
@@ -53,6 +54,16 @@ TOMBSTONE_HOURS = 24
 _NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 
 
+class RowWatcher(Protocol):
+    """Is told what is committed."""
+
+    def begin(self) -> None:
+        """Be told that rows are coming."""
+
+    def take(self, name: str, rows: pa.Table) -> None:
+        """Be told of rows that are committed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Append:
     """What one commit adds: rows, and the identifiers that make writers of the same thing meet."""
@@ -66,6 +77,7 @@ class Table:
 
     :param before_open: called once before the log is first read (repair after a power cut).
     :ivar appended: commits made here since upkeep last looked.
+    :ivar watcher: is told of every append; the rows of one are then to be a list.
     :ivar tidied: version at the last check-point, as far as known here.
     :raises StoreUnavailable: from every method, where the store refuses.
     """
@@ -85,6 +97,7 @@ class Table:
         self._has_all_columns = False
         self.tidied = 0
         self.appended = 0
+        self.watcher: RowWatcher | None = None
 
     @property
     def version(self) -> int:
@@ -147,6 +160,8 @@ class Table:
 
         :raises StoreUnavailable: where the store refuses, or others are always faster.
         """
+        if self.watcher is not None:
+            self.watcher.begin()
         for attempt in range(MAX_ATTEMPTS):
             self._open()
             self._is_pinned = True  # a table that appears while planning would not be the one planned on
@@ -322,6 +337,9 @@ class Table:
                 return False
             self._take_in()
         self.appended += 1
+        if self.watcher is not None:
+            for rows in wanted.rows:
+                self.watcher.take(self.name, rows)
         self._seen.add(file.path)
         return True
 

@@ -248,6 +248,8 @@ class ArchiveWriter:
         """
         self.flush()
         did_commit = self._engine is not None and self._engine.committer.has_committed
+        if self._engine is not None:
+            self._engine.seal()
         if (did_commit if changed is None else changed) or (
             outcome != "succeeded" and self._archive.exists()
         ):
@@ -309,7 +311,7 @@ class ArchiveWriter:
 
             worker, self._worker = self._worker, None
             self._engine = open_engine(
-                self._archive, self._pipeline, keep_committed=self._keep, worker=worker
+                self._archive, self._pipeline, self._context, keep_committed=self._keep, worker=worker
             )
         else:
             self._pipeline.check()

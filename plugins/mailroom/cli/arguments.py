@@ -26,6 +26,7 @@ COMMANDS = {
     "import": "import_mail",
     "replicate": "replicate",
     "optimize": "optimize",
+    "audit": "audit",
     "verify": "verify",
     "flag": "flag",
     "move": "move",

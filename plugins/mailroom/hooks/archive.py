@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from airflow.sdk.configuration import conf
 
 from mailroom.exceptions import ConfigurationError
-from mailroom.hooks.connection import archive_of_connection, connection_of
+from mailroom.hooks.connection import archive_of_connection, connection_of, seal_key_of_connection
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -46,9 +46,14 @@ def archive_root(*named: str | None) -> str:
 def archive_of_account(conn_id: str, named: str | None) -> Archive:
     """Return the archive an account is kept in: the one named, its connection's, or the configured one.
 
-    :raises ConfigurationError: there is no such connection, or the root is wrong.
+    :raises ConfigurationError: there is no such connection, or its root or key for seals is wrong.
     """
-    return open_archive(archive_root(named, archive_of_connection(connection_of(conn_id))))
+    connection = connection_of(conn_id)
+    archive = open_archive(archive_root(named, archive_of_connection(connection)))
+    key = seal_key_of_connection(connection)
+    if key is not None:
+        archive.use_seal_key(key)
+    return archive
 
 
 def archive_of_named_account(account: str | None, named: str | None) -> Archive:

@@ -36,6 +36,7 @@ __all__ = [
     "endpoint_from_connection",
     "password_of",
     "protocol_of_connection",
+    "seal_key_of_connection",
 ]
 
 DEFAULT_TIMEOUT_SECONDS = 60.0
@@ -130,6 +131,14 @@ def archive_of_connection(conn: MailConnection) -> str | None:
     :raises ConfigurationError: the extras are not a JSON object, or ``archive`` is not a text.
     """
     return _Extras(conn).text("archive")
+
+
+def seal_key_of_connection(conn: MailConnection) -> str | None:
+    """Return the key for seals that a connection holds in its extra ``seal_key``, if any.
+
+    :raises ConfigurationError: the extras are not a JSON object, or ``seal_key`` is not a text.
+    """
+    return _Extras(conn).text("seal_key")
 
 
 class _Extras:

@@ -1,0 +1,309 @@
+"""Seals: a run seals its rows, and whatever is done to them by hand shows."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, write_deltalake
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailroom.archive import Archive
+from mailroom.archive import seals as sealing
+from mailroom.archive.integrity import verify_archive
+from mailroom.archive.problems import ProblemKind, VerifyReport
+from mailroom.archive.row_digests import leaf_digests, merkle_root
+from mailroom.archive.schemas import TABLES
+from mailroom.archive.seal_keys import read_key
+from mailroom.archive.seals import read_seals
+from mailroom.exceptions import ConfigurationError
+from mailroom.ledger import audit_of
+from mailroom.model import Change
+from tests.support.archives import archive_messages, body, context, folder_row, place
+
+HMAC = "hmac:correct horse battery staple"
+ED25519 = "ed25519:" + base64.b64encode(bytes(range(32))).decode()
+
+
+def run(root: Path, name: str, numbers: range, key: str | None = None) -> None:
+    """Archive messages, and delete the first of them on the server, in a run of their own."""
+    archive = Archive(root)
+    if key is not None:
+        archive.use_seal_key(key)
+    who = context(name)
+    with archive.writer(who) as writer:
+        for number in numbers:
+            writer.add(body(number), place(number, run_id=name))
+        writer.close_folder(folder_row(messages=numbers.stop, uid_next=numbers.stop + 1, run_id=name))
+        writer.flush()
+        row = place(numbers.start, run_id=name, change=Change.DELETED_BY_RETENTION)
+        writer.audit([audit_of(row, who, at=datetime.now(UTC), rule="older than 30 days")])
+        writer.record([row])
+        writer.finish("succeeded", {}, 0)
+
+
+def three_runs(root: Path, key: str | None = None) -> None:
+    for number in range(3):
+        run(root, f"run-{number}", range(number * 10 + 1, number * 10 + 5), key)
+
+
+def verify(root: Path, key: str | None = None) -> VerifyReport:
+    archive = Archive(root)
+    if key is not None:
+        archive.use_seal_key(key)
+    return verify_archive(archive)
+
+
+def tampered(root: Path, key: str | None = None) -> list[str]:
+    report = verify(root, key)
+    found = [problem.sentence for problem in report.problems if problem.kind is ProblemKind.TAMPERED]
+    assert list(report.failures) == found
+    return found
+
+
+def rewrite(root: Path, name: str, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
+    """Put other rows in place of a table's, as somebody with access to the files could."""
+    table = DeltaTable(str(root / "tables" / name))
+    rows = change(table.to_pyarrow_table().sort_by("seq").to_pylist())
+    write_deltalake(table, pa.Table.from_pylist(rows, schema=TABLES[name].schema), mode="overwrite")
+
+
+def test_untouched_archive_is_sound(tmp_path: Path) -> None:
+    """One seal a run, chained, over every row of it; nothing is left behind."""
+    three_runs(tmp_path)
+    seals = read_seals(Archive(tmp_path).table("seals"))
+    assert [(seal.run_id, seal.rows, seal.seq) for seal in seals] == [(f"run-{n}", 7, n) for n in range(3)]
+    assert [seal.previous for seal in seals] == [None, seals[0].digest, seals[1].digest]
+    assert (tampered(tmp_path), verify(tmp_path).notes) == ([], ())
+    assert [path for path in tmp_path.glob("unsealed/*/*")] == []
+
+
+@pytest.mark.parametrize("name", ["locations", "audit", "folders"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda rows: [{**rows[0], "folder": "Elsewhere"}, *rows[1:]],
+        lambda rows: [{**row, "at": row["at"] + timedelta(microseconds=1)} for row in rows],
+        lambda rows: rows[1:],
+        lambda rows: rows[:-1],
+        lambda rows: [*rows, {**rows[-1], "seq": 99}],
+        lambda rows: [*rows, rows[-1]],
+        lambda rows: [*rows, {**rows[-1], "run_id": "nobody's"}],
+        lambda rows: [{**row, "run_id": "run-0"} for row in rows],
+    ],
+    ids=[
+        "changed",
+        "a time moved",
+        "first gone",
+        "last gone",
+        "added",
+        "doubled",
+        "of a new run",
+        "of one run",
+    ],
+)
+def test_rows_changed_by_hand_are_found(
+    tmp_path: Path, name: str, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
+) -> None:
+    """Any row of a sealed table, whatever was done to it, makes verify fail."""
+    three_runs(tmp_path)
+    rewrite(tmp_path, name, change)
+    assert any("changed by hand for post" in sentence for sentence in tampered(tmp_path))
+
+
+@pytest.mark.parametrize("gone", [(0,), (1,), (2,), (1, 2), (0, 1, 2)])
+def test_seal_that_was_taken_out_is_found(tmp_path: Path, gone: tuple[int, ...]) -> None:
+    """First, middle, last or all of them."""
+    three_runs(tmp_path)
+    rewrite(tmp_path, "seals", lambda rows: [row for row in rows if row["seq"] not in gone])
+    assert tampered(tmp_path)
+
+
+def test_seal_that_was_made_to_fit_breaks_the_chain_or_the_signature(tmp_path: Path) -> None:
+    """Whoever changes a row and its seal has to make all later ones anew, and cannot sign them."""
+    three_runs(tmp_path, HMAC)
+
+    def forge(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [*rows[:-1], {**rows[-1], "root": merkle_root([]), "rows": 0}]
+
+    rewrite(tmp_path, "seals", forge)
+    for name in ("locations", "audit", "folders"):
+        rewrite(tmp_path, name, lambda rows: [row for row in rows if row["run_id"] != "run-2"])
+    assert tampered(tmp_path) == []
+    assert any("wrong signature" in sentence for sentence in tampered(tmp_path, HMAC))
+
+
+def test_signature_that_was_taken_off_is_found(tmp_path: Path) -> None:
+    """After a signed seal there is no unsigned one."""
+    three_runs(tmp_path, ED25519)
+    unsigned = {"signature": None, "algorithm": None, "key_id": None}
+    rewrite(tmp_path, "seals", lambda rows: [*rows[:-1], {**rows[-1], **unsigned}])
+    assert any("is not signed" in sentence for sentence in tampered(tmp_path, ED25519))
+
+
+@pytest.mark.parametrize("key", [HMAC, ED25519])
+def test_signed_seals_are_checked_with_the_key(tmp_path: Path, key: str) -> None:
+    """With the key all is well, with another it is not; without any it is said that nothing was checked."""
+    three_runs(tmp_path, key)
+    assert tampered(tmp_path, key) == []
+    assert all("another key" in sentence for sentence in tampered(tmp_path, "hmac:another secret of mine"))
+    assert any("MAILROOM_SEAL_KEY" in note for note in verify(tmp_path).notes)
+
+
+def test_public_key_checks_and_cannot_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An auditor needs no key that could make seals; the environment may hold it."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    three_runs(tmp_path, ED25519)
+    public = Ed25519PrivateKey.from_private_bytes(bytes(range(32))).public_key().public_bytes_raw()
+    monkeypatch.setenv("MAILROOM_SEAL_KEY", "ed25519-public:" + base64.b64encode(public).decode())
+    assert tampered(tmp_path) == []
+    with pytest.raises(ConfigurationError, match="cannot sign"):
+        run(tmp_path, "run-9", range(90, 92))
+
+
+@pytest.mark.parametrize("text", ["", "secret", "hmac:short", "ed25519:AAAA", "ed25519-public:?", "rsa:x"])
+def test_key_that_makes_no_sense_is_refused_and_not_shown(text: str) -> None:
+    """The sentence says how to write one."""
+    with pytest.raises(ConfigurationError) as caught:
+        read_key(text)
+    assert "AAAA" not in str(caught.value)
+    assert "short" not in str(caught.value)
+
+
+def test_nothing_new_seals_nothing(tmp_path: Path) -> None:
+    """A run that writes no row leaves no seal, no mark and no file."""
+    three_runs(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    with Archive(tmp_path).writer(context("run-9")) as writer:
+        writer.close_folder(folder_row(messages=25, uid_next=26))
+        writer.finish("succeeded", {}, 0)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_upkeep_does_not_disturb_seals(tmp_path: Path) -> None:
+    """Joined files hold the same rows."""
+    for number in range(1, 56):
+        archive_messages(Archive(tmp_path), [number], run_id=f"run-{number}")
+    assert tampered(tmp_path) == []
+
+
+def test_several_writers_of_one_run_have_one_seal_that_counts(tmp_path: Path) -> None:
+    """The newest is over all of them."""
+    for first in (1, 11, 21):
+        run(tmp_path, "run-1", range(first, first + 3))
+    seals = read_seals(Archive(tmp_path).table("seals"))
+    assert [seal.rows for seal in seals] == [6, 12, 18]
+    assert tampered(tmp_path) == []
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def kill_one(root: Path, key: str | None = None) -> None:
+    """Let a run commit rows and die before its seal."""
+    archive = Archive(root)
+    if key is not None:
+        archive.use_seal_key(key)
+    writer = archive.writer(context("killed"))
+    writer.__enter__()
+    writer.add(body(70), place(70, run_id="killed"))
+    writer.flush()
+    writer._close()
+
+
+def test_rows_of_a_killed_run_wait_and_are_sealed_by_a_later_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a day they are a note, for the run may be at work; then the next run of the account seals them."""
+    three_runs(tmp_path, HMAC)
+    kill_one(tmp_path, HMAC)
+    run(tmp_path, "run-3", range(31, 33), HMAC)
+    assert tampered(tmp_path, HMAC) == []
+    assert any("1 rows of post are not sealed yet" in note for note in verify(tmp_path, HMAC).notes)
+    monkeypatch.setattr(sealing, "ADOPT_AFTER", timedelta(seconds=-5))
+    run(tmp_path, "run-4", range(41, 43), HMAC)
+    assert (tampered(tmp_path, HMAC), verify(tmp_path, HMAC).notes) == ([], ())
+    assert "killed" in {seal.run_id for seal in read_seals(Archive(tmp_path).table("seals"))}
+
+
+def test_mark_that_nobody_signed_does_not_have_rows_sealed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has no key cannot pass added rows off as those of a killed run."""
+    three_runs(tmp_path, HMAC)
+    kill_one(tmp_path)
+    monkeypatch.setattr(sealing, "ADOPT_AFTER", timedelta(seconds=-5))
+    run(tmp_path, "run-4", range(41, 43), HMAC)
+    assert any("belong to no sealed run" in sentence for sentence in tampered(tmp_path, HMAC))
+
+
+def test_rows_older_than_sealing_have_a_seal_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An archive that was there before is sealed as it is when the first run seals; later changes show."""
+    with monkeypatch.context() as patch:
+        patch.setattr(sealing.Sealer, "begin", lambda self: None)
+        three_runs(tmp_path)
+    assert not (tmp_path / "tables" / "seals").exists()
+    assert verify(tmp_path).failures == ()
+    run(tmp_path, "run-9", range(90, 93))
+    seals = read_seals(Archive(tmp_path).table("seals"))
+    assert [(seal.run_id, seal.rows) for seal in seals] == [("", 21), ("run-9", 6)]
+    assert tampered(tmp_path) == []
+    rewrite(tmp_path, "locations", lambda rows: rows[1:])
+    assert len(tampered(tmp_path)) == 1
+
+
+def test_rows_of_other_accounts_have_chains_of_their_own(tmp_path: Path) -> None:
+    """One account's seals say nothing of another's."""
+    with Archive(tmp_path).writer(context("run-1")) as writer:
+        for number, account in enumerate(("post", "second", "post"), start=1):
+            writer.add(body(number), replace(place(number), account=account))
+        writer.finish("succeeded", {}, 0)
+    seals = read_seals(Archive(tmp_path).table("seals"))
+    assert [(seal.account, seal.rows, seal.seq) for seal in seals] == [("post", 2, 0), ("second", 1, 0)]
+    assert tampered(tmp_path) == []
+
+
+rows = st.lists(
+    st.fixed_dictionaries(
+        {
+            "account": st.none() | st.text(max_size=4),
+            "folder": st.none() | st.text(max_size=4),
+            "flags": st.lists(st.sampled_from(["\\Seen", "a", "b"]), max_size=2),
+            "uid": st.none() | st.integers(0, 3),
+        }
+    ),
+    max_size=6,
+)
+SCHEMA = pa.schema(
+    [("account", pa.string()), ("folder", pa.string()), ("flags", pa.list_(pa.string())), ("uid", pa.int64())]
+)
+
+
+@given(rows, rows)
+def test_roots_agree_exactly_where_rows_do(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> None:
+    """In whatever order; and no two different rows are written alike."""
+    roots = [
+        merkle_root(leaf_digests("locations", pa.Table.from_pylist(found, schema=SCHEMA)))
+        for found in (first, second)
+    ]
+    said = [sorted(repr(sorted(row.items())) for row in found) for found in (first, second)]
+    assert (roots[0] == roots[1]) == (said[0] == said[1])
+
+
+@given(st.lists(st.binary(min_size=32, max_size=32), max_size=9))
+def test_root_does_not_depend_on_order(leaves: list[bytes]) -> None:
+    """Files are joined and read in any order."""
+    found = {merkle_root(order) for order in itertools.islice(itertools.permutations(leaves), 24)}
+    assert len(found) == 1
