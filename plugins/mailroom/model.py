@@ -172,6 +172,7 @@ class FetchedMessage:
 
     ``body`` is None where it was not asked for or not delivered.
 
+    :param labels: X-GM-LABELS, sorted, where offered; Gmail leaves out the label of the folder itself.
     :param origin: where in the message ``body`` begins, if it is a range of it; None if it is the whole.
     """
 
@@ -185,6 +186,7 @@ class FetchedMessage:
     save_date: datetime | None = None
     header: bytes | None = field(default=None, repr=False)
     origin: int | None = None
+    labels: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +232,7 @@ class LocationRow:
     first stored the message, wherever it was then. ``seq`` is filled in by the archive:
     it grows with each commit of a folder, so the newest row of a key is the one with
     the highest ``seq``, whatever clocks did. ``moved_from`` is the folder that a ``moved``
-    message was in before.
+    message was in before. ``labels`` are Gmail's.
     """
 
     account: str
@@ -250,6 +252,7 @@ class LocationRow:
     object_id: str | None = None
     archived_at: datetime | None = None
     moved_from: str | None = None
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

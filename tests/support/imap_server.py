@@ -33,6 +33,7 @@ class Mail:
     flags: str = ""
     date: str = "04-Mar-2026 10:30:00 +0000"
     object_id: str | None = None
+    labels: str = ""
     octets: int | None = None
 
 
@@ -62,6 +63,7 @@ class Mailbox:
     mail: dict[int, Mail] = field(default_factory=dict)
     uid_validity: int | None = 1
     mailbox_id: str | None = None
+    attributes: str = ""
     window: int | None = None
     search_misses: set[int] = field(default_factory=set)
     unwanted: set[int] = field(default_factory=set)
@@ -218,7 +220,7 @@ class _Session:
 
     def _list(self, command: str) -> None:
         for name in self._server.folders:
-            self._say(f'* LIST () "/" "{name}"')
+            self._say(f'* LIST ({self._server.folders[name].attributes}) "/" "{name}"')
             if "STATUS (" in command:
                 self._status(f'STATUS "{name}"')
 
@@ -355,6 +357,10 @@ class _Session:
             parts.append(f'INTERNALDATE "{mail.date}" RFC822.SIZE {octets}')
         if "EMAILID" in items and mail.object_id:
             parts.append(f"EMAILID ({mail.object_id})")
+        if "X-GM-MSGID" in items:
+            parts.append(f"X-GM-MSGID {mail.object_id}")
+        if "X-GM-LABELS" in items:
+            parts.append(f"X-GM-LABELS ({mail.labels})")
         body = None
         if "BODY.PEEK[]" in items:
             body, name = self._section(mail.content, items)

@@ -95,6 +95,7 @@ def locations_table(
             [r.object_id for r in rows],
             seqs,
             [r.moved_from for r in rows],
+            [sorted(r.labels) for r in rows],
         ],
     )
 
@@ -120,6 +121,7 @@ def location_rows(table: pa.Table) -> Iterator[LocationRow]:
             object_id=row["object_id"],
             archived_at=row["archived_at"],
             moved_from=row["moved_from"],
+            labels=tuple(row["labels"] or ()),
         )
 
 

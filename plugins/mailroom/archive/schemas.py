@@ -140,6 +140,7 @@ _LOCATIONS = _spec(
         ("object_id", pa.string(), "EMAILID (RFC 8474) or X-GM-MSGID, where offered"),
         ("seq", pa.int64(), "number of the commit within account and folder; grows, whatever clocks do"),
         ("moved_from", pa.string(), "moved: the folder it was in before; else null"),
+        ("labels", _TEXTS, "Gmail's labels (X-GM-LABELS), but for the folder's own, sorted"),
     ],
     bounds=("account", "folder", "run_id"),
     unique=("uid", "uidl", "sha256", "size", "internal_date", "modseq", "object_id"),

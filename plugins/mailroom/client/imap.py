@@ -84,6 +84,18 @@ class ImapClient:
         """Whether the server counts changes (CONDSTORE, RFC 7162; QRESYNC includes it)."""
         return self.supports("CONDSTORE") or self.supports("QRESYNC")
 
+    @property
+    def states_labels(self) -> bool:
+        """Whether messages have labels, as Gmail's do (X-GM-EXT-1)."""
+        return self.supports("X-GM-EXT-1")
+
+    @property
+    def identifiers(self) -> tuple[str, ...]:
+        """What FETCH asks for to know a message wherever it lies (RFC 8474, X-GM-EXT-1), if anything."""
+        if self.states_labels:
+            return ("X-GM-MSGID", "X-GM-LABELS")
+        return ("EMAILID",) if self.supports("OBJECTID") else ()
+
     def while_waiting(self, block: Waiting) -> None:
         """Enter such a block wherever the server is waited for, so that others can work meanwhile."""
         self._wire.transport.while_waiting(block)
@@ -180,7 +192,7 @@ class ImapClient:
         """
         from mailroom.client.imap_bodies import MailboxHalves, fetch_bodies  # numpy, where mail is fetched
 
-        items = self._items("FLAGS", "INTERNALDATE", "RFC822.SIZE", *self._identifiers(), "BODY.PEEK[]")
+        items = self._items("FLAGS", "INTERNALDATE", "RFC822.SIZE", *self.identifiers, "BODY.PEEK[]")
         here, opened = None, self._selected
         if halves is not None and opened is not None and opened.uid_validity is not None:
             here = MailboxHalves(halves=halves, folder=opened.name, uid_validity=opened.uid_validity)
@@ -189,7 +201,7 @@ class ImapClient:
     def fetch_flags(
         self, uids: Iterable[int] | Uids | str = "1:*", *, changed_since: int | None = None
     ) -> Iterator[FetchedMessage]:
-        """Yield UIDs and flags of messages.
+        """Yield UIDs and flags of messages, and labels where there are any.
 
         :param changed_since: only those changed after this MODSEQ (RFC 7162 section 3.1.4.1).
         :raises ConnectionLost: if the server goes away.
@@ -198,7 +210,7 @@ class ImapClient:
             return iter(())
         sets = iter((uids,)) if isinstance(uids, str) else sets_of(uids)
         modifier = f" (CHANGEDSINCE {changed_since})" if changed_since is not None else ""
-        items = self._items("FLAGS")
+        items = self._items("FLAGS", *(("X-GM-LABELS",) if self.states_labels else ()))
         return self._stream(f"UID FETCH {text} {items}{modifier}" for text in sets)
 
     def fetch_fingerprints(
@@ -210,9 +222,7 @@ class ImapClient:
         :raises ConnectionLost: if the server goes away.
         """
         saved = ("SAVEDATE",) if with_save_date and self.supports("SAVEDATE") else ()
-        items = self._items(
-            "FLAGS", "INTERNALDATE", "RFC822.SIZE", *saved, *self._identifiers(), HEADER_FIELDS
-        )
+        items = self._items("FLAGS", "INTERNALDATE", "RFC822.SIZE", *saved, *self.identifiers, HEADER_FIELDS)
         return self._stream(f"UID FETCH {text} {items}" for text in sets_of(uids))
 
     def store_flags(
@@ -304,11 +314,6 @@ class ImapClient:
         body = tuple(item for item in items if item.startswith("BODY"))
         rest = tuple(item for item in items if not item.startswith("BODY"))
         return f"({' '.join(('UID', *rest, *modseq, *body))})"
-
-    def _identifiers(self) -> tuple[str, ...]:
-        if self.supports("X-GM-EXT-1"):
-            return ("X-GM-MSGID",)
-        return ("EMAILID",) if self.supports("OBJECTID") else ()
 
     @property
     def status_items(self) -> str:

@@ -12,9 +12,9 @@ from mailroom.client.imap_fetch import stream_commands
 from mailroom.model import FetchedMessage
 from mailroom.protocol.sequence_set import Uids, sequence_sets
 
-__all__ = ["fetch_facts"]
+__all__ = ["fetch_facts", "fetch_object_ids"]
 
-FACTS = "(UID FLAGS INTERNALDATE RFC822.SIZE)"
+FACTS = "UID FLAGS INTERNALDATE RFC822.SIZE"
 
 
 def fetch_facts(client: ImapClient, uids: Iterable[int] | Uids) -> Iterator[FetchedMessage]:
@@ -22,4 +22,13 @@ def fetch_facts(client: ImapClient, uids: Iterable[int] | Uids) -> Iterator[Fetc
 
     :raises ConnectionLost: if the server goes away.
     """
-    return stream_commands(client.wire, (f"UID FETCH {text} {FACTS}" for text in sequence_sets(uids)))
+    return stream_commands(client.wire, (f"UID FETCH {text} ({FACTS})" for text in sequence_sets(uids)))
+
+
+def fetch_object_ids(client: ImapClient, uids: Iterable[int] | Uids) -> Iterator[FetchedMessage]:
+    """Yield the same of messages, and the ids (and labels) that the server has for them.
+
+    :raises ConnectionLost: if the server goes away.
+    """
+    items = " ".join((FACTS, *(["MODSEQ"] if client.states_modseq else ()), *client.identifiers))
+    return stream_commands(client.wire, (f"UID FETCH {text} ({items})" for text in sequence_sets(uids)))

@@ -55,7 +55,9 @@ def _setters(cls: type, *names: str) -> tuple[Callable[[object, object], None], 
 _set_uid, _set_flags, _set_date, _set_size, _set_modseq, _set_body, _set_id = _setters(
     FetchedMessage, "uid", "flags", "internal_date", "octets", "modseq", "body", "object_id"
 )
-_set_save_date, _set_header, _set_origin = _setters(FetchedMessage, "save_date", "header", "origin")
+_set_save_date, _set_header, _set_origin, _set_labels = _setters(
+    FetchedMessage, "save_date", "header", "origin", "labels"
+)
 _set_octets, _set_content, _set_path, _set_sha256 = _setters(Body, "octets", "content", "path", "sha256")
 
 
@@ -114,4 +116,5 @@ def _message(said: tuple[bytes | None, ...], body: Body) -> FetchedMessage:
     _set_save_date(message, None)
     _set_header(message, None)
     _set_origin(message, None)
+    _set_labels(message, None)
     return message

@@ -260,6 +260,7 @@ def place_row(
         internal_date=message.internal_date,
         modseq=message.modseq,
         object_id=message.object_id,
+        labels=message.labels or (),
         archived_at=archived_at,
     )
 

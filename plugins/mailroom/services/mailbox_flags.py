@@ -1,4 +1,4 @@
-"""Changed flags of one mailbox, found and recorded.
+"""Changed flags and labels of one mailbox, found and recorded.
 
 Here: asking for as few as the server lets one ask for. Not here: the comparison
 (``policy.mirror``). RFC 7162 section 3.1.4.1 where the server counts changes; elsewhere all
@@ -8,16 +8,18 @@ flags are asked for.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
+import numpy.typing as npt
 
 from mailroom.archive import ArchiveWriter, FolderState
 from mailroom.client.imap import ImapClient
 from mailroom.model import Change, LocationRow, RunContext
 from mailroom.policy.mailbox_plan import find_changed_flags, normal_flags
+from mailroom.policy.uid_sets import Uids, ascending, common
 
 __all__ = ["record_changed_flags"]
 
@@ -34,13 +36,14 @@ def record_changed_flags(
     changed_since: int | None,
     now: Callable[[], datetime],
 ) -> int:
-    """Record the flags of live messages where they differ from the archive's; return how many did.
+    """Record flags and labels of live messages where they differ from the archive's; return how many did.
 
     :param changed_since: the HIGHESTMODSEQ up to which flags are known; None compares all.
     :raises ConnectionLost: if the server goes away.
     """
     uids, modseqs = array("q"), array("q")
     texts: list[str] = []
+    labels: dict[int, tuple[str, ...]] = {}
     known: dict[tuple[str, ...], str] = {}
     for message in client.fetch_flags("1:*", changed_since=changed_since):
         if message.flags is None:
@@ -51,9 +54,13 @@ def record_changed_flags(
         uids.append(message.uid)
         modseqs.append(message.modseq or 0)
         texts.append(text)
+        if message.labels is not None:
+            labels[message.uid] = message.labels
     seen = np.frombuffer(uids, dtype=np.int64) if uids else np.empty(0, dtype=np.int64)
     seen_flags = np.array(texts, dtype=object)
     places = find_changed_flags(state.live, state.flags_of(), seen, seen_flags)
+    if labels:
+        places = np.union1d(places, _relabelled(state, seen, labels))
 
     def rows() -> Iterator[LocationRow]:
         for start in range(0, len(places), CHUNK_ROWS):
@@ -66,6 +73,7 @@ def record_changed_flags(
                     row,
                     change=Change.FLAGS,
                     flags=tuple(text.split()),
+                    labels=labels.get(row.uid or 0, row.labels),
                     modseq=modseq or row.modseq,
                     at=now(),
                     run_id=context.run_id,
@@ -73,3 +81,17 @@ def record_changed_flags(
 
     writer.record(rows())
     return len(places)
+
+
+def _relabelled(
+    state: FolderState, seen: Uids, labels: Mapping[int, tuple[str, ...]]
+) -> npt.NDArray[np.intp]:
+    """Return the places in ``seen`` of live messages that have other labels than the archive says."""
+    changed: list[int] = []
+    known = common(state.live, ascending(seen))
+    for start in range(0, len(known), CHUNK_ROWS):
+        for row in state.rows(known[start : start + CHUNK_ROWS]):
+            if row.uid is not None and labels.get(row.uid, row.labels) != row.labels:
+                changed.append(row.uid)
+    last = {uid: at for at, uid in enumerate(seen.tolist())}
+    return np.array([last[uid] for uid in changed], dtype=np.intp)

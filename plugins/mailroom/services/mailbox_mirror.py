@@ -28,6 +28,7 @@ from mailroom.policy.uid_sets import Uids, ascending, common, is_among, joined, 
 from mailroom.policy.windows import Listing, window_of
 from mailroom.services.contents import identities_of
 from mailroom.services.crew import Crew
+from mailroom.services.known_objects import known_objects
 from mailroom.services.mailbox_download import MailboxDownload, place_row
 from mailroom.services.mailbox_flags import record_changed_flags
 from mailroom.services.mailbox_holdings import Holdings, Rows
@@ -94,7 +95,7 @@ class MailboxMirror:
         listed = self._list()
         self._check_numbers(listed)
         plan = self._plan(listed, self.holdings.live, self.holdings.unfetchable)
-        fetch = self._recognise(plan.fetch)
+        fetch = self._known_elsewhere(self._recognise(plan.fetch))
         download = self._download()
         self.progress.start(self.folder.name, len(fetch), None)
         try:
@@ -207,6 +208,33 @@ class MailboxMirror:
             self.tally.steps += 1
             yield place_row(
                 known.message,
+                self.context,
+                self.folder.name,
+                self.holdings.uid_validity,
+                self.now(),
+                sha256=known.sha256,
+                archived_at=known.archived_at,
+            )
+
+    def _known_elsewhere(self, uids: Uids) -> Uids:
+        """Record messages that are archived from another folder; return the others."""
+        if not self.client.identifiers or not len(uids):
+            return uids
+        self.writer.flush()  # what this run has brought counts too
+        found: list[int] = []
+        self.writer.record(self._rows_from_elsewhere(uids, found))
+        self.recognised = joined(self.recognised, ascending(found))
+        return uids[~is_among(uids, self.recognised)]
+
+    def _rows_from_elsewhere(self, uids: Uids, found: list[int]) -> Iterator[LocationRow]:
+        """Yield the rows of messages known by their ids; ``found`` gets their UIDs."""
+        for message, known in known_objects(self.client, self.archive, self.context.account, uids):
+            found.append(message.uid)
+            self.tally.recognised += 1
+            self.tally.added += 1
+            self.tally.steps += 1
+            yield place_row(
+                message,
                 self.context,
                 self.folder.name,
                 self.holdings.uid_validity,

@@ -59,6 +59,7 @@ class MirrorRun:
     :param connections: how many connections may be open at once.
     :param live: how many messages the archive held as live in each folder when the run began.
     :param refused: folders that a further connection was not let into.
+    :param leading: the folder that no other may be begun before, as long as it is not done.
     """
 
     connect: Callable[[], ImapClient]
@@ -76,6 +77,7 @@ class MirrorRun:
     live: Mapping[str, int] = field(default_factory=dict)
     chosen: tuple[str, ...] | None = None
     waiting: deque[Folder] = field(default_factory=deque)
+    leading: str | None = None
     in_hand: int = 0
     departures: Departures = field(init=False)
     standings: list[Standing] = field(default_factory=list)
@@ -166,6 +168,8 @@ class MirrorRun:
                 self.in_hand += 1
                 try:
                     self._work_off(client, folder, progress, suspects, is_helper=is_helper)
+                    if folder.name == self.leading and folder not in self.waiting:
+                        self.leading = None
                     in_hand.clear()
                 finally:
                     self.in_hand -= 1
@@ -178,6 +182,8 @@ class MirrorRun:
     def _next_folder(self, *, is_helper: bool) -> Folder | None:
         """Return a folder to work off; those that a helper was not let into are for the first connection."""
         for number, folder in enumerate(self.waiting):
+            if self.leading not in (None, folder.name):
+                continue  # what it brings, the others know
             if not is_helper or folder.name not in self.refused:
                 del self.waiting[number]
                 return folder
@@ -207,6 +213,7 @@ class MirrorRun:
         self.departures.find(client, chosen, folders)
         here = [folders[name] for name in chosen if name in folders]
         self.waiting.extend(here if states_with_list(client) else with_statuses(client, here))
+        self._begin_with_all_mail(client, folders)
         self.chosen = tuple(chosen)
         self.writer.announce(sum(map(self._new_messages, self.waiting)))
         _log.info(
@@ -220,6 +227,28 @@ class MirrorRun:
     def _new_messages(self, folder: Folder) -> int:
         """Return how many messages of a folder the archive lacks, as far as its number of them says."""
         return max(0, (folder.status or {}).get("MESSAGES", 0) - self.live.get(folder.name, 0))
+
+    def _begin_with_all_mail(self, client: ImapClient, folders: Mapping[str, Folder]) -> None:
+        """Put the folder first that holds every message, so that all others find theirs archived.
+
+        Say so where a server with labels has such a folder and it is left out: mail that was archived
+        there carries no label, and is in no other folder.
+        """
+        everything = next((f for f in folders.values() if f.has_attribute("\\All")), None)
+        if not client.states_labels or everything is None:
+            return
+        first = next((folder for folder in self.waiting if folder.name == everything.name), None)
+        if first is not None:
+            self.waiting.remove(first)
+            self.waiting.appendleft(first)
+            self.leading = first.name
+        elif "*" in self.selection.folders:
+            text = (
+                f"Folder {everything.name!r} of {self.context.account} is left out: mail that is archived "
+                "there carries no label, is in no other folder, and is not mirrored."
+            )
+            self.tally.warnings.append(text)
+            _log.warning("%s", text)
 
     def _work_off(
         self, client: ImapClient, folder: Folder, progress: Progress, suspects: Suspects, *, is_helper: bool
@@ -321,6 +350,7 @@ class MirrorRun:
             if self.folder_breaks[folder.name] >= MAX_FOLDER_BREAKS:
                 self.broken[folder.name] = error
                 self.waiting.remove(folder)
+                self.leading = None
 
     @property
     def _progress_mark(self) -> tuple[int, int]:

@@ -310,6 +310,7 @@ def test_who_a_message_is() -> None:
     with Session("gmail_identifier", "X-GM-EXT-1 OBJECTID") as client:
         [message] = client.fetch_messages([7], no_spool)
     assert message.object_id == "1278455344230334865"
+    assert message.labels == ("Café", "Muy", "\\Inbox")
 
 
 def test_deletion_names_its_messages() -> None:

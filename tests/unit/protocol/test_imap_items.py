@@ -108,12 +108,19 @@ def test_header_fields_are_kept_as_they_came() -> None:
     assert parse_fetch_items(parts, 1) == FetchedMessage(uid=7, header=b"Subject: )(\r\n\r\n", octets=99)
 
 
+def test_labels_are_names_of_folders() -> None:
+    """They are written as LIST writes names: in modified UTF-7, quoted, as atoms or as literals."""
+    parts: list[Part] = [b'(UID 5 X-GM-LABELS ("\\\\Important" a "Caf&AOk-" {3}', b")))", b"))"]
+    assert parse_fetch_items(parts, 1).labels == (")))", "Café", "\\Important", "a")
+    assert parse_fetch_items([b"(UID 5 X-GM-LABELS ())"], 1).labels == ()
+
+
 @pytest.mark.parametrize(
     "unknown",
     [
         [b"X-NEW 1"],
         [b"X-NEW NIL"],
-        [b'X-GM-LABELS ("\\\\Important" a {3}', b")))", b")"],
+        [b'X-GM-THRID ("\\\\Important" a {3}', b")))", b")"],
         [b'ENVELOPE (NIL "s" ((NIL NIL "a" "b")) NIL)'],
         [b'BODYSTRUCTURE (("text" "plain" ("charset" "x") NIL NIL "7bit" 1 1) "mixed")'],
         [b"BODY[1]<0> {2}", b"))", b""],
