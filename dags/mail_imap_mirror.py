@@ -63,6 +63,14 @@ with DAG(
             description_md="Folders that others share with this account.",
             section=OPEN_SECTION,
         ),
+        "all_drafts": Param(
+            False,
+            type="boolean",
+            title="Every state of a draft",
+            description_md="Mail programs store a draft anew every minute. Without this only the newest "
+            "state of each is archived.",
+            section="Care",
+        ),
         "order": Param(
             "oldest",
             type="string",
@@ -157,6 +165,7 @@ with DAG(
         other_namespaces="{{ params.other_namespaces }}",
         max_gone="{{ params.max_gone }}",
         windowed="{{ params.windowed }}",
+        all_drafts="{{ params.all_drafts }}",
         connections="{{ params.connections }}",
         two_way="{{ params.two_way }}",
     )

@@ -69,6 +69,8 @@ class ImapMirrorOperator(BaseOperator):
         days and this run together; 1 allows it.
     :param windowed: patterns of folders that show only a part of their messages to IMAP, where the mirror
         does not see that by itself; what they do not list is never taken for gone.
+    :param all_drafts: whether to archive every state of a draft that the server shows; by default only
+        the newest of those with one Message-ID.
     :param two_way: whether changes that wait are done on the server before it is mirrored.
     :param connections: how many may be open at once; more than one are opened only where the server is
         far away, and given up where it refuses them.
@@ -86,6 +88,7 @@ class ImapMirrorOperator(BaseOperator):
         "other_namespaces",
         "max_gone",
         "windowed",
+        "all_drafts",
         "connections",
         "two_way",
     )
@@ -105,6 +108,7 @@ class ImapMirrorOperator(BaseOperator):
         other_namespaces: bool | str = False,
         max_gone: float | str = DEFAULT_MAX_GONE,
         windowed: Sequence[str] | str = (),
+        all_drafts: bool | str = False,
         connections: int | str = DEFAULT_CONNECTIONS,
         two_way: bool | str = False,
         outlets: Any = None,  # Any: as Airflow takes it
@@ -122,6 +126,7 @@ class ImapMirrorOperator(BaseOperator):
         self.other_namespaces = other_namespaces
         self.max_gone = max_gone
         self.windowed = windowed
+        self.all_drafts = all_drafts
         self.connections = connections
         self.two_way = two_way
         self._stop = StopSwitch()
@@ -171,4 +176,5 @@ class ImapMirrorOperator(BaseOperator):
             other_namespaces=as_flag("other_namespaces", self.other_namespaces),
             max_gone=as_fraction("max_gone", self.max_gone, default=DEFAULT_MAX_GONE),
             windowed=as_patterns("windowed", self.windowed),
+            all_drafts=as_flag("all_drafts", self.all_drafts),
         )

@@ -58,6 +58,8 @@ class MirrorSelection:
         run and those of the last ``GUARDED_TIME`` together; 1 allows it, and begins to count anew.
     :param windowed: patterns of folders that are known to show a part only; what they lack is never
         taken for gone.
+    :param all_drafts: whether every state of a draft is archived that the server shows, and not the newest
+        of each Message-ID alone.
     :raises ConfigurationError: where the values contradict each other.
     """
 
@@ -70,6 +72,7 @@ class MirrorSelection:
     other_namespaces: bool = False
     max_gone: float = 0.25
     windowed: tuple[str, ...] = ()
+    all_drafts: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""

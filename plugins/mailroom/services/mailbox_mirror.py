@@ -20,7 +20,9 @@ import numpy as np
 
 from mailroom.archive import Archive, ArchiveWriter
 from mailroom.client.imap import ImapClient, SelectedFolder
+from mailroom.message import fingerprint_of_header
 from mailroom.model import Folder, FolderRow, LocationRow, RunContext
+from mailroom.policy.drafts import superseded_drafts
 from mailroom.policy.folders import matches_pattern
 from mailroom.policy.mailbox_plan import FolderPlan, plan_folder
 from mailroom.policy.mirror import MirrorSelection, search_criteria
@@ -85,6 +87,7 @@ class MailboxMirror:
     last: FolderRow | None
     holdings: Holdings
     recognised: Uids = field(default_factory=lambda: _NONE)
+    superseded: Uids = field(default_factory=lambda: _NONE)
     is_windowed: bool = False
 
     def mirror(self) -> Standing:
@@ -95,7 +98,7 @@ class MailboxMirror:
         listed = self._list()
         self._check_numbers(listed)
         plan = self._plan(listed, self.holdings.live, self.holdings.unfetchable)
-        fetch = self._known_elsewhere(self._recognise(plan.fetch))
+        fetch = self._known_elsewhere(self._recognise(self._without_old_drafts(plan.fetch, listed)))
         download = self._download()
         self.progress.start(self.folder.name, len(fetch), None)
         try:
@@ -216,6 +219,26 @@ class MailboxMirror:
                 archived_at=known.archived_at,
             )
 
+    def _without_old_drafts(self, uids: Uids, listed: Uids) -> Uids:
+        """Leave out drafts of which the server shows a newer state; they are about to be deleted there."""
+        is_drafts = (self.folder.special_use or "").lower() == "\\drafts"
+        if not is_drafts or self.selection.all_drafts or not len(uids):
+            return uids
+        told = [
+            (message.uid, fingerprint_of_header(message.header or b"").message_id)
+            for message in self.client.fetch_fingerprints(ascending(uids))
+        ]
+        rows = self.holdings.state.rows(common(self.holdings.live, listed))
+        held = self.archive.describe({row.sha256 for row in rows if row.sha256 is not None})
+        known = [
+            (row.uid, held[row.sha256].message_id)
+            for row in rows
+            if row.uid is not None and row.sha256 is not None and row.sha256 in held
+        ]
+        self.superseded = common(ascending(superseded_drafts([*told, *known])), ascending(uids))
+        self.tally.superseded += len(self.superseded)
+        return uids[~is_among(uids, self.superseded)]
+
     def _known_elsewhere(self, uids: Uids) -> Uids:
         """Record messages that are archived from another folder; return the others."""
         if not self.client.identifiers or not len(uids):
@@ -251,7 +274,7 @@ class MailboxMirror:
         plan = self._plan(
             listed,
             joined(self.holdings.live, self.recognised, download.added),
-            joined(self.holdings.unfetchable, ascending(download.failed)),
+            joined(self.holdings.unfetchable, ascending(download.failed), self.superseded),
         )
         late = plan.fetch[plan.fetch <= before.max(initial=0)]
         if len(late):
@@ -305,7 +328,7 @@ class MailboxMirror:
                 # Flags were not compared then, so the next run is to compare them all.
                 highest_modseq=None if holdings.is_restored else self.selected.highest_modseq,
                 messages=self.selected.exists,
-                complete=not download.failed,
+                complete=not download.failed and not len(self.superseded),
                 windowed=self.is_windowed or self.selection.is_partial,
                 subscribed=self.folder.subscribed,
                 mailbox_id=self.selected.mailbox_id or self.folder.mailbox_id,

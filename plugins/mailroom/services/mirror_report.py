@@ -31,6 +31,7 @@ class MirrorTally:
     deleted_folders: int = 0
     renamed_folders: int = 0
     moved: int = 0
+    superseded: int = 0
     steps: int = 0
     warnings: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -50,6 +51,7 @@ class MirrorReport:
     :param unfetchable: messages that the server lists and does not deliver; tried again in each run.
     :param vanished: messages that went away between listing and download.
     :param deleted_folders: folders the server has no longer.
+    :param superseded: drafts that were left out, for the server shows a newer state of each.
     :param renamed_folders: folders that have another name now, and ``moved`` the messages in them.
     :param warnings: what a person should know and no run can change, such as ``unfetchable`` messages.
     """
@@ -68,6 +70,7 @@ class MirrorReport:
     deleted_folders: int = 0
     renamed_folders: int = 0
     moved: int = 0
+    superseded: int = 0
     warnings: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
     interrupted: bool = False
@@ -90,6 +93,7 @@ class MirrorReport:
             deleted_folders=tally.deleted_folders,
             renamed_folders=tally.renamed_folders,
             moved=tally.moved,
+            superseded=tally.superseded,
             warnings=tuple(tally.warnings),
             failures=tuple(tally.failures),
             interrupted=interrupted,
@@ -112,6 +116,7 @@ class MirrorReport:
             "deleted_folders": self.deleted_folders,
             "renamed_folders": self.renamed_folders,
             "moved": self.moved,
+            "superseded": self.superseded,
             "failed": len(self.failures),
             "interrupted": self.interrupted,
             "warnings": list(self.warnings[:MAX_WARNINGS_SUMMED_UP]),

@@ -56,6 +56,11 @@ def add_to(words: Words[Parser]) -> None:
         help="a folder that shows its newest messages only: what it does not list is not taken for gone",
     )
     parser.add_argument(
+        "--all-drafts",
+        action="store_true",
+        help="every state of a draft that the server shows, not the newest alone",
+    )
+    parser.add_argument(
         "--connections",
         type=connections,
         default=DEFAULT_CONNECTIONS,
@@ -82,6 +87,7 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
             other_namespaces=options.other_namespaces,
             max_gone=options.max_gone,
             windowed=tuple(options.windowed),
+            all_drafts=options.all_drafts,
         )
     mirror = mirror_both_ways if options.two_way else mirror_account
     report = mirror(
@@ -111,6 +117,7 @@ def headline(summary: Summary) -> str:
         flags="with changed flags",
         expunged="gone from the server; they stay in the archive",
         not_listed="not listed by a server that shows a part only",
+        superseded="left out, for the server shows a newer state of the same draft",
         unfetchable="listed and not delivered; tried again in each run",
     )
     if summary["renamed_folders"]:
