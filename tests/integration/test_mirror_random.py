@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mailroom.archive.history import folders_as_of
 from mailroom.client.imap import ImapClient
 from mailroom.exceptions import ConnectionLost
 from mailroom.services import mirror_run
@@ -47,6 +48,24 @@ def test_archive_shows_the_account_after_whatever_happens(
     walk.close()
     for moment, server in past:
         assert difference(server, account_in_archive(archive_root, account.name, moment)) == {}, walk.done
+        assert history(account, moment) == server, walk.done
+
+
+def history(account: MirrorAccount, moment: datetime) -> Account:
+    """Return what the archive tells itself of a past moment."""
+    archive = account.archive
+    folders = folders_as_of(archive, account.name, moment).to_pylist()
+    messages = {
+        (folder["folder"], row["uidvalidity"], row["uid"]): (
+            row["sha256"],
+            tuple(row["flags"]),
+            row["internal_date"],
+        )
+        for folder in folders
+        for row in archive.folder_as_of(account.name, folder["folder"], moment).to_pylist()
+    }
+    shown = {row["folder"]: (row["uidvalidity"], row["subscribed"]) for row in folders}
+    return Account(folders=shown, messages=messages)
 
 
 def mirror_while_others_work(account: MirrorAccount, walk: Walk) -> None:

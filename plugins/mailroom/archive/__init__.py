@@ -14,6 +14,7 @@ The map:
 - ``seals``, ``seal_keys``, ``seal_check``, ``row_digests``: that rows were changed by hand shows
 - ``audit_log``: who deleted what; ``intents``: deletions under way; ``clock``: whether the time is right
 - ``torn``, ``repair``: after a power cut or a kill; ``integrity``, ``problems``: checking all of it
+- ``as_of``: an account as of a moment; ``history``: what a folder looked like then
 - ``contents``, ``read_ahead``; ``exports``, ``export_store``, ``export_zip``: mail on its way out, as files
 - ``search_index``, ``search_rows``, ``search_query``: words, in a database beside the tables
 - ``imports``, ``import_source``, ``import_zip``: files that mail is imported from

@@ -183,18 +183,13 @@ class Archive:
 
         :raises StoreUnavailable: where the archive cannot be read.
         """
-        from mailroom.archive.rows import folder_rows, newest_of_each
+        from mailroom.archive.as_of import newest_folders
 
         table = self.reader("folders")
         if table.version != self._folders_version:
             self._folders, self._folders_version = {}, table.version
         if account not in self._folders:
-            newest: dict[str, tuple[int, FolderRow]] = {}
-            for piece in table.scan(table.spec.schema.names, equal={"account": account}):
-                for seq, row in folder_rows(newest_of_each(piece.table, "folder")):
-                    if row.folder not in newest or newest[row.folder][0] <= seq:
-                        newest[row.folder] = (seq, row)
-            self._folders[account] = {folder: row for folder, (_, row) in newest.items()}
+            self._folders[account] = newest_folders(table, account)
         return self._folders[account]
 
     def overview(self, account: str) -> AccountOverview:
@@ -284,6 +279,15 @@ class Archive:
         from mailroom.archive.descriptions import fields_of
 
         return fields_of(self.reader("messages"), digests, columns) if digests else {}
+
+    def folder_as_of(self, account: str, folder: str, moment: datetime | None = None) -> pa.Table:
+        """Return the messages that were in a folder on the server at a moment; see ``history.folder_as_of``.
+
+        :raises StoreUnavailable: where the archive cannot be read.
+        """
+        from mailroom.archive.history import folder_as_of
+
+        return folder_as_of(self, account, folder, moment)
 
     def writer(self, context: RunContext, *, keep_committed: bool = False) -> ArchiveWriter:
         """Return the way in for one run; nothing is created before its first row."""
@@ -395,16 +399,10 @@ class Archive:
         """
         if not isinstance(self.store, LocalStore):
             return False
-        from mailroom.archive.torn import TABLES_OF_MESSAGES, set_aside_torn, torn_commits
+        from mailroom.archive.torn import has_torn_messages
 
         with translated(self.url):
-            try:
-                names = os.listdir(self.store.absolute("tables"))
-            except FileNotFoundError:
-                return False
-            for name in names:
-                set_aside_torn(self.store.absolute(f"tables/{name}"))
-            return any(torn_commits(self.store.absolute(f"tables/{name}")) for name in TABLES_OF_MESSAGES)
+            return has_torn_messages(self.store.absolute("tables"))
 
     def _before_open(self) -> Callable[[str], None] | None:
         if not isinstance(self.store, LocalStore):

@@ -19,11 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mailroom.archive.archive import Archive
+from mailroom.archive.as_of import AccountAsOf
 from mailroom.archive.digests import DigestSet, Halves, halves
 from mailroom.archive.locations import transaction_name
-from mailroom.archive.places import CHANGES, Places, RowReader, Rows
-from mailroom.archive.rows import folder_rows
-from mailroom.model import Change, FolderRow, MailProtocol
+from mailroom.archive.places import CHANGES, RowReader, Rows
+from mailroom.model import Change, MailProtocol
 
 __all__ = ["AccountContents", "HeldFolder", "HeldMessage"]
 
@@ -95,12 +95,12 @@ class AccountContents:
         self, archive: Archive, account: str, *, until: datetime | None = None, with_deleted: bool = False
     ) -> None:
         self._account = account
-        self._table = table = archive.reader("locations")
+        state = AccountAsOf(archive, account, until)
+        self._table = state.table
         self._parts: dict[str, list[_Part]] = {}
         gone: dict[str, list[_Part]] = {}
         for protocol in _ORDER:
-            places = Places(table, account, protocol, until=until)
-            places.update()
+            places = state.places(protocol)
             for folder in places.folder_names():
                 rows = _in_order(places.of_folder(folder), protocol)
                 self._parts.setdefault(folder, []).append(
@@ -114,7 +114,7 @@ class AccountContents:
         if with_deleted:
             for folder, parts in _nowhere_else(self._parts, gone).items():
                 self._parts.setdefault(folder, []).extend(parts)
-        self._stated = _folders_of(archive, account, until)
+        self._stated = state.folders
 
     @property
     def delimiter(self) -> str:
@@ -259,15 +259,3 @@ def _messages(reader: RowReader, rows: Rows, turns: npt.NDArray[np.int64]) -> li
                     archived_at=archived_at or at,
                 )
     return [message for message in found if message is not None]
-
-
-def _folders_of(archive: Archive, account: str, until: datetime | None) -> dict[str, FolderRow]:
-    """Return what the server last stated of each folder, by name."""
-    table = archive.reader("folders")
-    newest: dict[str, tuple[int, FolderRow]] = {}
-    for piece in table.scan(table.spec.schema.names, equal={"account": account}):
-        for seq, row in folder_rows(piece.table):
-            is_then = until is None or row.at <= until
-            if is_then and (row.folder not in newest or newest[row.folder][0] <= seq):
-                newest[row.folder] = (seq, row)
-    return {folder: row for folder, (_, row) in newest.items()}

@@ -10,20 +10,19 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from functools import cached_property
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mailroom.archive.archive import Archive
-from mailroom.archive.places import CHANGES, Places, Rows
-from mailroom.archive.rows import folder_rows, location_rows
+from mailroom.archive.as_of import LIVE, AccountAsOf, is_one_of
+from mailroom.archive.places import Rows
+from mailroom.archive.rows import location_rows
 from mailroom.archive.state import POP3_FOLDER, rows_in_chunks
 from mailroom.model import Change, FolderRow, LocationRow, MailProtocol
 
 __all__ = ["Snapshot", "accounts_of"]
 
-_LIVE = frozenset(change for change in Change if change.is_live)
-_POP3 = _LIVE | {Change.DELETED_BY_FETCH}
+_POP3 = LIVE | {Change.DELETED_BY_FETCH}
 """What a maildrop's messages are called that were downloaded to be kept here, and nowhere else."""
 
 
@@ -40,6 +39,7 @@ class Snapshot:
         self._archive = archive
         self._account = account
         self._as_of = as_of
+        self._state = AccountAsOf(archive, account, as_of)
         self._more = frozenset({Change.DELETED_BY_RETENTION} if with_deleted else ())
 
     @cached_property
@@ -56,15 +56,9 @@ class Snapshot:
 
         :raises StoreUnavailable: where the archive cannot be read.
         """
-        newest: dict[str, tuple[int, FolderRow]] = {}
-        for table in self._archive.scan_table("folders", equal={"account": self._account}):
-            for seq, row in folder_rows(table):
-                is_past = self._as_of is None or row.at <= self._as_of
-                if is_past and (row.folder not in newest or newest[row.folder][0] <= seq):
-                    newest[row.folder] = (seq, row)
-        found = {folder: row for folder, (_, row) in newest.items()}
+        found = dict(self._state.folders)
         for protocol in (MailProtocol.IMAP, MailProtocol.IMPORT):
-            for name in self._places[protocol].folder_names():
+            for name in self._state.places(protocol).folder_names():
                 # A first mirror that was interrupted has messages and no row of its folder yet; an
                 # import has none ever, and separates levels as the account does.
                 if name not in found and len(self._chosen(protocol, name)):
@@ -79,7 +73,7 @@ class Snapshot:
 
         :raises StoreUnavailable: where the archive cannot be read.
         """
-        mailbox = self._places[MailProtocol.IMAP]
+        mailbox = self._state.places(MailProtocol.IMAP)
         yield from rows_in_chunks(mailbox.reader, self._chosen(MailProtocol.IMAP, folder))
         yield from self._unlisted(folder)
         if folder == POP3_FOLDER:
@@ -102,30 +96,20 @@ class Snapshot:
         found: dict[str, list[LocationRow]] = {}
         for digest in sorted(set(digests)):
             mine = [row for _, row in newest.values() if row.sha256 == digest]
-            live = [row for row in mine if row.change in _LIVE]
+            live = [row for row in mine if row.change in LIVE]
             for row in live or sorted(mine, key=lambda row: row.at)[-1:]:
                 found.setdefault(row.folder, []).append(row)
         return found
 
-    @cached_property
-    def _places(self) -> dict[MailProtocol, Places]:
-        table = self._archive.table("locations")
-        found = {}
-        for protocol in MailProtocol:
-            found[protocol] = Places(table, self._account, protocol, until=self._as_of)
-            found[protocol].update()
-        return found
-
     def _chosen(self, protocol: MailProtocol, folder: str) -> Rows:
-        wanted = (_POP3 if protocol is MailProtocol.POP3 else _LIVE) | self._more
-        rows = self._places[protocol].of_folder(folder)
-        return rows.take(_is_one_of(rows, wanted))
+        wanted = (_POP3 if protocol is MailProtocol.POP3 else LIVE) | self._more
+        return self._state.rows(protocol, folder, wanted)
 
     def _unlisted(self, folder: str) -> Iterator[LocationRow]:
         """Yield what a server that shows a part only did not list, unless it is there by another number."""
-        places = self._places[MailProtocol.IMAP]
+        places = self._state.places(MailProtocol.IMAP)
         rows = places.of_folder(folder)
-        hidden = rows.take(_is_one_of(rows, {Change.NOT_LISTED}))
+        hidden = rows.take(is_one_of(rows, {Change.NOT_LISTED}))
         if not len(hidden):
             return
         seen = {row.sha256 for row in rows_in_chunks(places.reader, self._chosen(MailProtocol.IMAP, folder))}
@@ -133,11 +117,11 @@ class Snapshot:
 
     def _imported(self, folder: str) -> Iterator[LocationRow]:
         """Yield what came from files, unless a server had it in this folder too."""
-        places = self._places[MailProtocol.IMPORT]
+        places = self._state.places(MailProtocol.IMPORT)
         rows = self._chosen(MailProtocol.IMPORT, folder)
         if not len(rows):
             return
-        mailbox = self._places[MailProtocol.IMAP]
+        mailbox = self._state.places(MailProtocol.IMAP)
         seen = {row.sha256 for row in rows_in_chunks(mailbox.reader, self._chosen(MailProtocol.IMAP, folder))}
         seen |= {row.sha256 for row in self._unlisted(folder)}
         if folder == POP3_FOLDER:
@@ -146,9 +130,9 @@ class Snapshot:
 
     def _maildrop_rows(self) -> Iterator[LocationRow]:
         """Yield one row a distinct message: a maildrop that moved to another host has it under two names."""
-        places = self._places[MailProtocol.POP3]
+        places = self._state.places(MailProtocol.POP3)
         rows = places.of_folder(POP3_FOLDER)
-        wanted = rows.take(_is_one_of(rows, _POP3 | self._more | {Change.NOT_LISTED}))
+        wanted = rows.take(is_one_of(rows, _POP3 | self._more | {Change.NOT_LISTED}))
         yield from _each_once(rows_in_chunks(places.reader, wanted), set())
 
     def _made_up(self, folder: str, delimiter: str | None = None) -> FolderRow:
@@ -167,10 +151,6 @@ def accounts_of(archive: Archive) -> list[str]:
     for table in archive.scan_table("locations", ["account"]):
         known.update(table["account"].unique().to_pylist())
     return sorted(known)
-
-
-def _is_one_of(rows: Rows, changes: Collection[Change]) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    return np.isin(rows.change, [CHANGES.index(change.value) for change in changes])
 
 
 def _each_once(rows: Iterator[LocationRow], seen: set[str | None]) -> Iterator[LocationRow]:

@@ -17,7 +17,15 @@ import time
 from typing import Any
 from urllib.parse import unquote
 
-__all__ = ["LINES", "TABLES_OF_MESSAGES", "find_torn", "mark_repaired", "set_aside_torn", "torn_commits"]
+__all__ = [
+    "LINES",
+    "TABLES_OF_MESSAGES",
+    "find_torn",
+    "has_torn_messages",
+    "mark_repaired",
+    "set_aside_torn",
+    "torn_commits",
+]
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +41,21 @@ WINDOW = 4
 PARQUET_MAGIC = b"PAR1"
 
 SUFFIX = ".torn"
+
+
+def has_torn_messages(tables: str) -> bool:
+    """Set aside what a power cut tore, in any table; say whether messages wait to be brought back.
+
+    :param tables: the folder of all tables.
+    :raises OSError: where the disk refuses.
+    """
+    try:
+        names = os.listdir(tables)
+    except FileNotFoundError:
+        return False
+    for name in names:
+        set_aside_torn(f"{tables}/{name}")
+    return any(torn_commits(f"{tables}/{name}") for name in TABLES_OF_MESSAGES)
 
 
 def find_torn(folder: str) -> list[str]:

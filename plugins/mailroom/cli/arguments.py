@@ -20,6 +20,7 @@ COMMANDS = {
     "search": "search",
     "inspect": "inspect",
     "check": "check",
+    "history": "history",
     "export": "export",
     "restore": "restore",
     "copy": "copy",
@@ -44,6 +45,7 @@ examples:
   mailroom retention imaps://ana@imap.example.org --archive ~/mail --older-than 90d --dry-run
   mailroom search --archive ~/mail 'invoice from:*@supplier.example'
   mailroom check imaps://ana@imap.example.org --archive ~/mail
+  mailroom history --archive ~/mail --folder INBOX --as-of 2026-01-31T08:00
   mailroom export --archive ~/mail --to ~/Maildir --format maildir --account ana@example.org
   mailroom restore --archive ~/mail imaps://ana@imap.new.example --dry-run
   mailroom copy imaps://ana@imap.old.example imaps://ana@imap.new.example --dry-run
