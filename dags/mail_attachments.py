@@ -178,6 +178,13 @@ with DAG(
             description_md="Before this day. Empty: all.",
             section="Of which messages",
         ),
+        "unwrap": Param(
+            False,
+            type="boolean",
+            title="Unwrap journal reports and certified mail",
+            description_md="They count as the message they carry: its sender, subject and date.",
+            section="Of which messages",
+        ),
         "require_auth": Param(
             None,
             type=["null", "string"],
@@ -234,6 +241,7 @@ with DAG(
         position="{{ params.position }}",
         unzip="{{ params.unzip }}",
         unzip_conn_id="{{ params.unzip_conn_id }}",
+        unwrap="{{ params.unwrap }}",
         require_auth="{{ params.require_auth }}",
         authserv_id="{{ params.authserv_id }}",
         rules="{{ params.rules }}",

@@ -26,6 +26,7 @@ from mailroom.services.progress import NoProgress
 from tests.support.mail import make_message
 from tests.support.s3 import S3Server
 from tests.unit.client.test_dkim_signatures import keys, signed
+from tests.unit.message.test_envelopes import CARRIED, JOURNAL
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 PDF = ("invoice.pdf", "application/pdf", b"%PDF-1 one")
@@ -371,6 +372,35 @@ def test_signatures_are_checked_where_asked(archive_root: Path, tmp_path: Path) 
     )
     assert sorted(report.paths) == ["a.pdf", "quarantine/1.pdf"]
     assert report.quarantined == 1
+
+
+def test_mail_that_carries_another_counts_as_that_one_where_asked(archive_root: Path, tmp_path: Path) -> None:
+    """Rules and names mean the message inside, and the recipients of its envelope."""
+    inner = make_message(
+        subject="Fattura 7",
+        sender="ana@supplier.com",
+        attachments=[PDF, ("all.zip", "application/zip", BUNDLE)],
+    ).decode()
+    journal = JOURNAL.replace(CARRIED, inner).replace(
+        "--b--", "--b\r\nContent-Type: a/b; name=own.x\r\n\r\n1\r\n--b--"
+    )
+    store = Store(archive_root)
+    store.add(journal.encode(), make_message(subject="plain", sender="ana@supplier.com", attachments=[CSV]))
+    template = "{sender_domain}/{subject}/{filename}"
+    rule = AttachmentRule(sender="ana@supplier.com", recipient="dora@example.com", unwrap=True, unzip=True)
+    store.deliver(tmp_path / "out", rule, template=template)
+    assert sorted(files(tmp_path / "out")) == [
+        f"supplier.com/Fattura 7/{name}" for name in ("a.pdf", "b.csv", "c.pdf", "invoice.pdf")
+    ]
+    assert {row["subject"] for row in store.rows()} == {"Fattura 7"}
+    rest = AttachmentRule(unwrap=True, template=template)
+    store.deliver(tmp_path / "rest", rest)
+    assert sorted(files(tmp_path / "rest")) == [
+        "supplier.com/Fattura 7/all.zip",
+        "supplier.com/Fattura 7/invoice.pdf",
+        "supplier.com/plain/data.csv",
+    ]
+    assert store.deliver(tmp_path / "rest", rest).delivered == 0
 
 
 def zip_of(files: dict[str, bytes]) -> bytes:

@@ -40,6 +40,8 @@ FRAGMENTS = [
     b"multipart/mixed; boundary=b\r\n\r\n", b"multipart/alternative; boundary=b\r\n\r\n",
     b"message/rfc822\r\n\r\n", b"application/pkcs7-mime\r\n\r\n", b"filename=", b"filename*=",
     b"filename*0*=utf-8''", b"name=", b"charset=utf-7", b"charset=iso-2022-jp", b"charset=utf-16",
+    b"multipart/encrypted; boundary=b\r\n\r\n", b"application/ms-tnef\r\n\r\n",
+    b"\x78\x9f\x3e\x22\1\0", b"\2\2\x90\6\0\0\0\0\0\0\0", b"\2\x0f\x80\6\0\1\0\0\0x\0\0",
     b"begin 644 a\r\n", b"end\r\n", b"#86)C\r\n", b"<p>", b"<!--", b"-->", b"<script>", b"&#x",
     b"QUJD", b"=C3", b"Mon, 2 Mar 2026 10:00:00 +0100", b"x",
 ]  # fmt: skip

@@ -47,10 +47,14 @@ OWN_WORDS = (
     "disposition",
     "position",
     "unzip",
+    "unwrap",
     "require_auth",
     "quarantine",
 )
 """What the operator's one rule may say; its arguments of the same names."""
+
+FLAGS = ("inline", "unzip", "unwrap")
+"""Those that say something also where nobody touched them."""
 
 
 class AttachmentsToObjectStorageOperator(BaseOperator):
@@ -85,6 +89,7 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
     :param position: which attachments of a message, such as ``1``, ``1-3`` or ``2-``.
     :param unzip: whether the members of zip archives are chosen from, as if they were attached, instead
         of the archives; one that is damaged or unpacks to more than mail should is left whole.
+    :param unwrap: whether journal reports and certified mail (PEC) count as the message they carry.
     :param require_auth: who the message must really be from: ``dkim=supplier.com``, ``spf=supplier.com``,
         ``dmarc=pass``, several with commas between. What is not is delivered under ``quarantine``.
     :param quarantine: prefix of the name of what is not, ``quarantine`` by default.
@@ -144,6 +149,7 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         disposition: str | None = None,
         position: int | str | None = None,
         unzip: bool | str = False,
+        unwrap: bool | str = False,
         require_auth: str | None = None,
         quarantine: str | None = None,
         rules: Sequence[Mapping[str, Any]] | str = (),  # Any: as the words above
@@ -178,6 +184,7 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         self.disposition = disposition
         self.position = position
         self.unzip = unzip
+        self.unwrap = unwrap
         self.require_auth = require_auth
         self.quarantine = quarantine
         self.rules = rules
@@ -250,7 +257,7 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         policy = read_policy(self.rules, "rules") if file is None else read_rule_file(file)
         if not policy.rules:
             return RulePolicy(rules=(read_rule(own),))
-        said = [word for word in OWN_WORDS if is_given(own[word]) and word not in ("inline", "unzip")]
+        said = [word for word in OWN_WORDS if is_given(own[word]) and word not in FLAGS]
         if file is not None and is_given(self.rules) and self.rules:
             said.append("rules")
         if said:

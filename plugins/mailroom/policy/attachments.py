@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import NamedTuple
@@ -123,6 +123,8 @@ class AttachmentRule:
     :param position: which attachments of a message, images in its text not counted: ``1``, ``1-3``, ``2-``.
     :param unzip: whether the members of zip archives are chosen from, as if they had been attached
         themselves, instead of the archives.
+    :param unwrap: whether journal reports and certified mail count as the message they carry, with its
+        author, date and subject, and the recipients of the envelope; files of the envelope are left out.
     :param require_auth: who the message must really be from, see ``policy.authentication``; what is not
         goes to quarantine.
     :param quarantine: the prefix of its name then; a template as well.
@@ -148,6 +150,7 @@ class AttachmentRule:
     disposition: str | None = None
     position: str | None = None
     unzip: bool = False
+    unwrap: bool = False
     require_auth: str | None = None
     quarantine: str | None = None
     rule: str | None = None
@@ -296,19 +299,22 @@ def choose(
     account: str | None = None,
     *,
     are_opened: bool = False,
+    unwrapped: Callable[[Attachment], Attachment | None] = lambda attachment: attachment,
 ) -> Iterator[Choice]:
     """Yield the attachments that some rule chooses, each once, by the first that holds.
 
     :param rules: alternatives; one that holds is enough.
     :param are_opened: whether these are archives, from whose members rules with ``unzip`` choose.
+    :param unwrapped: returns an attachment as rules with ``unwrap`` see it, or None where they do not.
     """
     for attachment in attachments:
         for number, rule in enumerate(rules):
-            if are_opened and rule.unzip:
+            seen = unwrapped(attachment) if rule.unwrap else attachment
+            if seen is None or (are_opened and rule.unzip):
                 continue
-            place = rule.place_of(attachment, account)
-            if place is not None and rule.chooses(attachment, account):
-                yield Choice(attachment, place, number)
+            place = rule.place_of(seen, account)
+            if place is not None and rule.chooses(seen, account):
+                yield Choice(seen, place, number)
                 break
 
 

@@ -109,6 +109,7 @@ _READERS: dict[str, Callable[[object], object]] = {
     "disposition": _disposition,
     "position": _text,
     "unzip": _flag,
+    "unwrap": _flag,
     "require_auth": _text,
     "quarantine": _quarantine,
     "destination": _text,

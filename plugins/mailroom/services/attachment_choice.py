@@ -32,6 +32,7 @@ from mailroom.policy.attachments import (
     is_part_of_the_text,
 )
 from mailroom.services.authentication import Authentication
+from mailroom.services.carried import CarriedMessages
 from mailroom.services.delivery_report import DeliveryTally
 from mailroom.services.zip_contents import Member, ZipContents
 
@@ -69,7 +70,12 @@ class AttachmentChoice:
     unzip_password: str | None = None
     authentication: Authentication
     _places: MessagePlaces | None = field(default=None, init=False)
+    _carried: CarriedMessages = field(init=False)
     _last: tuple[str, int] = field(default=("", 0), init=False)
+
+    def __post_init__(self) -> None:
+        """Remember what messages carry for as long as the run lasts."""
+        self._carried = CarriedMessages(archive=self.archive)
 
     def chosen(self) -> Iterator[Choice]:
         """Yield what is to be delivered, oldest mail first within each batch.
@@ -154,16 +160,26 @@ class AttachmentChoice:
                 yield from self._undelivered(attachment)
 
     def _undelivered(self, attachment: Attachment, *, is_opened: bool = False) -> Iterator[Choice]:
-        for choice in choose(self.rules, (attachment,), self.account, are_opened=is_opened):
+        for choice in choose(
+            self.rules,
+            (attachment,),
+            self.account,
+            are_opened=is_opened,
+            unwrapped=self._carried.unwrapped,
+        ):
             if self.is_delivered(choice.number, attachment.message_sha256, attachment.part):
                 self.tally.already += 1
             else:
                 yield choice
 
     def _is_to_open(self, attachment: Attachment) -> bool:
-        return attachment.may_be_zip and any(
-            rule.unzip and rule.concerns(attachment, self.account) for rule in self.rules
-        )
+        if not attachment.may_be_zip:
+            return False
+        for rule in self.rules:
+            seen = self._carried.unwrapped(attachment) if rule.unzip and rule.unwrap else attachment
+            if rule.unzip and seen is not None and rule.concerns(seen, self.account):
+                return True
+        return False
 
     def _choose_from(self, archive: Attachment) -> Iterator[Choice]:
         """Choose from the members of an archive; one that cannot be opened counts as the file it is."""
@@ -197,7 +213,7 @@ class AttachmentChoice:
                 digest = hashlib.sha256()
                 for chunk in contents.read(member.number):
                     digest.update(chunk)
-                yield choice._replace(attachment=replace(attachment, sha256=digest.hexdigest()))
+                yield choice._replace(attachment=replace(choice.attachment, sha256=digest.hexdigest()))
 
     def _joined(self, row: Row, facts: MessageFacts, asks_for_content: bool) -> Attachment:
         pairs, received = self._places.of(row["message_sha256"]) if self._places else ((), None)

@@ -39,6 +39,7 @@ _OWN_WORDS = (
     "disposition",
     "position",
     "unzip",
+    "unwrap",
     "require_auth",
     "quarantine",
 )
@@ -87,6 +88,11 @@ def add_to(words: Words[Parser]) -> None:
         action="store_true",
         help="choose from the members of zip archives, as if they were attached, instead of the archives; "
         f"the password of encrypted ones is read from {UNZIP_PASSWORD}",
+    )
+    parser.add_argument(
+        "--unwrap",
+        action="store_true",
+        help="journal reports and certified mail (PEC) count as the message they carry",
     )
     parser.add_argument(
         "--require-auth",
