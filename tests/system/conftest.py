@@ -126,6 +126,10 @@ class Server:
     def __init__(self, dovecot: Dovecot, user: str) -> None:
         self._dovecot, self._user = dovecot, user
 
+    def add(self, content: bytes, folder: str = "INBOX") -> None:
+        """Put a message there."""
+        self._dovecot.append(self._user, content, folder)
+
     def count(self, folder: str = "INBOX") -> int:
         """Return how many messages are there."""
         return len(self._flags(folder))

@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from mailroom.archive import Archive
 from tests.support.dag_runs import DagRunResult, run_dag
+from tests.support.mail import make_message
 from tests.support.s3 import S3Server
 from tests.system.conftest import PDF, Connect, Server, raw_messages
 
@@ -115,6 +117,42 @@ def test_attachments_are_delivered_once(mail: Mail, archive_root: Path, tmp_path
     for _ in range(2):
         done("mail_attachments", archive_root, destination=str(target), name="*.pdf")
     assert delivered(target) == [PDF]
+
+
+def test_invoices_go_from_mail_to_a_folder_to_a_table_once(
+    mail: Mail, server: Server, archive_root: Path, tmp_path: Path
+) -> None:
+    """The second run adds nothing, and the mail is as it was; what came since is added by the third."""
+    answers = {"destination": str(tmp_path / "in"), "database": str(tmp_path / "invoices.duckdb")}
+    first = done("example_mail_invoices", archive_root, **answers)
+    assert first.results["load"] == {"added": 1, "total": 1}
+    (manifest,) = first.results["deliver"]["manifests"]
+    (told,) = [json.loads(line) for line in Path(manifest["location"]).read_text().splitlines()]
+    with duckdb.connect(answers["database"]) as database:
+        (row,) = database.sql("SELECT filename, location, sha256, subject FROM invoices").fetchall()
+    assert row == (told["filename"], f"{tmp_path}/in/{told['path']}", told["sha256"], "Factura 2026-17")
+    assert Path(row[1]).read_bytes() == PDF
+    second = done("example_mail_invoices", archive_root, **answers)
+    assert second.results["load"] == {"added": 0, "total": 1}
+    assert second.results["deliver"]["manifests"] == []
+    assert (server.count(), server.seen()) == (3, 0)
+    server.add(make_message(subject="Another", attachments=[("f.pdf", "application/pdf", PDF + b"2")]))
+    assert done("example_mail_invoices", archive_root, **answers).results["load"] == {"added": 1, "total": 2}
+
+
+def test_lines_of_csv_attachments_are_loaded_once(server: Server, archive_root: Path, tmp_path: Path) -> None:
+    """Each file in a transaction of its own; a second run adds nothing."""
+    database = tmp_path / "orders.duckdb"
+    for name, text in (("a.csv", b"sku,count\nA-1,3\nB-2,5\n"), ("b.csv", b"sku;count\nC-3;1\n")):
+        server.add(make_message(subject=name, attachments=[(name, "text/csv", text)]))
+    done("mail_imap_mirror", archive_root)
+    results = [
+        done("example_mail_csv", archive_root, database=str(database)).results["load"] for _ in range(2)
+    ]
+    assert results == [{"files": 2, "lines": 3}, {"files": 0, "lines": 3}]
+    with duckdb.connect(str(database)) as opened:
+        rows = opened.sql("SELECT filename, line, fields ->> 'sku' FROM lines ORDER BY 1, 2").fetchall()
+    assert rows == [("a.csv", 1, "A-1"), ("a.csv", 2, "B-2"), ("b.csv", 1, "C-3")]
 
 
 @pytest.mark.parametrize(("answer", "left"), [("keep", 3), ("days", 3), ("none", 0)])

@@ -5,7 +5,7 @@ The map:
 - ``archive``: the public face; ``writer``: one run's way in; ``state``: where a plan starts
 - ``store``, ``object_store``: from a root to a place; ``failures``: foreign errors to ours
 - ``raw``, ``raw_file``, ``raw_objects``: the exact bytes, named by their SHA-256; ``durability``: sync
-- ``schemas``, ``tables``, ``data_files``, ``file_statistics``, ``rows``, ``upkeep``, ``maintenance``: Delta
+- ``schemas``, ``table_spec``, ``pipeline_schemas``: columns; ``tables``, ``data_files``, ``file_statistics``, ``rows``, ``upkeep``, ``maintenance``: Delta
   tables; ``memory``: kept small; ``migration``: of an older version; ``datasets``: for other libraries
 - ``intake``, ``indexing``, ``indexed``, ``index_worker``: from bytes to rows
 - ``engine``, ``batch``, ``pipeline``, ``committer``, ``message_tables``, ``locations``: from rows to commits
@@ -20,7 +20,8 @@ The map:
 - ``imports``, ``import_source``, ``import_zip``: files that mail is imported from
 - ``changes``, ``change_log``: what is to be changed on servers
 - ``replication``, ``object_copies``, ``row_keys``, ``replica``: a copy of all of it at a second root
-- ``deliveries``, ``delivery_store``, ``attachment_facts``: attachments in other stores, each once
+- ``deliveries``, ``delivery_store``, ``attachment_facts``: attachments in other stores, each once;
+  ``consumption``: what pipelines have taken; ``parquet_bytes``: rows for other places
 
 Names are imported when first asked for: pyarrow and deltalake are slow to start.
 """

@@ -150,6 +150,11 @@ class Deliveries:
         return self._store.url
 
     @property
+    def store(self) -> DeliveryStore:
+        """The place itself, for what is no attachment."""
+        return self._store
+
+    @property
     def at_once(self) -> int:
         """How many threads deliver best side by side."""
         return self._store.at_once

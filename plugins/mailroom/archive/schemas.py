@@ -8,49 +8,15 @@ never null. A column is only ever added, at the end, and may be null in older fi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pyarrow as pa
 
+from mailroom.archive.pipeline_schemas import CONSUMED
+from mailroom.archive.table_spec import TEXTS as _TEXTS
+from mailroom.archive.table_spec import TIME as _TIME
+from mailroom.archive.table_spec import TableSpec
+from mailroom.archive.table_spec import table_spec as _spec
+
 __all__ = ["SCHEMA_VERSION", "TABLES", "TableSpec"]
-
-_TIME = pa.timestamp("us", tz="UTC")
-_TEXTS = pa.list_(pa.string())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableSpec:
-    """One table.
-
-    :param bounds: text columns whose smallest and largest value is stated per file.
-    :param repeating: Parquet columns whose values recur, which are stored as a dictionary.
-    """
-
-    name: str
-    description: str
-    schema: pa.Schema
-    bounds: tuple[str, ...] = ()
-    repeating: list[str]
-
-
-def _spec(
-    name: str,
-    description: str,
-    columns: list[tuple[str, pa.DataType, str]],
-    *,
-    bounds: tuple[str, ...] = (),
-    unique: tuple[str, ...] = (),
-) -> TableSpec:
-    fields = [pa.field(column, kind, metadata={"comment": text}) for column, kind, text in columns]
-    leaves = [f"{f.name}.list.element" if pa.types.is_list(f.type) else f.name for f in fields]
-    return TableSpec(
-        name=name,
-        description=description,
-        schema=pa.schema(fields),
-        bounds=bounds,
-        repeating=[leaf for leaf in leaves if leaf.partition(".")[0] not in unique],
-    )
-
 
 _MESSAGES = _spec(
     "messages",
@@ -394,6 +360,7 @@ TABLES = {
         *(_MESSAGES, _TEXTS_TABLE, _ATTACHMENTS, _LOCATIONS, _FOLDERS, _RUNS, _DELIVERIES),
         *(_AUTHENTICATION, _ENVELOPES, _LINKS),
         *(_PLANS, _AUDIT, _CHANGES, _HOLDS, _SEALS),
+        CONSUMED,
     )
 }
 """Every table of an archive, by name."""

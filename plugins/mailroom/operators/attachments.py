@@ -27,6 +27,9 @@ __all__ = ["AttachmentsToObjectStorageOperator"]
 CHANGES = ("delivered", "adopted")
 """The counts that make an asset event."""
 
+MANIFESTS = ("jsonl", "parquet")
+"""How a manifest may be written."""
+
 COLLISIONS = ("number", "skip", "fail")
 """What may be done where a name is taken."""
 
@@ -107,6 +110,8 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
     :param verify_dkim: check DKIM signatures anew instead of taking the server's word; asks the DNS.
     :param object_options: what S3 is asked of every object: ``ServerSideEncryption``, ``SSEKMSKeyId``,
         ``BucketKeyEnabled``, ``StorageClass``, ``ACL``, ``CacheControl``, ``Tagging``.
+    :param manifest: ``jsonl`` or ``parquet``: write an object below ``_manifests/`` of each destination
+        with a row for each delivery: message, part, path, checksum, time, rule. The summary names it.
     :param dry_run: say what would be delivered, deliver nothing.
     """
 
@@ -123,6 +128,7 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         "authserv_id",
         "verify_dkim",
         "object_options",
+        "manifest",
         "dry_run",
     )
     ui_color = "#fef7e0"
@@ -160,6 +166,7 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         authserv_id: str | None = None,
         verify_dkim: bool | str = False,
         object_options: Mapping[str, str] | None = None,
+        manifest: str | None = None,
         dry_run: bool | str = False,
         outlets: Any = None,  # Any: as Airflow takes it
         **kwargs: Any,  # Any: the arguments every Airflow operator takes
@@ -195,6 +202,7 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         self.authserv_id = authserv_id
         self.verify_dkim = verify_dkim
         self.object_options = object_options
+        self.manifest = manifest
         # The public name is ours: of Airflow's method of this name nothing in Airflow makes use.
         self.dry_run = dry_run  # type: ignore[method-assign, assignment]
         self._stop = StopSwitch()
@@ -208,8 +216,10 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         from mailroom.policy.attachments import DEFAULT_TEMPLATE
         from mailroom.policy.destinations import Collision
         from mailroom.services.attachments import deliver_attachments
+        from mailroom.services.manifest import ManifestForm
 
         with airflow_errors():
+            form = as_choice("manifest", self.manifest, MANIFESTS)
             account = as_text("account", self.account)
             policy = self._policy()
             destination = as_text("destination", self.destination) or policy.destination
@@ -233,6 +243,7 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
                 unzip_password=password_of(as_text("unzip_conn_id", self.unzip_conn_id)),
                 authserv_id=as_text("authserv_id", self.authserv_id),
                 verify_dkim=as_flag("verify_dkim", self.verify_dkim),
+                manifest=ManifestForm(form) if form else None,
                 dry_run=as_flag("dry_run", self.dry_run),
                 now=utc_now,
                 progress=log_progress(self.log),

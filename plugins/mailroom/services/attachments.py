@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from mailroom.archive import Archive
@@ -23,6 +24,7 @@ from mailroom.services.authentication import Authentication
 from mailroom.services.delivery_report import MAX_PATHS_SHOWN, DeliveryReport, DeliveryTally
 from mailroom.services.delivery_run import DeliveryRun
 from mailroom.services.delivery_targets import Targets
+from mailroom.services.manifest import Manifest, ManifestForm, write_manifests
 from mailroom.services.progress import Progress
 
 __all__ = ["DeliveryReport", "deliver_attachments"]
@@ -43,6 +45,7 @@ def deliver_attachments(
     authserv_id: str | None = None,
     verify_dkim: bool = False,
     dkim_keys: KeyLookup | None = None,
+    manifest: ManifestForm | None = None,
     dry_run: bool = False,
     now: Callable[[], datetime],
     progress: Progress,
@@ -66,6 +69,7 @@ def deliver_attachments(
         learned from the mail of each account.
     :param verify_dkim: whether signatures are checked anew, where a rule requires ``dkim``.
     :param dkim_keys: where their keys come from, if not from the DNS.
+    :param manifest: write an object at each destination that tells what is there and where it came from.
     :param dry_run: tell what would be delivered; nothing is written anywhere.
     :param stop: when set, what is in flight is delivered and recorded, and the run ends.
     :raises ConfigurationError: if a template cannot be used or a destination is none.
@@ -112,7 +116,12 @@ def deliver_attachments(
                 run.deliver(choice.chosen(), stop)
     finally:
         progress.finish()
+    manifests: list[Manifest] = []
+    if manifest is not None and not dry_run:
+        for store in targets.stores():
+            manifests += write_manifests(archive, store, context, manifest, now)
     report = _report(tally, account, targets.urls, dry_run=dry_run, interrupted=stop.is_set())
+    report = replace(report, manifests=None if manifest is None else tuple(manifests))
     if not dry_run:
         _record_run(archive, context, report)
     return report

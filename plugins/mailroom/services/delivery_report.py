@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from mailroom.services.manifest import Manifest
+
 __all__ = ["DeliveryReport", "DeliveryTally"]
 
 MAX_PATHS_SHOWN = 20
@@ -84,6 +86,7 @@ class DeliveryReport:
     :param destinations: all of them, where rules name several; ``destination`` is the first.
     :param rules: counts of each rule by its name, where it has one or there are several.
     :param quarantined: those chosen whose message is not from whom their rule requires.
+    :param manifests: manifests that this run wrote; None where none were asked for.
     :param unopened: zip archives that could not be looked into and count as the files they are.
     """
 
@@ -104,6 +107,7 @@ class DeliveryReport:
     rules: Mapping[str, RuleTally] = field(default_factory=dict)
     unopened: int = 0
     quarantined: int = 0
+    manifests: tuple[Manifest, ...] | None = None
 
     def summary(self) -> dict[str, Any]:
         """Return the counts as a small JSON object."""
@@ -130,6 +134,8 @@ class DeliveryReport:
             counts["destinations"] = list(self.destinations)
         if self.rules:
             counts["rules"] = {name: asdict(tally) for name, tally in self.rules.items()}
+        if self.manifests is not None:
+            counts["manifests"] = [one.as_json() for one in self.manifests]
         if self.dry_run:
             counts["paths"] = list(self.paths)
         return counts

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from mailroom.archive import Archive
 from mailroom.archive.deliveries import Deliveries
+from mailroom.archive.delivery_store import DeliveryStore
 from mailroom.archive.store import Root
 from mailroom.exceptions import ConfigurationError
 from mailroom.policy.attachments import AttachmentRule, Choice, label_of
@@ -112,6 +113,10 @@ class Targets:
     def urls(self) -> tuple[str, ...]:
         """The destinations for people and in rows, without credentials."""
         return tuple(self._by_url)
+
+    def stores(self) -> list[DeliveryStore]:
+        """Return the destinations themselves, each once."""
+        return [deliveries.store for deliveries in self._by_url.values()]
 
     def questions(self) -> list[Callable[[Any], npt.NDArray[np.bool_]]]:
         """Return for each rule what tells which rows were delivered; one function a destination."""

@@ -129,6 +129,11 @@ def add_to(words: Words[Parser]) -> None:
         metavar="NAME=VALUE",
         help="of every object in S3, as ServerSideEncryption=aws:kms; may be given several times",
     )
+    parser.add_argument(
+        "--manifest",
+        choices=("jsonl", "parquet"),
+        help="also write an object below _manifests/ there: one row a delivery, and where it came from",
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what would be delivered, deliver nothing")
 
 
@@ -137,6 +142,7 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
     from mailroom.policy.attachments import DEFAULT_TEMPLATE
     from mailroom.policy.destinations import Collision, DestinationTemplate
     from mailroom.services.attachments import deliver_attachments
+    from mailroom.services.manifest import ManifestForm
 
     with usage_errors():
         policy = _policy(options)
@@ -161,6 +167,7 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
         unzip_password=os.environ.get(UNZIP_PASSWORD) or None,
         authserv_id=options.authserv_id,
         verify_dkim=options.verify_dkim,
+        manifest=ManifestForm(options.manifest) if options.manifest else None,
         dry_run=options.dry_run,
         now=now,
         progress=terminal.progress(),
@@ -216,7 +223,11 @@ def headline(summary: Summary) -> str:
         text += f"; {summary['quarantined']:,} of them to quarantine"
     if summary.get("unopened"):
         text += f"; {count(summary['unopened'], 'zip archive')} left whole, as they could not be looked into"
-    return f"{text}.{_by_rule(summary, 'delivered')}"
+    told = "".join(
+        f"\n{count(one['rows'], 'row')} in the manifest {one['location']}."
+        for one in summary.get("manifests", ())
+    )
+    return f"{text}.{_by_rule(summary, 'delivered')}{told}"
 
 
 def _by_rule(summary: Summary, word: str) -> str:

@@ -1,0 +1,133 @@
+"""New messages and attachments for a ``@task``: each handed out until the task was done with it.
+
+    @task
+    def load() -> int:
+        with new_attachments(archive="s3://aws_default@company-mail/archive", name="*.csv") as found:
+            for attachment in found:
+                insert(attachment.read(), attachment.key)
+        return len(found.taken)
+
+When the block ends well, what was gone through is noted in the archive, and the next run gets
+what came since. When it fails, nothing is noted. The consumer is the task: its DAG and task id.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from mailroom.hooks.archive import archive_of_named_account
+from mailroom.hooks.errors import airflow_errors
+from mailroom.operators.run import run_context
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow.sdk import Context, ObjectStoragePath
+
+    from mailroom.services.new_mail import NewAttachment, NewItems, NewMessage
+
+__all__ = ["new_attachments", "new_messages"]
+
+
+def new_attachments(
+    archive: str | ObjectStoragePath | None = None,
+    *,
+    account: str | None = None,
+    consumer: str | None = None,
+    limit: int | None = None,
+    **rule: Any,  # Any: the words of a rule
+) -> AbstractContextManager[NewItems[NewAttachment]]:
+    """Return a context manager that hands out the attachments this task has not taken yet.
+
+    :param archive: root of the archive; by default the one the account's connection or the
+        configuration names.
+    :param account: only mail of this account (the id of its connection).
+    :param consumer: whose notes count; by default ``dag_id/task_id`` of the running task.
+    :param limit: how many at most in one run.
+    :param rule: which attachments, in the words of ``AttachmentsToObjectStorageOperator``: ``name``,
+        ``content_type``, ``min_size``, ``sender``, ``subject``, ``folder`` …
+    :raises AirflowFailException: an argument is wrong, or there is no archive.
+    :raises AirflowException: the archive cannot be read, or what was taken cannot be noted.
+    """
+    return _attachments(archive, account, consumer, limit, rule)
+
+
+def new_messages(
+    archive: str | ObjectStoragePath | None = None,
+    *,
+    account: str | None = None,
+    consumer: str | None = None,
+    limit: int | None = None,
+    query: str | None = None,
+) -> AbstractContextManager[NewItems[NewMessage]]:
+    """Return a context manager that hands out the messages this task has not taken yet.
+
+    :param query: which messages, such as ``from:*@supplier.example subject:order``; all by default.
+    :raises AirflowFailException: an argument is wrong, or there is no archive.
+    :raises AirflowException: the archive cannot be read, or what was taken cannot be noted.
+    """
+    return _messages(archive, account, consumer, limit, query)
+
+
+@contextmanager
+def _attachments(
+    archive: str | ObjectStoragePath | None,
+    account: str | None,
+    consumer: str | None,
+    limit: int | None,
+    rule: dict[str, Any],
+) -> Iterator[NewItems[NewAttachment]]:
+    from mailroom.policy.rule_words import read_rule
+    from mailroom.services.new_mail import MAX_ITEMS, new_attachments
+
+    context = _context()
+    with airflow_errors():
+        block = new_attachments(
+            archive_of_named_account(account, None if archive is None else str(archive)),
+            consumer or _name_of(context),
+            run_context(context, what="consume", account=account or ""),
+            rule=read_rule(rule),
+            account=account,
+            limit=limit or MAX_ITEMS,
+        )
+        with block as found:
+            yield found
+
+
+@contextmanager
+def _messages(
+    archive: str | ObjectStoragePath | None,
+    account: str | None,
+    consumer: str | None,
+    limit: int | None,
+    query: str | None,
+) -> Iterator[NewItems[NewMessage]]:
+    from mailroom.services.new_mail import MAX_ITEMS, new_messages
+
+    context = _context()
+    with airflow_errors():
+        block = new_messages(
+            archive_of_named_account(account, None if archive is None else str(archive)),
+            consumer or _name_of(context),
+            run_context(context, what="consume", account=account or ""),
+            query=query,
+            account=account,
+            limit=limit or MAX_ITEMS,
+        )
+        with block as found:
+            yield found
+
+
+def _context() -> Context:
+    from airflow.sdk import get_current_context
+
+    try:
+        return get_current_context()
+    except RuntimeError:
+        return {}  # outside of a task the consumer has to be named
+
+
+def _name_of(context: Context) -> str:
+    ti = context.get("ti")
+    return "" if ti is None else f"{ti.dag_id}/{ti.task_id}"
