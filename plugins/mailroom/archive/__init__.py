@@ -5,8 +5,9 @@ The map:
 - ``archive``: the public face; ``writer``: one run's way in; ``state``: where a plan starts
 - ``store``, ``object_store``: from a root to a place; ``failures``: foreign errors to ours
 - ``raw``, ``raw_file``, ``raw_objects``: the exact bytes, named by their SHA-256; ``durability``: sync
-- ``schemas``, ``table_spec``, ``pipeline_schemas``: columns; ``tables``, ``data_files``, ``file_statistics``, ``rows``, ``upkeep``, ``maintenance``: Delta
-  tables; ``memory``: kept small; ``migration``: of an older version; ``datasets``: for other libraries
+- ``schemas``, ``pipeline_schemas``, ``table_spec``: columns; ``tables``, ``data_files``,
+  ``file_statistics``, ``rows``, ``upkeep``, ``maintenance``: Delta tables; ``memory``: kept small;
+  ``migration``: of an older version; ``datasets``: for other libraries
 - ``intake``, ``indexing``, ``indexed``, ``index_worker``: from bytes to rows
 - ``engine``, ``batch``, ``pipeline``, ``committer``, ``message_tables``, ``locations``: from rows to commits
 - ``known``, ``digests``, ``places``, ``descriptions``: what is held already; ``bookmarks``: what an
