@@ -13,6 +13,7 @@ from tests.integration.mirrors import MirrorAccount
 from tests.support.dovecot import Dovecot
 from tests.support.mail import message_of_size
 from tests.support.maildir import Stored
+from tests.support.proxy import Proxy
 
 pytestmark = pytest.mark.kill
 
@@ -64,13 +65,21 @@ class Mailbox:
             assert set(places.values()) <= {1}, f"a message was recorded as {change} twice"
 
 
-def test_killed_while_mirroring(dovecot: Dovecot, user: str, archive_root: Path) -> None:
-    """After the last run the archive shows the server's folders, UIDs, flags, dates and bytes."""
+@pytest.mark.parametrize(("round_trip", "rounds"), [(0.0, 8), (0.02, 5)], ids=["near", "distant"])
+def test_killed_while_mirroring(
+    dovecot: Dovecot, user: str, archive_root: Path, round_trip: float, rounds: int
+) -> None:
+    """After the last run the archive shows the server's folders, UIDs, flags, dates and bytes.
+
+    On a distant server several connections are at work when the kill comes.
+    """
     account = MirrorAccount(dovecot, user, archive_root, name=f"{user}@127.0.0.1")
     mailbox = Mailbox(account)
-    url = f"imap://{user}@127.0.0.1:{dovecot.imap_port}"
-    arguments = ["mirror", url, "--archive", str(archive_root), "--quiet", "--max-gone", "1"]
-    killed = kill_again_and_again(arguments, mailbox.refill, mailbox.check, rounds=8)
+    with Proxy(dovecot.host, dovecot.imap_port, round_trip=round_trip) as proxy:
+        url = f"imap://{user}@127.0.0.1:{proxy.port}"
+        arguments = ["mirror", url, "--archive", str(archive_root), "--quiet", "--max-gone", "1"]
+        killed = kill_again_and_again(arguments, mailbox.refill, mailbox.check, rounds=rounds)
+        assert (proxy.connections > rounds + 2) == bool(round_trip), "one connection a run, or more"
     assert killed, "the command always finished before it was killed"
     account.assert_in_step()
     assert settled(archive_root).keys() <= mailbox.sent
