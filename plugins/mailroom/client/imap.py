@@ -7,6 +7,7 @@ EXPUNGEs are the named exceptions. Does not belong here: what follows from the a
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 from collections.abc import Iterable, Iterator
@@ -282,14 +283,11 @@ class ImapClient:
         self._command("NOOP")
 
     def logout(self) -> None:
-        """Say goodbye; errors no longer matter then. In the middle of an answer, just hang up."""
-        if self._wire.is_streaming:
-            return self.close()
-        try:
-            with translated(self._wire.transport.where):
-                self._library.logout()
-        except MailroomError:
-            self.close()
+        """Say goodbye and hang up: what was asked for is done, and nobody reads the answer."""
+        if not self._wire.is_streaming:
+            with contextlib.suppress(MailroomError), translated(self._wire.transport.where):
+                self._wire._command("LOGOUT")
+        self.close()
 
     def close(self) -> None:
         """Hang up at once; safe to call twice and from another thread."""

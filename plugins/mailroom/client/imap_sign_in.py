@@ -246,12 +246,12 @@ def _next_line(library: Library, transport: Transport, endpoint: Endpoint) -> by
 
 
 def _identify(library: Library) -> None:
+    """Say who we are; the answer is passed over while that of the next command is read.
+
+    Even where ID is offered and refused: it is a courtesy, and the account may work all the same.
+    """
     fields = " ".join(f'"{word}"' for pair in IDENTITY.items() for word in pair)
-    try:
-        library.wire._simple_command("ID", f"({fields})")
-    except CommandRejected:
-        # Offered and refused: it is a courtesy, and the account may work all the same.
-        return
+    library.wire._command("ID", f"({fields})")
 
 
 def _is_worth_compressing(transport: Transport, endpoint: Endpoint, capabilities: frozenset[str]) -> bool:

@@ -62,6 +62,11 @@ class Pop3Session:
         self._send(serialise_command(name, *arguments), Answer.LINE)
         return self._read_status()
 
+    def ask_together(self, *commands: bytes) -> list[Status]:
+        """Send commands that status lines answer in one go, and return these; the server must pipeline."""
+        self._send(b"".join(commands), *[Answer.LINE] * len(commands))
+        return [self._read_status() for _ in commands]
+
     def announce(self, name: str) -> None:
         """Send a command whose answer nobody will read; then the connection is of no more use."""
         self._send(serialise_command(name), Answer.LINE)

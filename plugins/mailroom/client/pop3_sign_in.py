@@ -106,14 +106,18 @@ def _sign_in(session: Pop3Session) -> None:
 
 
 def _send_password(session: Pop3Session) -> None:
-    """Sign in by USER and PASS (RFC 1939 section 7)."""
+    """Sign in by USER and PASS (RFC 1939 section 7), together where the server pipelines."""
     endpoint = session.endpoint
     if re.search(r"[\r\n\0]", endpoint.user + endpoint.secret):
         raise ConfigurationError(
             f"The user name or password for {session.where} holds a line break: enter it again."
         )
-    for name, argument in (("USER", endpoint.user), ("PASS", endpoint.secret)):
-        status = session.ask(name, argument)
+    words = (("USER", endpoint.user), ("PASS", endpoint.secret))
+    if session.pipelines:
+        answers = iter(session.ask_together(*[serialise_command(*word) for word in words]))
+    else:
+        answers = (session.ask(*word) for word in words)
+    for status in answers:
         if not status.is_ok:
             raise _refusal(session, status)
 

@@ -33,7 +33,7 @@ def fetch(client: ImapClient) -> list[bytes | None]:
 
 
 def test_everything_after_the_agreement_is_deflated() -> None:
-    """Commands and answers alike, the goodbye included."""
+    """Commands and answers alike, the goodbye included, whose answer nobody waits for."""
     with server("compress") as played, connect(played) as client:
         assert fetch(client) == [b"Subject: x\n"]
 

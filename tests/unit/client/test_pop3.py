@@ -215,7 +215,9 @@ def test_sign_in_by_sasl_takes_two_steps(name: str, auth: AuthMethod) -> None:
         assert client.host == "127.0.0.1"
 
 
-@pytest.mark.parametrize("name", ["wrong_password", "unknown_user", "auth_plain_quoted"])
+@pytest.mark.parametrize(
+    "name", ["wrong_password", "unknown_user", "unknown_user_pipelined", "auth_plain_quoted"]
+)
 def test_refused_password_is_authentication_failed(name: str) -> None:
     """The sentence names the server and the user, and never the password, even where the server quotes it."""
     error = refusal(name, AuthenticationFailed)
