@@ -123,7 +123,12 @@ class Transport:
         :raises CertificateRejected: if the certificate is not valid for the host.
         :raises ConnectionLost: with reason ``tls``, ``timeout`` or ``closed``.
         """
-        self._prove_empty("TLS", "which may be injected by someone in between: the connection was closed")
+        if self._buffer:
+            raise RemoteProtocolError(
+                f"{self.where} sent data between agreeing to TLS and starting it, "
+                "which may be injected by someone in between: the connection was closed.",
+                received=bytes(self._buffer[:MAX_QUOTED_OCTETS]),
+            )
         self._socket = wrap_socket(self.sock, self._endpoint)
         self.is_tls = True
 
@@ -134,10 +139,12 @@ class Transport:
     def start_compression(self) -> None:
         """Deflate and inflate everything from here on, after the server agreed to it (RFC 4978).
 
-        :raises RemoteProtocolError: if the server sent more than its agreement, which would be read wrongly.
+        What came right behind the server's agreement is deflated already.
         """
-        self._prove_empty("compression", "so where that begins is unknown: set compress to never")
         self._inflater, self._deflater = Inflater(self.where), Deflater()
+        if self._buffer:
+            self._inflater.feed(bytes(self._buffer))
+            self._buffer.clear()
 
     def send(self, data: bytes) -> None:
         """Send all of ``data``.
@@ -232,13 +239,6 @@ class Transport:
             took, self._asked_at = time.monotonic() - self._asked_at, None
             self.round_trip = took if self.round_trip is None else min(took, self.round_trip)
         return data
-
-    def _prove_empty(self, what: str, why: str) -> None:
-        if self._buffer:
-            raise RemoteProtocolError(
-                f"{self.where} sent data between agreeing to {what} and starting it, {why}.",
-                received=bytes(self._buffer[:MAX_QUOTED_OCTETS]),
-            )
 
     def _hear(self, data: bytes) -> None:
         self._heard = True

@@ -207,7 +207,9 @@ class _Reader:
                 text = self._text_beside_files(leaf, content)
                 if text.startswith(_PGP_MESSAGE):
                     self.defects.add(Defect.ENCRYPTED)
-                texts.append(text.strip() if leaf.media_type == "text/plain" else readable_html(text))
+                texts.append(
+                    text.strip() if not text or leaf.media_type == "text/plain" else readable_html(text)
+                )
         self.text = joined(texts)
         if len(self.text) > MAX_TEXT_CHARACTERS:
             self.text = self.text[:MAX_TEXT_CHARACTERS]

@@ -51,6 +51,7 @@ def occurrences(buffer: Buffer, needle: bytes, start: int, end: int) -> Iterator
             after = at + len(needle)
             at = window.find(needle, after)
         start = max(stop, start + after)
+        release(buffer, start)
 
 
 def _find_dashes(buffer: bytes, needle: bytes, start: int, end: int) -> int:
@@ -90,3 +91,4 @@ def windows(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:
         stop = min(end, start + WINDOW_OCTETS)
         yield buffer[start:stop]
         start = stop
+        release(buffer, start)
