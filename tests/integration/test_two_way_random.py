@@ -26,26 +26,29 @@ FLAGS = ("\\Seen", "\\Flagged", "\\Answered", "$Work", "$Later")
 class Elsewhere:
     """Another client, which knows nothing of the archive."""
 
-    def __init__(self, account: TwoWayAccount, chance: random.Random) -> None:
+    def __init__(
+        self, account: TwoWayAccount, chance: random.Random, folders: tuple[str, ...] = FOLDERS
+    ) -> None:
         self.account = account
         self.chance = chance
+        self.folders = folders
         self.sent = 0
         self.expunged: set[str] = set()
 
     def step(self, client: Any) -> None:
         """Do one thing, whatever comes to mind."""
-        folder = self.chance.choice(FOLDERS)
+        folder = self.chance.choice(self.folders)
         client.select_folder(folder)
         uids = client.search()
         acts: list[Callable[[], Any]] = [lambda: self.deliver(client, folder)]
         if uids:
             some = self.chance.sample(uids, min(len(uids), self.chance.randint(1, 3)))
             flags = [flag.encode() for flag in self.chance.sample(FLAGS, 2)]
-            target = self.chance.choice([name for name in FOLDERS if name != folder])
+            target = self.chance.choice([name for name in self.folders if name != folder])
             acts += [
                 lambda: client.add_flags(some, flags),
                 lambda: client.remove_flags(some, flags),
-                lambda: client.move(some, target),
+                lambda: self.move(client, some, target),
                 lambda: client.copy(some, target),
                 lambda: self.expunge(client, some),
             ]
@@ -55,6 +58,15 @@ class Elsewhere:
         """Add a message nobody has seen."""
         self.sent += 1
         client.append(folder, make_message(subject=f"Neu {self.sent}"), (self.chance.choice(FLAGS),))
+
+    def move(self, client: Any, uids: list[int], target: str) -> None:
+        """Move messages, in the way that the server has."""
+        if client.has_capability("MOVE"):
+            client.move(uids, target)
+        else:
+            client.copy(uids, target)
+            client.delete_messages(uids)
+            client.expunge(uids)
 
     def expunge(self, client: Any, uids: list[int]) -> None:
         """Remove messages for good."""
