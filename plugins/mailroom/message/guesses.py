@@ -26,6 +26,19 @@ _SHIFTED_KANA = re.compile(rb"\x82[\x9f-\xf1]|\x83[\x40-\x96]")
 _COMMON_BIG5 = re.compile(rb"[\xa4-\xc6][\x40-\x7e\xa1-\xfe]")
 
 
+_CLEAR_SHARE = 55
+_CLEAR_LEAD = 10
+_THAI_MARKS = re.compile("[\u0e31\u0e34-\u0e3a\u0e47-\u0e4e]")
+_COMMON_LETTERS = {
+    "cp1251": "оеаинтсрвлкд",
+    "koi8_r": "оеаинтсрвлкд",
+    "iso8859_7": "αοιετσνηυρπκλςίό",
+    "cp1255": "יוהלאמרתבשנח",
+    "cp1256": "اليمنتروبدةع",
+    "cp874": "านรอกเงมยวส่้ีัแใบ",
+}
+
+
 def guess_codec(data: bytes) -> str | None:
     """Return Python's codec for octets of a script that is not Latin, or None."""
     data = data[:_SAMPLE_OCTETS]
@@ -33,10 +46,44 @@ def guess_codec(data: bytes) -> str | None:
     high = b"".join(runs)
     if len(high) < _FEWEST_OCTETS or len(high) < len(_LETTER.findall(data)):
         return None  # accents among Latin letters
-    cyrillic = _guess_cyrillic(high)
-    if cyrillic is not None:
-        return cyrillic
+    alphabet = _guess_alphabet(runs, high)
+    if alphabet is not None:
+        return alphabet
     return _guess_pairs(high[::2]) if all(map(_PAIRS.fullmatch, runs)) else _guess_mixed(data, high)
+
+
+def _guess_alphabet(runs: list[bytes], high: bytes) -> str | None:
+    """Tell alphabets by how many letters are those that their languages use most, in plausible words."""
+    shares = []
+    for codec, common in _COMMON_LETTERS.items():
+        words = _words(runs, codec)
+        if words is not None:
+            text = "".join(words).lower() or " "
+            shares.append((sum(map(text.count, common)) * 100 // len(text), codec))
+    shares.sort(reverse=True)
+    if shares and shares[0][0] >= _CLEAR_SHARE:
+        second = shares[1][0] if len(shares) > 1 else 0
+        if shares[0][0] >= second + _CLEAR_LEAD:
+            return shares[0][1]
+    return _guess_cyrillic(high)
+
+
+def _words(runs: list[bytes], codec: str) -> list[str] | None:
+    """Return runs as words, or None where they are none: small, capital, or small after one capital.
+
+    One octet alone may be a sign, such as a number sign.
+    """
+    try:
+        words = [word for run in runs if len(word := run.decode(codec)) > 1 or word.isalpha()]
+    except UnicodeDecodeError:
+        return None
+    for word in words:
+        letters = word if codec != "cp874" else _THAI_MARKS.sub("", word)
+        if not letters.isalpha():
+            return None
+        if word != word.lower() and word != word.upper() and word[1:] != word[1:].lower():
+            return None
+    return words
 
 
 def _guess_cyrillic(high: bytes) -> str | None:

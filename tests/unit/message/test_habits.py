@@ -212,6 +212,13 @@ HABITS = {
         message=f"{HEAD}{MIXED}--b1\n{MIXED.replace('mixed', 'alternative')}{TEXT}--b1--\n"
         f"--b1\n{NAMED}\n{ENCODED}"
     ),
+    "a report generator: a space at the end of the boundary": Habit(
+        message=attached(NAMED.replace("application/pdf", "text/x-report"))
+        .replace('"b1"', '"b1 "')
+        .replace("--b1\n", "--b1 \n")
+        .replace(ENCODED, "\nplain\n--b1 --\n"),
+        files={"report.pdf": b"plain"},
+    ),
     "a scanner: no name and a type of its own": Habit(
         message=attached("Content-Type: application/x-scan\nContent-Disposition: attachment"),
         files={"attachment-1.pdf": PDF},
