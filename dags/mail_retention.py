@@ -4,6 +4,10 @@ Deletes from the server the messages that are older than some days, but only tho
 are in the archive and were verified there. Flagged messages stay unless you say otherwise. Run it
 after a fetch or a mirror; it works for POP3 and IMAP, as the connection says.
 
+First a **plan** is made and stored in the archive; then, if you like, **a person is asked**, who sees it
+under Browse > Required Actions; then just that plan is carried out, and nothing beyond it. Where the plan
+finds something wrong (a damaged copy, an incomplete folder), the run ends there and nothing is deleted.
+
 **A run by hand is a dry run** unless you switch that off: it says what would go, and changes nothing.
 
 **On a schedule:** copy this file under another `dag_id`, set `schedule` (such as `"@daily"`), set the
@@ -17,9 +21,13 @@ from datetime import timedelta
 from airflow.sdk import DAG, Param
 
 from mailroom.operators.retention import MailRetentionOperator
+from mailroom.operators.retention_approval import MailRetentionApprovalOperator
 
 OPEN_SECTION = "Run Parameters"
 """Airflow shows the fields of this section unfolded; all others are folded until somebody opens them."""
+
+ANSWERS = "(ti.xcom_pull(task_ids='ask_person') or {}).get('params_input') or {}"
+"""What the person who was asked filled in, if anybody was."""
 
 with DAG(
     dag_id="mail_retention",
@@ -126,6 +134,28 @@ with DAG(
             "deliver.",
             section="Care",
         ),
+        "ask": Param(
+            "policy",
+            type="string",
+            title="Ask a person first?",
+            description_md="The plan is shown under Browse > Required Actions, and nothing goes before "
+            "somebody agrees. No answer within a day means no.",
+            section="Care",
+            enum=["policy", "always", "never"],
+            values_display={
+                "policy": "Where the policy says so",
+                "always": "Always",
+                "never": "Never",
+            },
+        ),
+        "show_messages": Param(
+            False,
+            type="boolean",
+            title="Show subjects and senders to who is asked",
+            description_md="Airflow keeps the text for whoever may read this DAG. Otherwise counts, folders "
+            "and space are shown.",
+            section="Care",
+        ),
         "archive": Param(
             None,
             type=["null", "string"],
@@ -136,8 +166,8 @@ with DAG(
         ),
     },
 ):
-    MailRetentionOperator(
-        task_id="delete_old",
+    plan = MailRetentionOperator(
+        task_id="plan_old",
         conn_id="{{ params.connection }}",
         archive="{{ params.archive }}",
         older_than="{{ None if params.policy else params.days }}",
@@ -146,7 +176,37 @@ with DAG(
         folders="{{ params.folders }}",
         exclude="{{ params.exclude }}",
         include_flagged="{{ params.include_flagged }}",
-        dry_run="{{ params.dry_run }}",
+        dry_run=True,
         max_fraction="{{ params.max_fraction }}",
         allow_incomplete="{{ params.allow_incomplete }}",
     )
+
+    ask = MailRetentionApprovalOperator(
+        task_id="ask_person",
+        conn_id="{{ params.connection }}",
+        archive="{{ params.archive }}",
+        plan_id="{{ ti.xcom_pull(task_ids='plan_old')['plan_id'] }}",
+        ask="{{ 'never' if params.dry_run else params.ask }}",
+        show_messages="{{ params.show_messages }}",
+        params={
+            "days": Param(
+                0,
+                type="integer",
+                title="Only what is older than so many days",
+                description_md="0: all of the plan. A larger number deletes less; nothing deletes more.",
+                minimum=0,
+                maximum=36500,
+            )
+        },
+    )
+
+    delete = MailRetentionOperator(
+        task_id="delete_old",
+        conn_id="{{ params.connection }}",
+        archive="{{ params.archive }}",
+        plan_id="{{ ti.xcom_pull(task_ids='plan_old')['plan_id'] or '' }}",
+        older_than="{{ (" + ANSWERS + ").get('days') }}",
+        dry_run="{{ params.dry_run }}",
+    )
+
+    plan >> ask >> delete

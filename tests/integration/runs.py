@@ -158,13 +158,14 @@ class Account:
             proof=proof,
         )
 
-    def carry_out(self, plan_id: str) -> RetentionReport:
+    def carry_out(self, plan_id: str, *, least_age: timedelta | None = None) -> RetentionReport:
         """Carry out a plan of retention."""
         return enforce_retention(
             self.connect,
             self.archive,
             self.context("retention"),
             plan_id=plan_id,
+            least_age=least_age,
             dry_run=False,
             now=self.now,
             progress=self.progress,

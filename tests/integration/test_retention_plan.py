@@ -13,6 +13,8 @@ from mailroom.exceptions import ConfigurationError, StoreUnavailable
 from mailroom.ledger import PlanState
 from mailroom.model import MailProtocol
 from mailroom.policy.policy_file import parse_policy
+from mailroom.services.plan_approval import why_to_ask_about
+from mailroom.services.plan_markdown import plan_in_markdown
 from mailroom.services.retention_plan import load_plan, settle_plan
 from tests.integration.runs import Account, days
 from tests.integration.test_retention_policy import Filled, mail, mirror
@@ -137,6 +139,58 @@ def test_the_audit_names_who_agreed(filled: Filled) -> None:
     settle_plan(archive, found, PlanState.APPROVED, by="ana", at=filled.account.now(), run_id="r")
     filled.account.carry_out(name)
     assert {(row["approved_by"], row["who"]) for row in filled.account.audit()} == {("ana", "a test")}
+
+
+def test_whoever_is_asked_can_make_the_plan_smaller(filled: Filled) -> None:
+    """A larger number of days spares the younger ones of the plan; a smaller one adds nothing."""
+    report = filled.account.carry_out(plan(filled.account), least_age=days(85))
+    assert (report.deleted, report.summary()["left"]) == (2, 2)
+    assert filled.there() == [3, 4, 5]
+    assert filled.account.carry_out(plan(filled.account), least_age=days(0)).deleted == 2
+
+
+def test_the_plan_as_a_person_reads_it(filled: Filled) -> None:
+    """Counts, folders and space; names only where somebody asked, and then as plain text."""
+    filled.put(60, "<b>*Eve*</b> <eve@x.example>")
+    mirror(filled.account)
+    archive = Archive(filled.account.root)
+    found = load_plan(archive, "account", plan(filled.account))
+    told = plan_in_markdown(found)
+    assert "**5 messages** of `account`" in told
+    assert "| INBOX | older than 30 days since internal | 5 | 0.0 |" in told
+    assert found.plan_id in told
+    assert "Mensaje" not in told
+    assert "Mensaje 1" in plan_in_markdown(found, archive)
+    assert "<b>" not in plan_in_markdown(found, archive)
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [
+        ({}, None),
+        ({"first_run": True}, "it is the first of this account"),
+        ({"over_messages": 3}, "it means more than 3 messages"),
+        ({"over_messages": 4}, None),
+        ({"over_fraction": 0.7}, "it means more than 70% of the account"),
+        ({"over_fraction": 0.8}, None),
+    ],
+)
+def test_the_policy_says_when_somebody_is_asked(
+    filled: Filled, rule: dict[str, object], why: str | None
+) -> None:
+    """Four of five messages are in the plan, and none was carried out before."""
+    text = json.dumps({"rules": [{"delete_after": 30}], **({"approval": rule} if rule else {})})
+    archive = Archive(filled.account.root)
+    assert why_to_ask_about(archive, load_plan(archive, "account", plan(filled.account, text))) == why
+
+
+def test_a_second_run_is_not_the_first(filled: Filled) -> None:
+    """Once somebody has agreed and it was done, the account is no longer new."""
+    text = "{approval: {first_run: true}, rules: [{delete_after: 75d}]}"
+    filled.account.carry_out(plan(filled.account, text))
+    filled.account.wait(days(10))
+    archive = Archive(filled.account.root)
+    assert why_to_ask_about(archive, load_plan(archive, "account", plan(filled.account, text))) is None
 
 
 def test_an_unknown_plan_is_refused(filled: Filled) -> None:

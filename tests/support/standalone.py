@@ -265,6 +265,17 @@ class Run:
         path = f"{self._path}/taskInstances/{task_id}/xcomEntries/return_value"
         return self._airflow.get(path, deserialize=True)["value"]
 
+    def questions(self) -> list[dict[str, Any]]:
+        """Return what people are asked in this run."""
+        found = self._airflow.get(f"{self._path}/hitlDetails")
+        return list(found["hitl_details"])
+
+    def answer(self, task_id: str, option: str, params: dict[str, Any]) -> None:
+        """Answer a question as a person would, by choosing an option."""
+        path = f"{self._path}/taskInstances/{task_id}/-1/hitlDetails"
+        body = {"chosen_options": [option], "params_input": params}
+        self._airflow.call("PATCH", path, status=200, json=body)
+
     def mark(self, task_id: str, state: str) -> None:
         """Set a task's state, as a person does on its page; a running one is ended."""
         path = f"{self._path}/taskInstances/{task_id}"

@@ -94,6 +94,35 @@ def test_mirror_then_attachments_then_retention(
     assert (wet["deleted"], server.count(), server.count("Sent")) == (4, 0, 0)
 
 
+@pytest.mark.parametrize(("answer", "left"), [("Approve", 0), ("Reject", 3)])
+def test_a_person_is_asked_before_mail_goes(
+    airflow: Standalone,
+    conn_ids: dict[str, str],
+    mail: Mail,
+    server: Server,
+    archive_root: Path,
+    answer: str,
+    left: int,
+) -> None:
+    """The plan waits under Required Actions: yes deletes just that, no deletes nothing, both are recorded."""
+    form = {"connection": conn_ids["imap"], "archive": str(archive_root)}
+    done(airflow, "mail_imap_mirror", form)
+    run = airflow.trigger("mail_retention", form | {"days": 0, "dry_run": False, "ask": "always"})
+    airflow.wait_until(lambda: run.states().get("ask_person") == "awaiting_input")
+    (asked,) = run.questions()
+    assert "4 messages" in asked["subject"]
+    assert "| Sent |" in asked["body"]
+    assert server.count() == 3
+    run.answer("ask_person", answer, {"days": 0})
+    assert run.wait() == "success"
+    assert server.count() == left
+    archive = Archive(archive_root)
+    states = archive.read_table("plans").sort_by("seq")["state"].to_pylist()
+    assert states[-1] == ("executed" if answer == "Approve" else "refused")
+    agreed = set(archive.read_table("audit")["approved_by"].to_pylist())
+    assert agreed == ({"admin"} if answer == "Approve" else set())
+
+
 def test_ingest_by_pop3_skips_what_is_not_asked(
     airflow: Standalone, conn_ids: dict[str, str], mail: Mail, archive_root: Path
 ) -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
 
 from mailroom.exceptions import ConfigurationError
 from mailroom.hooks.archive import archive_of_account, open_archive
@@ -17,6 +18,7 @@ from mailroom.hooks.pop3 import Pop3Hook
 from mailroom.model import MailProtocol
 from mailroom.operators.arguments import (
     as_choice,
+    as_duration,
     as_flag,
     as_fraction,
     as_patterns,
@@ -58,7 +60,8 @@ class MailRetentionOperator(BaseOperator):
     :param archive: root of the archive; by default the one the connection or the configuration names.
     :param older_than: days (a number, a text such as ``30d``, or a timedelta); 0 is everything.
     :param plan_id: carry out a plan that a dry run made, and nothing beyond it, instead of making one: the
-        ``plan_id`` of its summary. What changed since stays, and is counted.
+        ``plan_id`` of its summary. What changed since stays, and is counted. With ``older_than`` what is
+        younger than that stays after all. An empty one means that nothing was due: the task is skipped.
     :param basis: what the days count from: ``internal`` (arrival in the account), ``archived`` (first
         archived; by default over POP3), ``saved`` (arrival in its folder), ``date`` (when it was sent) or
         ``seen`` (since when it is known to be read). By default ``internal``, and ``saved`` in trash and
@@ -142,6 +145,7 @@ class MailRetentionOperator(BaseOperator):
         """Delete what the rule says, and return counts.
 
         :raises AirflowFailException: an argument or the connection is wrong, or sign-in was refused.
+        :raises AirflowSkipException: the plan to carry out means no message.
         :raises AirflowException: the server or the store cannot be reached, or messages failed.
         """
         from mailroom.services.retention import enforce_retention
@@ -152,12 +156,15 @@ class MailRetentionOperator(BaseOperator):
             hook = Pop3Hook(account) if protocol is MailProtocol.POP3 else ImapHook(account)
             run = run_context(context, what="retention", account=account)
             plan_id = as_text("plan_id", self.plan_id)
+            if self.plan_id is not None and plan_id is None:
+                raise AirflowSkipException("The plan means no message, so there is nothing to delete.")
             report = enforce_retention(
                 hook.get_conn,
                 archive_of_account(account, as_text("archive", self.archive)),
                 run,
                 policy=None if plan_id else self._policy(protocol),
                 plan_id=plan_id,
+                least_age=as_duration("older_than", self.older_than) if plan_id else None,
                 dry_run=as_flag("dry_run", self.dry_run),
                 now=utc_now,
                 progress=log_progress(self.log),

@@ -18,6 +18,7 @@ from datetime import timedelta
 from typing import Any
 
 from mailroom.exceptions import ConfigurationError
+from mailroom.policy.approvals import ApprovalRule
 from mailroom.policy.durations import FOREVER, MAX_DURATION, parse_duration, parse_octets
 from mailroom.policy.retention import Basis
 from mailroom.policy.rules import RetentionPolicy, Rule
@@ -77,7 +78,7 @@ def policy_as_json(policy: RetentionPolicy) -> str:
     return json.dumps({**_stated(policy), "rules": rules}, sort_keys=True)
 
 
-def _stated(value: Rule | RetentionPolicy) -> dict[str, Any]:
+def _stated(value: Rule | RetentionPolicy | ApprovalRule) -> dict[str, Any]:
     """Return the fields of a value that differ from their defaults, under the names of files."""
     found = {}
     for field in fields(value):
@@ -93,6 +94,8 @@ def _plain(held: Any) -> Any:
     if isinstance(held, timedelta):
         days = held / timedelta(days=1)
         return int(days) if days == int(days) else days
+    if isinstance(held, ApprovalRule):
+        return _stated(held)
     return held.value if isinstance(held, Basis) else list(held) if isinstance(held, tuple) else held
 
 
@@ -199,6 +202,22 @@ def _share(value: Any) -> float:
     return float(value)
 
 
+_APPROVAL: Mapping[str, tuple[str, Read]] = {
+    "first_run": ("first_run", _flag),
+    "over_messages": ("over_messages", _count),
+    "over_fraction": ("over_fraction", _share),
+}
+"""What a policy may state of asking somebody first."""
+
+
+def _approval(value: Any) -> ApprovalRule:
+    problems: list[str] = []
+    values = _read_mapping(value, _APPROVAL, "approval", problems)
+    if problems:
+        raise _Wrong(f"a mapping of {', '.join(_APPROVAL)} ({'; '.join(problems)})")
+    return ApprovalRule(**values)
+
+
 _RULE: Mapping[str, tuple[str, Read]] = {
     "name": ("name", _text),
     "delete_after": ("delete_after", _duration),
@@ -220,6 +239,7 @@ _POLICY: Mapping[str, tuple[str, Read]] = {
     "keep_newest": ("keep_newest", _count),
     "max_fraction": ("max_fraction", _share),
     "allow_incomplete": ("allow_incomplete", _flag),
+    "approval": ("approval", _approval),
 }
 """What a policy may state beside its rules."""
 

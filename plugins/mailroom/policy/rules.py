@@ -13,6 +13,7 @@ from functools import cached_property
 
 from mailroom.exceptions import ConfigurationError
 from mailroom.model import MailProtocol
+from mailroom.policy.approvals import ApprovalRule
 from mailroom.policy.durations import FOREVER, in_days
 from mailroom.policy.folders import match_folders, matches_pattern
 from mailroom.policy.retention import Basis, RetentionRule, basis_of
@@ -86,6 +87,7 @@ class RetentionPolicy:
     :param keep_newest: how many of the newest messages of each folder stay.
     :param max_fraction: how much of a folder may go in one run, oldest first; above 0, at most 1.
     :param allow_incomplete: whether to delete in a folder of which the archive does not hold everything.
+    :param approval: when somebody has to be asked first, where somebody can be; None for never.
     :raises ConfigurationError: if a value makes no sense.
     """
 
@@ -95,6 +97,7 @@ class RetentionPolicy:
     keep_newest: int = 0
     max_fraction: float = 1.0
     allow_incomplete: bool = False
+    approval: ApprovalRule | None = None
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""

@@ -25,7 +25,7 @@ from mailroom.policy.holds import FolderHolds, holds_on
 from mailroom.policy.proof import ServerAnswer
 from mailroom.policy.retention import Basis, allowance_of, discarding_folders, find_gap, uses_of
 from mailroom.policy.rules import FolderRules, bind_policy
-from mailroom.policy.verdicts import candidate_of, decide, may_be_due
+from mailroom.policy.verdicts import may_be_due
 from mailroom.services.alarms import alarms_of
 from mailroom.services.intent_recovery import settle_mailboxes
 from mailroom.services.mailbox_deletion import delete_messages
@@ -195,7 +195,7 @@ class MailboxRetention:
         for uid, row in by_uid.items():
             answer = answers.get(uid, ServerAnswer())
             facts = source.of(uid, row, flags=answer.flags, save_date=answer.save_date)
-            candidates.append(candidate_of(uid, row, decide(source.rules, facts, now)))
+            candidates.append(self.keeper.judge(uid, row, source.rules, facts))
         due = {c.row.sha256 for c in candidates if c.keep is None and c.row.sha256 is not None}
         return plan_deletions(candidates, answers, self.proving.read(due), cutoff=now, allowance=allowance)
 

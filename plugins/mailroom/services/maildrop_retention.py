@@ -21,7 +21,7 @@ from mailroom.policy.fetch import may_be_there, shared_uidls
 from mailroom.policy.holds import holds_on
 from mailroom.policy.retention import allowance_of, find_gap
 from mailroom.policy.rules import FolderRules, bind_policy
-from mailroom.policy.verdicts import candidate_of, decide, may_be_due
+from mailroom.policy.verdicts import may_be_due
 from mailroom.services.alarms import alarms_of
 from mailroom.services.intent_recovery import settle_maildrop
 from mailroom.services.maildrop_deletion import MaildropDeletion
@@ -103,7 +103,7 @@ class MaildropRetention:
         planned = self.keeper.uidls()
         facts = {number: source.of(number, row) for number, row in rows.items()}
         due = [
-            candidate_of(number, rows[number], decide(rules, each, now))
+            self.keeper.judge(number, rows[number], rules, each)
             for number, each in facts.items()
             if (may_be_due(rules, each, now) is not None if planned is None else rows[number].uidl in planned)
         ]

@@ -7,14 +7,15 @@ Here: what may be touched, and the record of what was done. Not here: what plans
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 from mailroom.archive import ArchiveWriter
 from mailroom.ledger import AuditRow, PlanState, audit_of
-from mailroom.model import RunContext
-from mailroom.policy.deletion import Candidate
-from mailroom.policy.rules import RetentionPolicy
+from mailroom.model import LocationRow, RunContext
+from mailroom.policy.deletion import Candidate, Keep
+from mailroom.policy.rules import FolderRules, RetentionPolicy
+from mailroom.policy.verdicts import MessageFacts, candidate_of, decide
 from mailroom.services.retention_plan import Plan, PlannedPart, new_plan_id, row_of_plan, rows_of_parts
 
 __all__ = ["PlanKeeper"]
@@ -26,6 +27,7 @@ class PlanKeeper:
 
     :param writer: None in a dry run, which changes nothing on the server.
     :param shown: the plan that may be carried out, and nothing beyond it; None to plan as it goes.
+    :param least_age: what of the plan that was shown is younger than this stays after all.
     """
 
     writer: ArchiveWriter | None
@@ -33,6 +35,7 @@ class PlanKeeper:
     policy: RetentionPolicy
     now: Callable[[], datetime]
     shown: Plan | None = None
+    least_age: timedelta | None = None
     plan_id: str = field(init=False)
     created: datetime = field(init=False)
 
@@ -44,6 +47,15 @@ class PlanKeeper:
     def moment(self) -> datetime:
         """Return the time to which ages are counted: that of the plan that was shown, else now."""
         return self.now() if self.shown is None else self.shown.created
+
+    def judge(self, key: int, row: LocationRow, rules: FolderRules, facts: MessageFacts) -> Candidate:
+        """Return a candidate with what the rules say of it, and whoever had the last word on its age."""
+        moment = self.moment()
+        verdict = decide(rules, facts, moment)
+        since = verdict.since
+        if self.least_age is not None and (since is None or moment - since < self.least_age):
+            verdict = replace(verdict, keep=verdict.keep or Keep.TOO_YOUNG)
+        return candidate_of(key, row, verdict)
 
     def folders(self) -> frozenset[str] | None:
         """Return the folders that may be touched; None for all that the policy means."""

@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from mailroom.archive import Archive, ArchiveWriter
@@ -43,6 +43,7 @@ def enforce_retention(
     *,
     policy: RetentionPolicy | None = None,
     plan_id: str | None = None,
+    least_age: timedelta | None = None,
     dry_run: bool,
     now: Callable[[], datetime],
     progress: Progress,
@@ -57,6 +58,7 @@ def enforce_retention(
 
     :param policy: what is to go. Either this or ``plan_id`` is given.
     :param plan_id: the plan to carry out, and nothing beyond it: what changed since it was made stays.
+    :param least_age: what of that plan is younger than this stays after all.
     :param dry_run: make a plan: tell what would go, and write that down; nothing else is changed.
     :param stop: when set, the batch in hand is deleted and recorded, and the session ends well.
     :param copies: second archives; only what each of them holds as well, read back there, is deleted.
@@ -77,7 +79,9 @@ def enforce_retention(
     if stated is None:
         raise ConfigurationError("Retention needs a policy, or a plan to carry out.")
     with contextlib.nullcontext() if dry_run else archive.writer(context) as writer, connect() as client:
-        keeper = PlanKeeper(writer=writer, run=context, policy=stated, now=now, shown=shown)
+        keeper = PlanKeeper(
+            writer=writer, run=context, policy=stated, now=now, shown=shown, least_age=least_age
+        )
         shared: dict[str, Any] = {  # Any: what both kinds of run are made of
             "archive": archive,
             "proving": proving,

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import pytest
 from airflow.sdk import DAG, BaseOperator, ObjectStoragePath
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from mailroom.archive import Archive
 from mailroom.model import MailProtocol
@@ -31,6 +31,7 @@ from mailroom.operators.pop3 import Pop3FetchOperator
 from mailroom.operators.replicate import ArchiveReplicateOperator
 from mailroom.operators.restore import ImapRestoreOperator
 from mailroom.operators.retention import MailRetentionOperator
+from mailroom.operators.retention_approval import MailRetentionApprovalOperator
 from tests.support.archives import archive_messages
 from tests.support.mail import make_message
 
@@ -154,6 +155,28 @@ def test_rendering_keeps_the_meaning_of_params() -> None:
     assert rules[0] == rules[1]
     (rule,) = rules[0].rules
     assert (rule.delete_after, rule.folders) == (timedelta(days=30), ("INBOX", "A, b"))
+
+
+def test_nobody_is_asked_about_nothing() -> None:
+    """Where no message is due, or nobody is to be asked, the task is done at once."""
+    for values in ({"plan_id": None}, {"plan_id": "None"}, {"plan_id": "p", "ask": "never"}):
+        task = MailRetentionApprovalOperator(task_id="t", conn_id="home", **values)
+        assert task.execute(cast(Any, {})) is None
+
+
+def test_no_answer_in_time_is_no() -> None:
+    """Silence is no consent, and what is asked stands in the operator's own fields."""
+    task = MailRetentionApprovalOperator(task_id="t", conn_id="home", plan_id="p")
+    assert task.defaults == ["Reject"]
+    assert task.response_timeout == timedelta(days=1)
+    assert {"conn_id", "archive", "plan_id", "ask", "show_messages"} < set(task.template_fields)
+
+
+def test_a_plan_that_means_nothing_is_skipped() -> None:
+    """The task that carries out an empty plan connects to nobody."""
+    task = MailRetentionOperator(task_id="t", conn_id="home", plan_id="")
+    with pytest.raises(AirflowSkipException, match="nothing to delete"):
+        task.execute(cast(Any, {}))
 
 
 POLICY = "rules: [{name: trash, folders: ['\\Trash'], delete_after: 7d}]"

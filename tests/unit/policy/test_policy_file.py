@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from mailroom.exceptions import ConfigurationError
+from mailroom.policy.approvals import ApprovalRule
 from mailroom.policy.durations import FOREVER
 from mailroom.policy.policy_file import MAX_POLICY_OCTETS, load_policy, parse_policy, policy_as_json
 from mailroom.policy.retention import Basis
@@ -19,6 +20,7 @@ keep_flagged: false
 keep_newest: 100
 max_fraction: 0.25
 allow_incomplete: true
+approval: {first_run: true, over_messages: 1000, over_fraction: 0.1}
 rules:
   - name: trash
     folders: ['\Trash']
@@ -40,6 +42,7 @@ POLICY = RetentionPolicy(
     keep_newest=100,
     max_fraction=0.25,
     allow_incomplete=True,
+    approval=ApprovalRule(first_run=True, over_messages=1000, over_fraction=0.1),
     rules=(
         Rule(
             name="trash",
@@ -97,6 +100,7 @@ def test_json_says_the_same() -> None:
         ("rules: [{keep_for: 2}]", "no rule with delete_after"),
         ("max_fraction: 2\nrules: [{delete_after: 1}]", "max_fraction must be a number above 0"),
         ("keep_newest: 1.5\nrules: [{delete_after: 1}]", "keep_newest must be a whole number"),
+        ("approval: {always: 1}\nrules: [{delete_after: 1}]", "approval must be a mapping of first_run, "),
         ("rules: !!python/object:os.system {}", "neither YAML nor JSON"),
     ],
 )
