@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from datetime import UTC
 from pathlib import Path
 
 import pytest
@@ -242,3 +244,30 @@ def test_the_command_line_shows_and_carries_out(filled: Filled) -> None:
     assert filled.there() == [5]
     again = run_command(*command, "--plan", name)
     assert (again.status, "was carried out by command line" in again.err) == (1, True)
+
+
+def test_one_command_brings_back_what_a_run_deleted(filled: Filled) -> None:
+    """The run says what to type: just its messages return, where they were, with flags and dates."""
+    url = f"imap://{filled.user}@127.0.0.1:{filled.dovecot.imap_port}"
+    filled.mark([2], "\\Seen", "$Work")
+    mirror(filled.account)
+    command = ["retention", url, "--archive", str(filled.account.root), "--account", "account"]
+    first = run_command(*command, "--older-than", "95d")
+    second = run_command(*command, "--older-than", "75d")
+    assert filled.there() == [4, 5]
+    undo = second.out.split("To bring it back: ")[1].splitlines()[0]
+    words = shlex.split(undo)
+    assert words[:3] == ["mailroom", "restore", url]
+    restored = run_command(*words[1:])
+    assert restored.status == 0, restored.err
+    with filled.dovecot.mailbox(filled.user) as phone:
+        phone.select_folder("INBOX", readonly=True)
+        found = phone.fetch(phone.search("ALL"), ["FLAGS", "INTERNALDATE"])
+    dates = [each[b"INTERNALDATE"].astimezone(UTC) for each in found.values()]
+    ages = sorted((filled.account.clock - date).days for date in dates)
+    assert ages == [10, 70, 80, 90]
+    assert {b"\\Seen", b"$Work"} <= {flag for each in found.values() for flag in each[b"FLAGS"]}
+    again = run_command(*words[1:])
+    assert "0 messages of account added" in again.out
+    assert "To bring it back" in first.out
+    assert run_command(*words[1:-1], "nonsense").status == 1

@@ -271,10 +271,22 @@ class Run:
         return list(found["hitl_details"])
 
     def answer(self, task_id: str, option: str, params: dict[str, Any]) -> None:
-        """Answer a question as a person would, by choosing an option."""
+        """Answer a question as a person would, whenever it is asked, until the run ends.
+
+        A scheduler that is answered before it has noticed that the task waits takes the task for lost,
+        and asks again.
+        """
         path = f"{self._path}/taskInstances/{task_id}/-1/hitlDetails"
         body = {"chosen_options": [option], "params_input": params}
-        self._airflow.call("PATCH", path, status=200, json=body)
+
+        def is_over() -> bool:
+            if self.states().get(task_id) == "awaiting_input":
+                (asked,) = self.questions()
+                if asked["responded_at"] is None:
+                    self._airflow.call("PATCH", path, status=200, json=body)
+            return self._airflow.get(self._path)["state"] in ("success", "failed")
+
+        self._airflow.wait_until(is_over)
 
     def mark(self, task_id: str, state: str) -> None:
         """Set a task's state, as a person does on its page; a running one is ended."""

@@ -25,6 +25,8 @@ __all__ = ["Snapshot", "accounts_of"]
 _POP3 = LIVE | {Change.DELETED_BY_FETCH}
 """What a maildrop's messages are called that were downloaded to be kept here, and nowhere else."""
 
+_DELETED = frozenset({Change.DELETED_BY_RETENTION, Change.DELETED_BY_FETCH})
+
 
 class Snapshot:
     """The folders and messages of one account.
@@ -99,6 +101,19 @@ class Snapshot:
             live = [row for row in mine if row.change in LIVE]
             for row in live or sorted(mine, key=lambda row: row.at)[-1:]:
                 found.setdefault(row.folder, []).append(row)
+        return found
+
+    def rows_of_run(self, run_id: str) -> dict[str, list[LocationRow]]:
+        """Return by folder what one run deleted on the server, as it was then.
+
+        :raises StoreUnavailable: where the archive cannot be read.
+        """
+        found: dict[str, list[LocationRow]] = {}
+        equal = {"account": self._account, "run_id": run_id}
+        for table in self._archive.scan_table("locations", equal=equal):
+            for row in location_rows(table):
+                if row.change in _DELETED:
+                    found.setdefault(row.folder, []).append(row)
         return found
 
     def _chosen(self, protocol: MailProtocol, folder: str) -> Rows:

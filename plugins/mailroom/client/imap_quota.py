@@ -1,4 +1,4 @@
-"""How much room an account has left (GETQUOTAROOT, RFC 2087 and RFC 9208).
+"""How much room an account has, and has left (GETQUOTAROOT, RFC 2087 and RFC 9208).
 
 Here: the question, and what its answer says. Not here: what follows from it (``services``).
 """
@@ -10,8 +10,9 @@ import re
 from mailroom.client.imap import ImapClient
 from mailroom.client.imap_folders import quoted_mailbox, run_command
 from mailroom.exceptions import CommandRejected
+from mailroom.protocol.imap_quota import Quota, parse_quota
 
-__all__ = ["Room", "room_in"]
+__all__ = ["Room", "read_quota", "room_in"]
 
 STORAGE_UNIT = 1024
 """STORAGE is counted in units of so many octets (RFC 9208 section 5.1)."""
@@ -27,18 +28,33 @@ def room_in(client: ImapClient, folder: str) -> Room:
 
     :raises ConnectionLost: if the server goes away.
     """
+    return smallest_room(_ask(client, folder))
+
+
+def read_quota(client: ImapClient) -> Quota | None:
+    """Return what is used of the account's storage, or None where the server does not tell.
+
+    Where several limits apply, it is the one that is nearest to full.
+
+    :raises ConnectionLost: if the server goes away.
+    """
+    quotas = [quota for quota in map(parse_quota, _ask(client, "INBOX")) if quota is not None]
+    return max(quotas, key=lambda quota: quota.used / max(quota.limit, 1), default=None)
+
+
+def _ask(client: ImapClient, folder: str) -> list[bytes]:
+    """Return what the server says of each quota root of a folder; nothing where it does not tell."""
     if not client.supports("QUOTA"):
-        return None, None
+        return []
     client.wire.untagged_responses.pop("QUOTA", None)
     try:
         run_command(client, "GETQUOTAROOT", quoted_mailbox(folder, "GETQUOTAROOT"))
     except CommandRejected:
-        return None, None
+        return []
     told = client.wire.untagged_responses.pop("QUOTA", None) or ()
     client.wire.untagged_responses.pop("QUOTAROOT", None)
     # A root whose name is a literal comes in two parts, of which the second says how much.
-    texts = [part for item in told for part in (item if isinstance(item, tuple) else (item,)) if part]
-    return smallest_room(texts)
+    return [part for item in told for part in (item if isinstance(item, tuple) else (item,)) if part]
 
 
 def smallest_room(texts: list[bytes]) -> Room:

@@ -51,6 +51,7 @@ class ImapRestoreOperator(BaseOperator):
     :param as_of: the account as it was at this moment (in UTC unless it says otherwise; the end of a day).
     :param query: only messages that it means, such as ``from:ana after:2024-01-31``.
     :param messages: only these messages, by their SHA-256, wherever they are or were last.
+    :param deleted_in_run: only what this run of retention or fetch deleted on the server, by its ``run_id``.
     :param into: a folder below which everything goes.
     :param with_deleted: whether to bring back what retention deleted on the server too.
     :param read_back: how closely to look at what was restored: ``none``, ``facts`` (size, date and
@@ -67,6 +68,7 @@ class ImapRestoreOperator(BaseOperator):
         "as_of",
         "query",
         "messages",
+        "deleted_in_run",
         "into",
         "with_deleted",
         "read_back",
@@ -85,6 +87,7 @@ class ImapRestoreOperator(BaseOperator):
         as_of: datetime | str | None = None,
         query: str | None = None,
         messages: Sequence[str] | str = (),
+        deleted_in_run: str | None = None,
         into: str | None = None,
         with_deleted: bool | str = False,
         read_back: str = "facts",
@@ -101,6 +104,7 @@ class ImapRestoreOperator(BaseOperator):
         self.as_of = as_of
         self.query = query
         self.messages = messages
+        self.deleted_in_run = deleted_in_run
         self.into = into
         self.with_deleted = with_deleted
         self.read_back = read_back
@@ -154,6 +158,7 @@ class ImapRestoreOperator(BaseOperator):
             as_of=_moment("as_of", self.as_of),
             query=query,
             messages=as_patterns("messages", self.messages),
+            run=as_text("deleted_in_run", self.deleted_in_run),
             into=as_text("into", self.into),
             with_deleted=as_flag("with_deleted", self.with_deleted),
             read_back=ReadBack(as_choice("read_back", self.read_back, READ_BACK) or "facts"),

@@ -54,6 +54,7 @@ class RestoreSelection:
     :param as_of: the account as it was at this moment; None for the newest state.
     :param query: only messages that it means, see ``policy.query``.
     :param messages: only these messages, by their SHA-256, wherever they are or were last.
+    :param run: only what this run deleted on the server, by its run_id, where it was then.
     :param into: the folder below which everything goes.
     :param folder_names: pairs of an archived folder and the one that it goes to, its subfolders with it.
     :param with_deleted: whether messages that retention deleted on the server count too.
@@ -67,6 +68,7 @@ class RestoreSelection:
     as_of: datetime | None = None
     query: str | None = None
     messages: tuple[str, ...] = ()
+    run: str | None = None
     into: str | None = None
     folder_names: tuple[tuple[str, str], ...] = ()
     with_deleted: bool = False
@@ -80,8 +82,10 @@ class RestoreSelection:
             raise ConfigurationError(
                 f"{wrong!r} names no message: give the 64 hex digits of its SHA-256, as in its file's name."
             )
-        if self.messages and self.query is not None:
-            raise ConfigurationError("Choose messages by a query or by their SHA-256, not by both.")
+        if sum((bool(self.messages), self.query is not None, self.run is not None)) > 1:
+            raise ConfigurationError(
+                "Choose messages by one of these: a query, their SHA-256, the run that deleted them."
+            )
         if self.into is not None and not self.into.strip():
             raise ConfigurationError("into is empty: name the folder below which everything shall go.")
         if self.into is not None and self.folder_names:
@@ -92,7 +96,7 @@ class RestoreSelection:
     @property
     def is_partial(self) -> bool:
         """Whether folders of which nothing is chosen are left out."""
-        return self.query is not None or bool(self.messages)
+        return self.query is not None or bool(self.messages) or self.run is not None
 
 
 def sendable_flags(

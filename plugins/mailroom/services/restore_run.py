@@ -107,6 +107,8 @@ class RestoreRun:
         selection = self.selection
         if selection.messages:
             return self._choose_messages()
+        if selection.run is not None:
+            return self._choose_run(selection.run)
         if selection.query is not None:
             self._meant = self._meant_by(selection.query)
         folders = self.snapshot.folders
@@ -119,6 +121,16 @@ class RestoreRun:
         if selection.is_partial:
             found = [folder for folder in found if any(True for _ in self._rows(folder.name))]
         return found
+
+    def _choose_run(self, run_id: str) -> list[Archived]:
+        self._named = self.snapshot.rows_of_run(run_id)
+        if not self._named:
+            raise ConfigurationError(
+                f"No run {run_id!r} deleted anything of {self.account}; the table audit names those that did."
+            )
+        known = self.snapshot.all_folders
+        chosen = match_folders(self.selection.folders, self.selection.exclude, self._named)
+        return [_archived(name, known.get(name)) for name in chosen]
 
     def _choose_messages(self) -> list[Archived]:
         self._named = self.snapshot.rows_of(self.selection.messages)
@@ -140,7 +152,7 @@ class RestoreRun:
 
     def _rows(self, folder: str) -> Iterator[LocationRow]:
         """Yield the rows of a folder that are chosen, in the same order each time."""
-        if self.selection.messages:
+        if self.selection.messages or self.selection.run is not None:
             yield from self._named[folder]
             return
         for row in self.snapshot.rows(folder):

@@ -17,6 +17,7 @@ from typing import Any
 from mailroom.archive import Archive, ArchiveWriter
 from mailroom.archive.ledgers import record_plan
 from mailroom.client.imap import ImapClient
+from mailroom.client.imap_quota import read_quota
 from mailroom.client.pop3 import Pop3Client
 from mailroom.exceptions import ArchiveError, ConfigurationError
 from mailroom.ledger import PlanState
@@ -93,21 +94,34 @@ def enforce_retention(
             "stop": stop,
             "failures": failures,
         }
+        before = after = None
         if isinstance(client, Pop3Client):
             folders = [MaildropRetention(client=client, **shared).enforce()]
         else:
+            before = read_quota(client)
             folders = list(MailboxRetention(client=client, **shared).enforce())
+            after = None if dry_run else read_quota(client)
         report = RetentionReport(
             account=context.account,
             dry_run=dry_run,
             plan_id=keeper.plan_id,
             planned=None if shown is None else shown.messages,
+            run_id=None if dry_run else context.run_id,
+            archive=archive.url,
+            before=before,
+            after=after,
             folders=tuple(folders),
             failures=tuple(failures),
             interrupted=stop.is_set(),
         )
         if writer is not None:
             _finish(writer, keeper, report)
+    if before is not None and after is not None:
+        octets = sum(folder.octets for folder in report.folders)
+        gained = before.used - after.used
+        _log.info("Planned to free %d octets; by the server's quota %d are freed", octets, gained)
+    if report.undo is not None:
+        _log.info("To bring back what was deleted: %s", report.undo)
     return _with_plan(archive, keeper, report) if dry_run else report
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from mailroom.policy.deletion import Candidate, DeletionPlan, Keep
+from mailroom.protocol.imap_quota import Quota
 from mailroom.services.retention_plan import PartTally, PlannedPart
 
 __all__ = ["FolderRetention", "RetentionReport", "RetentionTally"]
@@ -79,12 +81,19 @@ class RetentionReport:
     :param plan_id: the plan that was made, or carried out; None where it means nothing, or could not
         be written.
     :param planned: how many messages the plan means that was shown before; None where none was.
+    :param run_id: the run that deleted; None in a dry run.
+    :param archive: the archive's root.
+    :param before: the account's quota when the run began, ``after`` when it ended, where the server tells.
     """
 
     account: str
     dry_run: bool
     plan_id: str | None = None
     planned: int | None = None
+    run_id: str | None = None
+    archive: str = ""
+    before: Quota | None = None
+    after: Quota | None = None
     folders: tuple[FolderRetention, ...] = ()
     failures: tuple[str, ...] = ()
     interrupted: bool = False
@@ -93,6 +102,23 @@ class RetentionReport:
     def deleted(self) -> int:
         """How many messages were deleted, or would be."""
         return sum(folder.deleted for folder in self.folders)
+
+    @property
+    def undo(self) -> str | None:
+        """The command that brings back what was deleted, URL for the account; None where nothing was."""
+        if not self.deleted or self.run_id is None:
+            return None
+        words = ["mailroom", "restore", "URL", "--archive", self.archive]
+        return shlex.join([*words, "--account", self.account, "--run", self.run_id])
+
+    def _quota(self) -> dict[str, int] | None:
+        """Return the room of the account and how much of it was gained, in octets."""
+        if self.before is None:
+            return None
+        if self.after is None:
+            return {"used": self.before.used, "limit": self.before.limit}
+        gained = self.before.used - self.after.used
+        return {"used": self.after.used, "limit": self.after.limit, "gained": gained}
 
     def parts(self) -> tuple[PlannedPart, ...]:
         """Return what each rule took from each folder, or would take."""
@@ -120,6 +146,9 @@ class RetentionReport:
             "folders_not_shown": max(0, len(told) - MAX_FOLDERS_SHOWN),
             "failed": len(self.failures),
             "interrupted": self.interrupted,
+            "quota": self._quota(),
+            "run_id": self.run_id,
+            "undo": self.undo,
         }
 
 

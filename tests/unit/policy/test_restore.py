@@ -19,7 +19,8 @@ DATE = datetime(2026, 3, 4, 10, 30, tzinfo=UTC)
     [
         ({"messages": ("abc",)}, "64 hex digits"),
         ({"messages": ("AB" * 32,)}, "64 hex digits"),
-        ({"messages": ("ab" * 32,), "query": "x"}, "not by both"),
+        ({"messages": ("ab" * 32,), "query": "x"}, "by one of these"),
+        ({"run": "r", "query": "x"}, "by one of these"),
         ({"into": "  "}, "into is empty"),
         ({"as_of": datetime(2026, 1, 1)}, "time zone"),
     ],

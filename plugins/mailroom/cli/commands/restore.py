@@ -11,7 +11,7 @@ from mailroom.cli.common_arguments import Parser, Words, add_command, add_folder
 from mailroom.cli.engine import connect_imap, existing_archive, usage_errors
 from mailroom.cli.phrases import Summary, count, messages, octets_in_words, shown
 from mailroom.cli.terminal import Outcome, Terminal
-from mailroom.cli.values import moment
+from mailroom.cli.values import moment, name
 from mailroom.model import MailProtocol
 
 __all__ = ["add_to", "headline", "run"]
@@ -40,6 +40,13 @@ def add_to(words: Words[Parser]) -> None:
         default=[],
         metavar="SHA256",
         help="only this message, wherever it is or was last; may be repeated",
+    )
+    parser.add_argument(
+        "--run",
+        dest="run_id",
+        type=name,
+        metavar="RUN_ID",
+        help="only what this run deleted, where it was",
     )
     parser.add_argument("--into", metavar="FOLDER", help="put everything below this folder")
     parser.add_argument(
@@ -71,6 +78,7 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
             as_of=options.as_of,
             query=options.query,
             messages=tuple(options.message),
+            run=options.run_id,
             into=options.into,
             with_deleted=options.with_deleted,
             read_back=ReadBack(options.read_back),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mailroom.cli.account import UsageError, account_name
@@ -113,7 +115,12 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
         proof=ProofRule(mode=ProofMode(options.proof), refetch=options.refetch),
         copies=[Archive(root) for root in options.copy],
     )
-    return Outcome.of(report, headline)
+    outcome = Outcome.of(report, headline)
+    if report.undo is None:
+        return outcome
+    url = options.url if endpoint.protocol is MailProtocol.IMAP else "imaps://USER@HOST"
+    undo = report.undo.replace(" URL ", f" {shlex.quote(url)} ", 1)
+    return replace(outcome, headline=f"{outcome.headline}\nTo bring it back: {undo}")
 
 
 def _stated_policy(options: argparse.Namespace) -> RetentionPolicy | None:
@@ -162,11 +169,21 @@ def headline(summary: Summary) -> str:
         lines += _message_lines(folder)
     if summary["folders_not_shown"]:
         lines.append(f"  … and {count(summary['folders_not_shown'], 'more folder')}.")
-    lines += _rule_lines(summary["rules"])
+    lines += [*_rule_lines(summary["rules"]), *_quota_lines(summary.get("quota"))]
     if summary["dry_run"]:
         lines.append("This was a dry run: nothing was deleted.")
         lines += [f"To delete just this: --plan {summary['plan_id']}"] if summary["plan_id"] else []
     return "\n".join(lines)
+
+
+def _quota_lines(quota: Summary | None) -> list[str]:
+    """Return how much room the account has, and how much was gained by the server's own count."""
+    if quota is None:
+        return []
+    used = f"{octets_in_words(quota['used'])} of {octets_in_words(quota['limit'])} are used"
+    if "gained" not in quota:
+        return [f"By the server's quota {used}."]
+    return [f"By the server's quota {octets_in_words(max(0, quota['gained']))} were gained: {used} now."]
 
 
 def _rule_lines(parts: Sequence[Summary]) -> list[str]:
