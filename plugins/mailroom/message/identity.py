@@ -86,7 +86,13 @@ def identity_of(traits: Traits | Fingerprint, digests: Iterable[bytes]) -> str:
 
 def printable(text: str) -> str:
     """Return text that can be written as UTF-8: octets nobody could decode become U+FFFD."""
-    return text if text.isascii() else _UNWRITABLE.sub("\ufffd", text)
+    if text.isascii():
+        return text
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return _UNWRITABLE.sub("\ufffd", text)
+    return text
 
 
 def _spaced(text: str) -> str:

@@ -51,7 +51,6 @@ _BREAKS = {
 }
 _BREAKS |= {"li": "\n- ", "td": "\t", "th": "\t"}
 _TAG = re.compile(r"(/?[a-zA-Z][a-zA-Z0-9]*+)[^>\"]*+(?:\"[^\"]*+\"[^>\"]*+)*+>")
-_BLANK_LINES = re.compile(r"\n{3,}")
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s{0,4}=\s{0,4}[\"']?\s{0,4}([\w.:-]{1,64})", re.I)
 
 
@@ -115,8 +114,13 @@ def _after_odd_tag(tag: str) -> str:
 
 
 def _tidy(text: str) -> str:
-    lines = text.replace("\t ", "\t").replace("\xa0", " ").split("\n")
-    return _BLANK_LINES.sub("\n\n", "\n".join([line.strip(" \t") for line in lines])).strip()
+    """Strip lines, and leave one blank line where there are several."""
+    kept = [""]
+    for line in text.replace("\t ", "\t").replace("\xa0", " ").split("\n"):
+        stripped = line.strip(" \t")
+        if stripped or kept[-1]:
+            kept.append(stripped)
+    return "\n".join(kept).strip()
 
 
 def joined(texts: Iterable[str]) -> str:
