@@ -210,6 +210,24 @@ with DAG(
             section="Several rules",
             items={"type": "object"},
         ),
+        "on_success": Param(
+            None,
+            type=["null", "string"],
+            title="When delivered",
+            description_md="What happens to the message on the server: `seen`, `flag`, `answered`, "
+            "`keyword:Paid` or `move:Processed`; several one a line. Needs an account of type IMAP. Empty: "
+            "nothing.",
+            section="Afterwards, on the server",
+            examples=["seen", "move:Processed"],
+        ),
+        "on_failure": Param(
+            None,
+            type=["null", "string"],
+            title="When it could not be delivered",
+            description_md="Likewise, such as `move:Errors`. Empty: nothing.",
+            section="Afterwards, on the server",
+            examples=["flag", "move:Errors"],
+        ),
         "archive": Param(
             None,
             type=["null", "string"],
@@ -246,5 +264,7 @@ with DAG(
         authserv_id="{{ params.authserv_id }}",
         rules="{{ params.rules }}",
         template="{{ params.template }}",
+        on_success="{{ params.on_success }}",
+        on_failure="{{ params.on_failure }}",
         dry_run="{{ params.dry_run }}",
     )

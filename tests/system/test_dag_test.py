@@ -119,6 +119,23 @@ def test_attachments_are_delivered_once(mail: Mail, archive_root: Path, tmp_path
     assert delivered(target) == [PDF]
 
 
+def test_mail_is_moved_once_its_attachments_are_delivered(
+    mail: Mail, server: Server, archive_root: Path, tmp_path: Path
+) -> None:
+    """The form asks what happens on the server afterwards; the rest of the inbox stays."""
+    done("mail_imap_mirror", archive_root)
+    answers = {
+        "destination": str(tmp_path / "in"),
+        "account": "imap_default",
+        "on_success": "seen\nmove:Done",
+    }
+    result = done("mail_attachments", archive_root, **answers)
+    assert result.results["deliver"]["settled"] == 1
+    assert (server.count(), server.count("Done"), server.seen("Done")) == (2, 1, 1)
+    done("mail_imap_mirror", archive_root)
+    assert done("mail_attachments", archive_root, **answers).results["deliver"]["settled"] == 0
+
+
 def test_invoices_go_from_mail_to_a_folder_to_a_table_once(
     mail: Mail, server: Server, archive_root: Path, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ from mailroom.exceptions import ConfigurationError
 from mailroom.hooks.archive import archive_of_named_account, object_path
 from mailroom.hooks.connection import password_of
 from mailroom.hooks.errors import airflow_errors
+from mailroom.operators.after_delivery import read_wishes, settle
 from mailroom.operators.arguments import as_choice, as_flag, as_text, is_given
 from mailroom.operators.assets import announce, delivery_asset, with_alias
 from mailroom.operators.run import StopSwitch, conclude, log_progress, run_context, utc_now
@@ -112,6 +113,11 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         ``BucketKeyEnabled``, ``StorageClass``, ``ACL``, ``CacheControl``, ``Tagging``.
     :param manifest: ``jsonl`` or ``parquet``: write an object below ``_manifests/`` of each destination
         with a row for each delivery: message, part, path, checksum, time, rule. The summary names it.
+    :param on_success: what is done on the IMAP server to a message whose attachments are delivered:
+        ``seen``, ``flag``, ``answered``, ``keyword:NAME``, ``move:FOLDER``, or a list of these. Done after
+        the delivery is recorded, to the very message that was archived; needs ``account``, and does
+        whatever else waits to be changed there.
+    :param on_failure: likewise, where an attachment could not be delivered or went to quarantine.
     :param dry_run: say what would be delivered, deliver nothing.
     """
 
@@ -129,6 +135,8 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         "verify_dkim",
         "object_options",
         "manifest",
+        "on_success",
+        "on_failure",
         "dry_run",
     )
     ui_color = "#fef7e0"
@@ -167,6 +175,8 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         verify_dkim: bool | str = False,
         object_options: Mapping[str, str] | None = None,
         manifest: str | None = None,
+        on_success: Sequence[str] | str = (),
+        on_failure: Sequence[str] | str = (),
         dry_run: bool | str = False,
         outlets: Any = None,  # Any: as Airflow takes it
         **kwargs: Any,  # Any: the arguments every Airflow operator takes
@@ -203,6 +213,8 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         self.verify_dkim = verify_dkim
         self.object_options = object_options
         self.manifest = manifest
+        self.on_success = on_success
+        self.on_failure = on_failure
         # The public name is ours: of Airflow's method of this name nothing in Airflow makes use.
         self.dry_run = dry_run  # type: ignore[method-assign, assignment]
         self._stop = StopSwitch()
@@ -221,13 +233,16 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         with airflow_errors():
             form = as_choice("manifest", self.manifest, MANIFESTS)
             account = as_text("account", self.account)
+            wishes = read_wishes(self.on_success, self.on_failure, account)
             policy = self._policy()
             destination = as_text("destination", self.destination) or policy.destination
             if destination is None and not all(rule.destination for rule in policy.rules):
                 raise ConfigurationError("destination is missing; give a text.", argument="destination")
             run = run_context(context, what="attachments", account=account or "")
+            archive = archive_of_named_account(account, as_text("archive", self.archive))
+            progress, stop = log_progress(self.log), self._stop.arm()
             report = deliver_attachments(
-                archive_of_named_account(account, as_text("archive", self.archive)),
+                archive,
                 None if destination is None else object_path(destination),
                 run,
                 rules=policy.rules,
@@ -246,10 +261,13 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
                 manifest=ManifestForm(form) if form else None,
                 dry_run=as_flag("dry_run", self.dry_run),
                 now=utc_now,
-                progress=log_progress(self.log),
-                stop=self._stop.arm(),
+                progress=progress,
+                stop=stop,
             )
-        summary = conclude(report, run, self.log)
+            settled: dict[str, Any] = {}
+            if any(wishes) and account is not None and not report.dry_run:
+                report, settled = settle(archive, account, report, run, wishes, progress=progress, stop=stop)
+        summary = conclude(report, run, self.log) | settled
         for place in _changed(policy.rules, destination, summary):
             announce(context, delivery_asset(place), summary, CHANGES)
         return summary

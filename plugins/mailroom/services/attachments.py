@@ -121,7 +121,11 @@ def deliver_attachments(
         for store in targets.stores():
             manifests += write_manifests(archive, store, context, manifest, now)
     report = _report(tally, account, targets.urls, dry_run=dry_run, interrupted=stop.is_set())
-    report = replace(report, manifests=None if manifest is None else tuple(manifests))
+    report = replace(
+        report,
+        manifests=None if manifest is None else tuple(manifests),
+        failed_messages=frozenset(tally.failed_messages),
+    )
     if not dry_run:
         _record_run(archive, context, report)
     return report

@@ -41,6 +41,7 @@ class DeliveryTally:
     octets: int = 0
     paths: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    failed_messages: set[str] = field(default_factory=set)
     rules: dict[str, RuleTally] = field(default_factory=dict)
     unopened: int = 0
     quarantined: int = 0
@@ -86,6 +87,7 @@ class DeliveryReport:
     :param destinations: all of them, where rules name several; ``destination`` is the first.
     :param rules: counts of each rule by its name, where it has one or there are several.
     :param quarantined: those chosen whose message is not from whom their rule requires.
+    :param failed_messages: messages with an attachment that was not delivered.
     :param manifests: manifests that this run wrote; None where none were asked for.
     :param unopened: zip archives that could not be looked into and count as the files they are.
     """
@@ -108,6 +110,7 @@ class DeliveryReport:
     unopened: int = 0
     quarantined: int = 0
     manifests: tuple[Manifest, ...] | None = None
+    failed_messages: frozenset[str] = frozenset()
 
     def summary(self) -> dict[str, Any]:
         """Return the counts as a small JSON object."""

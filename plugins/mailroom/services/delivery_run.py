@@ -176,6 +176,7 @@ class DeliveryRun:
             self.refusals += isinstance(outcome, StoreUnavailable)
             if self.refusals >= MAX_REFUSALS:
                 raise outcome
+            self.tally.failed_messages.add(attachment.message_sha256)
             self.tally.count_failed(
                 label,
                 f"Part {attachment.part} of message {attachment.message_sha256} was not delivered: {outcome}",

@@ -262,6 +262,19 @@ def test_retention_by_pop3_refuses_what_pop3_does_not_know(arguments: dict[str, 
             "colour",
         ),
         (AttachmentsToObjectStorageOperator(task_id="t", destination="/x", min_size="big"), "min_size"),
+        (AttachmentsToObjectStorageOperator(task_id="t", destination="/x", on_success="seen"), "account"),
+        (
+            AttachmentsToObjectStorageOperator(
+                task_id="t", destination="/x", account="office", on_failure="move:E"
+            ),
+            "POP3",
+        ),
+        (
+            AttachmentsToObjectStorageOperator(
+                task_id="t", destination="/x", account="home", on_success="burn"
+            ),
+            "move:FOLDER",
+        ),
         (
             AttachmentsToObjectStorageOperator(
                 task_id="t", destination="/x", rules="[{'name': '*'}]", name="*"

@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import os
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mailroom.cli.account import UsageError
 from mailroom.cli.common_arguments import Parser, Words, add_command
 from mailroom.cli.engine import check_account_known, existing_archive, now, run_context, usage_errors
-from mailroom.cli.phrases import Summary, count, octets_in_words
+from mailroom.cli.phrases import Summary, count, messages, octets_in_words
 from mailroom.cli.terminal import Outcome, Terminal
 from mailroom.cli.values import day, name, octets, place, setting
 
 if TYPE_CHECKING:
+    from mailroom.policy.aftermath import Aftermath
     from mailroom.policy.rule_words import RulePolicy
 
 __all__ = ["add_to", "headline", "run"]
@@ -134,6 +136,15 @@ def add_to(words: Words[Parser]) -> None:
         choices=("jsonl", "parquet"),
         help="also write an object below _manifests/ there: one row a delivery, and where it came from",
     )
+    for outcome, when in (("success", "is delivered"), ("failure", "could not be delivered")):
+        parser.add_argument(
+            f"--on-{outcome}",
+            action="append",
+            default=[],
+            metavar="ACTION",
+            help=f"with --account: what mailroom mirror --two-way does to a message whose mail {when}: seen, "
+            "flag, answered, keyword:NAME, move:FOLDER; may be given several times",
+        )
     parser.add_argument("--dry-run", action="store_true", help="say what would be delivered, deliver nothing")
 
 
@@ -141,6 +152,7 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
     """Deliver attachments of archived mail to an object store."""
     from mailroom.policy.attachments import DEFAULT_TEMPLATE
     from mailroom.policy.destinations import Collision, DestinationTemplate
+    from mailroom.services.aftermath import ask_after_delivery
     from mailroom.services.attachments import deliver_attachments
     from mailroom.services.manifest import ManifestForm
 
@@ -152,13 +164,15 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
     to = options.to or policy.destination
     if to is None and not all(rule.destination for rule in policy.rules):
         raise UsageError("say where they go, with --to or in the rules")
+    wishes = _wishes(options)
     archive = existing_archive(options.archive)
     if options.account is not None:
         check_account_known(archive, options.account)
+    context = run_context("attachments", options.account or "")
     report = deliver_attachments(
         archive,
         to,
-        run_context("attachments", options.account or ""),
+        context,
         rules=policy.rules,
         template=template,
         collision=Collision(options.on_collision),
@@ -173,7 +187,35 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
         progress=terminal.progress(),
         stop=stop,
     )
-    return Outcome.of(report, headline)
+    outcome = Outcome.of(report, headline)
+    if not any(wishes) or options.dry_run:
+        return outcome
+    asked = ask_after_delivery(
+        archive,
+        options.account,
+        report.destinations or (report.destination,),
+        context,
+        on_success=wishes[0],
+        on_failure=wishes[1],
+        failed=report.failed_messages,
+        now=now(),
+    )
+    summary = {**outcome.summary, "settled": asked.succeeded, "set_aside": asked.failed}
+    return replace(outcome, summary=summary, headline=headline(summary))
+
+
+def _wishes(options: argparse.Namespace) -> tuple[Aftermath | None, Aftermath | None]:
+    """Return what is to be done on the server where all went well, and where it did not."""
+    from mailroom.policy.aftermath import read_aftermath
+
+    with usage_errors():
+        wishes = (
+            read_aftermath("--on-success", options.on_success),
+            read_aftermath("--on-failure", options.on_failure),
+        )
+    if any(wishes) and options.account is None:
+        raise UsageError("--on-success and --on-failure need --account: it is where the mail lies")
+    return wishes
 
 
 def _policy(options: argparse.Namespace) -> RulePolicy:
@@ -227,6 +269,12 @@ def headline(summary: Summary) -> str:
         f"\n{count(one['rows'], 'row')} in the manifest {one['location']}."
         for one in summary.get("manifests", ())
     )
+    asked = summary.get("settled", 0) + summary.get("set_aside", 0)
+    if asked:
+        told += (
+            f"\n{messages(asked)} of {summary['account']} to be changed on the server; "
+            "mailroom mirror URL --two-way does it."
+        )
     return f"{text}.{_by_rule(summary, 'delivered')}{told}"
 
 

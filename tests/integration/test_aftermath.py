@@ -1,0 +1,213 @@
+"""What happens to mail on the server after its delivery: by the outcome, after the commit, once."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailroom.archive.consumption import Consumption
+from mailroom.exceptions import StoreUnavailable
+from mailroom.model import RunContext
+from mailroom.policy.aftermath import read_aftermath
+from mailroom.policy.attachments import AttachmentRule
+from mailroom.policy.destinations import Collision
+from mailroom.services.aftermath import Asked, ask_after_delivery
+from mailroom.services.attachments import deliver_attachments
+from mailroom.services.progress import NoProgress
+from mailroom.services.two_way import PushReport, push_changes
+from tests.integration.mirrors import shown_by_server
+from tests.integration.pushes import TwoWayAccount
+from tests.support.dovecot import Dovecot
+from tests.support.mail import make_message
+
+PDF = b"%PDF-1.4 invoice\n"
+
+
+class Pipeline:
+    """Mirror, deliver, and what comes after, as an operator does it."""
+
+    def __init__(self, account: TwoWayAccount, out: Path) -> None:
+        self.account, self.out = account, out
+
+    def run(
+        self,
+        *,
+        success: str = "",
+        failure: str = "",
+        collision: Collision = Collision.NUMBER,
+        **rule: Any,
+    ) -> tuple[Asked, PushReport]:
+        self.account.mirror()
+        report = deliver_attachments(
+            self.account.archive,
+            str(self.out),
+            self.context(),
+            rules=(AttachmentRule(**rule),),
+            account=self.account.name,
+            template="{filename}",
+            collision=collision,
+            now=self.account.now,
+            progress=NoProgress(),
+            stop=threading.Event(),
+        )
+        asked = self.ask(success, failure, report.failed_messages)
+        return asked, self.push()
+
+    def ask(self, success: str, failure: str = "", failed: Any = ()) -> Asked:
+        return ask_after_delivery(
+            self.account.archive,
+            self.account.name,
+            (str(self.out),),
+            self.context(),
+            on_success=read_aftermath("on_success", success.split()),
+            on_failure=read_aftermath("on_failure", failure.split()),
+            failed=failed,
+            now=self.account.now(),
+        )
+
+    def push(self) -> PushReport:
+        return push_changes(
+            self.account.connect,
+            self.account.archive,
+            self.context(),
+            now=self.account.now,
+            progress=NoProgress(),
+            stop=threading.Event(),
+        )
+
+    def context(self) -> RunContext:
+        return RunContext(
+            run_id=uuid.uuid4().hex,
+            what="attachments",
+            account=self.account.name,
+            started=self.account.now(),
+            who="a test",
+        )
+
+    def subjects(self, folder: str) -> list[str]:
+        """Return what the server has in a folder, by its subjects."""
+        with self.account.server.mailbox(self.account.user) as client:
+            if not client.folder_exists(folder):
+                return []
+            client.select_folder(folder, readonly=True)
+            uids = client.search("ALL")
+            found = client.fetch(uids, ["BODY.PEEK[HEADER.FIELDS (SUBJECT)]"]) if uids else {}
+            texts = [next(v for k, v in facts.items() if k.startswith(b"BODY")) for facts in found.values()]
+            return sorted(text.decode().partition(":")[2].strip() for text in texts)
+
+    def flags(self, uid: int) -> tuple[str, ...]:
+        return tuple(shown_by_server(self.account.server, self.account.user)["INBOX", uid][1])
+
+
+@pytest.fixture
+def pipeline(dovecot: Dovecot, archive_root: Path, tmp_path: Path) -> Pipeline:
+    """Two invoices and a letter in the inbox."""
+    account = TwoWayAccount(dovecot, dovecot.add_user(), archive_root)
+    for number in (1, 2):
+        attachment = (f"{number}.pdf", "application/pdf", PDF + bytes([48 + number]))
+        account.append(make_message(subject=f"Invoice {number}", attachments=[attachment]))
+    account.append(make_message(subject="Letter"))
+    return Pipeline(account, tmp_path / "out")
+
+
+def test_what_was_delivered_is_moved(pipeline: Pipeline) -> None:
+    """The rest stays where it is, and the folder is made."""
+    asked, push = pipeline.run(success="move:Processed")
+    assert asked == Asked(succeeded=2)
+    assert push.failures == ()
+    assert pipeline.subjects("Processed") == ["Invoice 1", "Invoice 2"]
+    assert pipeline.subjects("INBOX") == ["Letter"]
+
+
+def test_a_second_run_asks_for_nothing(pipeline: Pipeline) -> None:
+    """Also where somebody moved a message back: it was settled once."""
+    pipeline.run(success="seen move:Processed")
+    with pipeline.account.server.mailbox(pipeline.account.user) as client:
+        client.select_folder("Processed")
+        client.move(client.search(["SUBJECT", "Invoice 1"]), "INBOX")
+    asked, _ = pipeline.run(success="seen move:Processed")
+    assert asked == Asked()
+    assert pipeline.subjects("INBOX") == ["Invoice 1", "Letter"]
+
+
+def test_flags_and_keywords_are_set(pipeline: Pipeline) -> None:
+    """On what was delivered only."""
+    pipeline.run(success="seen keyword:Paid", name="1.pdf")
+    assert {"\\Seen", "Paid"} <= set(pipeline.flags(1))
+    assert set(pipeline.flags(2)) & {"\\Seen", "Paid"} == set()
+    assert set(pipeline.flags(3)) & {"\\Seen", "Paid"} == set()
+
+
+def test_what_failed_is_moved_to_where_failures_go(pipeline: Pipeline) -> None:
+    """And is processed when a later run delivers it."""
+    (pipeline.out).mkdir()
+    (pipeline.out / "1.pdf").write_bytes(b"somebody else's")
+    asked, _ = pipeline.run(success="move:Processed", failure="move:Errors flag", collision=Collision.FAIL)
+    assert asked == Asked(succeeded=1, failed=1)
+    assert (pipeline.subjects("Errors"), pipeline.subjects("Processed")) == (["Invoice 1"], ["Invoice 2"])
+    asked, _ = pipeline.run(success="move:Processed", failure="move:Errors flag", collision=Collision.FAIL)
+    assert asked == Asked(failed=0)
+    (pipeline.out / "1.pdf").unlink()
+    asked, _ = pipeline.run(success="move:Processed", failure="move:Errors flag")
+    assert asked == Asked(succeeded=1)
+    assert (pipeline.subjects("Errors"), len(pipeline.subjects("Processed"))) == ([], 2)
+
+
+def test_quarantined_mail_counts_as_failed(pipeline: Pipeline) -> None:
+    """What is not from whom the rule requires is no success."""
+    asked, _ = pipeline.run(success="move:Processed", failure="move:Errors", require_auth="dkim=example.org")
+    assert asked == Asked(failed=2)
+    assert pipeline.subjects("Errors") == ["Invoice 1", "Invoice 2"]
+
+
+@pytest.mark.parametrize("at", ["before asking", "before the note", "before the push"])
+def test_a_killed_run_is_finished_by_the_next(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    """Whatever it had come to, each message is moved once, and none is left behind or doubled."""
+    pipeline.run()
+    if at == "before the note":
+
+        def refuse(*_: object) -> None:
+            raise StoreUnavailable("killed")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Consumption, "commit", refuse)
+            with pytest.raises(StoreUnavailable):
+                pipeline.ask("seen move:Processed")
+    if at == "before the push":
+        pipeline.ask("seen move:Processed")
+    pipeline.run(success="seen move:Processed")
+    assert pipeline.subjects("Processed") == ["Invoice 1", "Invoice 2"]
+    assert pipeline.subjects("INBOX") == ["Letter"]
+    pipeline.run(success="seen move:Processed")
+    assert pipeline.subjects("Processed") == ["Invoice 1", "Invoice 2"]
+
+
+def test_a_message_that_is_not_the_archived_one_is_left_alone(pipeline: Pipeline) -> None:
+    """The folder was deleted and made anew, with other mail under the same numbers."""
+    pipeline.run()
+    pipeline.ask("move:Processed")
+    with pipeline.account.server.mailbox(pipeline.account.user) as client:
+        client.select_folder("INBOX")
+        client.delete_messages(client.search("ALL"))
+        client.expunge()
+    pipeline.account.append(make_message(subject="Something else"))
+    pipeline.push()
+    assert pipeline.subjects("INBOX") == ["Something else"]
+    assert pipeline.subjects("Processed") == []
+
+
+def test_moves_are_in_the_log(pipeline: Pipeline) -> None:
+    """Each change says who asked for it and what became of it, and the mirror follows."""
+    pipeline.run(success="move:Processed")
+    states = [
+        (one.kind.value, one.state.value, one.requested_by) for one in pipeline.account.changes.newest()
+    ]
+    assert states == [("move", "pushed", "a test")] * 2
+    pipeline.account.mirror()
+    assert len(pipeline.account.live("Processed")) == 2
