@@ -116,6 +116,13 @@ with DAG(
             description_md="Flagged (starred) messages stay on the server unless this is on.",
             section="Care",
         ),
+        "to_trash": Param(
+            False,
+            type="boolean",
+            title="Into the trash, not away for good",
+            description_md="By IMAP: messages are moved into the server's trash, where its own rules apply.",
+            section="Care",
+        ),
         "max_fraction": Param(
             1,
             type="number",
@@ -176,6 +183,7 @@ with DAG(
         folders="{{ params.folders }}",
         exclude="{{ params.exclude }}",
         include_flagged="{{ params.include_flagged }}",
+        to_trash="{{ params.to_trash }}",
         dry_run=True,
         max_fraction="{{ params.max_fraction }}",
         allow_incomplete="{{ params.allow_incomplete }}",

@@ -12,10 +12,11 @@ from typing import Any, ClassVar
 import pytest
 
 from mailroom.client.imap import ImapClient, SelectedFolder
-from mailroom.exceptions import ConfigurationError
+from mailroom.exceptions import CommandRejected, ConfigurationError
 from mailroom.model import MailProtocol
 from mailroom.policy.mirror import MirrorSelection
 from mailroom.policy.retention import Basis, RetentionRule
+from mailroom.policy.rules import ForeignMarks, policy_of
 from mailroom.services.mirror import mirror_account
 from mailroom.services.progress import NoProgress
 from mailroom.services.retention_report import FolderRetention, RetentionReport
@@ -305,16 +306,138 @@ class WithoutUidplus(ImapClient):
 def test_server_without_uidplus_refuses_beside_foreign_deletions(
     dovecot: Dovecot, user: str, filled: Account
 ) -> None:
-    """EXPUNGE would take the other's message along, so nothing is deleted and no mark is left."""
+    """By policy: EXPUNGE would take the other's message along, so nothing is deleted and no mark is left."""
     filled.connect = lambda: WithoutUidplus.connect(filled.endpoint)  # type: ignore[method-assign]
     mark_deleted(dovecot, user, 6)
-    report = filled.retain(MONTH)
+    report = filled.retain(replace(policy_of(MONTH), foreign_marks=ForeignMarks.REFUSE))
     assert report.deleted == 0
     assert "UIDPLUS" in report.failures[0]
     with dovecot.mailbox(user) as phone:
         phone.select_folder("INBOX", readonly=True)
         assert phone.search("DELETED") == [6]
         assert phone.search("ALL") == [1, 2, 3, 4, 5, 6]
+
+
+def test_without_uidplus_foreign_marks_are_lifted_and_put_back(
+    dovecot: Dovecot, user: str, filled: Account
+) -> None:
+    """Ours are expunged alone; the other's message stays, and is marked as before."""
+    filled.connect = lambda: WithoutUidplus.connect(filled.endpoint)  # type: ignore[method-assign]
+    mark_deleted(dovecot, user, 6)
+    report = filled.retain(MONTH)
+    assert (report.deleted, report.failures) == (4, ())
+    with dovecot.mailbox(user) as phone:
+        phone.select_folder("INBOX", readonly=True)
+        assert (phone.search("DELETED"), phone.search("ALL")) == ([6], [5, 6])
+    assert list((filled.root / "lifted").rglob("*.json")) == []
+
+
+@pytest.mark.parametrize("moment", ["mark_deleted", "expunge_all"])
+def test_marks_that_a_killed_run_lifted_are_put_back_by_the_next(
+    dovecot: Dovecot, user: str, filled: Account, moment: str
+) -> None:
+    """They were written down before they were lifted."""
+
+    class Killed(WithoutUidplus):
+        pass
+
+    def kill(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    setattr(Killed, moment, kill)
+    filled.connect = lambda: Killed.connect(filled.endpoint)  # type: ignore[method-assign]
+    mark_deleted(dovecot, user, 6)
+    with pytest.raises(KeyboardInterrupt):
+        filled.retain(MONTH)
+    with dovecot.mailbox(user) as phone:
+        phone.select_folder("INBOX", readonly=True)
+        assert 6 not in phone.search("DELETED")
+    filled.connect = lambda: WithoutUidplus.connect(filled.endpoint)  # type: ignore[method-assign]
+    assert filled.retain(MONTH).deleted == 4
+    with dovecot.mailbox(user) as phone:
+        phone.select_folder("INBOX", readonly=True)
+        assert (phone.search("DELETED"), phone.search("ALL")) == ([6], [5, 6])
+
+
+def make_trash(dovecot: Dovecot, user: str) -> None:
+    with dovecot.mailbox(user) as phone:
+        phone.create_folder("Trash")
+
+
+class WithoutMove(ImapClient):
+    """A server that can only copy."""
+
+    def supports(self, name: str) -> bool:
+        return name != "MOVE" and super().supports(name)
+
+
+class LikeGmail(ImapClient):
+    """A server on which EXPUNGE outside the trash may only archive; Dovecot knows nothing else of Gmail's."""
+
+    identifiers = ()
+    states_labels = False
+
+    def supports(self, name: str) -> bool:
+        return name == "X-GM-EXT-1" or super().supports(name)
+
+
+@pytest.mark.parametrize("client", [ImapClient, WithoutMove, LikeGmail])
+def test_into_the_trash_instead_of_away(
+    dovecot: Dovecot, user: str, filled: Account, client: type[ImapClient]
+) -> None:
+    """By policy, and on Gmail always; from the trash itself messages go for good. The audit tells which."""
+    filled.connect = lambda: client.connect(filled.endpoint)  # type: ignore[method-assign]
+    make_trash(dovecot, user)
+    policy = replace(policy_of(MONTH), to_trash=client is not LikeGmail)
+    assert filled.retain(policy).deleted == 4
+    assert there(dovecot, user) == [5, 6]
+    assert len(there(dovecot, user, "Trash")) == 4
+    assert {row["action"] for row in filled.audit()} == {"moved_to_trash"}
+    filled.connect = lambda: ImapClient.connect(filled.endpoint)  # type: ignore[method-assign]
+    mirror(filled)
+    everything = RetentionRule(older_than=days(0), folders=("Trash",))
+    filled.wait(days(1))
+    assert filled.retain(replace(policy_of(everything), to_trash=True)).deleted == 4
+    assert there(dovecot, user, "Trash") == []
+    assert filled.audit()[-1]["action"] == "deleted"
+
+
+def test_an_account_that_has_no_trash_is_left_alone(filled: Account) -> None:
+    """Moving into nothing would be deleting."""
+    report = filled.retain(replace(policy_of(MONTH), to_trash=True))
+    assert report.deleted == 0
+    assert "no folder as \\Trash" in report.failures[0]
+
+
+def test_a_full_account_is_told(
+    dovecot: Dovecot, user: str, filled: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server without room refuses to move; nothing is lost, and the reason is given."""
+
+    def refuse(*_: object) -> None:
+        raise CommandRejected("no", command="MOVE", kind="NO", code="OVERQUOTA", text="Quota exceeded")
+
+    monkeypatch.setattr("mailroom.services.mailbox_removal.move_messages", refuse)
+    make_trash(dovecot, user)
+    report = filled.retain(replace(policy_of(MONTH), to_trash=True))
+    assert (report.deleted, len(there(dovecot, user))) == (0, 6)
+    assert "Quota exceeded" in report.failures[0]
+
+
+def test_unread_mail_is_marked_read_only_where_asked(dovecot: Dovecot, user: str, filled: Account) -> None:
+    """Some servers tell the sender of a message that was deleted unread."""
+    make_trash(dovecot, user)
+    for asked, seen in ((False, 0), (True, 4)):
+        policy = replace(policy_of(MONTH), to_trash=True, mark_seen=asked)
+        if asked:
+            with dovecot.mailbox(user) as phone:
+                phone.select_folder("Trash")
+                phone.move(phone.search("ALL"), "INBOX")
+            mirror(filled)
+        filled.retain(policy)
+        with dovecot.mailbox(user) as phone:
+            phone.select_folder("Trash", readonly=True)
+            assert len(phone.search("SEEN")) == seen
 
 
 def test_server_without_uidplus_refuses_when_somebody_marks_meanwhile(

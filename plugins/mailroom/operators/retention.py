@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,8 @@ class MailRetentionOperator(BaseOperator):
     :param folders: patterns of folder names, ``*`` and ``?`` as in a shell.
     :param exclude: patterns of folder names to leave alone.
     :param include_flagged: whether flagged messages may go as well.
+    :param to_trash: move into the server's trash instead of deleting for good (IMAP).
+    :param mark_seen: mark unread messages as read before they are deleted (IMAP).
     :param dry_run: make a plan: say what would go, delete nothing.
     :param max_fraction: at most this share of a folder in one run, oldest first.
     :param allow_incomplete: delete also in a folder of which the archive does not hold everything.
@@ -92,6 +95,8 @@ class MailRetentionOperator(BaseOperator):
         "folders",
         "exclude",
         "include_flagged",
+        "to_trash",
+        "mark_seen",
         "dry_run",
         "max_fraction",
         "allow_incomplete",
@@ -113,6 +118,8 @@ class MailRetentionOperator(BaseOperator):
         folders: Sequence[str] | str = ("*",),
         exclude: Sequence[str] | str = (),
         include_flagged: bool | str = False,
+        to_trash: bool | str = False,
+        mark_seen: bool | str = False,
         dry_run: bool | str = False,
         max_fraction: float | str = 1.0,
         allow_incomplete: bool | str = False,
@@ -132,6 +139,8 @@ class MailRetentionOperator(BaseOperator):
         self.folders = folders
         self.exclude = exclude
         self.include_flagged = include_flagged
+        self.to_trash = to_trash
+        self.mark_seen = mark_seen
         # The public name is ours: of Airflow's method of this name nothing in Airflow makes use.
         self.dry_run = dry_run  # type: ignore[method-assign, assignment]
         self.max_fraction = max_fraction
@@ -209,4 +218,5 @@ class MailRetentionOperator(BaseOperator):
         )
         # Refused before anything is connected where the protocol cannot keep the rule.
         basis_of(rule, protocol, is_discarding=False)
-        return policy_of(rule)
+        to_trash, mark_seen = as_flag("to_trash", self.to_trash), as_flag("mark_seen", self.mark_seen)
+        return replace(policy_of(rule), to_trash=to_trash, mark_seen=mark_seen)

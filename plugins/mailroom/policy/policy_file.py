@@ -11,6 +11,7 @@ datetime.timedelta(days=7)
 from __future__ import annotations
 
 import difflib
+import enum
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
@@ -21,7 +22,7 @@ from mailroom.exceptions import ConfigurationError
 from mailroom.policy.approvals import ApprovalRule
 from mailroom.policy.durations import FOREVER, MAX_DURATION, parse_duration, parse_octets
 from mailroom.policy.retention import Basis
-from mailroom.policy.rules import RetentionPolicy, Rule
+from mailroom.policy.rules import ForeignMarks, RetentionPolicy, Rule
 
 __all__ = ["load_policy", "parse_policy", "policy_as_json"]
 
@@ -96,7 +97,7 @@ def _plain(held: Any) -> Any:
         return int(days) if days == int(days) else days
     if isinstance(held, ApprovalRule):
         return _stated(held)
-    return held.value if isinstance(held, Basis) else list(held) if isinstance(held, tuple) else held
+    return held.value if isinstance(held, enum.Enum) else list(held) if isinstance(held, tuple) else held
 
 
 def _rule(entry: object, place: str, problems: list[str]) -> Rule | None:
@@ -190,6 +191,13 @@ def _basis(value: Any) -> Basis:
     return Basis(value)
 
 
+def _foreign_marks(value: Any) -> ForeignMarks:
+    words = [choice.value for choice in ForeignMarks]
+    if value not in words:
+        raise _Wrong(f"one of {', '.join(words)}")
+    return ForeignMarks(value)
+
+
 def _count(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise _Wrong("a whole number of 0 or more")
@@ -240,6 +248,9 @@ _POLICY: Mapping[str, tuple[str, Read]] = {
     "max_fraction": ("max_fraction", _share),
     "allow_incomplete": ("allow_incomplete", _flag),
     "approval": ("approval", _approval),
+    "to_trash": ("to_trash", _flag),
+    "mark_seen": ("mark_seen", _flag),
+    "foreign_marks": ("foreign_marks", _foreign_marks),
 }
 """What a policy may state beside its rules."""
 

@@ -6,6 +6,7 @@ decides for a message (``verdicts``), how they are read from a file (``policy_fi
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,6 +22,7 @@ from mailroom.policy.retention import Basis, RetentionRule, basis_of
 __all__ = [
     "BoundRule",
     "FolderRules",
+    "ForeignMarks",
     "RetentionPolicy",
     "Rule",
     "bind_policy",
@@ -78,6 +80,16 @@ class Rule:
         return self.asks_flags or bool(self.senders) or self.larger_than is not None
 
 
+class ForeignMarks(enum.Enum):
+    """What becomes of other people's marks \\Deleted on a server without UIDPLUS; a closed list."""
+
+    LIFT = "lift"
+    """They are taken off while ours are expunged, and put back."""
+
+    REFUSE = "refuse"
+    """Nothing is deleted beside them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionPolicy:
     """All that is said of how long mail stays on a server.
@@ -87,6 +99,11 @@ class RetentionPolicy:
     :param keep_newest: how many of the newest messages of each folder stay.
     :param max_fraction: how much of a folder may go in one run, oldest first; above 0, at most 1.
     :param allow_incomplete: whether to delete in a folder of which the archive does not hold everything.
+    :param to_trash: whether messages go into the server's trash, not away for good; from the trash itself
+        they do.
+    :param mark_seen: whether unread messages are marked read first; some servers tell the sender of a
+        message that was deleted unread.
+    :param foreign_marks: what becomes of others' marks \\Deleted where EXPUNGE would carry them out.
     :param approval: when somebody has to be asked first, where somebody can be; None for never.
     :raises ConfigurationError: if a value makes no sense.
     """
@@ -98,6 +115,9 @@ class RetentionPolicy:
     max_fraction: float = 1.0
     allow_incomplete: bool = False
     approval: ApprovalRule | None = None
+    to_trash: bool = False
+    mark_seen: bool = False
+    foreign_marks: ForeignMarks = ForeignMarks.LIFT
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
@@ -235,6 +255,7 @@ def describe_rules(policy: RetentionPolicy) -> list[str]:
     lines += ["what is flagged stays"] if policy.keep_flagged else []
     lines += [f"the newest {policy.keep_newest:,} of each folder stay"] if policy.keep_newest else []
     lines += [f"left alone: {', '.join(policy.exclude)}"] if policy.exclude else []
+    lines += ["messages go into the trash, not away for good"] if policy.to_trash else []
     share = f"at most {policy.max_fraction:.0%} of a folder in one run, oldest first"
     return [*lines, share] if policy.max_fraction < 1 else lines
 
@@ -284,6 +305,11 @@ def _refuse_beyond_pop3(policy: RetentionPolicy) -> None:
                 f"Rule {rule.name!r} asks for flags, which POP3 has not: leave out seen, flagged and "
                 "keywords, or use an imap connection to the same account."
             )
+    if policy.to_trash or policy.mark_seen:
+        raise ConfigurationError(
+            "POP3 has no trash and no flags: leave out to_trash and mark_seen, or use an imap connection to "
+            "the same account."
+        )
     if policy.exclude:
         raise ConfigurationError(
             "POP3 knows one folder only, INBOX: leave exclude empty, or use an imap connection to the "

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from mailroom.client.imap import ImapClient
 from mailroom.protocol.sequence_set import encode_sequence_set
 
-__all__ = ["Expunged", "delete_messages"]
+__all__ = ["DELETED", "Expunged", "delete_messages", "find_flagged", "find_marked", "find_present"]
 
 DELETED = "\\Deleted"
 
@@ -47,7 +47,7 @@ def delete_messages(client: ImapClient, uids: Collection[int], *, spare_flagged:
     """
     plan = frozenset(uids)
     by_uid = client.supports("UIDPLUS")
-    before = _marked(client)
+    before = find_marked(client)
     if not by_uid and before - plan:
         return Expunged(gone=frozenset(), refusal=_foreign(len(before - plan)))
     answered = client.mark_deleted(sorted(plan))
@@ -61,8 +61,8 @@ def delete_messages(client: ImapClient, uids: Collection[int], *, spare_flagged:
             "and the run ended",
             is_broken=True,
         )
-    after = _marked(client)
-    spared = _flagged(client) & plan if spare_flagged else frozenset()
+    after = find_marked(client)
+    spared = find_flagged(client) & plan if spare_flagged else frozenset()
     _take_back(client, spared - before)
     plan -= spared
     after -= spared - before
@@ -72,25 +72,26 @@ def delete_messages(client: ImapClient, uids: Collection[int], *, spare_flagged:
     marked = after & plan
     if marked:
         client.expunge(sorted(marked)) if by_uid else client.expunge_all()
-    remaining = _present(client, plan)
+    remaining = find_present(client, plan)
     if remaining:
         refusal = f"the server kept {len(remaining)} of {len(plan)} messages that were to go"
         return Expunged(gone=marked - remaining, spared=spared, refusal=refusal)
     return Expunged(gone=marked, spared=spared)
 
 
-def _marked(client: ImapClient) -> frozenset[int]:
+def find_marked(client: ImapClient) -> frozenset[int]:
     """Return what is marked \\Deleted now, by whomever."""
     client.noop()
     return frozenset(int(uid) for uid in client.search("DELETED"))
 
 
-def _flagged(client: ImapClient) -> frozenset[int]:
+def find_flagged(client: ImapClient) -> frozenset[int]:
     """Return what is marked \\Flagged, as far as the last NOOP showed it."""
     return frozenset(int(uid) for uid in client.search("FLAGGED"))
 
 
-def _present(client: ImapClient, uids: Collection[int]) -> frozenset[int]:
+def find_present(client: ImapClient, uids: Collection[int]) -> frozenset[int]:
+    """Return which of these the folder has."""
     return frozenset(int(uid) for uid in client.search("UID", encode_sequence_set(sorted(uids)))) & frozenset(
         uids
     )

@@ -18,6 +18,7 @@ from mailroom.archive import Archive, ArchiveWriter, FolderState
 from mailroom.archive.ledgers import read_holds
 from mailroom.client.imap import ImapClient
 from mailroom.exceptions import CommandRejected
+from mailroom.ledger import AuditAction
 from mailroom.message import fingerprint_of_header
 from mailroom.model import Change, FetchedMessage, Folder, LocationRow, MailProtocol, RunContext
 from mailroom.policy.deletion import Candidate, DeletionPlan, Keep, plan_deletions
@@ -28,8 +29,8 @@ from mailroom.policy.rules import FolderRules, bind_policy
 from mailroom.policy.verdicts import may_be_due
 from mailroom.services.alarms import alarms_of
 from mailroom.services.intent_recovery import settle_mailboxes
-from mailroom.services.mailbox_deletion import delete_messages
 from mailroom.services.mailbox_refetch import refetch
+from mailroom.services.mailbox_removal import MailboxRemoval
 from mailroom.services.message_facts import FactSource, facts_of_folder, sort_by_date
 from mailroom.services.plan_keeping import PlanKeeper
 from mailroom.services.progress import Progress
@@ -67,6 +68,7 @@ class MailboxRetention:
     stop: threading.Event
     failures: list[str] = field(default_factory=list)
     _is_over: bool = field(init=False, default=False)
+    _removal: MailboxRemoval = field(init=False)
 
     def enforce(self) -> Iterator[FolderRetention]:
         """Yield what became of each folder that some rule means.
@@ -78,16 +80,28 @@ class MailboxRetention:
             settle_mailboxes(self.client, self.archive, self.writer, self.context.account)
         folders = {f.name: f for f in self.client.list_folders() if f.is_selectable}
         uses = uses_of(folders.values())
+        trash = next((name for name, use in uses.items() if (use or "").lower() == "\\trash"), None)
+        self._removal = MailboxRemoval(
+            client=self.client,
+            archive=self.archive,
+            account=self.context.account,
+            policy=self.keeper.policy,
+            trash=trash,
+        )
+        if self.writer is not None:
+            self._removal.restore_marks()
+        discarding = discarding_folders(folders.values())
         bound = bind_policy(
             self.keeper.policy,
             folders,
             protocol=MailProtocol.IMAP,
             uses=uses,
-            discarding=discarding_folders(folders.values()),
+            discarding=discarding,
         )
         holds = read_holds(self.archive)
         planned = self.keeper.folders()
-        for name, rules in bound.items():
+        # Trash and junk first: what they give free is room for what has to be moved.
+        for name, rules in sorted(bound.items(), key=lambda each: each[0] not in discarding):
             if planned is not None and name not in planned:
                 continue
             if self.stop.is_set() or self._is_over:
@@ -113,6 +127,9 @@ class MailboxRetention:
             )
         if self.writer and selected.read_only:
             return self._refuse(folder, "the server opens it for reading only")
+        obstacle = self._removal.find_obstacle(folder.name)
+        if obstacle is not None:
+            return self._refuse(folder, obstacle)
         last = self.archive.last_folders(self.context.account).get(folder.name)
         gap = find_gap(last, len(state.unfetchable), allow_incomplete=self.keeper.policy.allow_incomplete)
         if gap is not None:
@@ -208,21 +225,24 @@ class MailboxRetention:
             for candidate in chosen.values():
                 tally.delete(candidate)
             return None
-        at = self.now()
+        at, name = self.now(), tally.folder
+        action = self._removal.action_in(name)
+        validity = plan.delete[0].row.uid_validity or 0
+        foreign = self._removal.note_foreign(name, validity, chosen.keys())
         self.writer.intend(
-            [self.keeper.audit(each, at) for each in chosen.values()], Change.DELETED_BY_RETENTION
+            [self.keeper.audit(each, at, action) for each in chosen.values()], Change.DELETED_BY_RETENTION
         )
-        outcome = delete_messages(self.client, chosen.keys(), spare_flagged=source.rules.keep_flagged)
+        outcome = self._removal.remove(name, chosen.keys(), foreign, spare_flagged=source.rules.keep_flagged)
         self._is_over = outcome.is_broken
         tally.kept[Keep.FLAGGED] += len(outcome.spared)
-        self._record([chosen[uid] for uid in sorted(outcome.gone)], self.writer)
+        self._record([chosen[uid] for uid in sorted(outcome.gone)], self.writer, action)
         for uid in outcome.gone:
             tally.delete(chosen[uid])
         return outcome.refusal
 
-    def _record(self, gone: Sequence[Candidate], writer: ArchiveWriter) -> None:
+    def _record(self, gone: Sequence[Candidate], writer: ArchiveWriter, action: AuditAction) -> None:
         at = self.now()
-        writer.audit(self.keeper.audit(each, at) for each in gone)
+        writer.audit(self.keeper.audit(each, at, action) for each in gone)
         writer.record(
             replace(each.row, change=Change.DELETED_BY_RETENTION, at=at, run_id=self.context.run_id)
             for each in gone

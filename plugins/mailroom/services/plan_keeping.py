@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from mailroom.archive import ArchiveWriter
-from mailroom.ledger import AuditRow, PlanState, audit_of
+from mailroom.ledger import AuditAction, AuditRow, PlanState, audit_of
 from mailroom.model import LocationRow, RunContext
 from mailroom.policy.deletion import Candidate, Keep
 from mailroom.policy.rules import FolderRules, RetentionPolicy
@@ -69,11 +69,19 @@ class PlanKeeper:
         """Return the messages of a maildrop that may be touched; None for all that the policy means."""
         return None if self.shown is None else self.shown.uidls()
 
-    def audit(self, candidate: Candidate, at: datetime) -> AuditRow:
-        """Return the audit row of a message that was deleted."""
+    def audit(
+        self, candidate: Candidate, at: datetime, action: AuditAction = AuditAction.DELETED
+    ) -> AuditRow:
+        """Return the audit row of a message that was deleted, or moved into the trash."""
         approved_by = None if self.shown is None else self.shown.approved_by
         return audit_of(
-            candidate.row, self.run, at=at, rule=candidate.rule, plan_id=self.plan_id, approved_by=approved_by
+            candidate.row,
+            self.run,
+            at=at,
+            rule=candidate.rule,
+            action=action,
+            plan_id=self.plan_id,
+            approved_by=approved_by,
         )
 
     def end(self, parts: Sequence[PlannedPart]) -> None:

@@ -12,7 +12,7 @@ from mailroom.policy.approvals import ApprovalRule
 from mailroom.policy.durations import FOREVER
 from mailroom.policy.policy_file import MAX_POLICY_OCTETS, load_policy, parse_policy, policy_as_json
 from mailroom.policy.retention import Basis
-from mailroom.policy.rules import RetentionPolicy, Rule
+from mailroom.policy.rules import ForeignMarks, RetentionPolicy, Rule
 
 WHOLE = r"""
 exclude: [Drafts]
@@ -21,6 +21,9 @@ keep_newest: 100
 max_fraction: 0.25
 allow_incomplete: true
 approval: {first_run: true, over_messages: 1000, over_fraction: 0.1}
+to_trash: true
+mark_seen: true
+foreign_marks: refuse
 rules:
   - name: trash
     folders: ['\Trash']
@@ -43,6 +46,9 @@ POLICY = RetentionPolicy(
     max_fraction=0.25,
     allow_incomplete=True,
     approval=ApprovalRule(first_run=True, over_messages=1000, over_fraction=0.1),
+    to_trash=True,
+    mark_seen=True,
+    foreign_marks=ForeignMarks.REFUSE,
     rules=(
         Rule(
             name="trash",
@@ -101,6 +107,7 @@ def test_json_says_the_same() -> None:
         ("max_fraction: 2\nrules: [{delete_after: 1}]", "max_fraction must be a number above 0"),
         ("keep_newest: 1.5\nrules: [{delete_after: 1}]", "keep_newest must be a whole number"),
         ("approval: {always: 1}\nrules: [{delete_after: 1}]", "approval must be a mapping of first_run, "),
+        ("foreign_marks: keep\nrules: [{delete_after: 1}]", "foreign_marks must be one of lift, refuse"),
         ("rules: !!python/object:os.system {}", "neither YAML nor JSON"),
     ],
 )

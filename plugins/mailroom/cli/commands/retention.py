@@ -89,6 +89,12 @@ def add_to(words: Words[Parser]) -> None:
         help="fetch each message from the server once more, whole, and compare it before it is deleted",
     )
     parser.add_argument(
+        "--to-trash", action="store_true", help="move into the server's trash instead of deleting for good"
+    )
+    parser.add_argument(
+        "--mark-seen", action="store_true", help="mark unread messages as read before they are deleted"
+    )
+    parser.add_argument(
         "--dry-run", action="store_true", help="say what would go, and plan it; delete nothing"
     )
 
@@ -130,8 +136,11 @@ def _stated_policy(options: argparse.Namespace) -> RetentionPolicy | None:
             "A policy or plan states folders, basis and flagged messages itself: leave out --folder, "
             "--exclude, --basis and --include-flagged."
         )
-    if options.max_fraction is not None or options.allow_incomplete:
-        raise UsageError("State max_fraction and allow_incomplete in the policy, and leave the options out.")
+    if options.max_fraction is not None or options.allow_incomplete or options.to_trash or options.mark_seen:
+        raise UsageError(
+            "A policy states max_fraction, allow_incomplete, to_trash and mark_seen itself: leave out the "
+            "options."
+        )
     return read_policy(options.policy) if options.policy else None
 
 
@@ -141,7 +150,7 @@ def _plain_policy(options: argparse.Namespace) -> RetentionPolicy:
     from mailroom.policy.rules import policy_of
 
     with usage_errors():
-        return policy_of(
+        plain = policy_of(
             RetentionRule(
                 older_than=options.older_than,
                 basis=Basis(options.basis) if options.basis else None,
@@ -152,6 +161,7 @@ def _plain_policy(options: argparse.Namespace) -> RetentionPolicy:
                 allow_incomplete=options.allow_incomplete,
             )
         )
+    return replace(plain, to_trash=options.to_trash, mark_seen=options.mark_seen)
 
 
 def headline(summary: Summary) -> str:
