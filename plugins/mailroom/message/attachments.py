@@ -14,7 +14,7 @@ from mailroom.message.encoded_words import decode_words
 from mailroom.message.headers import first, unfolded
 from mailroom.message.octets import find
 from mailroom.message.parameters import lost_characters, parse_parameters
-from mailroom.message.structure import Part
+from mailroom.message.parts import Part
 from mailroom.message.text import BODY_TYPES
 from mailroom.message.transfer import Encoding
 from mailroom.message.uuencoded import find_blocks

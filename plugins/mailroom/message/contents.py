@@ -15,7 +15,7 @@ from mailroom.message.charsets import STATEFUL_CODECS, codec_of, decode_text
 from mailroom.message.defects import Defect, Defects
 from mailroom.message.detection import UNKNOWN, detect_type
 from mailroom.message.octets import WINDOW_OCTETS
-from mailroom.message.structure import Part
+from mailroom.message.parts import Part
 from mailroom.message.text import MAX_TEXT_CHARACTERS, charset_of_html
 from mailroom.message.transfer import Encoding, decode, is_base64
 

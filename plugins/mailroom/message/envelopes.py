@@ -19,7 +19,8 @@ from mailroom.message.encoded_words import decode_words
 from mailroom.message.headers import first
 from mailroom.message.identity import date_of, printable
 from mailroom.message.octets import Buffer, in_memory
-from mailroom.message.structure import Part, parse_structure
+from mailroom.message.parts import Part
+from mailroom.message.structure import parse_structure
 
 __all__ = ["MAX_RECIPIENTS", "Envelope", "unwrap"]
 

@@ -21,7 +21,8 @@ from mailroom.message.encoded_words import decode_words
 from mailroom.message.headers import Header, first, unfolded
 from mailroom.message.identity import date_of, identity_of, printable, traits_of
 from mailroom.message.octets import Buffer, in_memory
-from mailroom.message.structure import Part, parse_structure
+from mailroom.message.parts import Part
+from mailroom.message.structure import parse_structure
 from mailroom.message.text import MAX_TEXT_CHARACTERS, body_parts, joined, readable_html
 from mailroom.message.transfer import Encoding
 
@@ -222,7 +223,7 @@ class _Reader:
         content = read_content(
             leaf, self.defects, with_checksum=file.is_attachment, with_text=is_shown, hint=self.hint
         )
-        if content.digest and not leaf.is_packed and (not leaf.children or leaf.is_tnef):
+        if content.digest and not leaf.is_packed and (not leaf.children or leaf.is_bundle):
             self.digests.append(content.digest)
         return content
 

@@ -14,12 +14,15 @@ from mailroom.message.parameters import parse_parameters
 
 __all__ = [
     "MESSAGE_TYPES",
+    "SIGNED_FILE",
     "SIGNED_TYPES",
     "TNEF_TYPES",
     "is_encrypted",
     "is_media_type",
+    "is_signed_file",
     "is_tnef",
     "read_media_type",
+    "stated_name",
 ]
 
 MESSAGE_TYPES = frozenset(("message/rfc822", "message/global", "message/news"))
@@ -27,6 +30,9 @@ MESSAGE_TYPES = frozenset(("message/rfc822", "message/global", "message/news"))
 
 SIGNED_TYPES = frozenset(("application/pkcs7-mime", "application/x-pkcs7-mime"))
 """S/MIME, signed or encrypted."""
+
+SIGNED_FILE = "application/pkcs7-file"
+"""What stands for the container of a file within a signature, such as an invoice that is ``x.xml.p7m``."""
 
 TNEF_TYPES = frozenset(("application/ms-tnef", "application/vnd.ms-tnef"))
 """What Outlook packs."""
@@ -50,14 +56,24 @@ def is_encrypted(parameters: dict[str, str]) -> bool:
     return kind in ("enveloped-data", "authenveloped-data")
 
 
-def is_tnef(media_type: str, parameters: dict[str, str], header: Header) -> bool:
+def stated_name(parameters: dict[str, str], header: Header) -> str:
+    """Return a part's name as it stands, encoded or not, or an empty text."""
+    disposition = parse_parameters(first(header, "content-disposition"))
+    return disposition.parameters.get("filename") or parameters.get("name", "")
+
+
+def is_tnef(media_type: str, name: str) -> bool:
     """Whether a part is what Outlook packs, by its type, or by its name where the type says nothing."""
     if media_type != "application/octet-stream":
         return media_type in TNEF_TYPES
-    name = parameters.get("name") or parse_parameters(first(header, "content-disposition")).parameters.get(
-        "filename", ""
-    )
     return _TNEF_NAME.match(name) is not None
+
+
+def is_signed_file(media_type: str, name: str) -> bool:
+    """Whether a part may be signed content by its type, or by its name where the type says nothing."""
+    return media_type in SIGNED_TYPES or (
+        media_type == "application/octet-stream" and name.lower().endswith(".p7m")
+    )
 
 
 def read_media_type(header: Header, default: str) -> tuple[str, dict[str, str]]:

@@ -13,26 +13,30 @@ RFC 2046 forbids and programs do) is decoded to look into it, up to
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from mailroom.message.defects import Defect, Defects
+from mailroom.message.detection import detect_type
 from mailroom.message.headers import Header, first, read_header, skip_envelope
 from mailroom.message.media_types import (
     MESSAGE_TYPES,
+    SIGNED_FILE,
     SIGNED_TYPES,
     TNEF_TYPES,
     is_encrypted,
     is_media_type,
+    is_signed_file,
     is_tnef,
     read_media_type,
+    stated_name,
 )
 from mailroom.message.octets import Buffer, occurrences
+from mailroom.message.parts import Part
 from mailroom.message.signed import MAX_SIGNED_OCTETS, signed_content
 from mailroom.message.tnef import MAX_TNEF_OCTETS, Packed, unpack_tnef
-from mailroom.message.transfer import Encoding, decoded_chunks, encoding_of
+from mailroom.message.transfer import Encoding, decode, decoded_chunks, encoding_of
 
-__all__ = ["MAX_DEPTH", "MAX_NESTED_OCTETS", "MAX_PARTS", "Part", "parse_structure"]
+__all__ = ["MAX_DEPTH", "MAX_NESTED_OCTETS", "MAX_PARTS", "parse_structure"]
 
 MAX_DEPTH = 100
 """How deep parts may be nested; real mail stays below 10."""
@@ -46,84 +50,12 @@ MAX_PARTS = 10_000
 MAX_NESTED_OCTETS = 16 * 1024 * 1024
 """Nested messages that are encoded are decoded in memory up to this size. Octets."""
 
-_BLANK_OCTETS = 256
 _LINE_ENDS = b"\r\n"
 _LINE_OCTETS = 80
 _LINE_REST = re.compile(rb"[ \t]*+(--)?[ \t]*+(?:\r{0,4}\n|\r|\Z)")
 _GUESS_OCTETS = 16 * 1024
 _BEGINS_PART = re.compile(rb"[ \t]*+\r?\ncontent-[a-z-]{1,40}:", re.I)
 _BOUNDARY_LINE = re.compile(rb"(?:\A|[\r\n])--(\S[^\r\n]{0,200}?)[ \t]*\r?\ncontent-[a-z-]{1,40}:", re.I)
-
-
-class Part(NamedTuple):
-    """One part: where it is, what it says it is, and the parts within it.
-
-    :param path: its number as IMAP counts, such as ``2.1``; empty for a multipart that is a whole message.
-    :param start: where its content starts in ``buffer``. :param end: where it ends.
-    :param children: parts of a multipart, the one part inside a nested or signed message, or the
-        files packed in a winmail.dat.
-    :param container: the media type of the multipart or winmail.dat it is in, or an empty string.
-    """
-
-    path: str
-    buffer: Buffer
-    header: Header
-    start: int
-    end: int
-    media_type: str
-    parameters: dict[str, str]
-    encoding: Encoding
-    children: tuple[Part, ...] = ()
-    container: str = ""
-
-    @property
-    def is_multipart(self) -> bool:
-        """Whether it holds other parts and nothing else."""
-        return bool(self.children) and self.media_type.startswith("multipart/")
-
-    @property
-    def is_message(self) -> bool:
-        """Whether it is a message within the message, which can be looked into."""
-        return bool(self.children) and self.media_type in MESSAGE_TYPES
-
-    @property
-    def is_signed(self) -> bool:
-        """Whether it is an S/MIME signature around what was signed."""
-        return bool(self.children) and self.media_type in SIGNED_TYPES
-
-    @property
-    def is_tnef(self) -> bool:
-        """Whether it is a winmail.dat, with the files packed in it."""
-        return bool(self.children) and self.children[0].container in TNEF_TYPES
-
-    @property
-    def is_packed(self) -> bool:
-        """Whether it was packed in a winmail.dat, whose octets hold it."""
-        return self.container in TNEF_TYPES
-
-    @property
-    def is_blank(self) -> bool:
-        """Whether there is nothing in it but a little white space."""
-        return self.end - self.start < _BLANK_OCTETS and not self.buffer[self.start : self.end].strip()
-
-    def chunks(self) -> Iterator[bytes]:
-        """Yield its decoded content in bounded chunks."""
-        return decoded_chunks(self.buffer, self.start, self.end, self.encoding)
-
-    def leaves(self) -> list[Part]:
-        """Return all parts below it that are files: leaves, and nested messages before their own parts."""
-        found: list[Part] = []
-        self._gather(found)
-        return found
-
-    def _gather(self, found: list[Part]) -> None:
-        if not self.children:
-            found.append(self)
-            return
-        if not self.is_multipart:
-            found.append(self)
-        for child in self.children:
-            child._gather(found)
 
 
 def parse_structure(buffer: Buffer, defects: Defects) -> Part:
@@ -182,12 +114,11 @@ class _Builder:
             path = path or (f"{prefix}.1" if prefix else "1")
             if media_type in MESSAGE_TYPES:
                 children = self._nested(content, encoding, path=path, depth=depth)
-            elif media_type in SIGNED_TYPES:
-                children = self._signed(content, encoding, path=path, depth=depth)
-                if not children and is_encrypted(parameters):
+            elif media_type.startswith("application/"):
+                name = stated_name(parameters, header)
+                children = self._opened(content, encoding, media_type, name, path=path, depth=depth)
+                if not children and media_type in SIGNED_TYPES and is_encrypted(parameters):
                     self.defects.add(Defect.ENCRYPTED)
-            elif is_tnef(media_type, parameters, header):
-                children = self._packed(content, encoding, path=path, depth=depth)
         return Part(
             path, span.buffer, header, body, span.end, media_type, parameters, encoding, children, container
         )
@@ -260,15 +191,48 @@ class _Builder:
             span = _Span(decoded, 0, len(decoded))
         return (self.message(span, prefix=path, depth=depth + 1),)
 
-    def _signed(self, span: _Span, encoding: Encoding, *, path: str, depth: int) -> tuple[Part, ...]:
-        """Build what is within an S/MIME signature; nothing where it is encrypted, or only certificates."""
+    def _opened(
+        self, span: _Span, encoding: Encoding, media_type: str, name: str, *, path: str, depth: int
+    ) -> tuple[Part, ...]:
+        """Build what is within a file that holds others: what was signed, or what Outlook packed."""
+        if is_signed_file(media_type, name):
+            return self._signed(span, encoding, name, path=path, depth=depth)
+        if is_tnef(media_type, name):
+            return self._packed(span, encoding, path=path, depth=depth)
+        return ()
+
+    def _signed(
+        self, span: _Span, encoding: Encoding, name: str, *, path: str, depth: int
+    ) -> tuple[Part, ...]:
+        """Build what is within a signature; nothing where it is encrypted, or only certificates."""
         if self._is_at_limit(depth):
             return ()
         octets = self._decoded(span, encoding, MAX_SIGNED_OCTETS)
+        if octets and octets.startswith(b"M"):  # a SEQUENCE in base64; in DER it starts with "0"
+            octets = decode(octets, Encoding.BASE64)
         content = signed_content(octets) if octets else None
         if not content:
             return ()
-        return (self.message(_Span(content, 0, len(content)), prefix=path, depth=depth + 1),)
+        whole = _Span(content, 0, len(content))
+        stem, extension = name[:-4], name[-4:].lower()
+        if extension != ".p7m" or stem.lower() == "smime" or _is_entity(content):
+            return (self.message(whole, prefix=path, depth=depth + 1),)
+        self.parts_left -= 1
+        header = {"content-disposition": ["attachment"]}
+        media_type = detect_type(content)
+        return (
+            Part(
+                f"{path}.1",
+                content,
+                header,
+                0,
+                len(content),
+                media_type,
+                {"name": stem},
+                Encoding.IDENTITY,
+                container=SIGNED_FILE,
+            ),
+        )
 
     def _packed(self, span: _Span, encoding: Encoding, *, path: str, depth: int) -> tuple[Part, ...]:
         """Build the files in a winmail.dat, and its text where it is the whole message."""
@@ -361,6 +325,13 @@ class _Builder:
             if not found or buffer[opened : min(end, opened + _LINE_OCTETS)].strip():
                 found.append((opened, end))
         return found
+
+
+def _is_entity(content: bytes) -> bool:
+    """Whether signed content is a message or a part of one, and no file of another kind."""
+    head = content[:_GUESS_OCTETS]
+    fields, _ = read_header(head, 0, len(head), set())
+    return "content-type" in fields or "mime-version" in fields
 
 
 def _before_line_end(buffer: Buffer, at: int, start: int) -> int:

@@ -14,7 +14,7 @@ import html
 import re
 from collections.abc import Iterable, Mapping
 
-from mailroom.message.structure import Part
+from mailroom.message.parts import Part
 
 __all__ = [
     "MAX_HTML_CHARACTERS",
@@ -62,7 +62,7 @@ def body_parts(part: Part, is_body: Mapping[int, bool]) -> list[Part]:
     """
     if part.is_signed:
         return body_parts(part.children[0], is_body)
-    if part.is_tnef:  # the first text of a message that is one winmail.dat
+    if part.is_bundle:  # of a winmail.dat that is a whole message, the first text
         return [child for child in part.children if is_body.get(id(child))][:1]
     if not part.is_multipart:
         return [part] if is_body.get(id(part)) else []

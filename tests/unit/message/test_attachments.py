@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mailroom.message.attachments import MAX_NAME_CHARACTERS, Disposition, describe, made_up_name
-from mailroom.message.structure import Part, parse_structure
+from mailroom.message.parts import Part
+from mailroom.message.structure import parse_structure
 
 
 def only_part(header: str, body: str = "x") -> Part:

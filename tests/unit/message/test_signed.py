@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Callable
+
 import pytest
 
+from mailroom.message import index_message, iter_attachment
 from mailroom.message.signed import signed_content
+from tests.support.mail import make_message
 
 SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")
 ENVELOPED_DATA = bytes.fromhex("06092a864886f70d010703")
@@ -71,3 +76,41 @@ def test_any_cut_is_survived() -> None:
     for end in range(len(whole)):
         found = signed_content(whole[:end])
         assert found is None or CONTENT.startswith(found)
+
+
+INVOICE = b"<?xml version='1.0'?>\n<FatturaElettronica>7</FatturaElettronica>"
+
+
+@pytest.mark.parametrize("content_type", ["application/pkcs7-mime", "application/octet-stream"])
+@pytest.mark.parametrize("wrapped", [bytes, base64.encodebytes])
+def test_signed_file_is_found_beside_its_signature(
+    content_type: str, wrapped: Callable[[bytes], bytes]
+) -> None:
+    """An Italian invoice is a file in a signature, which some programs write in base64 once more."""
+    data = wrapped(signature(der(0xA0, der(0x04, INVOICE))))
+    message = make_message(attachments=[("IT01234_7.xml.p7m", content_type, data)])
+    found = index_message(message)
+    assert [(one.part, one.filename, one.content_type) for one in found.attachments] == [
+        ("2", "IT01234_7.xml.p7m", content_type),
+        ("2.1", "IT01234_7.xml", "application/xml"),
+    ]
+    assert b"".join(iter_attachment(message, "2.1")) == INVOICE
+    assert b"".join(iter_attachment(message, "2")) == data
+    assert found.text == "Hello,\nthis is the text."
+    assert "encrypted" not in found.defects
+
+
+@pytest.mark.parametrize("content_type", ["application/pkcs7-mime", "application/octet-stream"])
+def test_signed_message_is_read_by_its_type_or_name(content_type: str) -> None:
+    """Exchange forgets the type at times."""
+    data = signature(der(0xA0, der(0x04, make_message(attachments=[("a.pdf", "application/pdf", b"%PDF")]))))
+    head = f"From: a@b.c\r\nContent-Type: {content_type}; name=smime.p7m\r\nContent-Transfer-Encoding: base64"
+    found = index_message(head.encode() + b"\r\n\r\n" + base64.encodebytes(data))
+    assert [one.filename for one in found.attachments] == ["smime.p7m", "a.pdf"]
+    assert found.text == "Hello,\nthis is the text."
+
+
+def test_file_with_the_name_of_a_signature_alone_stays_a_file() -> None:
+    """Whatever is in it."""
+    message = make_message(attachments=[("a.xml.p7m", "application/octet-stream", b"<xml>")])
+    assert [one.part for one in index_message(message).attachments] == ["2"]

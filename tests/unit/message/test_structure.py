@@ -10,7 +10,8 @@ import pytest
 
 from mailroom.message.defects import Defect, Defects
 from mailroom.message.octets import WINDOW_OCTETS
-from mailroom.message.structure import MAX_DEPTH, MAX_NESTED_OCTETS, MAX_PARTS, Part, parse_structure
+from mailroom.message.parts import Part
+from mailroom.message.structure import MAX_DEPTH, MAX_NESTED_OCTETS, MAX_PARTS, parse_structure
 from mailroom.message.transfer import Encoding
 
 

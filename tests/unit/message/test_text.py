@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mailroom.message.structure import Part, parse_structure
+from mailroom.message.parts import Part
+from mailroom.message.structure import parse_structure
 from mailroom.message.text import MAX_HTML_CHARACTERS, body_parts, charset_of_html, readable_html
 
 
