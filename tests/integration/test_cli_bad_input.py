@@ -87,6 +87,14 @@ def fetch(server: Dovecot, user: str, root: object, *more: str) -> Finished:
         (["attachments", "--archive", "a", "--to", "b", "--template", ""], "cannot be used"),
         (["attachments", "--archive", "a", "--to", "b", "--template", "/../{filename}"], "cannot be used"),
         (["attachments", "--archive", "a", "--to", "b", "--name-regex", "("], "--name-regex '('"),
+        (["attachments", "--archive", "a", "--to", "b", "--require-auth", "dkim"], "--require-auth says"),
+        (["attachments", "--archive", "a", "--to", "b", "--position", "last"], "--position must be"),
+        (
+            ["attachments", "--archive", "a", "--to", "b", "--rules", "none.yaml"],
+            "'none.yaml' cannot be read",
+        ),
+        (["attachments", "--archive", "a"], "say where they go"),
+        (["inspect", "--archive", "a"], "say what to look for"),
         (["attachments", "--archive", "a", "--to", "b", "--min-size", "5M", "--max-size", "1M"], "at most"),
     ],
 )

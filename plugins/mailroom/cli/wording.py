@@ -25,7 +25,8 @@ _WORDS = (
     (r"\bname one of them with account\b", "name one of them with --account"),
     (r"\binto is empty\b", "--into is empty"),
     (r"\bset allow_incomplete to true\b", "add --allow-incomplete"),
-    (r"\b(ca_file|max_gone|max_fraction|name_regex|larger_than|older_than)\b", ""),
+    (r"\b(ca_file|max_gone|max_fraction|larger_than|older_than)\b", ""),
+    (r"\A(name_regex|require_auth|position)\b", ""),  # further on they are words of a file of rules
 )
 
 

@@ -23,6 +23,8 @@ from mailroom.policy.retention import Basis, RetentionRule, basis_of
         ("for a server you trust anyway, set verify to false.", "trust anyway, add --no-verify."),
         ("compressed as it agreed to: set compress to never.", "add --compress never."),
         ("over max_fraction", "over --max-fraction"),
+        ("name_regex '(' is wrong", "--name-regex '(' is wrong"),
+        ("f.yaml: rule 1: name_regex '(' is wrong", "f.yaml: rule 1: name_regex '(' is wrong"),
         ("mirror it again, or set allow_incomplete to true.", "mirror it again, or add --allow-incomplete."),
         ("run once with max_gone=1 (--max-gone 1).", "run once with --max-gone 1."),
     ],
