@@ -163,7 +163,7 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
         DestinationTemplate(template)
     to = options.to or policy.destination
     if to is None and not all(rule.destination for rule in policy.rules):
-        raise UsageError("say where they go, with --to or in the rules")
+        raise UsageError("say where they go, with --to or in the rules.")
     wishes = _wishes(options)
     archive = existing_archive(options.archive)
     if options.account is not None:
@@ -230,7 +230,7 @@ def _policy(options: argparse.Namespace) -> RulePolicy:
     said = [word for word in _OWN_WORDS if own[word]]
     if said:
         option = {"content_type": "type", "sender": "from"}.get(said[0], said[0]).replace("_", "-")
-        raise UsageError(f"--{option} would be overlooked beside --rules; say it in the file")
+        raise UsageError(f"--{option} would be overlooked beside --rules; say it in the file.")
     policy = read_rule_file(options.rules)
     for where in (policy.destination, *(rule.destination for rule in policy.rules)):
         if where is not None:
@@ -242,7 +242,7 @@ def _check_place(where: str, file: str) -> None:
     try:
         place(where)
     except argparse.ArgumentTypeError as error:
-        raise UsageError(f"{file}: destination: {error}") from error
+        raise UsageError(f"{file}: destination: {error}.") from error
 
 
 def headline(summary: Summary) -> str:
