@@ -20,8 +20,8 @@ from mailroom.message.charsets import decode_text
 
 __all__ = ["MAX_TNEF_OCTETS", "Packed", "unpack_tnef"]
 
-MAX_TNEF_OCTETS = 64 * 1024 * 1024
-"""Larger streams are not looked into; they stay one file. Octets."""
+MAX_TNEF_OCTETS = 32 * 1024 * 1024
+"""Larger streams are not looked into, for they are held in memory; they stay one file. Octets."""
 
 MAX_FILES = 1000
 """How many files of one stream are taken out."""
