@@ -11,6 +11,7 @@ import pytest
 
 from mailroom.archive import Archive
 from tests.support.dag_runs import DagRunResult, run_dag
+from tests.support.dovecot import Dovecot
 from tests.support.mail import make_message
 from tests.support.s3 import S3Server
 from tests.system.conftest import PDF, Connect, Server, raw_messages
@@ -21,7 +22,7 @@ Mail = dict[str, list[bytes]]
 
 
 def run(dag_id: str, archive: object, **answers: Any) -> DagRunResult:
-    return run_dag(dag_id, {"archive": str(archive)} | answers)
+    return run_dag(dag_id, {"archive": archive and str(archive)} | answers)
 
 
 def done(dag_id: str, archive: object, **answers: Any) -> DagRunResult:
@@ -108,6 +109,41 @@ def test_restore_adds_what_is_not_there_once(mail: Mail, server: Server, archive
     ]
     assert added == [4, 0]
     assert (server.count(), server.count("Old mail/INBOX"), server.count("Old mail/Sent")) == (3, 3, 1)
+
+
+def test_mirror_in_both_directions_does_what_waits(mail: Mail, server: Server, archive_root: Path) -> None:
+    """Asked for in the archive, done on the server, and only where the form says so."""
+    done("mail_imap_mirror", archive_root)
+    archive = Archive(archive_root)
+    inbox = list(archive.folder_state("imap_default", "INBOX").live_rows())
+    archive.changes("imap_default").request_flags(inbox, add=["\\Seen"], by="test")
+    done("mail_imap_mirror", archive_root)
+    assert server.seen() == 0
+    result = done("mail_imap_mirror", archive_root, two_way=True)
+    assert (result.results["mirror"]["pushed"], server.seen()) == (3, 3)
+
+
+@pytest.mark.parametrize("by_archive", [False, True])
+def test_an_account_is_copied_to_another_one(
+    mail: Mail,
+    dovecot: Dovecot,
+    account: Connect,
+    archive_root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    by_archive: bool,
+) -> None:
+    """By hand it is a dry run; folders go where the form says; a second run adds nothing."""
+    other = dovecot.add_user()
+    monkeypatch.setenv("AIRFLOW_CONN_IMAP_TARGET", json.dumps(account("imap", login=other)))
+    root = archive_root if by_archive else None
+    assert done("mail_copy", root).results["copy"]["would_add"] == 4
+    added = [
+        done("mail_copy", root, dry_run=False, folder_map=["Sent=Gesendet"]).results["copy"]["added"]
+        for _ in range(2)
+    ]
+    there = Server(dovecot, other)
+    assert (added, there.count(), there.count("Gesendet")) == ([4, 0], 3, 1)
+    assert raw_messages(archive_root) == ({*mail["INBOX"], *mail["Sent"]} if by_archive else set())
 
 
 def test_attachments_are_delivered_once(mail: Mail, archive_root: Path, tmp_path: Path) -> None:
