@@ -1,7 +1,8 @@
-"""What must work on Dovecot must work on a server of other habits: Courier.
+"""What must work on Dovecot must work on servers of other habits: Courier and Cyrus.
 
-Its folders lie below ``INBOX.``, it counts no changes, tells no UIDNEXT when a folder is opened, and has
-neither MOVE nor MULTIAPPEND nor LITERAL+ nor ESEARCH nor SPECIAL-USE.
+The folders of both lie below ``INBOX.``. Courier counts no changes, tells no UIDNEXT when a folder is opened,
+and has neither MOVE nor MULTIAPPEND nor LITERAL+ nor ESEARCH nor SPECIAL-USE; Cyrus has nearly everything, in
+its own way.
 """
 
 from __future__ import annotations
@@ -30,27 +31,31 @@ from tests.integration.pushes import TwoWayAccount
 from tests.integration.restores import restore, shown
 from tests.integration.runs import Account
 from tests.integration.test_two_way_random import Elsewhere
-from tests.support.courier import Courier, CourierMissing
+from tests.support.courier import Courier
+from tests.support.cyrus import Cyrus
 from tests.support.dovecot import Dovecot
 from tests.support.mail import make_message, message_of_size
+from tests.support.unpacked import PackagesMissing
+
+Host = Courier | Cyrus
 
 OLD = datetime(2024, 3, 1, 12, 0, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def courier() -> Iterator[Courier]:
-    """A running Courier with no accounts."""
+@pytest.fixture(scope="module", params=[Courier, Cyrus], ids=["courier", "cyrus"])
+def host(request: pytest.FixtureRequest) -> Iterator[Host]:
+    """A running server with no accounts."""
     try:
-        with Courier() as server:
+        with request.param() as server:
             yield server
-    except CourierMissing as missing:
+    except PackagesMissing as missing:
         pytest.skip(str(missing))
 
 
 @pytest.fixture
-def account(courier: Courier, archive_root: Path) -> TwoWayAccount:
+def account(host: Host, archive_root: Path) -> TwoWayAccount:
     """An account with mail in three folders."""
-    found = TwoWayAccount(cast(Dovecot, courier), courier.add_user(), archive_root)
+    found = TwoWayAccount(cast(Dovecot, host), host.add_user(), archive_root)
     for number in range(6):
         found.append(mail(number), flags=["\\Seen", "$Work"][: number % 3], internal_date=OLD)
     found.append(message_of_size(600_000), "INBOX.Gross", internal_date=OLD)
@@ -96,14 +101,14 @@ def test_mirror_knows_a_folder_numbered_anew(account: TwoWayAccount) -> None:
     assert report.warnings == ()
 
 
-def test_restore_and_again(account: TwoWayAccount, courier: Courier) -> None:
+def test_restore_and_again(account: TwoWayAccount, host: Host) -> None:
     """Onto an empty account of the same server: equal; a second time: nothing to add."""
     account.mirror()
-    target = courier.add_user()
-    report = restore(courier.endpoint(target), account.root, account.name, read_back="all")
+    target = host.add_user()
+    report = restore(host.endpoint(target), account.root, account.name, read_back="all")
     assert report.failures == report.warnings == ()
-    assert shown(cast(Dovecot, courier), target) == shown(account.server, account.user)
-    assert restore(courier.endpoint(target), account.root, account.name).summary()["added"] == 0
+    assert shown(cast(Dovecot, host), target) == shown(account.server, account.user)
+    assert restore(host.endpoint(target), account.root, account.name).summary()["added"] == 0
 
 
 def test_retention_deletes_what_is_old(account: TwoWayAccount) -> None:
@@ -145,17 +150,17 @@ def test_each_change_is_pushed(account: TwoWayAccount) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_both_sides_end_equal(courier: Courier, archive_root: Path, seed: int) -> None:
+def test_both_sides_end_equal(host: Host, archive_root: Path, seed: int) -> None:
     """Two clients, ours and another one, do what comes to mind; nothing is lost, and both show the same."""
     chance = random.Random(seed)
-    account = TwoWayAccount(cast(Dovecot, courier), courier.add_user(), archive_root)
+    account = TwoWayAccount(cast(Dovecot, host), host.add_user(), archive_root)
     folders = ("INBOX", "INBOX.Work", "INBOX.Trash")
     for number in range(9):
         account.append(mail(number), folders[number % 3])
     other = Elsewhere(account, chance, folders)
     for _ in range(4):
         account.mirror(max_gone=1)
-        with courier.mailbox(account.user) as client:
+        with host.mailbox(account.user) as client:
             for _ in range(4):
                 other.step(client)
         rows = account.live()
@@ -163,7 +168,7 @@ def test_both_sides_end_equal(courier: Courier, archive_root: Path, seed: int) -
             account.changes.request_flags(chance.sample(rows, 1), add=["\\Flagged"])
             account.changes.request_move(chance.sample(rows, 1), "INBOX.Work")
             account.changes.request_deletion(chance.sample(rows, 1))
-        with courier.mailbox(account.user) as client:
+        with host.mailbox(account.user) as client:
             other.step(client)
         account.mirror_both_ways(max_gone=1)
         account.assert_in_step()
@@ -178,15 +183,13 @@ def test_both_sides_end_equal(courier: Courier, archive_root: Path, seed: int) -
 
 
 @pytest.mark.parametrize("direction", ["to", "from"])
-def test_copy_between_servers(
-    account: TwoWayAccount, dovecot: Dovecot, courier: Courier, direction: str
-) -> None:
+def test_copy_between_servers(account: TwoWayAccount, dovecot: Dovecot, host: Host, direction: str) -> None:
     """Folders lose and gain their prefix and their dots on the way; a second run adds nothing."""
     user = dovecot.add_user()
     if direction == "to":
         for folder in ("INBOX", "Projekte/2024"):
             dovecot.append(user, mail(1), folder, flags=["\\Seen"], internal_date=OLD)
-        source, target = dovecot.endpoint(user, MailProtocol.IMAP), courier.endpoint(courier.add_user())
+        source, target = dovecot.endpoint(user, MailProtocol.IMAP), host.endpoint(host.add_user())
         expected = {"INBOX": 1, "INBOX.Projekte.2024": 1}
     else:
         source, target = account.endpoint, dovecot.endpoint(user, MailProtocol.IMAP)
@@ -206,6 +209,6 @@ def test_copy_between_servers(
         assert report.failures == report.warnings == ()
         added.append(report.summary()["added"])
     assert added == [sum(expected.values()), 0]
-    server = cast(Dovecot, courier) if direction == "to" else dovecot
+    server = cast(Dovecot, host) if direction == "to" else dovecot
     found = {folder: len(messages) for folder, messages in shown(server, target.user).items() if messages}
     assert found == expected

@@ -1,8 +1,7 @@
 """Courier IMAP on loopback, beside Dovecot: its packages conflict, so they are unpacked and not installed.
 
 ``imapd`` serves one Maildir over standard input and output to somebody who has signed in already. The
-sign-in is done here, so that neither its daemons nor its places in ``/etc`` are needed. Packages come
-from Debian's archive by ``apt-get download``, once, into a cache folder.
+sign-in is done here, so that neither its daemons nor its places in ``/etc`` are needed.
 """
 
 from __future__ import annotations
@@ -26,10 +25,13 @@ from typing import IO, Any, cast
 import imapclient
 
 from mailroom.model import Endpoint, MailProtocol, Security
+from tests.support.unpacked import PackagesMissing, library_path, unpacked
 
-__all__ = ["Courier", "CourierMissing", "find_courier"]
+__all__ = ["Courier"]
 
 PACKAGES = ("courier-imap", "courier-base", "courier-authlib")
+
+LIBRARIES = "libcourier-unicode|libgamin|libgdbm|libidn"
 
 CAPABILITIES = (
     "IMAP4rev1 UIDPLUS CHILDREN NAMESPACE THREAD=ORDEREDSUBJECT THREAD=REFERENCES SORT QUOTA IDLE SASL-IR"
@@ -47,58 +49,14 @@ SETTINGS = {
 }
 """As in Debian's ``/etc/courier/imapd``, but for locks, which need a daemon that watches files."""
 
-FETCH_SECONDS = 120
-"""How long a download may take."""
-
 SOCKET_NAME_OCTETS = 108
 """The library that asks for files to be watched fills the name of its socket up to this length."""
-
-
-class CourierMissing(RuntimeError):
-    """Courier's packages cannot be had here."""
-
-
-def find_courier() -> Path:
-    """Return the folder that Courier's packages are unpacked in; fetch them where they are not.
-
-    :raises CourierMissing: if they cannot be fetched, or do not run here.
-    """
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mailroom-tests"
-    place = base / "courier"
-    if not (place / "usr/bin/imapd").exists():
-        if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
-            raise CourierMissing("Courier is fetched from Debian's archive, and this is no Debian.")
-        base.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=base) as folder:
-            _unpack(Path(folder))
-            with contextlib.suppress(OSError):  # another process was first
-                os.rename(Path(folder) / "root", place)
-    return place
-
-
-def _unpack(folder: Path) -> None:
-    try:
-        told = _run(["apt-cache", "depends", *PACKAGES], folder)
-        libraries = sorted(set(re.findall(r"Depends: (lib(?:courier-unicode|gamin|gdbm|idn)[\w.+-]*)", told)))
-        _run(["apt-get", "download", "-q", *PACKAGES, *libraries], folder)
-        for package in folder.glob("*.deb"):
-            _run(["dpkg", "-x", str(package), str(folder / "root")], folder)
-    except (OSError, subprocess.SubprocessError) as error:
-        said = str(getattr(error, "stderr", None) or error).strip().splitlines() or ["no reason given"]
-        raise CourierMissing(f"Courier's packages cannot be fetched: {said[-1]}") from error
-
-
-def _run(command: list[str], folder: Path) -> str:
-    done = subprocess.run(
-        command, cwd=folder, check=True, capture_output=True, text=True, timeout=FETCH_SECONDS
-    )
-    return done.stdout
 
 
 class Courier:
     """One running server; a context manager. What tests ask of it is what they ask of ``Dovecot``.
 
-    :raises CourierMissing: from ``start``, if it cannot run here.
+    :raises PackagesMissing: from ``start``, if it cannot run here.
     """
 
     host = "127.0.0.1"
@@ -122,9 +80,9 @@ class Courier:
     def start(self) -> None:
         """Begin to listen.
 
-        :raises CourierMissing: if it cannot run here.
+        :raises PackagesMissing: if it cannot run here.
         """
-        self._root = find_courier()
+        self._root = unpacked("courier", PACKAGES, LIBRARIES)
         self.home = Path(tempfile.mkdtemp(prefix="mailroom-courier-"))
         self._watcher = _watch_for_nobody(self.home.name)
         probe = self.home / "probe"
@@ -133,7 +91,7 @@ class Courier:
             answer, _ = process.communicate(b"1 LOGOUT\r\n", timeout=30)
         if b"1 OK" not in answer:
             self.stop()
-            raise CourierMissing(f"Courier does not run here; it said: {answer[-300:]!r}")
+            raise PackagesMissing(f"Courier does not run here; it said: {answer[-300:]!r}")
         self._listener = socket.create_server((self.host, 0))
         self.imap_port = self._listener.getsockname()[1]
         threading.Thread(target=self._serve, args=(self._listener,), daemon=True).start()
@@ -252,11 +210,9 @@ class Courier:
         process.wait()
 
     def _spawn(self, user: str, home: Path) -> subprocess.Popen[bytes]:
-        libraries = [str(path) for path in self._root.rglob("lib*.so*") if path.is_file()]
-        search = ":".join(sorted({os.path.dirname(path) for path in libraries}))
         environment = {
             "PATH": os.environ["PATH"],
-            "LD_LIBRARY_PATH": search,
+            "LD_LIBRARY_PATH": library_path(self._root),
             "AUTHENTICATED": user,
             "GAM_CLIENT_ID": self.home.name,
             **SETTINGS,
