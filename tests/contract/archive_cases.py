@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
-from mailroom.archive import Archive, Described
+from mailroom.archive import Archive, Described, NewMessage
 from mailroom.archive.integrity import verify_archive
+from mailroom.change_request import RequestState
 from mailroom.exceptions import ArchiveError, ConfigurationError, IntegrityError
 from mailroom.model import Body, Change
 from tests.support.archives import (
@@ -51,6 +52,26 @@ class StoreCases:
             assert writer.flush() == []
             writer.finish("succeeded", {"added": 0}, 0)
         assert not archive.exists()
+
+    def test_changes_wait_until_they_are_over(self, archive: Archive, open_archive: OpenArchive) -> None:
+        """What is asked for is seen by everybody, and that nothing waits is known without the table."""
+        archive_messages(archive, [1, 2], flags=())
+        changes = archive.changes("post")
+        rows = list(archive.folder_state("post", "INBOX").live_rows())
+        assert changes.request_flags(rows, add=["\\Seen"]).requested == 2
+        assert changes.request_append([NewMessage(sha256=digest(1))], "Copies").requested == 1
+        waiting = open_archive().changes("post").waiting()
+        assert [(r.folder, r.sha256) for r in waiting] == [
+            ("INBOX", digest(1)),
+            ("INBOX", digest(2)),
+            ("Copies", digest(1)),
+        ]
+        done = [replace(request, state=RequestState.PUSHED, run_id="run-2") for request in waiting]
+        assert open_archive().changes("post").record(done) == done
+        assert changes.record([replace(r, state=RequestState.REFUSED) for r in waiting]) == []
+        assert changes.waiting() == []
+        changes.note_settled()
+        assert open_archive().changes("post").are_settled()
 
     def test_a_message_comes_back_octet_for_octet(self, archive: Archive) -> None:
         """The raw object holds exactly the bytes that were handed in, under their SHA-256."""
