@@ -47,6 +47,7 @@ def get_provider_info() -> dict[str, Any]:
                     "mailroom.operators.check",
                     "mailroom.operators.inspect",
                     "mailroom.operators.export",
+                    "mailroom.operators.forget",
                     "mailroom.operators.import_mail",
                     "mailroom.operators.optimize",
                     "mailroom.operators.replicate",

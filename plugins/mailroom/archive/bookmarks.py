@@ -90,6 +90,11 @@ class Bookmarks:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    def drop(self, account: str) -> None:
+        """Delete what is said of an account."""
+        for what in (*(protocol.value for protocol in MailProtocol), "changes"):
+            self._store.remove(_path(account, what))
+
     def read_account(self, account: str, now: datetime) -> AccountOverview | None:
         """Return the overview of an IMAP account as the tables have it now, or None."""
         said = self._read(account, MailProtocol.IMAP.value, now)

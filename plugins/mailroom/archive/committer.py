@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -39,6 +39,7 @@ class Committer:
     :param open_table: returns a table by name, for this writer alone.
     :param complete: brings ``texts`` and ``attachments`` up to ``messages`` after a kill.
     :param keep_committed: whether ``committed`` collects the rows.
+    :param revive: is told of new messages before their rows, which may be on their way out of the archive.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Committer:
         durability: Durability,
         complete: Callable[[], int],
         keep_committed: bool,
+        revive: Callable[[Collection[str]], None] | None = None,
     ) -> None:
         self.tables = tables
         self.counts: dict[str, int] = {}
@@ -62,6 +64,7 @@ class Committer:
         self._others: list[Table] = []
         self._durability = durability
         self._complete = complete
+        self._revive = revive
         self._is_complete = False
         self._keep = keep_committed
         self._lock = threading.Lock()
@@ -135,6 +138,8 @@ class Committer:
             for m, at in fresh.values()
             if m.indexed is not None
         ]
+        if self._revive is not None:
+            self._revive([row.digest for row in rows])
         self.tables.append(rows)
         self.has_committed = True
         self.octets += sum(row.octets for row in rows)

@@ -8,6 +8,7 @@ linked, which fails where the name is taken; an object store creates whole or no
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -78,6 +79,9 @@ class DeliveryStore(Protocol):
 
     def digest_of(self, path: str, size: int) -> str | None:
         """Return the SHA-256 of what is at a path, or None where nothing of this size is."""
+
+    def remove(self, path: str) -> None:
+        """Delete what is there."""
 
     def durability(self) -> Durability:
         """Return the sync of this store."""
@@ -175,6 +179,11 @@ class LocalDeliveryStore:
             except (FileNotFoundError, IsADirectoryError):
                 return None
 
+    def remove(self, path: str) -> None:
+        """Delete a file; no error where it is gone."""
+        with translated(self.url), contextlib.suppress(FileNotFoundError):
+            os.unlink(self._absolute(path))
+
     def durability(self) -> Durability:
         """Return a sync of the file system this folder is on."""
         with translated(self.url):
@@ -246,6 +255,11 @@ class ObjectDeliveryStore:
             for piece in pieces:
                 found.update(piece)
         return found.hexdigest()
+
+    def remove(self, path: str) -> None:
+        """Delete an object; no error where it is gone."""
+        with translated(self.url), contextlib.suppress(FileNotFoundError):
+            self._requests.remove(self._key(path))
 
     def durability(self) -> Durability:
         """Return a sync that does nothing: an object store answers when it is safe."""

@@ -25,6 +25,7 @@ from mailroom.archive.rows import build_table
 from mailroom.archive.seals import SEALED, Sealer
 from mailroom.archive.store import LocalStore
 from mailroom.archive.tables import Append, Table
+from mailroom.archive.tombstones import Revival, Tombstones
 from mailroom.archive.worker_start import Worker
 from mailroom.model import RunContext
 
@@ -114,7 +115,15 @@ def _assembled(
     worker: Worker | None,
 ) -> Engine:
     tables = MessageTables(archive.table)
-    repair = Repair(raw=archive.raw, tables=tables, locations=archive.table("locations"), url=archive.url)
+    stones = Tombstones(archive) if archive.store.exists("tables/tombstones") else None
+    leaving = {} if stones is None else stones.read()
+    repair = Repair(
+        raw=archive.raw,
+        tables=tables,
+        locations=archive.table("locations"),
+        url=archive.url,
+        leaving={digest for digest, stone in leaving.items() if stone.state.is_pending},
+    )
     if isinstance(archive.store, LocalStore):
         repair.rebuild_torn(archive.store.root)
 
@@ -130,6 +139,7 @@ def _assembled(
         locations=locations,
         durability=durability,
         complete=repair.complete,
+        revive=None if stones is None else Revival(archive, stones, sealer.run_id).revive,
         keep_committed=keep_committed,
     )
     intake = Intake(

@@ -134,6 +134,13 @@ class ObjectRequests:
                 slots.enter_context(self._parts)
             self._fs.put_file(path, key, chunksize=part, max_concurrency=PARTS_AT_ONCE, **mode, **about)
 
+    def remove(self, key: str) -> None:
+        """Delete an object.
+
+        :raises FileNotFoundError: where there is none, and the store says so.
+        """
+        self._fs.rm_file(key)
+
     def fetch(self, key: str) -> tuple[int, Iterator[bytes]]:
         """Return an object's size, and its bytes in pieces of about ``CHUNK_OCTETS``.
 

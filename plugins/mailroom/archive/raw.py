@@ -112,6 +112,9 @@ class RawStore(Protocol):
     def objects(self) -> Iterator[StoredObject]:
         """Yield every object that is there, in no order."""
 
+    def remove(self, digest: str) -> None:
+        """Delete an object; no error where it is gone."""
+
     def leftovers(self) -> list[str]:
         """Return the files that runs left behind when they were killed."""
 
@@ -232,6 +235,11 @@ class LocalRawStore:
                     name = entry.name.removesuffix(".eml")
                     if is_digest(name) and name.startswith(shard.name) and entry.name.endswith(".eml"):
                         yield name, entry.stat().st_size
+
+    def remove(self, digest: str) -> None:
+        """Delete an object; no error where it is gone."""
+        with translated(self._root), suppress(FileNotFoundError):
+            os.unlink(self.local_path(digest))
 
     def leftovers(self) -> list[str]:
         """Return the names of files in ``INCOMING``; those of a living run are among them."""

@@ -195,6 +195,11 @@ class ObjectRawStore:
                 found.append((name, int(facts["size"])))
         return found
 
+    def remove(self, digest: str) -> None:
+        """Delete an object; no error where it is gone."""
+        with translated(self._store.url):
+            self._store.remove(object_path(digest))
+
     def leftovers(self) -> list[str]:
         """Return nothing: an object is there whole or not at all."""
         return []

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
 from mailroom.archive.failures import translated
@@ -35,9 +35,19 @@ class Repair:
     """Completes the message tables of one archive, for one writer.
 
     :param url: the archive's root, for messages to people.
+    :param leaving: messages whose objects wait to be deleted, and which get no row again.
     """
 
-    def __init__(self, *, raw: RawStore, tables: MessageTables, locations: Table, url: str) -> None:
+    def __init__(
+        self,
+        *,
+        raw: RawStore,
+        tables: MessageTables,
+        locations: Table,
+        url: str,
+        leaving: Collection[str] = (),
+    ) -> None:
+        self._leaving = leaving
         self._raw = raw
         self._tables = tables
         self._locations = locations
@@ -83,7 +93,20 @@ class Repair:
         :raises StoreUnavailable: where the store refuses.
         """
         self._tables.load()
-        lacking = [digest for digest, _ in self._raw.objects() if self._tables.archived_at(digest) is None]
+        lacking = [
+            digest
+            for digest, _ in self._raw.objects()
+            if self._tables.archived_at(digest) is None and digest not in self._leaving
+        ]
+        return self.rebuild_some(lacking)
+
+    def rebuild_some(self, digests: Sequence[str]) -> int:
+        """Add a row of ``messages`` for these raw objects, where they have none; return how many.
+
+        :raises StoreUnavailable: where the store refuses.
+        """
+        self._tables.load()
+        lacking = [digest for digest in digests if self._tables.archived_at(digest) is None]
         since = self._archived_since(set(lacking))
         count = 0
         for rows in self._parsed(lacking, since):

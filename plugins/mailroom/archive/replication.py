@@ -31,6 +31,7 @@ from mailroom.archive.integrity import KEYS, Watcher
 from mailroom.archive.locations import transaction_name
 from mailroom.archive.memory import MemoryRelease
 from mailroom.archive.object_copies import ObjectCopies
+from mailroom.archive.removal import follow_removals
 from mailroom.archive.replica import REPLICA_FILE, CopiedFiles, ReplicaMark, read_mark, write_mark
 from mailroom.archive.row_keys import key_columns, row_keys
 from mailroom.archive.schemas import TABLES
@@ -42,6 +43,9 @@ __all__ = ["Replication", "ReplicationTally"]
 
 ORDER = ("messages", "texts", "attachments", "locations", "folders")
 """The tables that rest on each other; the others follow."""
+
+OWN = ("tombstones",)
+"""Tables that say what is going on in one archive, and are not copied."""
 
 CHUNK_MESSAGES = 5000
 """Messages whose objects are copied before their rows are committed: what a kill costs looking at again."""
@@ -86,7 +90,7 @@ class Replication:
         self._copy = copy
         self._progress = progress
         self._stop = stop
-        names = [*ORDER, *(name for name in TABLES if name not in ORDER)]
+        names = [*ORDER, *(name for name in TABLES if name not in (*ORDER, *OWN))]
         self._from = {name: source.table(name) for name in reversed(names)}
         self._files = {name: table.files() for name, table in self._from.items()}
         self._names = names
@@ -94,7 +98,8 @@ class Replication:
         self._mark = found or ReplicaMark(of=self._identity, url=source.url)
         self._to = {name: copy.table(name) for name in names}
         self._memory = MemoryRelease()
-        self._objects = ObjectCopies(source, copy, resumes=found is not None and not found.is_whole)
+        self._resumes = found is not None and not found.is_whole
+        self._objects = ObjectCopies(source, copy, resumes=self._resumes)
 
     def run(self) -> None:
         """Copy what the copy lacks; a run that finds nothing writes nothing.
@@ -111,6 +116,8 @@ class Replication:
                 self._copy_table(name, durability)
                 if self._stop.is_set():
                     return
+            if self.tally.rows.get("erasures") or self._resumes:
+                follow_removals(self._archive, self._copy)
             self._finish(durability)
         finally:
             durability.close()
@@ -124,7 +131,8 @@ class Replication:
         if self.tally.failed:
             return  # rows were held back: the next run has to compare in full
         tables = {
-            name: CopiedFiles(source=_paths(self._files[name]), copy=self._there(name)) for name in TABLES
+            name: CopiedFiles(source=_paths(self._files[name]), copy=self._there(name))
+            for name in self._names
         }
         mark = ReplicaMark(of=self._mark.of, url=self._archive.url, is_whole=True, tables=tables)
         write_mark(self._copy.store, mark)

@@ -354,12 +354,39 @@ _SEALS = _spec(
     unique=("run_id", "root", "previous", "seal", "signature", "at"),
 )
 
+_TOMBSTONES = _spec(
+    "tombstones",
+    "Messages on their way out of the archive: a log; of a message the row with the highest seq counts.",
+    [
+        ("sha256", pa.string(), "the message"),
+        ("state", pa.string(), "tombstoned, removing, revived"),
+        ("since", _TIME, "when it was said first that it is to go; its object goes days later"),
+        ("run_id", pa.string(), "the run that wrote this row"),
+        ("seq", pa.int64(), "number of the commit; grows"),
+    ],
+    unique=("sha256",),
+)
+
+_ERASURES = _spec(
+    "erasures",
+    "Digests of rows that were removed from sealed tables, so that the seals over them still hold.",
+    [
+        ("account", pa.string(), "the account whose rows they were"),
+        ("of_run", pa.string(), "the run that had written the row"),
+        ("leaf", pa.string(), "hex digest of the row, see seals"),
+        ("at", _TIME, "when it was removed"),
+        ("run_id", pa.string(), "the run that removed it"),
+    ],
+    bounds=("account", "run_id"),
+    unique=("leaf",),
+)
+
 TABLES = {
     spec.name: spec
     for spec in (
         *(_MESSAGES, _TEXTS_TABLE, _ATTACHMENTS, _LOCATIONS, _FOLDERS, _RUNS, _DELIVERIES),
         *(_AUTHENTICATION, _ENVELOPES, _LINKS),
-        *(_PLANS, _AUDIT, _CHANGES, _HOLDS, _SEALS),
+        *(_PLANS, _AUDIT, _CHANGES, _HOLDS, _SEALS, _TOMBSTONES, _ERASURES),
         CONSUMED,
     )
 }

@@ -46,6 +46,7 @@ class SealCheck:
         now = _by_account(self._archive)
         table = self._archive.reader("seals")
         rows = _rows_by_account(self._archive, files)
+        _add_erased(self._archive, files, rows)
         for account in sorted({*now, *rows}):
             seals = now.get(account, [])
             last = table.transaction_version(account)
@@ -82,6 +83,19 @@ def _rows_by_account(archive: Archive, files: Mapping[str, Sequence[DataFile]]) 
             for (account, run_id), leaf in zip(places, leaf_digests(name, rows), strict=True):
                 found.setdefault(account, {}).setdefault(run_id, []).append(leaf)
     return found
+
+
+def _add_erased(archive: Archive, files: Mapping[str, Sequence[DataFile]], found: dict[str, Runs]) -> None:
+    """Count rows that were removed by rule as if they were there; one that is still there counts once."""
+    names = ["account", "of_run", "leaf"]
+    erased: dict[tuple[str, str], set[bytes]] = {}
+    for piece in archive.reader("erasures").scan(names, files=files.get("erasures", ())):
+        columns = [_texts(piece.table, name) for name in names]
+        for account, run_id, leaf in zip(*columns, strict=True):
+            erased.setdefault((account, run_id), set()).add(bytes.fromhex(leaf))
+    for (account, run_id), leaves in erased.items():
+        there = found.setdefault(account, {}).setdefault(run_id, [])
+        there.extend(leaves.difference(there))
 
 
 def _texts(rows: pa.Table, column: str) -> list[str]:

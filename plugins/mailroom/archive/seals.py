@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BEFORE", "SEALED", "Seal", "Sealer", "open_marks", "read_seals", "unsealed_folder"]
 
-SEALED = ("locations", "folders", "audit")
+SEALED = ("locations", "folders", "audit", "erasures")
 """Tables whose rows are sealed, all of which name account and run."""
 
 BEFORE = ""
@@ -86,6 +86,12 @@ class Sealer:
         self._leaves: dict[str, list[bytes]] = {}
         self._others: dict[str, set[str]] = {}
         self._mark: str | None = None
+        self._is_again = False
+
+    @property
+    def run_id(self) -> str:
+        """The run whose rows are sealed."""
+        return self._context.run_id
 
     def begin(self) -> None:
         """Leave a mark that rows are coming, unless that was done.
@@ -99,6 +105,7 @@ class Sealer:
         said = {"account": self._context.account, "run_id": self._context.run_id}
         signature = None if key is None else key.sign(_mark_content(said))
         path = f"{unsealed_folder(self._context.account)}/{_short(self._context.run_id)}.json"
+        self._is_again = self._archive.store.read_files([path])[0] is not None
         self._archive.store.replace_file(path, json.dumps({**said, "signature": signature}).encode())
         self._mark = path
 
@@ -150,8 +157,8 @@ class Sealer:
             if not known:
                 before = self._rows_before(account, {run_id, *others, *marks.values()})
                 found += [(BEFORE, before)] if before else []
-            if any(seal.run_id == run_id for seal in known):
-                # Several writers of one run: its newest seal is over all of its rows.
+            if self._is_again or any(seal.run_id == run_id for seal in known):
+                # Several writers of one run, or one that was killed: its newest seal is over all rows.
                 found.append((run_id, self._rows_of(account, run_id)))
             elif leaves:
                 found.append((run_id, leaves))

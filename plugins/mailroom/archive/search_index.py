@@ -20,6 +20,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from mailroom.archive.archive import Archive
+from mailroom.archive.failures import translated
 from mailroom.archive.search_rows import FORMAT, TAKERS, Advance, make_empty, transaction
 from mailroom.archive.store import LocalStore
 from mailroom.exceptions import StoreUnavailable
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from mailroom.archive.data_files import DataFile
     from mailroom.archive.tables import Table
 
-__all__ = ["SearchIndex"]
+__all__ = ["SearchIndex", "drop_index"]
 
 log = logging.getLogger(__name__)
 
@@ -177,6 +178,18 @@ def _forget(connection: sqlite3.Connection, there: Collection[str]) -> None:
     """Forget files that were joined to others since."""
     gone = [(path,) for (path,) in connection.execute("SELECT path FROM taken") if path not in there]
     connection.executemany("DELETE FROM taken WHERE path = ?", gone)
+
+
+def drop_index(archive: Archive) -> None:
+    """Delete the index of this machine, so that no word of a removed message is in it.
+
+    :raises StoreUnavailable: where the disk refuses.
+    """
+    path = _path_for(archive)
+    with translated(archive.url):
+        for end in ("", "-wal", "-shm", "-journal"):
+            with suppress(FileNotFoundError):
+                os.unlink(path + end)
 
 
 def _digest(octets: bytes | None) -> str:

@@ -175,9 +175,10 @@ class LocalStore:
         name = self.absolute(path)
         with translated(self.url):
             os.makedirs(os.path.dirname(name), exist_ok=True)
-            with open(f"{name}.new", "wb", buffering=0) as file:
+            part = f"{name}.{uuid.uuid4().hex}.new"
+            with open(part, "xb", buffering=0) as file:
                 file.write(content)
-            os.replace(f"{name}.new", name)
+            os.replace(part, name)
         self.wrote(name)
 
     def list_files(self, folder: str) -> list[str]:

@@ -27,6 +27,8 @@ COMMANDS = {
     "import": "import_mail",
     "replicate": "replicate",
     "optimize": "optimize",
+    "forget": "forget",
+    "sweep": "sweep",
     "audit": "audit",
     "verify": "verify",
     "flag": "flag",

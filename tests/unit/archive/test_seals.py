@@ -205,8 +205,12 @@ def test_several_writers_of_one_run_have_one_seal_that_counts(tmp_path: Path) ->
     assert tampered(tmp_path) == []
 
 
-class Killed(BaseException):
-    """The process ends here."""
+def test_run_that_was_killed_and_is_run_again_under_its_name_has_one_seal(tmp_path: Path) -> None:
+    """What it had written before it was killed is sealed with the rest."""
+    kill_one(tmp_path)
+    run(tmp_path, "killed", range(1, 4))
+    assert [seal.rows for seal in read_seals(Archive(tmp_path).table("seals"))] == [7]
+    assert tampered(tmp_path) == []
 
 
 def kill_one(root: Path, key: str | None = None) -> None:

@@ -23,6 +23,7 @@ from mailroom.operators.attachments import AttachmentsToObjectStorageOperator
 from mailroom.operators.check import MailCheckOperator
 from mailroom.operators.copy import ImapToImapOperator
 from mailroom.operators.export import MailExportOperator
+from mailroom.operators.forget import ArchiveForgetOperator
 from mailroom.operators.imap import ImapMirrorOperator
 from mailroom.operators.import_mail import MailImportOperator
 from mailroom.operators.inspect import MailInspectOperator
@@ -47,6 +48,7 @@ OPERATORS: list[tuple[type[BaseOperator], dict[str, Any]]] = [
     (MailExportOperator, {"destination": "/srv/out", "format": "eml"}),
     (MailImportOperator, {"source": "/srv/old", "account": "old"}),
     (ArchiveReplicateOperator, {"copy": "/srv/copy"}),
+    (ArchiveForgetOperator, {}),
     (ArchiveOptimizeOperator, {}),
 ]
 each_operator = pytest.mark.parametrize(("operator", "needed"), OPERATORS)
