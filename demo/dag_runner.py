@@ -61,9 +61,10 @@ class DagRunner:
         if errors:
             raise StepFailed(f"Airflow could not read {', '.join(errors)}; its log is {self._log}.")
 
-    def run(self, dag_id: str, conf: dict[str, Any]) -> dict[str, Any]:
-        """Run a DAG with a filled form and return what its last task returned.
+    def run(self, dag_id: str, conf: dict[str, Any], task_id: str | None = None) -> dict[str, Any]:
+        """Run a DAG with a filled form and return what a task returned.
 
+        :param task_id: which; by default the last.
         :raises StepFailed: if the run does not succeed.
         """
         assert self._process.stdin is not None
@@ -71,7 +72,8 @@ class DagRunner:
         answer = self._answer()
         if answer["state"] != "success":
             raise StepFailed(f"The DAG {dag_id} failed: {self._reason()} Airflow's log is {self._log}.")
-        result = list(answer["results"].values())[-1]
+        results = answer["results"]
+        result = list(results.values())[-1] if task_id is None else results[task_id]
         return result if isinstance(result, dict) else {}
 
     def _reason(self) -> str:

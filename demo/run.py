@@ -85,16 +85,23 @@ def _mirror_deliver_and_retain(console: Console, server: Dovecot, dags: DagRunne
     story.before = folder_counts(server, IMAP_USER)
     with _step(console, "IMAP: mirror every folder"):
         story.mirror = dags.run("mail_imap_mirror", {})
-    with _step(console, "Attachments: PDF and XLSX into the bucket"):
-        for kind in ("application/pdf", "application/vnd.openxmlformats-*"):
-            conf: dict[str, Any] = {"destination": str(scene.BUCKET), "content_type": kind}
-            story.deliveries.append(dags.run("mail_attachments", conf))
+    conf: dict[str, Any] = {"destination": str(scene.BUCKET)}
+    with _step(console, "Invoices: from mail to the bucket to a table"):
+        story.invoices.append(dags.run("example_mail_invoices", _invoices(conf), "load"))
+    with _step(console, "The same once more, which adds nothing"):
+        story.invoices.append(dags.run("example_mail_invoices", _invoices(conf), "load"))
+    with _step(console, "Attachments: XLSX into the bucket as well"):
+        dags.run("mail_attachments", {**conf, "content_type": "application/vnd.openxmlformats-*"})
     old = {"days": RETENTION_DAYS, "exclude": ["Facturas/*"]}
     with _step(console, f"Retention: what would go after {RETENTION_DAYS} days? (a dry run)"):
         story.dry_run = dags.run("mail_retention", old)
     with _step(console, "Retention: delete it from the server; it is in the archive"):
         story.retention = dags.run("mail_retention", {**old, "dry_run": False})
     story.after = folder_counts(server, IMAP_USER)
+
+
+def _invoices(conf: dict[str, Any]) -> dict[str, Any]:
+    return {**conf, "connection": scene.IMAP_ID, "database": str(scene.INVOICES)}
 
 
 def _verify(console: Console) -> None:

@@ -30,6 +30,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 HOME = Path(os.environ.get("MAILROOM_DEMO_HOME", REPOSITORY / ".demo"))
 ARCHIVE = HOME / "archive"
 BUCKET = HOME / "bucket"
+INVOICES = HOME / "invoices.duckdb"
 
 POP3_ID = "pop3_default"
 IMAP_ID = "imap_default"
@@ -42,6 +43,7 @@ def clear() -> None:
     """Remove what an earlier demonstration left, so that this one tells the same story."""
     for place in (ARCHIVE, BUCKET, HOME / "airflow"):
         shutil.rmtree(place, ignore_errors=True)
+    INVOICES.unlink(missing_ok=True)
     HOME.mkdir(exist_ok=True)
 
 

@@ -35,6 +35,7 @@ GROUP  BY 1 ORDER BY 2 DESC, 1"""
 class Story:
     """What each step returned, and what was on the server before and after.
 
+    :param invoices: what the pipeline that makes a table of them returned, run by run.
     :param fetches: mode, messages before, what the DAG returned, messages after.
     """
 
@@ -42,7 +43,7 @@ class Story:
     retention_days: int
     fetches: list[tuple[str, int, dict[str, Any], int]] = field(default_factory=list)
     mirror: dict[str, Any] = field(default_factory=dict)
-    deliveries: list[dict[str, Any]] = field(default_factory=list)
+    invoices: list[dict[str, Any]] = field(default_factory=list)
     dry_run: dict[str, Any] = field(default_factory=dict)
     retention: dict[str, Any] = field(default_factory=dict)
     before: dict[str, int] = field(default_factory=dict)
@@ -62,7 +63,7 @@ def tell(console: Console, story: Story) -> None:
     console.print()
     console.print(_fetch_table(story))
     console.print(_mirror_table(story, archive))
-    console.print(_delivery_table())
+    console.print(_delivery_table(story))
     console.print(_query_panel(archive))
     console.print(_places(archive))
 
@@ -123,13 +124,21 @@ def _ask(archive: Archive, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         return [column[0] for column in found.description or ()], found.fetchall()
 
 
-def _delivery_table() -> Table:
-    files = sorted(path for path in scene.BUCKET.rglob("*") if path.is_file())
+def _delivery_table(story: Story) -> Table:
+    files = sorted(path for path in scene.BUCKET.rglob("*") if path.is_file() and path.suffix != ".jsonl")
     kinds = Counter(path.suffix.lstrip(".").upper() for path in files)
     title = "Attachments in the bucket: " + ", ".join(
         f"{count} {kind}" for kind, count in kinds.most_common()
     )
-    table = Table(title=title, title_justify="left", title_style="bold")
+    first, second = (run["added"] for run in story.invoices)
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        caption=f"The invoices among them are rows of a table in {_short(scene.INVOICES)}: {first} after the "
+        f"first run, {second} more after the second.",
+        caption_justify="left",
+    )
     table.add_column("among them")
     table.add_column("octets", justify="right")
     shown = files[:2] + [path for path in files if path.suffix == ".xlsx"]

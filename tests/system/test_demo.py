@@ -29,5 +29,6 @@ def test_the_demonstration_runs_and_leaves_a_sound_archive(tmp_path: Path) -> No
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "192 messages" in ran.stdout
     assert "nothing is left running" in ran.stdout
+    assert "0 more after the" in " ".join(ran.stdout.split())
     assert run_command("verify", "--archive", str(home / "archive")).status == 0
     assert {path.suffix for path in (home / "bucket").rglob("*") if path.is_file()} >= {".pdf", ".xlsx"}
