@@ -18,6 +18,7 @@ from mailroom.operators.assets import announce, delivery_asset, with_alias
 from mailroom.operators.run import StopSwitch, conclude, log_progress, run_context, utc_now
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context, ObjectStoragePath
 
     from mailroom.policy.attachments import AttachmentRule
@@ -271,6 +272,16 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         for place in _changed(policy.rules, destination, summary):
             announce(context, delivery_asset(place), summary, CHANGES)
         return summary
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage:
+        """Tell OpenLineage where the mail came from and went to."""
+        from mailroom.operators.lineage import archive_dataset, lineage, place_dataset
+
+        policy = self._policy()
+        said = as_text("destination", self.destination) or policy.destination
+        places = dict.fromkeys(rule.destination or said for rule in policy.rules)
+        archive = archive_dataset(as_text("account", self.account), as_text("archive", self.archive))
+        return lineage([archive], [place_dataset(place) for place in places if place is not None])
 
     def on_kill(self) -> None:
         """Let the attachment in hand be delivered, then stop."""

@@ -17,6 +17,7 @@ from mailroom.operators.assets import announce, mailbox_asset, with_alias
 from mailroom.operators.run import StopSwitch, conclude, log_progress, run_context, utc_now
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context, ObjectStoragePath
 
 __all__ = ["Pop3FetchOperator"]
@@ -104,6 +105,14 @@ class Pop3FetchOperator(BaseOperator):
         summary = conclude(report, run, self.log)
         announce(context, mailbox_asset(account), summary, CHANGES)
         return summary
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage:
+        """Tell OpenLineage where the mail came from and went to."""
+        from mailroom.operators.lineage import archive_dataset, lineage, mailbox_dataset
+
+        account = required_text("pop3_conn_id", self.pop3_conn_id)
+        archive = archive_dataset(account, as_text("archive", self.archive))
+        return lineage([mailbox_dataset(account)], [archive])
 
     def on_kill(self) -> None:
         """Let the batch in hand be committed, then stop."""
