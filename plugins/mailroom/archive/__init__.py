@@ -7,7 +7,7 @@ The map:
 - ``raw``, ``raw_file``, ``raw_objects``: the exact bytes, named by their SHA-256; ``durability``: sync
 - ``schemas``, ``pipeline_schemas``, ``table_spec``: columns; ``tables``, ``data_files``,
   ``file_statistics``, ``rows``, ``upkeep``, ``maintenance``: Delta tables; ``memory``: kept small;
-  ``migration``: of an older version; ``datasets``: for other libraries
+  ``migration``: of an older version; ``datasets``, ``derived_sql``: for other libraries
 - ``intake``, ``indexing``, ``indexed``, ``index_worker``: from bytes to rows
 - ``engine``, ``batch``, ``pipeline``, ``committer``, ``message_tables``, ``locations``: from rows to commits
 - ``known``, ``digests``, ``places``, ``descriptions``: what is held already; ``bookmarks``: what an

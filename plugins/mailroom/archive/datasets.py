@@ -17,26 +17,13 @@ import pyarrow.dataset as ds
 from mailroom.archive.archive import Archive
 from mailroom.archive.failures import translated
 
-__all__ = ["NEWEST_SQL", "STATE_KEYS", "newest_rows", "open_dataset"]
+__all__ = ["STATE_KEYS", "newest_rows", "open_dataset"]
 
 STATE_KEYS = {
     "locations": ("account", "protocol", "folder", "uidvalidity", "uid", "uidl", "sha256"),
     "folders": ("account", "folder"),
 }
 """The columns that name the place a row of a log is about; UIDL and digest count by protocol only."""
-
-NEWEST_SQL = {
-    "locations": (
-        "SELECT * FROM locations QUALIFY row_number() OVER ("
-        "PARTITION BY account, protocol, folder, uidvalidity, uid, "
-        "CASE WHEN protocol = 'pop3' THEN uidl END, CASE WHEN protocol <> 'imap' THEN sha256 END "
-        "ORDER BY seq DESC) = 1"
-    ),
-    "folders": (
-        "SELECT * FROM folders QUALIFY row_number() OVER (PARTITION BY account, folder ORDER BY seq DESC) = 1"
-    ),
-}
-"""The same state in the SQL of DuckDB."""
 
 
 def open_dataset(archive: Archive, name: str) -> ds.Dataset:

@@ -118,7 +118,8 @@ def connect(
 ) -> duckdb.DuckDBPyConnection:
     """Return a DuckDB connection in which each table of the archive is a view, read lazily.
 
-    Besides the tables there are ``locations_now`` and ``folders_now``: the newest row of each place.
+    Besides the tables there are ``locations_now`` and ``folders_now`` (the newest row of each place),
+    ``threads`` (which thread each message is in) and ``contacts`` (who wrote and was written to).
 
         connect("~/mail").sql("SELECT from_address, count(*) FROM messages GROUP BY ALL").show()
 
@@ -127,7 +128,8 @@ def connect(
     """
     import duckdb
 
-    from mailroom.archive.datasets import NEWEST_SQL, open_dataset
+    from mailroom.archive.datasets import open_dataset
+    from mailroom.archive.derived_sql import VIEWS
     from mailroom.archive.schemas import TABLES
 
     archive = _archive(root, options)
@@ -135,8 +137,8 @@ def connect(
     made.execute("SET TimeZone = 'UTC'")
     for name in TABLES:
         made.register(name, open_dataset(archive, name))
-    for name, query in NEWEST_SQL.items():
-        made.execute(f"CREATE OR REPLACE TEMP VIEW {name}_now AS {query}")
+    for name, query in VIEWS.items():
+        made.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {query}")
     return made
 
 

@@ -13,7 +13,7 @@ import pytest
 from mailroom import tables
 from mailroom.archive import Archive
 from mailroom.exceptions import ConfigurationError
-from mailroom.model import Change, MailProtocol
+from mailroom.model import Body, Change, MailProtocol
 from tests.support.archives import (
     NOW,
     archive_messages,
@@ -203,3 +203,63 @@ def test_an_old_archive_has_all_columns(root: Path) -> None:
     assert tables.locations(root).filter(object_id=None).count() == 4
     counted = tables.connect(root).sql("SELECT count(*) FROM messages WHERE defects IS NULL AND size > 1")
     assert counted.fetchall() == [(5,)]
+
+
+def kept(root: Path, *heads: str) -> Archive:
+    """Archive a message for each of these headers."""
+    archive = Archive(root)
+    with archive.writer(context()) as writer:
+        for number, head in enumerate(heads, 1):
+            content = (head.replace("\n", "\r\n") + "\r\n\r\ntext\r\n").encode()
+            writer.add(Body(octets=len(content), content=content), place(number))
+        writer.finish("succeeded", {}, 0)
+    return archive
+
+
+def test_threads_follow_references_and_replies(archive_root: Path) -> None:
+    """By References to the first message; by In-Reply-To alone step by step, through what is archived."""
+    archive = kept(
+        archive_root,
+        "Subject: one\nMessage-ID: <1@x>",
+        "Subject: two\nMessage-ID: <2@x>\nIn-Reply-To: <1@x>",
+        "Subject: three\nMessage-ID: <3@x>\nIn-Reply-To: <2@x>",
+        "Subject: four\nMessage-ID: <4@x>\nReferences: <1@x> <2@x> <3@x>\nIn-Reply-To: <3@x>",
+        "Subject: five\nMessage-ID: <5@x>\nReferences: <gone@x> <1@y>",
+        "Subject: six\nMessage-ID: <6@x>\nIn-Reply-To: <5@x>",
+        "Subject: seven",
+        "Subject: loop\nMessage-ID: <8@x>\nIn-Reply-To: <9@x>",
+        "Subject: pool\nMessage-ID: <9@x>\nIn-Reply-To: <8@x>",
+    )
+    rows = (
+        tables.connect(archive)
+        .sql("SELECT subject, thread FROM threads JOIN messages USING (sha256)")
+        .fetchall()
+    )
+    threads = dict(rows)
+    assert len(rows) == 9
+    assert {threads[name] for name in ("one", "two", "three", "four")} == {"<1@x>"}
+    assert threads["five"] == threads["six"] == "<gone@x>"
+    assert len(threads["seven"]) == 64
+    assert {threads["loop"], threads["pool"]} <= {"<8@x>", "<9@x>"}
+
+
+def test_contacts_are_who_wrote_and_was_written_to(archive_root: Path) -> None:
+    """One row an address, whatever its capital letters, with the name that was written last."""
+    archive = kept(
+        archive_root,
+        "From: Ana <ANA@x.example>\nTo: bob@x.example, Carla <carla@x.example>\n"
+        "Date: Mon, 1 Jun 2026 10:00:00 +0000",
+        "From: Ana Ruiz <ana@x.example>\nTo: Bob <bob@x.example>\nCc: ana@x.example\n"
+        "Date: Tue, 2 Jun 2026 10:00:00 +0000",
+        "Subject: from nobody",
+    )
+    found = (
+        tables.connect(archive)
+        .sql("SELECT address, name, sent, received FROM contacts ORDER BY 1")
+        .fetchall()
+    )
+    assert found == [
+        ("ana@x.example", "Ana Ruiz", 2, 1),
+        ("bob@x.example", "Bob", 0, 2),
+        ("carla@x.example", "Carla", 0, 1),
+    ]
