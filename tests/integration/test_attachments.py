@@ -321,6 +321,7 @@ def test_content_that_cannot_be_looked_at_is_a_failure(store: Store, tmp_path: P
     report = store.deliver(tmp_path / "out", AttachmentRule(detected_type="application/pdf"))
     assert report.delivered == 1
     assert any("was not looked at" in failure for failure in report.failures)
+    assert report.failed_messages == {digest}
 
 
 def received(number: int, result: str) -> bytes:

@@ -249,6 +249,7 @@ class AttachmentChoice:
             return None
 
     def _note_unread(self, digest: str, part: str, error: MailroomError) -> None:
+        self.tally.failed_messages.add(digest)
         self.tally.failures.append(f"Part {part} of message {digest} was not looked at: {error}")
 
 
