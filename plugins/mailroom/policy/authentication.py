@@ -26,6 +26,9 @@ MIN_MESSAGES_TO_LEARN = 10
 MIN_SHARE_TO_LEARN = 0.9
 """Of the messages that carry results, so many must carry those of one server at the top."""
 
+MIN_SHARE_OF_ALL = 1 / 3
+"""Of all messages, so many must carry them: a server that writes none leaves the word to senders."""
+
 _DOMAIN = re.compile(r"(?:[\w-]{1,63}\.)+[\w-]{2,63}")
 
 
@@ -116,9 +119,15 @@ def learned_server(topmost: Iterable[str | None]) -> str | None:
 
     :param topmost: of many of its messages, the server whose results stand at the top, or None.
     """
-    counts = Counter(name for name in topmost if name is not None)
+    counts = Counter(topmost)
+    everything = counts.total()
+    silent = counts.pop(None, 0)
     if not counts:
         return None
     name, count = counts.most_common(1)[0]
-    is_clear = count >= MIN_MESSAGES_TO_LEARN and count >= MIN_SHARE_TO_LEARN * counts.total()
+    is_clear = (
+        count >= MIN_MESSAGES_TO_LEARN
+        and count >= MIN_SHARE_TO_LEARN * (everything - silent)
+        and count >= MIN_SHARE_OF_ALL * everything
+    )
     return name if is_clear else None
