@@ -4,9 +4,10 @@ Deletes from the server the messages that are older than some days, but only tho
 are in the archive and were verified there. Flagged messages stay unless you say otherwise. Run it
 after a fetch or a mirror; it works for POP3 and IMAP, as the connection says.
 
-First a **plan** is made and stored in the archive; then, if you like, **a person is asked**, who sees it
-under Browse > Required Actions; then just that plan is carried out, and nothing beyond it. Where the plan
-finds something wrong (a damaged copy, an incomplete folder), the run ends there and nothing is deleted.
+First `preview_days` says **what the days mean**, by each thing they can count from. Then a **plan** is
+made and stored in the archive; then, if you like, **a person is asked**, who sees it under Browse > Required
+Actions; then just that plan is carried out, and nothing beyond it. Where the plan finds something wrong (a
+damaged copy, an incomplete folder), the run ends there and nothing is deleted.
 
 **A run by hand is a dry run** unless you switch that off: it says what would go, and changes nothing.
 
@@ -22,6 +23,7 @@ from airflow.sdk import DAG, Param
 
 from mailroom.operators.retention import MailRetentionOperator
 from mailroom.operators.retention_approval import MailRetentionApprovalOperator
+from mailroom.operators.retention_preview import MailRetentionPreviewOperator
 
 OPEN_SECTION = "Run Parameters"
 """Airflow shows the fields of this section unfolded; all others are folded until somebody opens them."""
@@ -173,6 +175,16 @@ with DAG(
         ),
     },
 ):
+    preview = MailRetentionPreviewOperator(
+        task_id="preview_days",
+        conn_id="{{ params.connection }}",
+        archive="{{ params.archive }}",
+        older_than="{{ None if params.policy else params.days }}",
+        folders="{{ params.folders }}",
+        exclude="{{ params.exclude }}",
+        include_flagged="{{ params.include_flagged }}",
+    )
+
     plan = MailRetentionOperator(
         task_id="plan_old",
         conn_id="{{ params.connection }}",
@@ -217,4 +229,4 @@ with DAG(
         dry_run="{{ params.dry_run }}",
     )
 
-    plan >> ask >> delete
+    preview >> plan >> ask >> delete

@@ -53,6 +53,7 @@ def get_provider_info() -> dict[str, Any]:
                     "mailroom.operators.replicate",
                     "mailroom.operators.retention",
                     "mailroom.operators.retention_approval",
+                    "mailroom.operators.retention_preview",
                 ],
             },
         ],

@@ -33,6 +33,7 @@ from mailroom.operators.replicate import ArchiveReplicateOperator
 from mailroom.operators.restore import ImapRestoreOperator
 from mailroom.operators.retention import MailRetentionOperator
 from mailroom.operators.retention_approval import MailRetentionApprovalOperator
+from mailroom.operators.retention_preview import MailRetentionPreviewOperator
 from tests.support.archives import archive_messages
 from tests.support.mail import make_message
 
@@ -164,6 +165,15 @@ def test_nobody_is_asked_about_nothing() -> None:
     for values in ({"plan_id": None}, {"plan_id": "None"}, {"plan_id": "p", "ask": "never"}):
         task = MailRetentionApprovalOperator(task_id="t", conn_id="home", **values)
         assert task.execute(cast(Any, {})) is None
+
+
+def test_the_preview_takes_templates_and_leaves_times_to_a_policy() -> None:
+    """Every argument can come from a form; where a policy states the times, there is nothing to count."""
+    task = MailRetentionPreviewOperator(task_id="t", conn_id="home", older_than="None")
+    assert sorted(task.template_fields) == sorted(own_arguments(MailRetentionPreviewOperator))
+    assert task.execute(cast(Any, {})) == []
+    wrong = MailRetentionPreviewOperator(task_id="t", conn_id="home", older_than="soon")
+    assert "older_than must be" in refusal(wrong)
 
 
 def test_no_answer_in_time_is_no() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import threading
 
-from mailroom.cli.common_arguments import Parser, Words, add_command
+from mailroom.cli.common_arguments import Parser, Words, add_command, add_folders
 from mailroom.cli.engine import check_account_known, existing_archive, now, read_policy
-from mailroom.cli.phrases import count, shown
+from mailroom.cli.phrases import count, octets_in_words, shown
+from mailroom.cli.table import table
 from mailroom.cli.terminal import Outcome, Terminal
-from mailroom.cli.values import name
+from mailroom.cli.values import duration, name
 
-__all__ = ["add_to", "run_check", "run_explain"]
+__all__ = ["add_to", "run_check", "run_explain", "run_preview"]
 
 
 def add_to(words: Words[Parser]) -> None:
@@ -44,6 +45,48 @@ def add_to(words: Words[Parser]) -> None:
     explain.add_argument(
         "--account", type=name, required=True, metavar="NAME", help="the account's name in the archive"
     )
+
+    preview = add_command(
+        inner,
+        "preview",
+        run_preview,
+        "say how many messages are older than so many days, by each thing days can count from",
+        "mailroom policy preview --older-than 90d --archive ~/mail --account ana@imap.example.org",
+    )
+    preview.add_argument("--older-than", type=duration, required=True, metavar="30d", help="the days")
+    preview.add_argument(
+        "--account", type=name, required=True, metavar="NAME", help="the account's name in the archive"
+    )
+    preview.add_argument("--include-flagged", action="store_true", help="count flagged messages too")
+    add_folders(preview)
+
+
+def run_preview(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
+    """Say how many messages are older than so many days, by each basis; no server is asked."""
+    from mailroom.policy.retention import RetentionRule
+    from mailroom.services.retention_preview import preview_bases
+
+    archive = existing_archive(options.archive)
+    check_account_known(archive, options.account)
+    rule = RetentionRule(
+        older_than=options.older_than,
+        folders=tuple(options.folder) or ("*",),
+        exclude=tuple(options.exclude),
+        include_flagged=options.include_flagged,
+    )
+    bases = [each.summary() for each in preview_bases(archive, options.account, rule, now())]
+    rows = [
+        [
+            each["basis"],
+            f"{each['messages']:,}",
+            octets_in_words(each["octets"]),
+            (each["oldest"] or "")[:10],
+            f"{each['unknown']:,}",
+        ]
+        for each in bases
+    ]
+    lines = table(["basis", "older", "size", "oldest", "no date"], rows, text_columns={0})
+    return Outcome(headline="\n".join(lines), summary={"bases": bases, "interrupted": False})
 
 
 def run_check(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
