@@ -21,6 +21,7 @@ from tests.system.conftest import PDF, Connect, Server, raw_messages
 DAGS = (
     "mail_attachments",
     "mail_copy",
+    "mail_forget",
     "mail_imap_mirror",
     "mail_ingest",
     "mail_maintenance",

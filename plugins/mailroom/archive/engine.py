@@ -54,6 +54,8 @@ class Engine:
 
         :raises StoreUnavailable: where the store refuses.
         """
+        if self.sealer.has_begun:
+            self.durability.sync()  # a power cut must not take rows that are sealed
         table = self.sealer.seal()
         if table is not None:
             self.committer.also_keep_up(table)

@@ -93,6 +93,11 @@ class Sealer:
         """The run whose rows are sealed."""
         return self._context.run_id
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether rows came, or may have come."""
+        return self._mark is not None
+
     def begin(self) -> None:
         """Leave a mark that rows are coming, unless that was done.
 

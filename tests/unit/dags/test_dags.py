@@ -23,6 +23,7 @@ NAMES = [
     "example_mail_invoices",
     "mail_attachments",
     "mail_copy",
+    "mail_forget",
     "mail_imap_mirror",
     "mail_ingest",
     "mail_maintenance",
