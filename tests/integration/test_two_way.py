@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -352,3 +354,25 @@ def test_moved_on_while_we_were_killed(account: TwoWayAccount) -> None:
     begun(account, "Trash")
     on_server(account, expunge)
     assert "interrupted" in conflict_of(account)
+
+
+def test_two_runs_at_once_do_no_harm(dovecot: Dovecot, archive_root: Path) -> None:
+    """Both take up the same changes; each message ends where it was to go, once."""
+    account = filled(dovecot, archive_root)
+    for number in range(10, 60):
+        account.append(mail(number))
+    account.mirror()
+    rows = account.live()
+    account.changes.request_flags(rows, add=["\\Seen"])
+    account.changes.request_move(rows[:20], "Archivo")
+    account.changes.request_deletion(rows[20:30])
+    account.changes.request_deletion(rows[30:40], expunge=True)
+    with ThreadPoolExecutor(2) as runs:
+        reports = list(runs.map(lambda _: account.mirror_both_ways(max_gone=1), range(2)))
+    account.mirror_both_ways(max_gone=1)
+    account.assert_in_step()
+    assert account.changes.waiting() == []
+    assert sum(report.push.refused for report in reports) == 0
+    shown = shown_by_server(account.server, account.user)
+    assert Counter(folder for folder, _ in shown) == {"INBOX": 15, "Archivo": 20, "Trash": 10}
+    assert len({value[0] for value in shown.values()}) == 45

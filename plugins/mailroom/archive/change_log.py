@@ -116,14 +116,16 @@ class ChangeLog:
         if not len(ids):
             return []
         newest: dict[str, tuple[int, ChangeRequest]] = {}
+        first: dict[str, int] = {}
         for piece in self._table.scan(TABLES["changes"].schema.names, equal={"account": self._account}):
             chosen = piece.table.filter(pc.is_in(piece.table["change_id"], value_set=ids))
             for row in chosen.to_pylist():
+                first[row["change_id"]] = min(row["seq"], first.get(row["change_id"], row["seq"]))
                 before = newest.get(row["change_id"])
                 if before is None or before[0] <= row["seq"]:
                     newest[row["change_id"]] = (row["seq"], _request(row))
         # A change keeps the place of its first row, whatever was said of it since.
-        return [request for _, request in newest.values()]
+        return [newest[change_id][1] for change_id in sorted(newest, key=first.__getitem__)]
 
 
 def _table(rows: Sequence[ChangeRequest], seq: int) -> pa.Table:

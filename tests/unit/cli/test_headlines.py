@@ -7,7 +7,9 @@ import pytest
 from mailroom.archive.problems import VerifyReport
 from mailroom.cli.commands import (
     attachments,
+    changes,
     check,
+    copy,
     export,
     fetch,
     import_mail,
@@ -19,11 +21,13 @@ from mailroom.cli.commands import (
 from mailroom.cli.phrases import octets_in_words
 from mailroom.cli.terminal import Outcome
 from mailroom.services.check_report import CheckReport, FolderCheck
+from mailroom.services.copy import CopyReport
 from mailroom.services.delivery_report import DeliveryReport
 from mailroom.services.export_report import ExportReport
 from mailroom.services.fetch_report import FetchReport
 from mailroom.services.import_report import ImportReport
 from mailroom.services.mirror_report import MirrorReport
+from mailroom.services.push_report import PushReport, TwoWayReport
 from mailroom.services.restore_report import FolderRestore, RestoreReport
 from mailroom.services.retention_report import FolderRetention, RetentionReport
 
@@ -251,4 +255,40 @@ def test_import_names_what_was_left_out() -> None:
         "3 new messages (9 octets) of 2 files imported as old, 1 folder.",
         "1 message there already.",
         "2 files without mail left out: a, ….",
+    ]
+
+
+def test_a_mirror_in_both_directions_says_first_what_was_done_on_the_server() -> None:
+    """Each outcome that occurred has a line of its own, and a conflict its sentence."""
+    push = PushReport(account="a", pushed=3, conflicts=1, waiting=2, warnings=("It was flagged since.",))
+    report = TwoWayReport(push=push, mirror=MirrorReport(account="a", folders=2))
+    assert mirror.headline(report.summary()).splitlines() == [
+        "3 changes done on the server.",
+        "1 change overtaken by the server's side, whose change stands.",
+        "2 changes left to the next run.",
+        "2 folders: 0 new messages (0 octets downloaded).",
+        "It was flagged since.",
+    ]
+
+
+def test_changes_are_listed_with_what_was_asked_for() -> None:
+    """Folder names come from the server and lose what could write to a terminal."""
+    change = {"id": "c1", "kind": "move", "folder": "IN\x1bBOX", "uid": 7, "to": "Work", "state": "conflict"}
+    told = {"account": "a", "withdrawn": None, "states": {"conflict": 1}}
+    assert changes.headline(told | {"changes": [change | {"reason": "gone"}]}).splitlines() == [
+        "Changes of a: 1 conflict.",
+        "  c1  move IN\N{REPLACEMENT CHARACTER}BOX UID 7 to Work, conflict: gone",
+    ]
+
+
+def test_a_copy_by_way_of_an_archive_says_what_was_archived() -> None:
+    """The rest reads as a restore does."""
+    restored = RestoreReport(
+        account="old", target="new", folders=(FolderRestore(folder="A", target="A", chosen=2, updated=1),)
+    )
+    report = CopyReport(restore=restored, mirror=MirrorReport(account="old", added=2))
+    assert copy.headline(report.summary(), report.warnings).splitlines() == [
+        "2 new messages archived on the way.",
+        "0 messages of old added to new (0 octets); 0 were there already.",
+        "  A: 0 of 2, 1 got other flags",
     ]
