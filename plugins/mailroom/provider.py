@@ -37,6 +37,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "mailroom.operators.copy",
                     "mailroom.operators.imap",
+                    "mailroom.operators.imap_lanes",
                     "mailroom.operators.restore",
                 ],
             },

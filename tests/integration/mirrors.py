@@ -125,11 +125,20 @@ class Odd:
         """The folder that most faults are in."""
         return self.server.folders["INBOX"]
 
+    @property
+    def archive(self) -> Archive:
+        """The archive as another process would see it."""
+        return Archive(self.root)
+
+    def connect(self) -> ImapClient:
+        """Open a session."""
+        return ImapClient.connect(self.server.endpoint())
+
     def mirror(self, **selection: Any) -> MirrorReport:
         """Mirror the account."""
         return mirror_account(
-            lambda: ImapClient.connect(self.server.endpoint()),
-            Archive(self.root),
+            self.connect,
+            self.archive,
             RunContext(
                 run_id=uuid.uuid4().hex, what="mirror", account="a", started=datetime.now(UTC), who="a test"
             ),

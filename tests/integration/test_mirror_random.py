@@ -32,6 +32,7 @@ def test_archive_shows_the_account_after_whatever_happens(
     monkeypatch.setattr(mirror_run, "BREAK_SECONDS", 0.01)
     account = MirrorAccount(dovecot, user, archive_root)
     account.append(make_message(subject="the first"))
+    account.mirror()
     walk = Walk(dovecot, user, seed)
     past: list[tuple[datetime, Account]] = []
     for number in range(STEPS):

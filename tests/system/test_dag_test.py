@@ -61,6 +61,15 @@ def test_mirror_reads_every_folder_and_marks_nothing(mail: Mail, server: Server,
     assert (server.seen(), server.seen("Sent")) == (0, 0)
 
 
+def test_lanes_mirror_every_folder(mail: Mail, server: Server, archive_root: Path) -> None:
+    """The same mail by mapped tasks; the names of folders are data to Airflow, and no templates."""
+    result = done("mail_imap_mirror_lanes", archive_root, lanes=2)
+    lanes = result.results["lanes"]
+    assert sorted(name for lane in lanes for name in lane) == sorted({"INBOX", "Sent"})
+    assert raw_messages(archive_root) == {*mail["INBOX"], *mail["Sent"]}
+    assert (server.seen(), server.seen("Sent")) == (0, 0)
+
+
 def test_mirror_reads_the_folders_of_the_form_only(mail: Mail, archive_root: Path) -> None:
     """Patterns come as a list, one a line."""
     done("mail_imap_mirror", archive_root, folders=["*"], exclude=["INBOX"])

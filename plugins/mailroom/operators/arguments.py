@@ -24,6 +24,7 @@ __all__ = [
     "as_flag",
     "as_fraction",
     "as_moment",
+    "as_names",
     "as_octets",
     "as_patterns",
     "as_text",
@@ -228,6 +229,16 @@ def as_patterns(name: str, value: object, *, default: tuple[str, ...] = ()) -> t
         raise _wrong(name, "a list of texts", value)
     texts = (str(line).strip() for line in lines if line is not None)
     return tuple(text for text in texts if text) or default
+
+
+def as_names(name: str, value: object) -> tuple[str, ...] | None:
+    """Return a list of exact names, blanks at their ends included, or None where none is given.
+
+    :raises ConfigurationError: it is no list of texts.
+    """
+    if isinstance(value, (list, tuple)) and all(isinstance(each, str) for each in value):
+        return tuple(value)
+    return as_patterns(name, value) or None
 
 
 def _literal(text: str) -> object:

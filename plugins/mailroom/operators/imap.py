@@ -18,6 +18,7 @@ from mailroom.operators.arguments import (
     as_date,
     as_flag,
     as_fraction,
+    as_names,
     as_octets,
     as_patterns,
     as_text,
@@ -72,6 +73,8 @@ class ImapMirrorOperator(BaseOperator):
         does not see that by itself; what they do not list is never taken for gone.
     :param all_drafts: whether to archive every state of a draft that the server shows; by default only
         the newest of those with one Message-ID.
+    :param lane: only those of the chosen folders that are called exactly so: one of the lists that
+        ``ImapLanesOperator`` returns, while other tasks mirror the others.
     :param two_way: whether changes that wait are done on the server before it is mirrored.
     :param connections: how many may be open at once; more than one are opened only where the server is
         far away, and given up where it refuses them.
@@ -90,6 +93,7 @@ class ImapMirrorOperator(BaseOperator):
         "max_gone",
         "windowed",
         "all_drafts",
+        "lane",
         "connections",
         "two_way",
     )
@@ -110,6 +114,7 @@ class ImapMirrorOperator(BaseOperator):
         max_gone: float | str = DEFAULT_MAX_GONE,
         windowed: Sequence[str] | str = (),
         all_drafts: bool | str = False,
+        lane: Sequence[str] | str | None = None,
         connections: int | str = DEFAULT_CONNECTIONS,
         two_way: bool | str = False,
         outlets: Any = None,  # Any: as Airflow takes it
@@ -128,6 +133,7 @@ class ImapMirrorOperator(BaseOperator):
         self.max_gone = max_gone
         self.windowed = windowed
         self.all_drafts = all_drafts
+        self.lane = lane
         self.connections = connections
         self.two_way = two_way
         self._stop = StopSwitch()
@@ -186,4 +192,5 @@ class ImapMirrorOperator(BaseOperator):
             max_gone=as_fraction("max_gone", self.max_gone, default=DEFAULT_MAX_GONE),
             windowed=as_patterns("windowed", self.windowed),
             all_drafts=as_flag("all_drafts", self.all_drafts),
+            lane=as_names("lane", self.lane),
         )

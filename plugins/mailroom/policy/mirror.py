@@ -60,6 +60,8 @@ class MirrorSelection:
         taken for gone.
     :param all_drafts: whether every state of a draft is archived that the server shows, and not the newest
         of each Message-ID alone.
+    :param lane: of the chosen folders only those of exactly these names, for other mirrors work on the
+        others at the same time; what is gone is judged by the whole account.
     :raises ConfigurationError: where the values contradict each other.
     """
 
@@ -73,6 +75,7 @@ class MirrorSelection:
     max_gone: float = 0.25
     windowed: tuple[str, ...] = ()
     all_drafts: bool = False
+    lane: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""

@@ -48,6 +48,8 @@ _log = logging.getLogger(__name__)
 class Departures:
     """What one run found to be gone, or to have another name.
 
+    :param considered: the folders of which the account consists to whoever started the run, other lanes'
+        included.
     :param last: the newest row of each folder when the run began, and ``live`` its live messages.
     :ivar folders: folders that the server has no longer.
     :ivar renames: for each folder that seems to be a known one under another name, what is known of that.
@@ -63,6 +65,7 @@ class Departures:
     tally: MirrorTally
     last: Mapping[str, FolderRow] = field(default_factory=dict)
     live: Mapping[str, int] = field(default_factory=dict)
+    considered: Sequence[str] = ()
     chosen: Sequence[str] = ()
     folders: list[FolderRow] = field(default_factory=list)
     renames: dict[str, FolderState] = field(default_factory=dict)
@@ -76,12 +79,13 @@ class Departures:
         """
         self.chosen = chosen
         gone = {name: row for name, row in self.last.items() if not row.deleted and name not in listed}
-        folders = {name: listed[name] for name in chosen if name in listed}
+        folders = dict(listed)
         if gone:
-            new = [folder for name, folder in folders.items() if name not in self.last]
+            new = [listed[name] for name in chosen if name in listed and name not in self.last]
             folders |= {f.name: replace(f, status=_status(client, f.name)) for f in new if f.status is None}
         for name, before in find_renames(self.last, folders).items():
-            self.renames[name] = self.archive.folder_state(self.context.account, before)
+            if name in chosen:
+                self.renames[name] = self.archive.folder_state(self.context.account, before)
         asked = {*chosen, *self._former_names}
         self.folders = [row for name, row in gone.items() if name in asked and is_gone(client, name)]
 
@@ -159,10 +163,11 @@ class Departures:
         :raises ConfigurationError: where it is too much.
         """
         account, max_gone = self.context.account, self.selection.max_gone
-        known = [name for name in self.chosen if name in self.last and not self.last[name].deleted]
+        known = [row for row in self.last.values() if not row.deleted]
         gone = [row.folder for row in self.folders if row.folder not in self._former_names]
         check_folders(account, len(known), len(gone), max_gone)
-        held = sum(self.live.get(name, 0) for name in {*self.chosen, *(row.folder for row in self.folders)})
+        meant = {*self.considered, *(row.folder for row in self.folders)}
+        held = sum(self.live.get(name, 0) for name in meant)
         going = sum(standing.expunged for standing in standings) + sum(
             self.live.get(name, 0) for name in gone
         )

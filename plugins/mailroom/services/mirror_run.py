@@ -210,6 +210,9 @@ class MirrorRun:
         uses = {name: folder.special_use for name, folder in folders.items()}
         uses |= {name: row.special_use for name, row in known.items()}
         chosen = match_folders(selection.folders, selection.exclude, uses, special_use=uses)
+        self.departures.considered = tuple(chosen)
+        if selection.lane is not None:
+            chosen = [name for name in chosen if name in selection.lane]
         self.departures.find(client, chosen, folders)
         here = [folders[name] for name in chosen if name in folders]
         self.waiting.extend(here if states_with_list(client) else with_statuses(client, here))
@@ -242,7 +245,7 @@ class MirrorRun:
             self.waiting.remove(first)
             self.waiting.appendleft(first)
             self.leading = first.name
-        elif "*" in self.selection.folders:
+        elif "*" in self.selection.folders and self.selection.lane is None:
             text = (
                 f"Folder {everything.name!r} of {self.context.account} is left out: mail that is archived "
                 "there carries no label, is in no other folder, and is not mirrored."

@@ -25,6 +25,7 @@ NAMES = [
     "mail_copy",
     "mail_forget",
     "mail_imap_mirror",
+    "mail_imap_mirror_lanes",
     "mail_ingest",
     "mail_maintenance",
     "mail_pop3_fetch",

@@ -1,0 +1,143 @@
+"""### Mirror a large IMAP account in lanes
+
+As `mail_imap_mirror`, but the folders are packed by size into lanes, each a task of its own with one
+connection, so that a worker or a server that is far away does not hold up the whole account, and each
+lane is tried again by itself. The grid names the folders of each lane.
+
+**On a schedule:** copy this file under another `dag_id`, set `schedule` (such as `"@hourly"`), and
+change the defaults to your answers. Where several DAGs read one account, make a pool with as many
+slots as the server allows connections, and name it in `POOL`.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, Param
+
+from mailroom.operators.assets import MAILROOM_ALIAS
+from mailroom.operators.imap import ImapMirrorOperator
+from mailroom.operators.imap_lanes import ImapLanesOperator
+
+OPEN_SECTION = "Run Parameters"
+"""Airflow shows the fields of this section unfolded; all others are folded until somebody opens them."""
+
+POOL = "default_pool"
+"""Each lane takes one slot of this pool while it is connected."""
+
+with DAG(
+    dag_id="mail_imap_mirror_lanes",
+    description="Bring the archive in step with a large IMAP account, several folders side by side",
+    schedule=None,
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
+    tags=["mailroom"],
+    doc_md=__doc__,
+    params={
+        "connection": Param(
+            "imap_default",
+            type="string",
+            title="Account",
+            description_md="Id of a connection of type IMAP, from Admin > Connections.",
+            section=OPEN_SECTION,
+            examples=["imap_default"],
+            minLength=1,
+        ),
+        "folders": Param(
+            ["*"],
+            type="array",
+            items={"type": "string"},
+            title="Folders",
+            description_md="Names or patterns, one a line: `INBOX`, `Invoices/*`. `*` is every folder.",
+            section=OPEN_SECTION,
+            minItems=1,
+        ),
+        "exclude": Param(
+            [],
+            type=["null", "array"],
+            items={"type": "string"},
+            title="But not these folders",
+            description_md="Names or patterns, one a line: Trash, Junk.",
+            section=OPEN_SECTION,
+        ),
+        "other_namespaces": Param(
+            False,
+            type="boolean",
+            title="Shared folders too",
+            description_md="Folders that others share with this account.",
+            section=OPEN_SECTION,
+        ),
+        "lanes": Param(
+            4,
+            type="integer",
+            title="Lanes",
+            description_md="How many tasks work side by side, with one connection each: no more than the "
+            "server allows of one account (often 10; Gmail 15).",
+            section="Care",
+            minimum=1,
+            maximum=32,
+        ),
+        "max_gone": Param(
+            0.25,
+            type="number",
+            title="Stop where more than this share is gone",
+            description_md="If so much of the account has vanished within seven days, the run stops and "
+            "asks, as the server may have lost it. 1 allows everything.",
+            section="Care",
+            minimum=0,
+            maximum=1,
+        ),
+        "windowed": Param(
+            [],
+            type=["null", "array"],
+            items={"type": "string"},
+            title="Folders that show a part only",
+            description_md="Some servers show no more than the newest messages of a folder to IMAP. Where "
+            "the mirror does not see that by itself, name them here, one a line: what they do not list is "
+            "then never taken for gone.",
+            section="Care",
+        ),
+        "all_drafts": Param(
+            False,
+            type="boolean",
+            title="Every state of a draft",
+            description_md="Mail programs store a draft anew every minute. Without this only the newest "
+            "state of each is archived.",
+            section="Care",
+        ),
+        "archive": Param(
+            None,
+            type=["null", "string"],
+            title="Archive",
+            description_md="A path, or a URL such as s3://aws_default@bucket/mail. Empty: the one that the "
+            "connection names, else the one of the configuration, [mailroom] archive_root.",
+            section="The archive",
+        ),
+    },
+):
+    lanes = ImapLanesOperator(
+        task_id="lanes",
+        imap_conn_id="{{ params.connection }}",
+        archive="{{ params.archive }}",
+        folders="{{ params.folders }}",
+        exclude="{{ params.exclude }}",
+        other_namespaces="{{ params.other_namespaces }}",
+        lanes="{{ params.lanes }}",
+        pool=POOL,
+    )
+    ImapMirrorOperator.partial(
+        task_id="mirror",
+        imap_conn_id="{{ params.connection }}",
+        archive="{{ params.archive }}",
+        folders="{{ params.folders }}",
+        exclude="{{ params.exclude }}",
+        other_namespaces="{{ params.other_namespaces }}",
+        max_gone="{{ params.max_gone }}",
+        windowed="{{ params.windowed }}",
+        all_drafts="{{ params.all_drafts }}",
+        connections=1,
+        pool=POOL,
+        outlets=[MAILROOM_ALIAS],
+        map_index_template="{{ task.lane | length }}: {{ (task.lane | join(', ')) | truncate(80) }}",
+    ).expand(lane=lanes.output)

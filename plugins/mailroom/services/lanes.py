@@ -1,0 +1,73 @@
+"""The folders of an account shared out among several mirrors at once, one connection each.
+
+Here: how much work each folder is, by what LIST and STATUS say and what the archive holds. Not
+here: the packing (``policy.lanes``), the mirrors (``mirror``).
+
+Where folders are gone, they and those that are new share a lane, for the ones may be the others
+under new names. An account with labels is one lane: all other folders wait for the one that holds all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from mailroom.client.imap_statuses import states_with_list, with_statuses
+from mailroom.model import Folder, FolderRow
+from mailroom.policy.folders import match_folders
+from mailroom.policy.lanes import pack_lanes
+from mailroom.policy.mirror import MirrorSelection, is_unchanged
+
+if TYPE_CHECKING:
+    from mailroom.archive import Archive
+    from mailroom.client.imap import ImapClient
+
+__all__ = ["plan_lanes"]
+
+OPENING = 50
+"""How many messages opening a folder is worth: some round trips, and its flags."""
+
+_TOGETHER = "\\new and gone"
+"""Stands for the folders that share a lane; no folder is called so, for LIST's attributes begin like it."""
+
+
+def plan_lanes(
+    connect: Callable[[], ImapClient],
+    archive: Archive,
+    account: str,
+    *,
+    selection: MirrorSelection,
+    lanes: int,
+) -> list[list[str]]:
+    """Return the names of the chosen folders in at most so many lanes; at least one lane, if only of names.
+
+    :raises ConfigurationError: if a folder pattern means no folder.
+    :raises ConnectionLost: if the server cannot be reached or goes away.
+    :raises StoreUnavailable: if the archive cannot be read.
+    """
+    known = archive.overview(account)
+    last = {name: row for name, row in known.folders.items() if not row.deleted}
+    with connect() as client:
+        listed = client.list_folders(other_namespaces=selection.other_namespaces)
+        folders = {folder.name: folder for folder in listed if folder.is_selectable}
+        uses = {name: row.special_use for name, row in last.items()}
+        uses |= {name: folder.special_use for name, folder in folders.items()}
+        chosen = match_folders(selection.folders, selection.exclude, uses, special_use=uses)
+        here = [folders[name] for name in chosen if name in folders]
+        if not states_with_list(client):
+            here = with_statuses(client, here)
+        has_labels = client.states_labels and any(folder.has_attribute("\\All") for folder in here)
+    is_any_gone = any(name not in folders for name in chosen)
+    apart = [name for name in chosen if is_any_gone and (name in last) != (name in folders)]
+    work = {f.name: _work(f, last, known.live) for f in here}
+    shared = sum(work.pop(name, OPENING) for name in apart)
+    packed = pack_lanes(work | ({_TOGETHER: shared} if apart else {}), 1 if has_labels else lanes)
+    return [[each for name in lane for each in (apart if name == _TOGETHER else [name])] for lane in packed]
+
+
+def _work(folder: Folder, last: Mapping[str, FolderRow], live: Mapping[str, int]) -> int:
+    """Return how much a folder is to do, in messages."""
+    held = live.get(folder.name, 0)
+    if is_unchanged(folder.status, last.get(folder.name), held):
+        return 0
+    return OPENING + max(0, (folder.status or {}).get("MESSAGES", 0) - held)
