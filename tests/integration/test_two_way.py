@@ -15,6 +15,7 @@ import pytest
 
 from mailroom.archive import NewMessage
 from mailroom.change_request import Attempt, RequestState
+from mailroom.services.holds import place_hold
 from tests.integration.mirrors import shown_by_server
 from tests.integration.pushes import TwoWayAccount
 from tests.support.dovecot import Dovecot
@@ -189,6 +190,17 @@ def test_a_message_flagged_meanwhile_is_not_deleted(account: TwoWayAccount, expu
     on_server(account, lambda client: client.add_flags([1], [b"\\Flagged"]))
     assert "flags were changed" in conflict_of(account)
     assert flags_on_server(account, 1) == ("\\Flagged",)
+
+
+@pytest.mark.parametrize("expunging", [True, False])
+def test_a_message_under_legal_hold_is_not_deleted(account: TwoWayAccount, expunging: bool) -> None:
+    """Whoever asks: a hold binds everybody who deletes on a server."""
+    place_hold(account.archive, account="*", reason="case 7", by="clerk", at=datetime.now(UTC))
+    account.changes.request_deletion(account.live(uids=[1]), expunge=expunging)
+    report = account.mirror_both_ways()
+    assert (report.push.pushed, report.push.refused) == (0, 1)
+    assert "legal hold: case 7" in report.failures[0]
+    assert flags_on_server(account, 1) == ()
 
 
 def test_other_flags_of_both_sides_are_merged(account: TwoWayAccount) -> None:

@@ -13,10 +13,11 @@ from datetime import datetime
 
 from mailroom.archive import Archive
 from mailroom.archive.ledgers import read_holds
+from mailroom.model import LocationRow
 from mailroom.policy.deletion import Candidate, Keep
 from mailroom.policy.holds import holds_on
 
-__all__ = ["spare_held"]
+__all__ = ["find_held", "spare_held"]
 
 _log = logging.getLogger(__name__)
 
@@ -28,18 +29,30 @@ def spare_held(
 
     :raises StoreUnavailable: if the archive cannot be read.
     """
-    holds = holds_on(read_holds(archive), account, folder, now) if candidates else None
-    if not holds:
-        return list(candidates)
-    digests = {c.row.sha256 for c in candidates if c.row.sha256 is not None}
-    fields = archive.message_fields(digests, holds.columns) if holds.columns else {}
-    found = [
-        replace(c, keep=Keep.HELD)
-        if holds.reason(fields.get(c.row.sha256 or "") if holds.columns else {})
-        else c
-        for c in candidates
-    ]
-    held = sum(c.keep is Keep.HELD for c in found)
+    held = find_held(archive, account, folder, [c.row for c in candidates], now)
     if held:
-        _log.info("%d messages of %s are due and stay, under legal hold", held, account)
-    return found
+        _log.info("%d messages of %s are due and stay, under legal hold", len(held), account)
+    return [replace(c, keep=Keep.HELD) if c.row.sha256 in held else c for c in candidates]
+
+
+def find_held(
+    archive: Archive,
+    account: str,
+    folder: str,
+    rows: Sequence[LocationRow],
+    now: datetime,
+    *,
+    use: str | None = None,
+) -> dict[str | None, str]:
+    """Return why each of these messages is under hold, by SHA-256; those that are not are left out.
+
+    :param use: the folder's special-use attribute.
+    :raises StoreUnavailable: if the archive cannot be read.
+    """
+    holds = holds_on(read_holds(archive), account, folder, now, use=use) if rows else None
+    if not holds:
+        return {}
+    digests = {row.sha256 for row in rows if row.sha256 is not None}
+    fields = archive.message_fields(digests, holds.columns) if holds.columns else {}
+    found = {row.sha256: holds.reason(fields.get(row.sha256 or "") if holds.columns else {}) for row in rows}
+    return {digest: reason for digest, reason in found.items() if reason is not None}

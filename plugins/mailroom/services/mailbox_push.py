@@ -21,6 +21,7 @@ from mailroom.model import Change, LocationRow
 from mailroom.policy.mailbox_plan import normal_flags
 from mailroom.policy.two_way import find_trash, flags_differ
 from mailroom.services.flags_push import FlagsPush
+from mailroom.services.held import find_held
 from mailroom.services.mailbox_deletion import delete_messages
 from mailroom.services.push_desk import Desk, Outcomes, reason_of
 from mailroom.services.push_proof import Asked, Inquiry
@@ -132,11 +133,23 @@ class MailboxPush:
         return self._untouched(proved, outcomes) if deleting else proved
 
     def _untouched(self, proved: Asked, outcomes: Outcomes) -> Asked:
-        """Return those whose flags nobody has changed since their deletion was asked for."""
-        kept = []
+        """Return those that may go: under no legal hold, and their flags as when it was asked for."""
+        kept, desk = [], self.desk
+        known = desk.folders.get(self.folder)
+        held = find_held(
+            desk.archive,
+            desk.context.account,
+            self.folder,
+            [row for _, row, _ in proved],
+            desk.now(),
+            use=known.special_use if known else None,
+        )
         for request, row, message in proved:
             now = normal_flags(message.flags)
-            if flags_differ(request.before, now):
+            if row.sha256 in held:
+                why = f"it is under legal hold: {held[row.sha256]}"
+                outcomes[request.change_id] = (request, RequestState.REFUSED, why)
+            elif flags_differ(request.before, now):
                 why = f"its flags were changed on the server since ({' '.join(now) or 'none'})"
                 outcomes[request.change_id] = (request, RequestState.CONFLICT, why)
             else:
