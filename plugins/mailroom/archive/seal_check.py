@@ -7,6 +7,7 @@ Belongs here: what a check of an archive says of them. Does not belong here: the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -16,6 +17,7 @@ from mailroom.archive.problems import Problem, ProblemKind
 from mailroom.archive.replica import read_mark
 from mailroom.archive.row_digests import leaf_digests, merkle_root
 from mailroom.archive.seals import BEFORE, SEALED, Seal, open_marks, read_seals
+from mailroom.archive.store import LocalStore
 
 __all__ = ["SealCheck"]
 
@@ -36,6 +38,7 @@ class SealCheck:
         self._before = _by_account(archive)
         self._marks = {account: _marks(archive, account) for account in self._before}
         self._is_copy = read_mark(archive.store) is not None
+        self._was_torn = _was_torn(archive)
 
     def problems(self, files: Mapping[str, Sequence[DataFile]]) -> Iterator[Problem]:
         """Yield what is wrong with the seals of every account.
@@ -59,7 +62,8 @@ class SealCheck:
                 passed_over = {seal.run_id for seal in seals[len(before) :]}
                 kept = [seal for seal in before if seal.run_id not in passed_over]
                 at_work = self._marks.get(account, set()) | _marks(self._archive, account)
-                yield from _check_rows(account, kept, runs, at_work, is_copy=self._is_copy)
+                for problem in _check_rows(account, kept, runs, at_work, is_copy=self._is_copy):
+                    yield _after_power_cut(problem) if self._was_torn else problem
 
 
 def _by_account(archive: Archive) -> dict[str, list[Seal]]:
@@ -168,6 +172,20 @@ def _check_rows(
             sentence=f"{waiting:,} rows of {account} are not sealed yet: their run is at work or was killed; "
             "a later run of the account seals them.",
         )
+
+
+def _was_torn(archive: Archive) -> bool:
+    """Say whether commits of sealed tables were set aside after a power cut, with rows that seals know."""
+    if not isinstance(archive.store, LocalStore):
+        return False
+    root = Path(archive.store.root)
+    return any(next(root.glob(f"tables/{name}/_delta_log/*.torn*"), None) for name in SEALED)
+
+
+def _after_power_cut(problem: Problem) -> Problem:
+    """Return what rows and seals that do not fit mean where commits were torn: it may be that."""
+    sentence = f"{problem.sentence} Commits torn by a power cut were set aside here, which may be all."
+    return Problem(kind=ProblemKind.UNSEALED, where=problem.where, sentence=sentence)
 
 
 def _tampered(account: str, what: str) -> Problem:
