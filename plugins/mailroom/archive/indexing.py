@@ -102,7 +102,7 @@ class Indexer(Generic[Key]):
     :param done: called with keys and results, from any thread.
     :param failed: called where a message cannot be stored, from any thread but the submitting one.
     :param process_after: how many messages are indexed here before a process is started.
-    :param processes: how many may be started; by default one for each further core.
+    :param processes: how many may be started; by default one for each core: parsing takes more than the rest.
     :param worker: a process that is started already, if any.
     """
 
@@ -119,7 +119,7 @@ class Indexer(Generic[Key]):
         self._failed = failed
         self._left = process_after
         self._left_octets = PROCESS_AFTER_OCTETS
-        self._most = processes or max(1, min(MAX_PROCESSES, _cores() - 1))
+        self._most = processes or min(MAX_PROCESSES, _cores())
         self._deaths = 0
         self._lock = threading.Lock()
         self._processes: list[_Process[Key]] = []
