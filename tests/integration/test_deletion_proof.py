@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from mailroom.archive import Archive
+from mailroom.archive.intents import IntentJournal
 from mailroom.client.imap import ImapClient
 from mailroom.client.pop3 import Pop3Client
-from mailroom.exceptions import ArchiveError, ConfigurationError, ConnectionLost
+from mailroom.exceptions import ArchiveError, CommandRejected, ConfigurationError, ConnectionLost
+from mailroom.ledger import AuditAction, AuditRow
 from mailroom.model import Change, MailProtocol
 from mailroom.policy.fetch import FetchMode
 from mailroom.policy.mirror import MirrorSelection
@@ -345,6 +347,109 @@ def test_audit_and_places_meet_where_a_kill_came_between_them(
     mailbox.retain(NOW)
     assert audited(mailbox) == [1, 2, 3, 4, 5, 6]
     assert set(newest(mailbox).values()) == {"deleted_by_retention"}
+
+
+def _kill_after_expunge(mailbox: Account) -> None:
+    class Fragile(ImapClient):
+        def expunge(self, uids: Any) -> None:
+            super().expunge(uids)
+            raise Killed
+
+    mailbox.connect = lambda: Fragile.connect(mailbox.endpoint)  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        mailbox.retain(NOW)
+    mailbox.archive = Archive(mailbox.root)
+
+
+def test_intent_is_kept_while_its_folder_cannot_be_asked(
+    mailbox: Account, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A folder that does not open once costs no audit: the run after it asks again, and names both runs."""
+    _kill_after_expunge(mailbox)
+
+    class Shut(ImapClient):
+        def select(self, name: str) -> Any:
+            raise CommandRejected("in use", command="SELECT", kind="NO", code="INUSE", text="in use")
+
+    mailbox.connect = lambda: Shut.connect(mailbox.endpoint)  # type: ignore[method-assign]
+    mailbox.retain(RetentionRule(older_than=days(900)))
+    assert (audited(mailbox), len(pending(mailbox.root))) == ([], 1)
+    del mailbox.connect
+    mailbox.archive = Archive(mailbox.root)
+    mailbox.retain(RetentionRule(older_than=days(900)))
+    assert (audited(mailbox), pending(mailbox.root)) == ([1, 2, 3, 4, 5, 6], [])
+    (run_id,) = {row["run_id"] for row in mailbox.audit()}
+    assert f"what run {run_id} deleted" in caplog.text
+    assert f"mailroom restore --run {run_id}" in caplog.text
+
+
+def test_intent_of_a_folder_that_is_gone_is_given_up(mailbox: Account, dovecot: Dovecot) -> None:
+    """Nobody can be asked any more, and no later run could."""
+    _kill_after_expunge(mailbox)
+    (note,) = pending(mailbox.root)
+    note.write_text(note.read_text().replace("INBOX", "Gone"))
+    del mailbox.connect
+    mailbox.retain(RetentionRule(older_than=days(900)))
+    assert (audited(mailbox), pending(mailbox.root)) == ([], [])
+
+
+@pytest.mark.parametrize("step", ["mark_deleted", "expunge"])
+def test_second_run_leaves_a_running_one_alone(mailbox: Account, step: str) -> None:
+    """It says whom to wait for; each message has one audit row, and no mark was taken back."""
+    other = Account(mailbox.root, mailbox.endpoint, clock=mailbox.clock)
+    seen: list[int] = []
+
+    def meanwhile(self: ImapClient, *arguments: Any) -> Any:
+        found = getattr(ImapClient, step)(self, *arguments)
+        seen.append(len(pending(mailbox.root)))
+        with pytest.raises(ArchiveError, match="is deleting mail of account at this moment"):
+            other.retain(NOW)
+        return found
+
+    busy = type("Busy", (ImapClient,), {step: meanwhile})
+    mailbox.connect = lambda: busy.connect(mailbox.endpoint)  # type: ignore[method-assign]
+    assert mailbox.retain(NOW).deleted == 6
+    assert (seen, audited(mailbox), pending(mailbox.root)) == ([1], [1, 2, 3, 4, 5, 6], [])
+    other.archive = Archive(mailbox.root)
+    assert other.retain(NOW).failures == ()
+
+
+def test_run_that_comes_second_to_the_intent_deletes_nothing(mailbox: Account) -> None:
+    """Two that began together find each other before the first mark."""
+    other = Account(mailbox.root, mailbox.endpoint, clock=mailbox.clock)
+
+    class Second(ImapClient):
+        def noop(self) -> None:
+            super().noop()
+            journal = IntentJournal(mailbox.archive.store)
+            row = AuditRow(
+                account="account",
+                protocol=MailProtocol.IMAP,
+                folder="INBOX",
+                action=AuditAction.DELETED,
+                who="a test",
+                run_id="the first",
+                at=mailbox.now(),
+            )
+            held.append(journal.write(Change.DELETED_BY_RETENTION, [row])[1])
+
+    held: list[Any] = []
+    other.connect = lambda: Second.connect(mailbox.endpoint)  # type: ignore[method-assign]
+    with pytest.raises(ArchiveError, match="the first"):
+        other.retain(NOW)
+    assert there(mailbox) == [1, 2, 3, 4, 5, 6]
+    assert len(pending(mailbox.root)) == 1
+    held[0]()
+
+
+def test_object_is_held_until_it_is_let_go(s3: S3Server) -> None:
+    """An object store knows no locks: a run says that it has ended, or a while goes by."""
+    store = Archive(s3.url(s3.new_bucket(), "mail"), storage_options=s3.storage_options).store
+    let_go = store.hold_file("intents/a/b.json", b"{}")
+    assert store.is_held("intents/a/b.json")
+    let_go()
+    assert not store.is_held("intents/a/b.json")
+    assert not store.is_held("intents/a/c.json")
 
 
 def test_note_that_cannot_be_read_is_named(mailbox: Account) -> None:

@@ -5,6 +5,8 @@ Does not belong here: finding out what became of it (``services.intent_recovery`
 
 The order is: intent on the disk, deletion on the server, result committed, intent removed. A run that finds
 an intent of an earlier one asks the server which of its messages are still there; the others went by it.
+A run that is at work holds its intent: nobody else takes it for that of a dead one, and no second run
+deletes on the same IMAP account meanwhile (a POP3 server sees to that itself, RFC 1939 section 3).
 A file and no table: it is gone a moment later, and the archive does not grow by it.
 """
 
@@ -51,6 +53,11 @@ class Intent:
     change: Change
     rows: tuple[AuditRow, ...]
 
+    @property
+    def run_id(self) -> str:
+        """The run that began it."""
+        return self.rows[0].run_id
+
 
 class IntentJournal:
     """The intents of one archive.
@@ -61,10 +68,12 @@ class IntentJournal:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def write(self, change: Change, rows: Sequence[AuditRow]) -> str:
-        """Write down what is about to go, in place of what the same run wrote before; return the file's path.
+    def write(self, change: Change, rows: Sequence[AuditRow]) -> tuple[str, Callable[[], None]]:
+        """Write down what is about to go, in place of what the same run wrote before, and hold it.
 
         It is on the disk when the archive is synced next.
+
+        :return: the file's path, and what lets go of it.
         """
         first = rows[0]
         run = hashlib.sha256(first.run_id.encode()).hexdigest()[:32]
@@ -75,8 +84,24 @@ class IntentJournal:
         }
         own = [{name: value for name, value in each.items() if name not in shared} for each in facts]
         said = {"format": _FORMAT, "change": change.value, "all": shared, "each": own}
-        self._store.replace_file(path, json.dumps(said).encode())
-        return path
+        return path, self._store.hold_file(path, json.dumps(said).encode())
+
+    def refuse_others(self, account: str, *, than: str = "") -> None:
+        """Refuse to go on where another run is deleting on this account.
+
+        :param than: the file of the run that asks.
+        :raises ArchiveError: where one is; it is over soon, so that a later try succeeds.
+        """
+        for intent in self.pending(account):
+            if intent.path != than and self.is_held(intent):
+                raise ArchiveError(
+                    f"Run {intent.run_id} is deleting mail of {account} at this moment; wait until it has "
+                    "ended, then run this again."
+                )
+
+    def is_held(self, intent: Intent) -> bool:
+        """Return whether the run that began it may be at work still."""
+        return self._store.is_held(intent.path)
 
     def pending(self, account: str) -> list[Intent]:
         """Return the deletions on an account that were begun, and of which no result was committed.
@@ -131,23 +156,26 @@ class IntendedDeletions:
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
         self._path: str | None = None
+        self._let_go: Callable[[], None] | None = None
         self._is_clock_checked = False
 
     def begin(self, change: Change, rows: Sequence[AuditRow]) -> None:
         """Write down what is about to go; before the first, compare this machine's clock with others.
 
         :raises ConfigurationError: where the clock cannot be trusted.
-        :raises StoreUnavailable: where the store refuses.
+        :raises ArchiveError: where another run is deleting on the account, or the store refuses.
         """
         journal = IntentJournal(self._archive.store)
-        path = journal.write(change, rows)
-        if not self._is_clock_checked:
-            try:
-                self._check_clock(path)
-            except ConfigurationError:
-                journal.clear(path)
-                raise
-        self._path = path
+        self.let_go()
+        self._path, self._let_go = journal.write(change, rows)
+        try:
+            if rows[0].protocol is MailProtocol.IMAP:
+                journal.refuse_others(rows[0].account, than=self._path)
+            if not self._is_clock_checked:
+                self._check_clock(self._path)
+        except (ArchiveError, ConfigurationError):
+            self.end()
+            raise
 
     def end(self) -> None:
         """Forget the last one, whose result is committed.
@@ -157,6 +185,16 @@ class IntendedDeletions:
         if self._path is not None:
             IntentJournal(self._archive.store).clear(self._path)
             self._path = None
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Leave the last one, if it is there, to the next run.
+
+        :raises StoreUnavailable: where the store refuses; then it counts as held for a while.
+        """
+        let_go, self._let_go = self._let_go, None
+        if let_go is not None:
+            let_go()
 
     def _check_clock(self, path: str) -> None:
         from mailroom.archive.clock import check_against_runs, check_against_store

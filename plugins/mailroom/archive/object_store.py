@@ -8,10 +8,10 @@ Does not belong here: raw objects (``raw_objects``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import IO, Any
 
 from mailroom.archive.durability import Durability, NoSync
@@ -27,6 +27,9 @@ WHOLE_READ_OCTETS = 4 * 1024 * 1024
 
 UPLOAD_BLOCK_OCTETS = 8 * 1024 * 1024
 """Part size of streamed uploads: S3 takes at least 5 MiB a part. Octets."""
+
+HELD_FOR = timedelta(minutes=15)
+"""How long an object counts as held by a run that has not let go of it; longer than a batch takes."""
 
 _SCHEMES = {
     "s3": "s3",
@@ -174,6 +177,30 @@ class ObjectStore:
         """
         with translated(self.url):
             self.fs.pipe_file(self.absolute(path), content)
+
+    def hold_file(self, path: str, content: bytes) -> Callable[[], None]:
+        """Put a small object in place, for text only: one that ends with a line break is let go of.
+
+        :return: what lets go of it.
+        :raises StoreUnavailable: where the store refuses.
+        """
+        self.replace_file(path, content.rstrip())
+
+        def let_go() -> None:
+            if self.read_files([path])[0] is not None:
+                self.replace_file(path, content.rstrip() + b"\n")
+
+        return let_go
+
+    def is_held(self, path: str) -> bool:
+        """Say whether a run may be at work on an object; one that was killed counts for a while.
+
+        :raises StoreUnavailable: where the store refuses.
+        """
+        content = self.read_files([path])[0]
+        if content is None or content.endswith(b"\n"):
+            return False
+        return datetime.now(UTC) - self.modified_at(path) < HELD_FOR
 
     def list_files(self, folder: str) -> list[str]:
         """Return the paths of the objects in a folder, sorted.

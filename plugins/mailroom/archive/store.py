@@ -8,12 +8,13 @@ finds the same place. Does not belong here: the layout below the root (``raw``,
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import urllib.parse
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -68,6 +69,12 @@ class Store(Protocol):
 
     def replace_file(self, path: str, content: bytes) -> None:
         """Put a small file in place of what was there, whole or not at all."""
+
+    def hold_file(self, path: str, content: bytes) -> Callable[[], None]:
+        """Put a small file in place as ``replace_file`` does, held until what is returned is called."""
+
+    def is_held(self, path: str) -> bool:
+        """Say whether a process at work holds a file."""
 
     def list_files(self, folder: str) -> list[str]:
         """Return the paths of the files in a folder, sorted; none where it is not there."""
@@ -172,14 +179,40 @@ class LocalStore:
 
         :raises StoreUnavailable: where the disk refuses.
         """
+        self.hold_file(path, content)()
+
+    def hold_file(self, path: str, content: bytes) -> Callable[[], None]:
+        """Put a small file in place as ``replace_file`` does, locked; the lock ends with the process.
+
+        :return: what lets go of it.
+        :raises StoreUnavailable: where the disk refuses.
+        """
         name = self.absolute(path)
         with translated(self.url):
             os.makedirs(os.path.dirname(name), exist_ok=True)
             part = f"{name}.{uuid.uuid4().hex}.new"
-            with open(part, "xb", buffering=0) as file:
+            file = open(part, "xb", buffering=0)  # noqa: SIM115 - it stays open
+            try:
+                with suppress(OSError):  # some network disks know no locks
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 file.write(content)
-            os.replace(part, name)
+                os.replace(part, name)
+            except BaseException:
+                file.close()
+                raise
         self.wrote(name)
+        return file.close
+
+    def is_held(self, path: str) -> bool:
+        """Say whether a process at work, this one or another, holds a file."""
+        try:
+            with open(self.absolute(path), "rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # it is gone, or this disk knows no locks
+            return False
+        return False
 
     def list_files(self, folder: str) -> list[str]:
         """Return the paths of the files in a folder, sorted; none where it is not there.

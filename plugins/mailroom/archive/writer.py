@@ -10,6 +10,7 @@ when ``flush`` has returned is what was handed in durable.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -326,3 +327,5 @@ class ArchiveWriter:
         self._pipeline.stop()
         if self._engine is not None:
             self._engine.durability.close()
+        with contextlib.suppress(ArchiveError):
+            self._intended.let_go()

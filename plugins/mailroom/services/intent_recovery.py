@@ -6,6 +6,7 @@ Here: from an intent and what the server still has, to rows that tell the truth.
 A message of an intent that the server has no longer went by that deletion: it was asked for, and nothing
 else was recorded since. One that is still there was not deleted; a mark \\Deleted that our side left on it
 is taken back, for another client's EXPUNGE would carry it out.
+What a run at work is deleting is left to that run.
 """
 
 from __future__ import annotations
@@ -25,9 +26,13 @@ if TYPE_CHECKING:
     from mailroom.archive import Archive, ArchiveWriter
     from mailroom.archive.intents import Intent
     from mailroom.client.imap import ImapClient
+    from mailroom.client.imap_selected import SelectedFolder
     from mailroom.ledger import AuditRow
 
 __all__ = ["settle_mailboxes", "settle_maildrop"]
+
+Found = list[tuple["AuditRow", LocationRow]]
+"""What was deleted: what the audit says of each message, and its place."""
 
 DELETED = "\\Deleted"
 
@@ -44,7 +49,7 @@ def settle_maildrop(archive: Archive, writer: ArchiveWriter, account: str, liste
     :raises ArchiveError: where the archive cannot be read or written.
     """
 
-    def find(rows: Sequence[AuditRow]) -> list[tuple[AuditRow, LocationRow]]:
+    def find(rows: Sequence[AuditRow]) -> Found:
         gone = [row for row in rows if row.uidl not in listed]
         known = archive.maildrop_state(account).rows({row.uidl for row in gone if row.uidl})
         by_key = {(row.uidl, row.sha256): row for found in known.values() for row in found}
@@ -56,17 +61,23 @@ def settle_maildrop(archive: Archive, writer: ArchiveWriter, account: str, liste
 def settle_mailboxes(client: ImapClient, archive: Archive, writer: ArchiveWriter, account: str) -> int:
     """Record what earlier sessions deleted on an IMAP account and could not record; return how many.
 
-    :raises ArchiveError: where the archive cannot be read or written.
+    What a folder that cannot be asked now had is asked by a later run.
+
+    :raises ArchiveError: where another run is deleting now, or the archive cannot be read or written.
     :raises ConnectionLost: where the server goes away.
     """
+    IntentJournal(archive.store).refuse_others(account)
 
-    def find(rows: Sequence[AuditRow]) -> list[tuple[AuditRow, LocationRow]]:
+    def find(rows: Sequence[AuditRow]) -> Found | None:
         folder, validity = rows[0].folder, rows[0].uid_validity
         uids = {row.uid for row in rows if row.uid is not None}
-        present = _still_there(client, folder, validity, uids)
-        if present is None:
-            _log.warning("Folder %r cannot be asked what a run that was cut off deleted in it", folder)
+        try:
+            selected = client.select(folder)
+        except CommandRejected:
+            return None if folder in {each.name for each in client.list_folders()} else []
+        if selected.uid_validity != validity:
             return []
+        present = _still_there(client, selected, uids)
         gone = [row for row in rows if row.uid not in present]
         state = archive.folder_state(account, folder)
         if state.uid_validity != validity:
@@ -82,27 +93,39 @@ def _settle(
     writer: ArchiveWriter,
     account: str,
     protocol: MailProtocol,
-    find: Callable[[Sequence[AuditRow]], list[tuple[AuditRow, LocationRow]]],
+    find: Callable[[Sequence[AuditRow]], Found | None],
 ) -> int:
     count = 0
     journal = IntentJournal(archive.store)
     for intent in journal.pending(account):
-        if intent.rows[0].protocol is protocol:
-            count += _record(archive, writer, intent, find(intent.rows))
-            journal.clear(intent.path)
-    if count:
-        _log.warning(
-            "%d messages of %s were deleted by a run that was cut off before it could record that; it is "
-            "recorded now",
-            count,
-            account,
-        )
+        if intent.rows[0].protocol is not protocol or journal.is_held(intent):
+            continue
+        found = find(intent.rows)
+        if found is None:
+            _log.warning(
+                "Folder %r of %s cannot be opened now, to ask what run %s deleted in it before it was cut "
+                "off; the next run asks again",
+                intent.rows[0].folder,
+                account,
+                intent.run_id,
+            )
+            continue
+        recorded = _record(archive, writer, intent, found)
+        journal.clear(intent.path)
+        if recorded:
+            _log.warning(
+                "%d messages of %s were deleted by run %s, which was cut off before it could record that; it "
+                "is recorded now, and mailroom restore --run %s brings them back",
+                recorded,
+                account,
+                intent.run_id,
+                intent.run_id,
+            )
+        count += recorded
     return count
 
 
-def _record(
-    archive: Archive, writer: ArchiveWriter, intent: Intent, gone: Sequence[tuple[AuditRow, LocationRow]]
-) -> int:
+def _record(archive: Archive, writer: ArchiveWriter, intent: Intent, gone: Found) -> int:
     """Commit what is not recorded yet; the audit is committed before places, so either may be missing."""
     told = audited(archive, intent.rows[0].run_id)
     writer.audit(row for row, _ in gone if (row.folder, row.uid, row.uidl, row.message_sha256) not in told)
@@ -113,22 +136,12 @@ def _record(
     return len(missing)
 
 
-def _paired(
-    rows: Sequence[AuditRow], places: Sequence[LocationRow | None]
-) -> list[tuple[AuditRow, LocationRow]]:
+def _paired(rows: Sequence[AuditRow], places: Sequence[LocationRow | None]) -> Found:
     return [(row, place) for row, place in zip(rows, places, strict=True) if place is not None]
 
 
-def _still_there(
-    client: ImapClient, folder: str, uid_validity: int | None, uids: Collection[int]
-) -> frozenset[int] | None:
-    """Return which of these the folder has, their marks taken back; None where it cannot be asked."""
-    try:
-        selected = client.select(folder)
-    except CommandRejected:
-        return None
-    if selected.uid_validity != uid_validity:
-        return None
+def _still_there(client: ImapClient, selected: SelectedFolder, uids: Collection[int]) -> frozenset[int]:
+    """Return which of these the folder has, their marks taken back."""
     known = encode_sequence_set(sorted(uids))
     present = frozenset(int(uid) for uid in client.search("UID", known)) & frozenset(uids)
     marked = present & frozenset(int(uid) for uid in client.search("DELETED"))
