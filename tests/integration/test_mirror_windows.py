@@ -52,6 +52,27 @@ def test_a_window_at_its_limit_hides_and_loses_nothing(odd: Odd) -> None:
     assert odd.mirror().warnings == ()
 
 
+def test_what_is_deleted_in_a_window_is_gone_and_nothing_else(odd: Odd) -> None:
+    """Mail slides out of sight, and somebody deletes a message that is still shown: that one alone went."""
+    show(odd, 1, CAP)
+    odd.mirror()
+    show(odd, 101, CAP + 100)
+    odd.mirror()
+    show(odd, 200, CAP + 200)
+    del odd.inbox.mail[700]
+    report = odd.mirror()
+    assert (report.added, report.not_listed, report.expunged) == (100, 99, 1)
+    assert len(report.warnings) == 1
+    states = odd.states()
+    assert (states[199], states[700]) == ("not_listed", "expunged")
+    assert Archive(odd.root).last_folders("a")["INBOX"].windowed
+    show(odd, 199, CAP + 200)
+    for uid in (700, 800):
+        del odd.inbox.mail[uid]  # the next older one comes in sight again
+    report = odd.mirror()
+    assert (report.added, report.not_listed, report.expunged, report.warnings) == (1, 0, 1, ())
+
+
 def test_a_window_that_opens_shows_everything_again(odd: Odd) -> None:
     """What was hidden is there as before, and nothing is stored twice."""
     show(odd, 1, CAP + 20)

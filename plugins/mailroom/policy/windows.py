@@ -8,6 +8,8 @@ says so, Yahoo (and AOL) 10,000 in any case: EXISTS, SEARCH and STATUS all count
 mail comes in at one end, and at the other the oldest slide out of sight, one for one. Nothing
 tells them from messages that somebody deleted, but that they are the oldest and that the count
 stays. Taking deleted ones for hidden costs nothing; the reverse would call mail gone that is there.
+Of a folder once known for it, what is younger than the oldest message shown cannot have slid away:
+that was deleted or moved, and says nothing against the rest.
 """
 
 from __future__ import annotations
@@ -60,8 +62,10 @@ def window_of(listing: Listing) -> str | None:
         return _limit(count) if cap is not None and listing.known > count else None
     if not len(listing.gone):
         return _limit(count) if cap is not None and listing.was_window else None
-    if not count or listing.gone[-1] > listing.listed[0]:
-        return None  # not the oldest alone
+    if not count:
+        return None
+    if listing.gone[-1] > listing.listed[0]:  # not the oldest alone
+        return _limit(count) if cap is not None and listing.was_window else None
     if cap is not None:
         return _limit(count)
     if count >= SMALLEST_CAP and listing.before == count:

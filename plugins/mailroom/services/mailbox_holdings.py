@@ -91,19 +91,29 @@ class Holdings:
             return self.state.live_rows
         return self.past or (self.moved if self.state.uid_validity is None else None)
 
-    def closing_rows(self, gone: Uids, given_up: Uids, *, is_proof: bool) -> Iterator[LocationRow]:
+    def closing_rows(
+        self, gone: Uids, given_up: Uids, *, is_proof: bool, shown_from: int | None = None
+    ) -> Iterator[LocationRow]:
         """Yield the rows that close what is gone: by number, and all of a void numbering.
 
         :param is_proof: whether the listing was complete, so that absence is proof.
+        :param shown_from: the UID from which on it was complete where it was not as a whole.
         """
-        change = Change.EXPUNGED if is_proof and self._can_prove else Change.NOT_LISTED
-        for row in chain(self._rows(gone), self._rows(given_up), (self.past or tuple)()):
-            yield replace(row, change=change)
+        for row in chain(self._rows(gone), self._rows(given_up)):
+            is_shown = shown_from is not None and row.uid is not None and row.uid >= shown_from
+            yield replace(row, change=self._closing_change(is_proof or is_shown))
+        for row in (self.past or tuple)():
+            yield replace(row, change=self._closing_change(is_proof))
 
-    def expunged(self, gone: Uids) -> int:
-        """Return how many messages ``closing_rows`` would call expunged with a complete listing, at most."""
+    def _closing_change(self, is_proof: bool) -> Change:
+        return Change.EXPUNGED if is_proof and self._can_prove else Change.NOT_LISTED
+
+    def expunged(self, gone: Uids, *, is_proof: bool, shown_from: int | None = None) -> int:
+        """Return how many messages ``closing_rows`` would call expunged, at most."""
         if not self._can_prove:
             return 0
+        if not is_proof:
+            return 0 if shown_from is None else int((gone >= shown_from).sum())
         known = len(gone) if self.is_same_numbering else len(self.state.live)
         return known + self.state.past_count
 

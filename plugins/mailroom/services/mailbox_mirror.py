@@ -89,6 +89,7 @@ class MailboxMirror:
     recognised: Uids = field(default_factory=lambda: _NONE)
     superseded: Uids = field(default_factory=lambda: _NONE)
     is_windowed: bool = False
+    shown_from: int | None = None
 
     def mirror(self) -> Standing:
         """Bring the mailbox in step, and return how it stands.
@@ -154,8 +155,12 @@ class MailboxMirror:
         if reason is None:
             return
         self.is_windowed = True
-        if len(gone) or not holdings.is_numbered:
+        if not holdings.is_numbered:
             self._warn(f"{reason}; what it does not list is not taken for gone")
+            return
+        self.shown_from = int(listed[0])  # the oldest slide away: what is younger and missing is gone
+        if len(gone) and gone[0] < self.shown_from:
+            self._warn(f"{reason}; what is older than those is not taken for gone")
 
     def _check_numbers(self, listed: Uids) -> None:
         """Ask who the newest known message is: if another one, no number can be trusted.
@@ -314,7 +319,7 @@ class MailboxMirror:
         return Standing(
             folder=self.folder.name,
             live=len(there),
-            expunged=0 if self.is_windowed else holdings.expunged(gone),
+            expunged=holdings.expunged(gone, is_proof=not self.is_windowed, shown_from=self.shown_from),
             gone=self._gone_rows(gone, given_up) if holdings.has_gone(gone, given_up) else None,
             row=FolderRow(
                 account=self.context.account,
@@ -343,10 +348,11 @@ class MailboxMirror:
         return last.renamed_from if last is not None and is_it else None
 
     def _gone_rows(self, gone: Uids, given_up: Uids) -> Rows:
-        holdings, is_proof, at, run_id = self.holdings, not self.is_windowed, self.now(), self.context.run_id
+        holdings, at, run_id = self.holdings, self.now(), self.context.run_id
+        is_proof, shown_from = not self.is_windowed, self.shown_from
         return lambda: (
             replace(row, at=at, run_id=run_id)
-            for row in holdings.closing_rows(gone, given_up, is_proof=is_proof)
+            for row in holdings.closing_rows(gone, given_up, is_proof=is_proof, shown_from=shown_from)
         )
 
     def _download(self) -> MailboxDownload:

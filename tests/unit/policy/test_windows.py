@@ -17,6 +17,7 @@ HIDDEN: list[tuple[str, dict[str, Any]]] = [
         "Yahoo's limit, and some were deleted since",
         {"listed": (51, 9990 + 50), "gone": (1, 50), "host": "imap.mail.yahoo.com"},
     ),
+    ("a newer one was deleted beside", {"listed": (501, 1501), "gone": (1, 501), "was_window": True}),
     ("nothing went, and it was one before", {"listed": (1, 10_000), "was_window": True}),
     (
         "numbered anew, and more was known",
@@ -27,6 +28,10 @@ HIDDEN: list[tuple[str, dict[str, Any]]] = [
 DELETED: list[tuple[str, dict[str, Any]]] = [
     ("nothing is missing", {"listed": (1, 1000)}),
     ("a newer one is missing too", {"listed": (501, 1500), "gone": (1, 501)}),
+    (
+        "known for it, and by now below its limit",
+        {"listed": (501, 1500), "gone": (1, 501), "was_window": True},
+    ),
     ("the oldest of a small folder", {"listed": (11, 60), "gone": (1, 10), "before": 50}),
     ("the oldest, and the count is less", {"listed": (11, 3343), "gone": (1, 10), "before": 3343}),
     ("near a limit that this host does not have", {"listed": (51, 9990 + 50), "gone": (1, 50)}),
