@@ -45,7 +45,16 @@ CHUNK_OCTETS = 1024 * 1024
 
 _AES = 99
 _PARTS = re.compile(r"(.*?)((?:\.zip\d+)+)\Z")
-_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, OSError, RuntimeError)
+_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    ValueError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    IndexError,  # ZipInfo.is_dir of a member without a name, up to Python 3.11
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

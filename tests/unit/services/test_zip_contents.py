@@ -114,6 +114,15 @@ def test_damage_is_one_sentence(data: bytes) -> None:
         opened(data)
 
 
+def test_member_without_a_name_is_damage_or_no_member() -> None:
+    """Python before 3.12 looks at the last letter of every name."""
+    with (
+        contextlib.suppress(MailroomError),
+        opened(zipped({"nameless": b"1"}).replace(b"n", b"\0")) as contents,
+    ):
+        assert list(contents.members()) != []
+
+
 @given(st.binary(min_size=1, max_size=4), st.integers(0, 400))
 def test_any_damage_is_read_or_refused(octets: bytes, at: int) -> None:
     """Nothing else ever comes of it."""
