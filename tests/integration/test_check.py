@@ -204,6 +204,23 @@ def test_message_never_delivered_is_missing_and_keeps_retention_away(archive_roo
         assert (allowed.deleted, allowed.failures) == (2, ())
 
 
+def test_folder_known_to_show_a_part_is_not_safe_and_keeps_retention_away(archive_root: Path) -> None:
+    """Everything it lists is archived; what it hides nobody knows, until a mirror sees all of it."""
+    inbox = Mailbox(mail={uid: Mail(content=mail(uid)) for uid in (1, 2, 3)})
+    with ImapServer({"INBOX": inbox}) as server:
+        account = Account(archive_root, server.endpoint())
+        _mirror(account, windowed=("INBOX",))
+        report = check(account)
+        assert (of(report).missing, of(report).is_complete, report.is_complete) == (0, False, False)
+        assert "only a part of 'INBOX'" in report.failures[0]
+        kept = account.retain(RetentionRule(older_than=days(0)), dry_run=True)
+        assert kept.deleted == 0
+        assert "a part only" in kept.failures[0]
+        _mirror(account)
+        assert check(account).failures == ()
+        assert account.retain(RetentionRule(older_than=days(0)), dry_run=True).deleted == 3
+
+
 def test_folder_whose_mirror_never_ended_keeps_retention_away(archive_root: Path) -> None:
     """What was archived before the interruption is verified, but the folder is not done."""
     inbox = Mailbox(mail={uid: Mail(content=mail(uid)) for uid in (1, 2, 3)})

@@ -164,7 +164,9 @@ def _is_below(folder: Folder, marked: Collection[str], usual: frozenset[str]) ->
     return bool(above & set(marked) or usual & {level.casefold() for level in levels})
 
 
-def find_gap(last: FolderRow | None, undelivered: int, *, allow_incomplete: bool) -> str | None:
+def find_gap(
+    last: FolderRow | None, undelivered: int, *, allow_incomplete: bool, is_part: bool = False
+) -> str | None:
     """Return why a folder is left alone because the archive does not hold all of it, or None.
 
     What is archived is proved message by message, so nothing that is missing could be deleted; but a
@@ -172,10 +174,13 @@ def find_gap(last: FolderRow | None, undelivered: int, *, allow_incomplete: bool
 
     :param last: the folder's newest row in the archive, of which a finished run says whether it is complete.
     :param undelivered: how many messages the server listed and never delivered.
+    :param is_part: whether the last run asked for a part of the folder only, or was shown no more.
     """
-    if allow_incomplete or (last is not None and last.complete):
+    if allow_incomplete or (last is not None and last.complete and not is_part):
         return None
-    if undelivered:
+    if is_part and last is not None and last.complete:
+        why = "the last mirror took or was shown a part only"
+    elif undelivered:
         what = "1 message was" if undelivered == 1 else f"{undelivered:,} messages were"
         why = f"{what} listed and never delivered"
     else:

@@ -26,6 +26,8 @@ class FolderCheck:
     :param gone: archived messages that are no longer on the server; they are safe.
     :param octets: size of all messages, as the server states it; None where it was not asked.
     :param archived_octets: size of the archived ones among them, as stated when they were archived.
+    :param is_part: whether the last mirror asked for a part of it only, or was shown no more: then nobody
+        can say whether the server hides messages that the archive does not hold.
     :param damaged: archived messages whose raw object is missing or not what its name says, where asked.
     :param note: what a person should know.
     """
@@ -39,6 +41,7 @@ class FolderCheck:
     octets: int | None = None
     archived_octets: int = 0
     damaged: int = 0
+    is_part: bool = False
     note: str | None = None
 
     @property
@@ -49,7 +52,7 @@ class FolderCheck:
     @property
     def is_complete(self) -> bool:
         """Whether every message of the folder is in the archive, as far as was asked."""
-        return not (self.missing or self.unlisted or self.damaged)
+        return not (self.missing or self.unlisted or self.damaged or self.is_part)
 
     def summary(self) -> dict[str, Any]:
         """Return the counts as a small JSON object."""
@@ -64,7 +67,7 @@ class FolderCheck:
             "archived_octets": self.archived_octets,
             "complete": self.is_complete,
         }
-        found |= {name: n for name in ("unlisted", "damaged") if (n := getattr(self, name))}
+        found |= {name: n for name in ("unlisted", "damaged", "is_part") if (n := getattr(self, name))}
         return found | ({"note": self.note} if self.note else {})
 
 
@@ -85,7 +88,7 @@ class CheckReport:
     @property
     def failures(self) -> tuple[str, ...]:
         """Return one sentence for what could not be checked, is missing, or is damaged."""
-        return (*self.problems, *self._missing(), *self._unlisted(), *self._damaged())
+        return (*self.problems, *self._missing(), *self._unlisted(), *self._hidden(), *self._damaged())
 
     @property
     def is_complete(self) -> bool:
@@ -138,6 +141,19 @@ class CheckReport:
         return [
             f"The server counts {sum(counts.values()):,} more messages of {self.account} than it lists"
             f" ({_named(counts)}): nobody can say whether they are in the archive."
+        ]
+
+    def _hidden(self) -> list[str]:
+        """Return what to do about folders of which nothing else is missing, but that may hide something."""
+        parts = [f for f in self.folders if f.is_part and not f.unlisted]
+        counts = {f.folder: f.messages for f in parts if f.missing <= (f.arrived if self.allows_new else 0)}
+        if not counts:
+            return []
+        return [
+            f"The last mirror of {self.account} took or was shown only a part of {_named(counts)}, so nobody "
+            "can say whether the rest is in the archive: mirror it without since, until and larger_than; "
+            "where the server shows its newest messages only, lift that limit there, or leave the folder out "
+            "of the check."
         ]
 
     def _damaged(self) -> list[str]:

@@ -112,6 +112,7 @@ class MailboxCheck:
             octets=None if self.quick else facts.octets,
             archived_octets=held.octets,
             damaged=count_damaged(self.archive, held.digests, self.progress) if self.read else 0,
+            is_part=last is not None and last.windowed and not last.deleted,
             note=note,
         )
 

@@ -131,7 +131,12 @@ class MailboxRetention:
         if obstacle is not None:
             return self._refuse(folder, obstacle)
         last = self.archive.last_folders(self.context.account).get(folder.name)
-        gap = find_gap(last, len(state.unfetchable), allow_incomplete=self.keeper.policy.allow_incomplete)
+        gap = find_gap(
+            last,
+            len(state.unfetchable),
+            allow_incomplete=self.keeper.policy.allow_incomplete,
+            is_part=last is not None and last.windowed,
+        )
         if gap is not None:
             return self._refuse(folder, gap)
         return self._work_off(folder, state, facts_of_folder(self.archive, state, rules, holds))

@@ -128,6 +128,14 @@ def test_folder_that_a_run_found_complete_has_no_gap() -> None:
     assert find_gap(read_folder(complete=True), 0, allow_incomplete=False) is None
 
 
+def test_folder_of_which_a_part_was_seen_has_a_gap() -> None:
+    """What lies behind a window, or was not asked for, the archive may not hold."""
+    gap = find_gap(read_folder(complete=True), 0, allow_incomplete=False, is_part=True)
+    assert gap is not None
+    assert "a part only" in gap
+    assert find_gap(read_folder(complete=True), 0, allow_incomplete=True, is_part=True) is None
+
+
 @pytest.mark.parametrize(
     ("last", "undelivered", "why"),
     [

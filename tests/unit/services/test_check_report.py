@@ -30,6 +30,17 @@ def test_new_mail_may_be_allowed_and_old_mail_may_not() -> None:
     assert lenient.startswith("1 of the 5 messages of a on the server is not")
 
 
+def test_folder_that_hides_messages_is_not_safe() -> None:
+    """Nobody can say whether what is not shown was archived; one sentence is enough where more is amiss."""
+    window = FolderCheck(folder="INBOX", messages=3, archived=3, is_part=True)
+    (sentence,) = CheckReport(account="a", folders=(window,)).failures
+    assert "only a part of 'INBOX': 3," in sentence
+    assert (window.is_complete, window.summary()["complete"]) == (False, False)
+    lacking = FolderCheck(folder="INBOX", messages=3, archived=2, arrived=1, is_part=True)
+    assert len(CheckReport(account="a", folders=(lacking,)).failures) == 1
+    assert "only a part" in CheckReport(account="a", folders=(lacking,), allows_new=True).failures[0]
+
+
 def test_interrupted_check_is_never_complete() -> None:
     """Folders that were not reached may hold anything."""
     assert not CheckReport(account="a", interrupted=True).is_complete
