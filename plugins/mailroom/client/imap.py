@@ -102,6 +102,11 @@ class ImapClient:
         self._wire.transport.while_waiting(block)
 
     @property
+    def selected(self) -> SelectedFolder | None:
+        """The folder that was opened last; None where the server did not open it."""
+        return self._selected
+
+    @property
     def round_trip(self) -> float:
         """Seconds from a question to its answer, as far as known; 0 where it is not."""
         return self._wire.transport.round_trip or 0.0

@@ -23,7 +23,7 @@ from mailroom.policy.two_way import find_trash, flags_differ
 from mailroom.services.flags_push import FlagsPush
 from mailroom.services.held import find_held
 from mailroom.services.mailbox_deletion import delete_messages
-from mailroom.services.push_desk import Desk, Outcomes, reason_of
+from mailroom.services.push_desk import NUMBERED_ANEW, Desk, Outcomes, reason_of
 from mailroom.services.push_proof import Asked, Inquiry
 from mailroom.services.transfer_push import Transfer
 
@@ -57,36 +57,40 @@ class MailboxPush:
         if self.folder not in desk.folders:
             desk.close(self.requests, RequestState.CONFLICT, "the folder is no longer on the server")
             return
-        try:
-            requests = self._open()
-        except CommandRejected as error:
-            desk.refuse(self.requests, error)
+        requests = self._open(self.requests)
+        if not requests:
             return
         self.inquiry = Inquiry(desk=desk, state=self.state)
         flags = FlagsPush(desk=desk, inquiry=self.inquiry, permanent=self.permanent)
         for batch in _rounds([r for r in requests if r.kind is RequestKind.FLAGS]):
             if not desk.stop.is_set():
-                flags.push(batch)
+                flags.push(self._open(batch))
         for target, moves in _by_target(requests).items():
             self._transfer(moves, target)
         removals = [r for r in requests if r.kind is RequestKind.DELETE]
         self._discard([r for r in removals if not r.expunge])
         for batch in _batches([r for r in removals if r.expunge]):
             if not desk.stop.is_set():
-                self._expunge(batch)
+                self._expunge(self._open(batch))
 
-    def _open(self) -> list[ChangeRequest]:
-        """Open the folder for changes; return the requests whose numbers still mean what they meant."""
-        self.permanent = permanent_flags(self.desk.client, self.folder)
-        selected = self.desk.client.select(self.folder)
-        valid = [r for r in self.requests if r.uid_validity == selected.uid_validity]
-        void = [r for r in self.requests if r.uid_validity != selected.uid_validity]
-        self.desk.close(
-            void,
-            RequestState.CONFLICT,
-            "the server has numbered the folder anew since; mirror it, and ask again",
-        )
-        return valid
+    def _open(self, requests: Sequence[ChangeRequest]) -> list[ChangeRequest]:
+        """Open the folder for changes, unless it is; return the requests whose numbers mean what they meant.
+
+        Another folder may have been opened in between, or none, where the server refused one. The other
+        requests are closed.
+        """
+        desk, selected = self.desk, self.desk.client.selected
+        if selected is None or selected.name != self.folder or selected.read_only:
+            try:
+                self.permanent = permanent_flags(desk.client, self.folder)
+            except CommandRejected as error:
+                desk.refuse(requests, error)
+                return []
+            selected = desk.client.selected
+        validity = None if selected is None else selected.uid_validity
+        void = [r for r in requests if r.uid_validity != validity]
+        desk.close(void, RequestState.CONFLICT, NUMBERED_ANEW)
+        return [r for r in requests if r.uid_validity == validity]
 
     def _transfer(self, requests: Sequence[ChangeRequest], target: str, *, deleting: bool = False) -> None:
         """Move messages to another folder.
@@ -96,11 +100,15 @@ class MailboxPush:
         for batch in _batches(requests):
             if self.desk.stop.is_set():
                 return
+            batch = self._open(batch)
+            if not batch:
+                continue
             outcomes: Outcomes = {}
             begun_before = [r for r in batch if r.attempt is not None]
             Transfer(
                 desk=self.desk,
                 folder=self.folder,
+                uid_validity=batch[0].uid_validity,
                 target=target,
                 rows={row.uid or 0: row for row in self.state.rows(r.uid for r in batch if r.uid)},
                 prove=partial(self._movable, outcomes=outcomes, deleting=deleting),

@@ -22,7 +22,7 @@ from mailroom.model import Folder, RunContext
 from mailroom.services.progress import Progress
 from mailroom.services.push_report import PushTally
 
-__all__ = ["TEMPORARY", "Desk", "Outcomes", "reason_of"]
+__all__ = ["NUMBERED_ANEW", "TEMPORARY", "Desk", "Outcomes", "reason_of"]
 
 TEMPORARY = frozenset(
     {"OVERQUOTA", "INUSE", "UNAVAILABLE", "LIMIT", "SERVERBUG", "CONTACTADMIN", "EXPUNGEISSUED"}
@@ -31,6 +31,9 @@ TEMPORARY = frozenset(
 
 Outcomes = dict[str, tuple[ChangeRequest, RequestState, str | None]]
 """What became of changes: state and reason of each, by its id."""
+
+NUMBERED_ANEW = "the server has numbered the folder anew since; mirror it, and ask again"
+"""Why nothing is done by numbers that mean nothing any more."""
 
 _log = logging.getLogger(__name__)
 

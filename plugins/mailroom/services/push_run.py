@@ -16,12 +16,12 @@ from itertools import groupby
 from mailroom.archive import AccountChanges, Archive, ArchiveWriter
 from mailroom.change_request import ChangeRequest, RequestKind
 from mailroom.client.imap import ImapClient
-from mailroom.exceptions import ConnectionLost
+from mailroom.exceptions import CommandRejected, ConnectionLost
 from mailroom.model import RunContext
 from mailroom.services.append_push import AppendPush
 from mailroom.services.mailbox_push import MailboxPush
 from mailroom.services.progress import Progress
-from mailroom.services.push_desk import Desk
+from mailroom.services.push_desk import Desk, reason_of
 from mailroom.services.push_report import PushTally
 
 __all__ = ["PushRun"]
@@ -92,9 +92,22 @@ class PushRun:
                     if self.stop.is_set():
                         return
                     part = AppendPush if is_append else MailboxPush
-                    part(desk=desk, folder=folder, requests=requests).push()
+                    try:
+                        part(desk=desk, folder=folder, requests=requests).push()
+                    except CommandRejected as error:
+                        self._note_refused(folder, error)
             finally:
                 self.progress.finish()
+
+    def _note_refused(self, folder: str, error: CommandRejected) -> None:
+        """Tell of a folder where the server refused what it never should; all else goes on."""
+        text = (
+            f"The changes of folder {folder!r} of {self.context.account} that are not done yet wait for the "
+            f"next run: {reason_of(error)} ({error.command})."
+        )
+        if text not in self.tally.failures:
+            self.tally.failures.append(text)
+        _log.error("%s", text)
 
 
 def _by_folder(waiting: Sequence[ChangeRequest]) -> list[tuple[tuple[bool, str], list[ChangeRequest]]]:

@@ -15,7 +15,7 @@ from mailroom.client.imap_changes import copy_messages, move_messages
 from mailroom.exceptions import CommandRejected
 from mailroom.model import LocationRow
 from mailroom.services.mailbox_deletion import delete_messages
-from mailroom.services.push_desk import Desk, Outcomes, reason_of
+from mailroom.services.push_desk import NUMBERED_ANEW, Desk, Outcomes, reason_of
 from mailroom.services.push_proof import Asked
 from mailroom.services.push_search import find_arrived, row_to_find
 
@@ -32,6 +32,7 @@ LOST_SIGHT = (
 class Transfer:
     """Messages of the open folder that go to one other folder.
 
+    :param uid_validity: UIDVALIDITY of the open folder, by which the numbers of the messages mean something.
     :param rows: what the archive says of each, by UID.
     :param prove: returns those that are provably the archived ones, and puts the others into ``outcomes``.
     :param outcomes: gets what became of each that is over.
@@ -39,6 +40,7 @@ class Transfer:
 
     desk: Desk
     folder: str
+    uid_validity: int | None
     target: str
     rows: dict[int, LocationRow]
     prove: Callable[[Sequence[ChangeRequest]], Asked]
@@ -59,6 +61,9 @@ class Transfer:
         except CommandRejected as error:
             desk.refuse([*fresh, *interrupted], error)
             return
+        if arrived is None:
+            self._conflict([*fresh, *interrupted], NUMBERED_ANEW)
+            return
         present = self._present(interrupted)
         for request in interrupted:
             if request.uid not in present:
@@ -72,22 +77,29 @@ class Transfer:
         begun = {request.change_id: request for request in desk.begin(chosen, standing)}
         moving = [begun[r.change_id] for r, _, _ in to_move if r.change_id in begun]
         finishing = [begun[r.change_id] for r, _, _ in to_finish if r.change_id in begun]
+        self._take_away(finishing)
         if moving and desk.client.supports("MOVE"):
             self._move(moving)
         elif moving:
-            finishing += self._copy(moving)
-        if finishing:
-            self._take_away(finishing)
+            self._take_away(self._copy(moving))
 
-    def _arrived(self, requests: Sequence[ChangeRequest]) -> set[str]:
-        """Return which messages are in the target; the source is open for changes afterwards."""
+    def _arrived(self, requests: Sequence[ChangeRequest]) -> set[str] | None:
+        """Return which messages are in the target; the source is open for changes afterwards.
+
+        :returns: None where the source is another folder by now, made or numbered anew meanwhile.
+        :raises CommandRejected: if the target cannot be looked at, or the source not opened again.
+        """
         if not requests:
             return set()
         found = find_arrived(
             self.desk, self.target, requests, lambda r: row_to_find(r, self.rows.get(r.uid or 0))
         )
-        self.desk.client.select(self.folder)
-        return found
+        selected = self.desk.client.select(self.folder)
+        return found if selected.uid_validity == self.uid_validity else None
+
+    def _conflict(self, requests: Sequence[ChangeRequest], why: str) -> None:
+        for request in requests:
+            self.outcomes[request.change_id] = (request, RequestState.CONFLICT, why)
 
     def _present(self, requests: Sequence[ChangeRequest]) -> set[int]:
         if not requests:
@@ -118,15 +130,33 @@ class Transfer:
         except CommandRejected as error:
             self.desk.refuse(requests, error)
             return []
-        arrived = self._arrived(requests)
+        try:
+            arrived = self._arrived(requests)
+        except CommandRejected as error:
+            self.desk.leave(requests, f"they are in both folders now: {reason_of(error)}")
+            return []
+        if arrived is None:
+            self._conflict(requests, f"it was copied to {self.target!r} and not removed: {NUMBERED_ANEW}")
+            return []
         missing = [request for request in requests if request.change_id not in arrived]
         self.desk.leave(missing, "the server says that it has copied them, and does not show the copies")
         return [request for request in requests if request.change_id in arrived]
 
     def _take_away(self, requests: Sequence[ChangeRequest]) -> None:
-        """Remove from the source what is in the target."""
+        """Remove from the source what is in the target, each once more proved to be the archived one.
+
+        The source was opened anew since it was proved first, and the server may have been long at work.
+        """
         desk = self.desk
+        present = self._present(requests)
+        for request in requests:
+            if request.uid not in present:
+                self.outcomes[request.change_id] = (request, RequestState.PUSHED, None)
+        proved = self.prove([request for request in requests if request.uid in present])
+        requests = [request for request, _, _ in proved]
         by_uid = {request.uid: request for request in requests if request.uid is not None}
+        if not by_uid:
+            return
         desk.writer.secure()
         try:
             done = delete_messages(desk.client, by_uid, spare_flagged=False)
