@@ -241,18 +241,40 @@ def test_account_at_a_new_host_is_recognised_by_its_bytes(
 def test_account_at_a_new_host_that_re_encodes_is_recognised_by_its_contents(
     filled: Account, new_host: Dovecot, user: str
 ) -> None:
-    """Other bytes of the same mail (folded otherwise, with trace fields) become no second message."""
+    """Other bytes of the same mail (with trace fields) become no second message while none is deleted."""
     filled.fetch()
     filled.wait(days(8))
     new_host.add_user(user)
     moved = [b"Received: from old by new; Fri, 20 Nov 2026 12:00:00 +0000\r\n" + content for content in MAIL]
     new_host.fill(user, [Stored(content=content) for content in moved])
     filled.endpoint = new_host.endpoint(user, MailProtocol.POP3)
-    report = filled.fetch(TEN_DAYS)
+    report = filled.fetch()
     assert (report.added, report.not_listed, report.failures) == (7, 7, ())
     assert filled.archive.read_table("messages").num_rows == 7
     filled.wait(days(2))
-    assert filled.fetch(TEN_DAYS).deleted == 7
+    report = filled.fetch(TEN_DAYS)
+    assert (report.deleted, report.differing, report.failures) == (7, 0, ())
+    assert raw_digests(filled.root) == {digest(content) for content in [*MAIL, *moved]}
+    assert listed(filled) == 0
+
+
+@pytest.mark.parametrize("mode", [DELETE, TEN_DAYS], ids=["delete", "ten days"])
+def test_re_encoded_mail_is_stored_as_it_is_before_it_is_deleted(
+    filled: Account, new_host: Dovecot, user: str, mode: FetchMode
+) -> None:
+    """Exact bytes are archived of all that a fetch deletes, and the days do not start again."""
+    filled.fetch()
+    filled.wait(days(8))
+    new_host.add_user(user)
+    moved = [b"X-Moved: yes\r\n" + content for content in MAIL]
+    new_host.fill(user, [Stored(content=content) for content in moved])
+    filled.endpoint = new_host.endpoint(user, MailProtocol.POP3)
+    assert filled.fetch(mode).deleted == (7 if mode is DELETE else 0)
+    assert raw_digests(filled.root) == {digest(content) for content in [*MAIL, *moved]}
+    filled.wait(days(2))
+    filled.fetch(mode)
+    assert listed(filled) == 0
+    assert "unfetchable" not in filled.changes()
 
 
 def test_progress_is_told_in_messages_and_octets(filled: Account) -> None:

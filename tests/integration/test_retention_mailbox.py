@@ -20,7 +20,7 @@ from mailroom.policy.rules import ForeignMarks, policy_of
 from mailroom.services.mirror import mirror_account
 from mailroom.services.progress import NoProgress
 from mailroom.services.retention_report import FolderRetention, RetentionReport
-from tests.integration.runs import Account, Recorded, days, digest
+from tests.integration.runs import Account, Recorded, days, digest, raw_digests
 from tests.support.dovecot import Dovecot
 from tests.support.mail import make_message
 
@@ -594,6 +594,52 @@ def test_message_that_answers_differently_stays(
     assert of(report).kept == {"answers differently": 1}
     assert "UID 1 (" in report.failures[0]
     assert there(dovecot, user) == [1, 5, 6]
+
+
+def test_re_encoded_mail_stays_until_its_exact_bytes_are_archived(
+    dovecot: Dovecot, filled: Account, archive_root: Path
+) -> None:
+    """A new host gives other bytes: a run archives them, and a later one deletes; a dry run does neither."""
+    user = dovecot.add_user()
+    moved = [mail(number).replace(b"Subject: ", b"X-Moved: yes\r\nSubject: ") for number in (1, 2)]
+    for content in moved:
+        dovecot.append(user, content, internal_date=ago(90))
+    dovecot.doveadm("mailbox", "update", "-u", user, "--uid-validity", "77", "INBOX")
+    filled.endpoint = dovecot.endpoint(user, MailProtocol.IMAP)
+    mirror(filled)
+    assert raw_digests(archive_root).isdisjoint({digest(content) for content in moved})
+    before = filled.history()
+    assert of(filled.retain(MONTH, dry_run=True)).kept == {"archived with other bytes": 2}
+    assert filled.history() == before
+    report = filled.retain(MONTH)
+    assert (report.deleted, report.failures, there(dovecot, user)) == (0, (), [1, 2])
+    assert {digest(content) for content in moved} <= raw_digests(archive_root)
+    report = filled.retain(MONTH)
+    assert (report.deleted, report.failures, there(dovecot, user)) == (2, (), [])
+    assert {row["message_sha256"] for row in filled.audit()} == {digest(content) for content in moved}
+
+
+class Overstating(ImapClient):
+    """A server that adds to each size, as one does that counts what it does not send."""
+
+    def fetch_fingerprints(self, uids: Any, *, with_save_date: bool = False) -> Iterator[Any]:
+        for message in super().fetch_fingerprints(uids, with_save_date=with_save_date):
+            yield replace(message, octets=(message.octets or 0) + 7)
+
+    def fetch_messages(self, uids: Any, spool: Any, **options: Any) -> Iterator[Any]:
+        for message in super().fetch_messages(uids, spool, **options):
+            yield replace(message, octets=(message.octets or 0) + 7)
+
+
+def test_server_that_states_wrong_sizes_is_asked_for_whole_messages(
+    dovecot: Dovecot, user: str, account: Account
+) -> None:
+    """A size that is not that of the archived bytes proves nothing either way; the bytes do."""
+    dovecot.append(user, mail(1), internal_date=ago(100))
+    account.connect = lambda: Overstating.connect(account.endpoint)  # type: ignore[method-assign]
+    mirror(account)
+    report = account.retain(MONTH)
+    assert (report.deleted, report.failures, there(dovecot, user)) == (1, (), [])
 
 
 class Clumsy(ImapClient):

@@ -10,7 +10,7 @@ from mailroom.client.pop3 import Pop3Client
 from mailroom.exceptions import ConfigurationError
 from mailroom.model import MailProtocol
 from mailroom.policy.retention import Basis, RetentionRule
-from tests.integration.runs import Account, days, digest
+from tests.integration.runs import Account, days, digest, raw_digests
 from tests.support.dovecot import Dovecot
 from tests.support.mail import make_message
 from tests.support.maildir import Stored
@@ -107,6 +107,26 @@ def test_what_needs_imap_is_refused(account: Account, rule: RetentionRule) -> No
     with pytest.raises(ConfigurationError, match="imap connection"):
         account.retain(rule)
     assert listed(account) == 6
+
+
+def test_re_encoded_mail_stays_until_its_exact_bytes_are_archived(
+    account: Account, dovecot: Dovecot, archive_root: Path
+) -> None:
+    """A new host gives other bytes: a run archives them, and a later one deletes; a dry run does neither."""
+    user = dovecot.add_user()
+    moved = [b"X-Moved: yes\r\n" + content for content in MAIL[:3]]
+    dovecot.fill(user, [Stored(content=content) for content in moved], stamp=1_700_000_000)
+    account.endpoint = dovecot.endpoint(user, MailProtocol.POP3)
+    account.fetch()
+    before = account.history()
+    assert account.retain(WEEK, dry_run=True).folders[0].kept == {"archived with other bytes": 3}
+    assert account.history() == before
+    report = account.retain(WEEK)
+    assert (report.deleted, report.failures, listed(account)) == (0, (), 3)
+    assert {digest(content) for content in moved} <= raw_digests(archive_root)
+    report = account.retain(WEEK)
+    assert (report.deleted, report.failures, listed(account)) == (3, (), 0)
+    assert {row["message_sha256"] for row in account.audit()} == {digest(content) for content in moved}
 
 
 def test_maildrop_that_was_never_fetched_is_passed_over(

@@ -72,6 +72,22 @@ def test_flags_are_set_and_taken_away(account: TwoWayAccount) -> None:
     account.assert_in_step()
 
 
+def test_re_encoded_mail_is_not_removed_while_its_exact_bytes_are_nowhere(account: TwoWayAccount) -> None:
+    """A new host gives other bytes, which are kept as the archived mail: it may be moved, not be deleted."""
+    moved = TwoWayAccount(account.server, account.server.add_user(), account.root)
+    for number in range(2):
+        content = mail(number).replace(b"Subject: ", b"X-Moved-By: host\r\nSubject: ")
+        moved.append(content, internal_date=WHEN)
+    account.server.doveadm("mailbox", "update", "-u", moved.user, "--uid-validity", "77", "INBOX")
+    moved.mirror()
+    first, second = moved.live()
+    moved.changes.request_deletion([first], expunge=True)
+    moved.changes.request_move([second], "Elsewhere")
+    report = moved.mirror_both_ways()
+    assert {folder for folder, _ in shown_by_server(moved.server, moved.user)} == {"INBOX", "Elsewhere"}
+    assert any("other bytes" in failure for failure in report.push.failures)
+
+
 def test_messages_are_moved_into_a_new_folder(account: TwoWayAccount) -> None:
     """They keep bytes, flags and dates, are in one place only, and the folder is made and subscribed."""
     account.changes.request_flags(account.live(uids=[2]), add=["\\Answered"])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mailroom.archive.intake import Arrival
+    from mailroom.archive.arrivals import Arrival
     from mailroom.ledger import AuditRow, PlanRow
     from mailroom.model import FolderRow, LocationRow
 

@@ -18,9 +18,10 @@ from datetime import datetime
 from typing import Any
 
 from mailroom.archive.account_logs import append_numbered
+from mailroom.archive.arrivals import Arrival, NewMessage
 from mailroom.archive.batch import Batch
 from mailroom.archive.durability import Durability
-from mailroom.archive.intake import Arrival, Intake, NewMessage
+from mailroom.archive.intake import Intake
 from mailroom.archive.locations import LocationLog, Placed
 from mailroom.archive.memory import MemoryRelease
 from mailroom.archive.message_tables import MessageRow, MessageTables
@@ -120,7 +121,7 @@ class Committer:
         adopted: list[NewMessage] = []
         for row, arrival in batch.entries:
             message = None if arrival is None else arrival.message
-            if message is not None and message.is_ is not None:
+            if message is not None and message.is_adopted:
                 adopted.append(message)
             elif message is not None and message.archived_at is None:
                 fresh.setdefault(message.digest, (message, row.at))

@@ -16,10 +16,11 @@ import logging
 import os
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 
+from mailroom.archive.arrivals import Arrival, Expected, NewMessage
 from mailroom.archive.described import Described
 from mailroom.archive.indexed import Indexed
 from mailroom.archive.indexing import Indexer, Item
@@ -28,7 +29,7 @@ from mailroom.archive.worker_start import MANY_MESSAGES, Worker
 from mailroom.exceptions import ArchiveError
 from mailroom.model import Body
 
-__all__ = ["IN_FLIGHT_OCTETS", "LOAD_MESSAGES", "Arrival", "Expected", "Intake", "NewMessage"]
+__all__ = ["IN_FLIGHT_OCTETS", "LOAD_MESSAGES", "Intake"]
 
 log = logging.getLogger(__name__)
 
@@ -43,57 +44,6 @@ LOAD_OCTETS = 512 * 1024
 
 KNOWN_OCTETS = 1024 * 1024
 """Octets of messages after which their share of text is a fair guess for the next."""
-
-Expected = Mapping[str, Sequence[Described]]
-"""Archived messages by identity, one of which an incoming message may turn out to be."""
-
-
-class NewMessage:
-    """A message that is not in the archive's tables yet; several arrivals may share it.
-
-    :ivar indexed: set when its bytes are stored and parsed.
-    :ivar archived_at: set when its row is committed.
-    :ivar is_: the archived message it turned out to be, under other bytes.
-    """
-
-    __slots__ = ("archived_at", "digest", "expected", "indexed", "is_", "is_ready", "octets", "staged")
-
-    def __init__(self, digest: str, octets: int, expected: Expected) -> None:
-        self.digest = digest
-        self.octets = octets
-        self.expected = expected
-        self.staged: str | None = None
-        self.indexed: Indexed | None = None
-        self.archived_at: datetime | None = None
-        self.is_: Described | None = None
-        self.is_ready = False
-
-
-class Arrival:
-    """One message handed in; resolved when it is known which message of the archive it is."""
-
-    __slots__ = ("archived_at", "body", "digest", "expected", "message")
-
-    def __init__(self, body: Body, expected: Expected) -> None:
-        self.body: Body | None = body
-        self.expected = expected
-        self.digest: str | None = None
-        self.archived_at: datetime | None = None
-        self.message: NewMessage | None = None
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether the message is held, or its bytes are stored and parsed."""
-        return self.archived_at is not None or (self.message is not None and self.message.is_ready)
-
-    @property
-    def held_as(self) -> tuple[str | None, datetime | None]:
-        """Digest and time of archiving of the message it is; only once it is ready and committed."""
-        if self.message is None:
-            return self.digest, self.archived_at
-        if self.message.is_ is not None:
-            return self.message.is_.sha256, self.message.is_.archived_at
-        return self.digest, self.message.archived_at
 
 
 class Intake:
@@ -138,9 +88,12 @@ class Intake:
             self._indexed, self._fail, process_after=process_after, worker=worker
         )
 
-    def add(self, body: Body, expected: Expected) -> Arrival:
-        """Take a message, which is worked on once its load is full or handed over."""
-        arrival = Arrival(body, expected)
+    def add(self, body: Body, expected: Expected, *, keeps_bytes: bool = False) -> Arrival:
+        """Take a message, which is worked on once its load is full or handed over.
+
+        :param keeps_bytes: whether its bytes are stored even where it is an expected message.
+        """
+        arrival = Arrival(body, expected, keeps_bytes=keeps_bytes)
         self._load.append(arrival)
         if body.content is not None:
             self._load_octets += len(body.content)
@@ -274,7 +227,9 @@ class Intake:
                 if moment is None:
                     arrival.message = self.pending.get(digest)
                     if arrival.message is None:
-                        message = NewMessage(digest, body.octets, arrival.expected)
+                        message = NewMessage(
+                            digest, body.octets, arrival.expected, keeps_bytes=arrival.keeps_bytes
+                        )
                         arrival.message = self.pending[digest] = message
                 claimed.append(message)
             self._wake()
@@ -336,8 +291,8 @@ class Intake:
         staged, message.staged = message.staged, None
         if staged is None or message.indexed is None:
             raise ArchiveError("A message was stored before it was parsed; this is a bug in Mailroom.")
-        message.is_ = self._find_expected(message.expected, message.indexed.identity)
-        if message.is_ is not None:
+        message.is_ = self._find_expected(message)
+        if message.is_adopted:
             message.indexed = None
             os.unlink(staged)
         else:
@@ -346,10 +301,16 @@ class Intake:
             message.is_ready = True
             self._wake()
 
-    def _find_expected(self, expected: Expected, identity: str | None) -> Described | None:
-        """Return the archived message of an identity, if its bytes are there; none has no identity."""
-        found = expected.get(identity, ()) if identity else ()
-        return next((held for held in found if self._raw.size(held.sha256) == held.size), None)
+    def _find_expected(self, message: NewMessage) -> Described | None:
+        """Return the archived message that one is, if its bytes are there; none has no identity.
+
+        Other bytes of the same size are no re-encoding and are kept, so that it is the size of a place
+        that tells, before anything is deleted there, whether its exact bytes are archived.
+        """
+        identity = None if message.indexed is None else message.indexed.identity
+        found = message.expected.get(identity, ()) if identity else ()
+        others = (held for held in found if held.size != message.octets)
+        return next((held for held in others if self._raw.size(held.sha256) == held.size), None)
 
     def _release(self, octets: int) -> None:
         with self.lock:

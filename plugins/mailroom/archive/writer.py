@@ -28,8 +28,8 @@ from mailroom.exceptions import ArchiveError
 from mailroom.model import Body, Change, FolderRow, LocationRow, RunContext
 
 if TYPE_CHECKING:
+    from mailroom.archive.arrivals import Arrival, Expected
     from mailroom.archive.engine import Engine
-    from mailroom.archive.intake import Arrival, Expected
     from mailroom.archive.worker_start import Worker
     from mailroom.ledger import AuditRow, PlanRow
 
@@ -79,6 +79,7 @@ class ArchiveWriter:
         self._engine: Engine | None = None
         self._worker: Worker | None = None
         self._expected: dict[str, Expected] = {}
+        self._keeping_bytes: set[str] = set()
         self._batch = Batch()
         self._batch_began = 0.0
         self._looked_at = 0
@@ -125,18 +126,25 @@ class ArchiveWriter:
         :raises ArchiveError: where an earlier message could not be archived.
         """
         intake = self._opened().intake
-        self._put(row, intake.add(body, self._expected.get(row.folder, _NOTHING)))
+        expected, keeps_bytes = self._expected.get(row.folder, _NOTHING), row.folder in self._keeping_bytes
+        self._put(row, intake.add(body, expected, keeps_bytes=keeps_bytes))
         self._batch.arrivals += 1
         self._batch.octets += body.octets
         self._seal_when_full()
 
-    def expect(self, moved: Mapping[str, Sequence[Described]], *, folder: str) -> None:
+    def expect(
+        self, moved: Mapping[str, Sequence[Described]], *, folder: str, keep_bytes: bool = False
+    ) -> None:
         """Say which archived messages may come into a folder again under other bytes, and no others.
 
         A message added to it from now on whose bytes are new but whose identity is among these
         becomes a place of the archived one, and no second copy is stored.
+
+        :param keep_bytes: whether its bytes are stored after all, for they are to be deleted where they
+            came from; what it shares with the archived one is the time of archiving.
         """
         self._expected[folder] = dict(moved)
+        (self._keeping_bytes.add if keep_bytes else self._keeping_bytes.discard)(folder)
 
     def record(self, rows: Iterable[LocationRow]) -> None:
         """Record what happened to messages that are archived already, or that were never delivered.

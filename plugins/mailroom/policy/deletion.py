@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mailroom.model import LocationRow
-from mailroom.policy.proof import ArchivedCopy, ServerAnswer, find_difference
+from mailroom.policy.proof import ArchivedCopy, ServerAnswer, find_difference, is_re_encoded
 
 __all__ = ["Candidate", "Decision", "DeletionPlan", "Keep", "plan_deletions"]
 
@@ -34,6 +34,7 @@ class Keep(enum.Enum):
     NOT_ARCHIVED = "not archived"
     NOT_VERIFIED = "archived copy missing or damaged"
     NOT_COPIED = "not in every second archive"
+    RE_ENCODED = "archived with other bytes"
     DIFFERS = "answers differently"
     GONE = "no longer on the server"
     AMBIGUOUS = "shares its UIDL with another"
@@ -154,5 +155,7 @@ def _decide(
         keep = Keep.NOT_COPIED
     else:
         difference = find_difference(row, copy, answer)
-        keep = Keep.DIFFERS if difference is not None else None
+        if difference is not None:
+            is_other = difference == "octets" and is_re_encoded(row, copy)
+            keep = Keep.RE_ENCODED if is_other else Keep.DIFFERS
     return Decision(candidate=candidate, keep=keep, difference=difference)

@@ -138,6 +138,7 @@ class Why(enum.Enum):
     CAME_BACK = "was deleted once and is listed again"
     SEVERAL_ROWS = "UIDL stands for several archived messages"
     DIFFERS = "answered differently when asked who it is"
+    RE_ENCODED = "archived with other bytes"
     NO_UIDL = "the server states no identity"
 
 

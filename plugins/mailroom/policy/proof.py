@@ -19,7 +19,15 @@ from datetime import datetime
 
 from mailroom.model import Fingerprint, LocationRow
 
-__all__ = ["ArchivedCopy", "ProofMode", "ProofRule", "ServerAnswer", "find_difference", "is_telling"]
+__all__ = [
+    "ArchivedCopy",
+    "ProofMode",
+    "ProofRule",
+    "ServerAnswer",
+    "find_difference",
+    "is_re_encoded",
+    "is_telling",
+]
 
 
 class ProofMode(enum.Enum):
@@ -50,12 +58,14 @@ class ArchivedCopy:
     :param is_intact: whether it was there and its octets have the SHA-256 it is named by.
     :param has_header: whether the fingerprint is that of the header; if not, only its Message-ID is known.
     :param is_copied: whether the same holds in every second archive that was asked for.
+    :param octets: how many octets it has, where it was read or the archive's table says.
     :param fingerprint: the header fields of those octets.
     """
 
     is_intact: bool
     is_copied: bool = True
     has_header: bool = True
+    octets: int | None = None
     fingerprint: Fingerprint = field(default_factory=Fingerprint)
 
 
@@ -79,10 +89,13 @@ def find_difference(row: LocationRow, copy: ArchivedCopy, answer: ServerAnswer) 
     """Return the name of the first thing in which the server's message is not the archived one, or None.
 
     The order is the order of certainty: whole octets, then what the server itself
-    stated at the time of the fetch, then the header fields.
+    stated at the time of the fetch, then the header fields. Where the exact octets may not be
+    archived, nothing but whole octets proves anything.
     """
     if answer.sha256 is not None:
         return None if answer.sha256 == row.sha256 else "octets"
+    if is_re_encoded(row, copy):
+        return "octets"
     asked, held = answer.fingerprint, copy.fingerprint
     stated = (
         ("size", row.size, asked.octets),
@@ -99,6 +112,15 @@ def find_difference(row: LocationRow, copy: ArchivedCopy, answer: ServerAnswer) 
         ("Subject", held.subject, asked.subject),
     )[: None if copy.has_header else 1]
     return next((name for name, before, now in fields if before != now), None)
+
+
+def is_re_encoded(row: LocationRow, copy: ArchivedCopy) -> bool:
+    """Return whether the archive may hold other bytes than the server: they are not of one size.
+
+    Mail that a new host re-encodes is kept as a place of the archived message, with the size that the
+    host states; or a server states sizes that are wrong. Only fetching the message whole can tell.
+    """
+    return row.size is not None and copy.octets is not None and row.size != copy.octets
 
 
 def is_telling(fingerprint: Fingerprint) -> bool:

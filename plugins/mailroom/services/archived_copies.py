@@ -54,13 +54,14 @@ def _read_copy(archive: Archive, digest: str, with_header: bool) -> ArchivedCopy
         with archive.raw.mapped(digest) as content:
             if _digest_of(content) != digest:
                 return ArchivedCopy(is_intact=False)
+            octets = len(content)
             if not with_header:
-                return ArchivedCopy(is_intact=True)
+                return ArchivedCopy(is_intact=True, octets=octets)
             end = content.find(HEADER_END, 0, MAX_HEADER_OCTETS)
             header = bytes(content[: end + len(HEADER_END) if end >= 0 else MAX_HEADER_OCTETS])
     except IntegrityError:
         return ArchivedCopy(is_intact=False)
-    return ArchivedCopy(is_intact=True, fingerprint=fingerprint_of_header(header))
+    return ArchivedCopy(is_intact=True, octets=octets, fingerprint=fingerprint_of_header(header))
 
 
 def _digest_of(content: bytes | mmap.mmap) -> str:

@@ -225,7 +225,7 @@ class FetchRun:
 
         rows = (row for row in look_up(state, wanted) if may_be_there(row))
         self.expected = identities_of(self.archive, rows)
-        self.writer.expect(self.expected, folder=INBOX)
+        self.writer.expect(self.expected, folder=INBOX, keep_bytes=self.mode.deletes)
 
     def _forget_vanished(self, names: set[str]) -> None:
         """Tell refused messages that are gone from those that are listed still."""

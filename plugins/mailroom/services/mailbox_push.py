@@ -137,7 +137,7 @@ class MailboxPush:
         desk.writer.flush()
 
     def _movable(self, requests: Sequence[ChangeRequest], outcomes: Outcomes, *, deleting: bool) -> Asked:
-        proved = self.inquiry.proved(requests, outcomes)
+        proved = self.inquiry.proved(requests, outcomes, exact=deleting)
         return self._untouched(proved, outcomes) if deleting else proved
 
     def _untouched(self, proved: Asked, outcomes: Outcomes) -> Asked:
@@ -181,7 +181,7 @@ class MailboxPush:
     def _expunge(self, batch: Sequence[ChangeRequest]) -> None:
         """Remove messages at once, once each is proved to be the archived one and untouched."""
         desk, outcomes = self.desk, Outcomes()
-        proved = self._untouched(self.inquiry.proved(batch, outcomes), outcomes)
+        proved = self._untouched(self.inquiry.proved(batch, outcomes, exact=True), outcomes)
         desk.conclude(outcomes)
         begun = {request.change_id: request for request in desk.begin([r for r, _, _ in proved], Attempt())}
         desk.writer.secure()

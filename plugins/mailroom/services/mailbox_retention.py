@@ -31,10 +31,12 @@ from mailroom.services.alarms import alarms_of
 from mailroom.services.intent_recovery import settle_mailboxes
 from mailroom.services.mailbox_refetch import refetch
 from mailroom.services.mailbox_removal import MailboxRemoval
+from mailroom.services.maildrop_deletion import keys_of_re_encoded
 from mailroom.services.message_facts import FactSource, facts_of_folder, sort_by_date
 from mailroom.services.plan_keeping import PlanKeeper
 from mailroom.services.progress import Progress
 from mailroom.services.proving import Proving
+from mailroom.services.re_encoded import archive_mailbox_bytes
 from mailroom.services.retention_report import FolderRetention, RetentionTally
 
 __all__ = ["MailboxRetention"]
@@ -211,7 +213,7 @@ class MailboxRetention:
         asked = self.client.fetch_fingerprints(sorted(by_uid), with_save_date=self._asks_save_date(source))
         answers = {message.uid: _answer(message) for message in asked if message.uid in by_uid}
         if self.proving.rule.refetch:
-            answers = refetch(self.client, self.archive, answers)
+            answers = refetch(self.client, self.archive, answers, answers)
         now = self.keeper.moment()
         candidates = []
         for uid, row in by_uid.items():
@@ -219,12 +221,16 @@ class MailboxRetention:
             facts = source.of(uid, row, flags=answer.flags, save_date=answer.save_date)
             candidates.append(self.keeper.judge(uid, row, source.rules, facts))
         due = {c.row.sha256 for c in candidates if c.keep is None and c.row.sha256 is not None}
-        return plan_deletions(candidates, answers, self.proving.read(due), cutoff=now, allowance=allowance)
+        copies = self.proving.read(due)
+        answers = refetch(self.client, self.archive, answers, keys_of_re_encoded(candidates, copies))
+        return plan_deletions(candidates, answers, copies, cutoff=now, allowance=allowance)
 
     def _apply(self, plan: DeletionPlan, tally: RetentionTally, source: FactSource) -> str | None:
         """Delete what the plan says and record it; return why the folder must be left alone, if so."""
         tally.keep(plan)
         self.failures += alarms_of(plan, tally.folder, self.context.account)
+        if self.writer is not None:
+            archive_mailbox_bytes(self.client, self.archive, self.writer, self.context, plan, now=self.now)
         chosen = {candidate.key: candidate for candidate in plan.delete}
         if self.writer is None or not chosen:
             for candidate in chosen.values():

@@ -21,10 +21,10 @@ from mailroom.exceptions import CommandRejected, ConnectionLost
 from mailroom.message import fingerprint_of_header
 from mailroom.model import Body, LocationRow
 from mailroom.policy.deletion import Candidate, DeletionPlan, plan_deletions
-from mailroom.policy.proof import ArchivedCopy, ServerAnswer, is_telling
+from mailroom.policy.proof import ArchivedCopy, ServerAnswer, is_re_encoded, is_telling
 from mailroom.services.proving import Proving
 
-__all__ = ["PROOF_BATCH", "MaildropDeletion", "digest_of", "discard"]
+__all__ = ["PROOF_BATCH", "MaildropDeletion", "digest_of", "discard", "keys_of_re_encoded"]
 
 PROOF_BATCH = 500
 """How many messages are asked who they are, and deleted, at a time."""
@@ -67,10 +67,11 @@ class MaildropDeletion:
         """
         waiting = iter(candidates)
         while batch := list(islice(waiting, PROOF_BATCH)):
+            copies = self._read(_digests(batch))
             plan = plan_deletions(
                 batch,
-                self._ask(batch, sizes),
-                self._read(_digests(batch)),
+                self._ask(batch, sizes, copies),
+                copies,
                 cutoff=cutoff,
                 allowance=allowance,
             )
@@ -80,12 +81,15 @@ class MaildropDeletion:
                 self._mark(plan)
             yield plan
 
-    def mark_retrieved(self, candidates: Sequence[Candidate], *, cutoff: datetime) -> DeletionPlan:
+    def mark_retrieved(
+        self, candidates: Sequence[Candidate], retrieved: Mapping[int, str], *, cutoff: datetime
+    ) -> DeletionPlan:
         """Mark what was retrieved in this very session and is committed; only the archive is asked.
 
+        :param retrieved: the SHA-256 of what came, by message number.
         :raises ConnectionLost: if the server goes away; then nothing was deleted.
         """
-        answers = {c.key: ServerAnswer(sha256=c.row.sha256) for c in candidates}
+        answers = {number: ServerAnswer(sha256=digest) for number, digest in retrieved.items()}
         copies = self._read(_digests(candidates), with_headers=False)
         plan = plan_deletions(candidates, answers, copies, cutoff=cutoff)
         self._mark(plan)
@@ -145,13 +149,16 @@ class MaildropDeletion:
             if decision.keep is not None:
                 self._kept.add((decision.candidate.row.uidl, decision.candidate.row.sha256))
 
-    def _ask(self, candidates: Sequence[Candidate], sizes: Mapping[int, int]) -> dict[int, ServerAnswer]:
+    def _ask(
+        self, candidates: Sequence[Candidate], sizes: Mapping[int, int], copies: Mapping[str, ArchivedCopy]
+    ) -> dict[int, ServerAnswer]:
         """Return what the server says of each: its header by TOP, or all where that tells too little."""
         answers: dict[int, ServerAnswer] = {}
         numbers = [candidate.key for candidate in candidates]
+        whole = keys_of_re_encoded(candidates, copies)
         refetches = self.proving is not None and self.proving.rule.refetch
         if not refetches and (not self.client.capabilities or "TOP" in self.client.capabilities):
-            for headed in self.client.top(numbers):
+            for headed in self.client.top([number for number in numbers if number not in whole]):
                 if headed.header is None:
                     continue
                 fingerprint = fingerprint_of_header(headed.header)
@@ -165,6 +172,12 @@ class MaildropDeletion:
                 answers[retrieved.number] = ServerAnswer(sha256=digest_of(retrieved.body))
                 discard(retrieved.body)
         return answers
+
+
+def keys_of_re_encoded(candidates: Iterable[Candidate], copies: Mapping[str, ArchivedCopy]) -> frozenset[int]:
+    """Return which of these only fetching them whole can prove, for the archived copy has another size."""
+    found = ((c.key, c.row, copies.get(c.row.sha256 or "")) for c in candidates if c.keep is None)
+    return frozenset(key for key, row, copy in found if copy is not None and is_re_encoded(row, copy))
 
 
 def _digests(candidates: Sequence[Candidate]) -> set[str]:

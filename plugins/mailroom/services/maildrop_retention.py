@@ -31,6 +31,7 @@ from mailroom.services.message_facts import facts_of_maildrop
 from mailroom.services.plan_keeping import PlanKeeper
 from mailroom.services.progress import Progress
 from mailroom.services.proving import Proving
+from mailroom.services.re_encoded import archive_maildrop_bytes
 from mailroom.services.retention_report import FolderRetention, RetentionTally
 
 __all__ = ["MaildropRetention"]
@@ -126,6 +127,10 @@ class MaildropRetention:
         for plan in plans:
             tally.keep(plan)
             self.failures += alarms_of(plan, INBOX, self.context.account)
+            if self.writer is not None:
+                archive_maildrop_bytes(
+                    self.client, self.archive, self.writer, self._ledger(self.writer), plan
+                )
             chosen += plan.delete
             self.progress.advance(len(plan.decisions), 0)
             if self.stop.is_set():
@@ -135,6 +140,9 @@ class MaildropRetention:
             if gone is None or (candidate.row.uidl, candidate.row.sha256) in gone:
                 tally.delete(candidate)
 
+    def _ledger(self, writer: ArchiveWriter) -> MaildropLedger:
+        return MaildropLedger(writer=writer, context=self.context, now=self.now)
+
     def _confirm(
         self, deletion: MaildropDeletion, chosen: Mapping[tuple[str | None, str | None], Candidate]
     ) -> set[tuple[str | None, str | None]] | None:
@@ -142,7 +150,7 @@ class MaildropRetention:
         if self.writer is None:
             deletion.confirm(self.context.account, self.failures, intend=lambda rows: None)
             return None
-        ledger = MaildropLedger(writer=self.writer, context=self.context, now=self.now)
+        ledger = self._ledger(self.writer)
         change = Change.DELETED_BY_RETENTION
 
         def audit(row: LocationRow, at: datetime) -> AuditRow:
@@ -166,6 +174,7 @@ def _known_rows(
     ambiguous = 0
     for message in messages:
         found = [row for row in known.get(message.uidl or "", ()) if may_be_there(row)]
+        found = [row for row in found if row.change.is_live] or found
         if len(found) == 1 and message.uidl not in shared:
             rows[message.number] = replace(found[0], change=Change.ADDED)
         elif found:

@@ -106,11 +106,6 @@ class MaildropSession:
         """Apply the plan for one part of the listing."""
         self.tally.left += plan.left
         self.tally.listed_again += self.ledger.record(plan.listed_again, Change.ADDED)
-        again = {i.uidl for i in plan.retrieve if i.why is not Why.NEW and i.uidl in rows}
-        if again:
-            known = (row for uidl in again for row in rows[uidl or ""])
-            self.expected.update(identities_of(self.archive, known))
-            self.writer.expect(self.expected, folder=INBOX)
         self._retrieve_all(plan.retrieve, rows)
         if not self.stop.is_set():
             self._retrieve_all(self._delete_earlier(plan.due), rows)
@@ -121,6 +116,11 @@ class MaildropSession:
 
         There is nothing to win by deleting earlier: until QUIT the server deletes nothing.
         """
+        again = {i.uidl for i in items if i.why is not Why.NEW and i.uidl in rows}
+        if again:
+            known = (row for uidl in again for row in rows[uidl or ""])
+            self.expected.update(identities_of(self.archive, known))
+            self.writer.expect(self.expected, folder=INBOX, keep_bytes=self.mode.deletes)
         arrivals = list(self._retrieve(items, rows))
         if self.mode.deletes or any(arrival.item.why is not Why.NEW for arrival in arrivals):
             self._settle(arrivals, self.writer.flush())
@@ -166,10 +166,13 @@ class MaildropSession:
         None where only its content could tell that this run has dealt with it already: a server that
         confirms deletions and does not carry them out would otherwise keep the run going for ever.
         """
-        if item.why is Why.NEW and item.uidl is not None:
+        if item.why is Why.NEW and item.uidl is not None and not self.mode.deletes:
             self._add(item.uidl, item.octets, body)
             return _Arrival(item=item, uidl=item.uidl, digest=None)
         digest = digest_of(body)
+        if item.why is Why.NEW and item.uidl is not None:
+            self._add(item.uidl, item.octets, replace(body, sha256=digest))
+            return _Arrival(item=item, uidl=item.uidl, digest=digest)
         known: Sequence[LocationRow]
         if item.uidl is None:
             uidl = uidl_of_content(digest)
@@ -233,7 +236,10 @@ class MaildropSession:
         if any(arrival.row is not None for arrival, _ in found):
             self.writer.secure()  # committed by an earlier run, which may have been killed before its sync
         spared = spare_held(self.archive, self.context.account, INBOX, candidates, now)
-        self._count_kept(self.deletion.mark_retrieved(spared, cutoff=cutoff))
+        retrieved = {
+            arrival.item.number: arrival.digest for arrival, _ in found if arrival.digest is not None
+        }
+        self._count_kept(self.deletion.mark_retrieved(spared, retrieved, cutoff=cutoff))
 
     def _delete_earlier(self, due: Sequence[Candidate]) -> list[Retrieval]:
         """Mark what earlier sessions archived and proves it; return what answered differently."""
@@ -245,11 +251,10 @@ class MaildropSession:
         spared = spare_held(self.archive, self.context.account, INBOX, due, self.now())
         for plan in self.deletion.prove_and_mark(spared, self._sizes, cutoff=cutoff):
             self._count_kept(plan)
-            for decision in plan.kept_for(Keep.DIFFERS):
-                number, row = decision.candidate.key, decision.candidate.row
-                again.append(
-                    Retrieval(number=number, octets=self._sizes[number], uidl=row.uidl, why=Why.DIFFERS)
-                )
+            for keep, why in ((Keep.DIFFERS, Why.DIFFERS), (Keep.RE_ENCODED, Why.RE_ENCODED)):
+                for decision in plan.kept_for(keep):
+                    number, row = decision.candidate.key, decision.candidate.row
+                    again.append(Retrieval(number=number, octets=self._sizes[number], uidl=row.uidl, why=why))
             if self.stop.is_set():
                 break
         return again

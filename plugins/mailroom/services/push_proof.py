@@ -14,8 +14,9 @@ from mailroom.change_request import ChangeRequest, RequestState
 from mailroom.message import fingerprint_of_header
 from mailroom.model import FetchedMessage, LocationRow
 from mailroom.policy.mailbox_plan import may_be_another
-from mailroom.policy.proof import ServerAnswer, find_difference
+from mailroom.policy.proof import ServerAnswer, find_difference, is_re_encoded
 from mailroom.services.archived_copies import read_copies
+from mailroom.services.mailbox_refetch import refetch
 from mailroom.services.push_desk import Desk, Outcomes
 
 __all__ = ["GONE", "Asked", "Inquiry"]
@@ -23,6 +24,7 @@ __all__ = ["GONE", "Asked", "Inquiry"]
 GONE = "it is no longer in the folder, moved or deleted on the server since"
 ANOTHER = "its number belongs to another message by now"
 DAMAGED = "its archived copy is missing or damaged; run mailroom verify"
+RE_ENCODED = "the archive holds it with other bytes than the server, which would be gone for good"
 
 Asked = list[tuple[ChangeRequest, LocationRow, FetchedMessage]]
 """Changes with what archive and server say of their messages."""
@@ -57,16 +59,32 @@ class Inquiry:
                 found.append((request, row, message))
         return found
 
-    def proved(self, requests: Iterable[ChangeRequest], outcomes: Outcomes) -> Asked:
-        """Return the requests whose message is provably the archived one; ``outcomes`` gets the others."""
+    def proved(self, requests: Iterable[ChangeRequest], outcomes: Outcomes, *, exact: bool) -> Asked:
+        """Return the requests whose message is provably the archived one; ``outcomes`` gets the others.
+
+        :param exact: whether the exact bytes must be archived, for the message goes away or into the trash;
+            one that moves to another folder may be archived as another server gave it.
+        """
         asked = self._asked(requests, outcomes)
         copies = read_copies(self.desk.archive, {row.sha256 for _, row, _ in asked if row.sha256})
+        if not exact:
+            copies = {digest: replace(copy, octets=None) for digest, copy in copies.items()}
+        answers = {message.uid: _answer(message) for _, _, message in asked}
+        doubtful = {
+            message.uid
+            for _, row, message in asked
+            if (copy := copies.get(row.sha256 or "")) is not None and is_re_encoded(row, copy)
+        }
+        answers = refetch(self.desk.client, self.desk.archive, answers, doubtful)
         proved = []
         for request, row, message in asked:
             copy = copies.get(row.sha256 or "")
-            difference = None if copy is None else find_difference(row, copy, _answer(message))
+            answer = answers.get(message.uid, ServerAnswer())
+            difference = None if copy is None else find_difference(row, copy, answer)
             if copy is None or not copy.is_intact:
                 outcomes[request.change_id] = (request, RequestState.REFUSED, DAMAGED)
+            elif difference is not None and is_re_encoded(row, copy):
+                outcomes[request.change_id] = (request, RequestState.REFUSED, RE_ENCODED)
             elif difference is not None:
                 why = f"{ANOTHER} ({difference} differs)"
                 outcomes[request.change_id] = (request, RequestState.CONFLICT, why)

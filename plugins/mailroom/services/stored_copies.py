@@ -54,9 +54,11 @@ def head_copies(archive: Archive, digests: Collection[str], *, with_headers: boo
             found[digest] = ArchivedCopy(is_intact=False)
             to_read += [] if said.is_frozen else [digest]
         else:
-            copy = Fingerprint(message_id=message_id)
             found[digest] = ArchivedCopy(
-                is_intact=said.sha256 == digest, fingerprint=copy, has_header=not with_headers
+                is_intact=said.sha256 == digest,
+                has_header=not with_headers,
+                octets=described[digest].size if digest in described else None,
+                fingerprint=Fingerprint(message_id=message_id),
             )
             vouched += [] if said.is_frozen else [digest]
     to_read += random.sample(vouched, min(len(vouched), max(1, round(len(vouched) * SAMPLE))))

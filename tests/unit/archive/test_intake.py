@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from mailroom.archive.arrivals import Expected
 from mailroom.archive.described import Described
-from mailroom.archive.intake import LOAD_MESSAGES, Expected, Intake
+from mailroom.archive.intake import LOAD_MESSAGES, Intake
 from mailroom.archive.raw import LocalRawStore
 from mailroom.model import Body
 from tests.support.archives import NOW, body, digest
@@ -85,12 +86,12 @@ def described(number: int, identity: str) -> Described:
     )
 
 
-def held_as(tmp_path: Path, expected: Expected, arriving: Body) -> str | None:
+def held_as(tmp_path: Path, expected: Expected, arriving: Body, *, keeps_bytes: bool = False) -> str | None:
     """Return as which message one is taken in, beside message 1, which is archived."""
     raw = LocalRawStore(str(tmp_path), lambda _: None)
     raw.write(digest(1), body(1))
     with intake(raw, {digest(1): NOW}) as running:
-        arrival = running.add(arriving, expected)
+        arrival = running.add(arriving, expected, keeps_bytes=keeps_bytes)
         running.hand_over()
         assert running.wait_for(arrival)
     return arrival.held_as[0]
@@ -100,8 +101,26 @@ def test_message_that_is_expected_under_other_bytes_is_the_archived_one(tmp_path
     """The identity decides."""
     from mailroom.archive.indexed import index_content
 
+    identity = index_content(body(2, 400).content or b"").identity or ""
+    assert held_as(tmp_path, {identity: [described(1, identity)]}, body(2, 400)) == digest(1)
+
+
+def test_other_bytes_of_one_size_are_stored(tmp_path: Path) -> None:
+    """So that the size of a place tells whether its exact bytes are archived."""
+    from mailroom.archive.indexed import index_content
+
     identity = index_content(body(2).content or b"").identity or ""
-    assert held_as(tmp_path, {identity: [described(1, identity)]}, body(2)) == digest(1)
+    assert held_as(tmp_path, {identity: [described(1, identity)]}, body(2)) == digest(2)
+
+
+def test_expected_message_is_stored_too_where_its_bytes_are_wanted(tmp_path: Path) -> None:
+    """Where mail is deleted, no other bytes stand in for what goes."""
+    from mailroom.archive.indexed import index_content
+
+    identity = index_content(body(2, 400).content or b"").identity or ""
+    known = {identity: [described(1, identity)]}
+    assert held_as(tmp_path, known, body(2, 400), keeps_bytes=True) == digest(2, 400)
+    assert LocalRawStore(str(tmp_path), lambda _: None).hash(digest(2, 400)) == digest(2, 400)
 
 
 def test_expected_message_whose_bytes_are_not_there_is_no_reason_to_drop_a_copy(tmp_path: Path) -> None:
