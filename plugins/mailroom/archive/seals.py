@@ -5,7 +5,7 @@ Belongs here: writing them. Does not belong here: checking them (``seal_check``)
 A run notes its rows as they are committed, and seals them at its end: one row, whatever their number; a
 run that wrote nothing seals nothing. Each seal holds the digest of the one before it, so none can be taken
 out. Before its first row a run leaves a small file below ``unsealed/``: where it is killed, a later run of
-the account seals its rows, a day after, when the other cannot be at work any more.
+the account seals its rows, a day after. A run that takes longer makes its file anew from time to time.
 Rows that were there before the account's first seal get one seal together, without a run.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -39,7 +40,10 @@ BEFORE = ""
 """The run of the seal over all rows that are older than the account's first seal."""
 
 ADOPT_AFTER = timedelta(days=1)
-"""How old the mark of another run must be before its rows are sealed for it; no run takes longer."""
+"""How old the mark of another run must be before its rows are sealed for it."""
+
+RENEW_AFTER = timedelta(hours=1)
+"""After how long a run at work makes its mark anew before it commits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +90,7 @@ class Sealer:
         self._leaves: dict[str, list[bytes]] = {}
         self._others: dict[str, set[str]] = {}
         self._mark: str | None = None
+        self._marked_at = 0.0
         self._is_again = False
 
     @property
@@ -99,20 +104,22 @@ class Sealer:
         return self._mark is not None
 
     def begin(self) -> None:
-        """Leave a mark that rows are coming, unless that was done.
+        """Leave a mark that rows are coming, unless that was done a short while ago.
 
         :raises ConfigurationError: where the key can only check.
         :raises StoreUnavailable: where the store refuses.
         """
-        if self._mark is not None:
+        now = time.monotonic()
+        if self._mark is not None and now - self._marked_at < RENEW_AFTER.total_seconds():
             return
         key = self._archive.seal_key
         said = {"account": self._context.account, "run_id": self._context.run_id}
         signature = None if key is None else key.sign(_mark_content(said))
         path = f"{unsealed_folder(self._context.account)}/{_short(self._context.run_id)}.json"
-        self._is_again = self._archive.store.read_files([path])[0] is not None
+        if self._mark is None:
+            self._is_again = self._archive.store.read_files([path])[0] is not None
         self._archive.store.replace_file(path, json.dumps({**said, "signature": signature}).encode())
-        self._mark = path
+        self._mark, self._marked_at = path, now
 
     def take(self, name: str, rows: pa.Table) -> None:
         """Note rows that are committed; those that say what another run did are looked up at the end."""
@@ -194,13 +201,22 @@ class Sealer:
         return seals
 
     def _rows_of(self, account: str, run_id: str) -> list[bytes]:
+        """Return the digests of a run's rows, those that were removed by rule included."""
         equal = {"account": account, "run_id": run_id}
-        return [
+        there = [
             leaf
             for name in SEALED
             for rows in self._archive.scan_table(name, equal=equal)
             for leaf in leaf_digests(name, rows)
         ]
+        erased = {
+            bytes.fromhex(leaf)
+            for rows in self._archive.scan_table(
+                "erasures", ("leaf",), equal={"account": account, "of_run": run_id}
+            )
+            for leaf in rows["leaf"].to_pylist()
+        }
+        return there + sorted(erased.difference(there))
 
     def _rows_before(self, account: str, without: set[str]) -> list[bytes]:
         """Return the digests of an account's rows that are not of these runs."""

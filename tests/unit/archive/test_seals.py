@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,7 @@ from mailroom.archive.seals import read_seals
 from mailroom.exceptions import ConfigurationError
 from mailroom.ledger import audit_of
 from mailroom.model import Change
+from mailroom.services.forget import ForgetWish, forget_mail
 from tests.support.archives import archive_messages, body, context, folder_row, place
 
 HMAC = "hmac:correct horse battery staple"
@@ -238,6 +240,66 @@ def test_rows_of_a_killed_run_wait_and_are_sealed_by_a_later_one(
     run(tmp_path, "run-4", range(41, 43), HMAC)
     assert (tampered(tmp_path, HMAC), verify(tmp_path, HMAC).notes) == ([], ())
     assert "killed" in {seal.run_id for seal in read_seals(Archive(tmp_path).table("seals"))}
+
+
+def test_run_of_many_days_is_not_sealed_by_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It makes its mark anew before it commits, so that its rows wait for its own seal."""
+    three_runs(tmp_path)
+    monkeypatch.setattr(sealing, "RENEW_AFTER", timedelta(0))
+    with Archive(tmp_path).writer(context("long")) as writer:
+        for number in (70, 71):
+            for mark in tmp_path.glob("unsealed/*/*"):
+                os.utime(mark, (0, 0))
+            writer.add(body(number), place(number, run_id="long"))
+            writer.flush()
+        run(tmp_path, "run-4", range(41, 43))
+        assert "long" not in {seal.run_id for seal in read_seals(Archive(tmp_path).table("seals"))}
+        assert tampered(tmp_path) == []
+        writer.finish("succeeded", {}, 0)
+    assert (tampered(tmp_path), verify(tmp_path).notes) == ([], ())
+
+
+def test_run_that_was_sealed_by_another_goes_on_and_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its mark is there again with its next row, so that a later run seals all of it."""
+    three_runs(tmp_path)
+    monkeypatch.setattr(sealing, "RENEW_AFTER", timedelta(0))
+    monkeypatch.setattr(sealing, "ADOPT_AFTER", timedelta(seconds=-5))
+    writer = Archive(tmp_path).writer(context("long"))
+    writer.__enter__()
+    writer.add(body(70), place(70, run_id="long"))
+    writer.flush()
+    run(tmp_path, "run-3", range(31, 33))
+    writer.add(body(71), place(71, run_id="long"))
+    writer.flush()
+    writer._close()
+    run(tmp_path, "run-4", range(41, 43))
+    assert (tampered(tmp_path), verify(tmp_path).notes) == ([], ())
+
+
+def test_rows_that_were_removed_before_they_were_sealed_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mail of a killed run was removed from the archive before a later run sealed the rest."""
+    three_runs(tmp_path)
+    archive = Archive(tmp_path)
+    writer = archive.writer(context("killed"))
+    writer.__enter__()
+    for number in (70, 71):
+        writer.add(body(number), place(number, run_id="killed"))
+    writer.flush()
+    writer._close()
+    forget_mail(
+        Archive(tmp_path),
+        context("forget-1", what="forget"),
+        ForgetWish(older_than=timedelta(microseconds=1), by_date=True),
+        dry_run=False,
+        now=lambda: datetime.now(UTC),
+    )
+    monkeypatch.setattr(sealing, "ADOPT_AFTER", timedelta(seconds=-5))
+    run(tmp_path, "run-4", range(41, 43))
+    assert tampered(tmp_path) == []
 
 
 def test_mark_that_nobody_signed_does_not_have_rows_sealed(
