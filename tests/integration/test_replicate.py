@@ -338,3 +338,6 @@ def test_place_that_is_no_copy_stops_retention_at_once(tmp_path: Path, account: 
         account.retain(rule, copies=[Archive(tmp_path / "nothing")])
     with pytest.raises(ConfigurationError, match="the archive itself"):
         account.retain(rule, copies=[Archive(account.root)])
+    (tmp_path / "other name").symlink_to(account.root)
+    with pytest.raises(ConfigurationError, match="is no copy of"):
+        account.retain(rule, copies=[Archive(tmp_path / "other name")])

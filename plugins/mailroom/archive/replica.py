@@ -11,14 +11,26 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mailroom.archive.store import Store
 from mailroom.exceptions import ArchiveError, ConfigurationError
 
-__all__ = ["REPLICA_FILE", "CopiedFiles", "ReplicaMark", "read_mark", "refuse_replica", "write_mark"]
+__all__ = [
+    "REPLICA_FILE",
+    "CopiedFiles",
+    "ReplicaMark",
+    "archive_identity",
+    "read_mark",
+    "refuse_replica",
+    "write_mark",
+]
 
 REPLICA_FILE = "replica.json"
 """Where the mark lies, below the root of a copy."""
+
+if TYPE_CHECKING:
+    from mailroom.archive.archive import Archive
 
 _FORMAT = 1
 
@@ -49,6 +61,20 @@ class ReplicaMark:
     url: str
     is_whole: bool = False
     tables: Mapping[str, CopiedFiles] = field(default_factory=dict)
+
+
+def archive_identity(archive: Archive) -> str:
+    """Return what makes an archive this one, wherever it is moved: the id of its first table.
+
+    :raises ConfigurationError: where there is no mail in it.
+    :raises StoreUnavailable: where the store refuses.
+    """
+    messages = archive.reader("messages")
+    if messages.version < 0:
+        raise ConfigurationError(
+            f"There is no mail in the archive at {archive.url}; check the path, or fetch first."
+        )
+    return str(messages.delta.metadata().id)
 
 
 def read_mark(store: Store) -> ReplicaMark | None:

@@ -32,7 +32,14 @@ from mailroom.archive.locations import transaction_name
 from mailroom.archive.memory import MemoryRelease
 from mailroom.archive.object_copies import ObjectCopies
 from mailroom.archive.removal import follow_removals
-from mailroom.archive.replica import REPLICA_FILE, CopiedFiles, ReplicaMark, read_mark, write_mark
+from mailroom.archive.replica import (
+    REPLICA_FILE,
+    CopiedFiles,
+    ReplicaMark,
+    archive_identity,
+    read_mark,
+    write_mark,
+)
 from mailroom.archive.row_keys import key_columns, row_keys
 from mailroom.archive.schemas import TABLES
 from mailroom.archive.tables import Append, Table
@@ -140,13 +147,7 @@ class Replication:
 
     @property
     def _identity(self) -> str:
-        """What makes the source this archive, wherever it is moved: the id of its first table."""
-        messages = self._from["messages"]
-        if messages.version < 0:
-            raise ConfigurationError(
-                f"There is no mail in the archive at {self._archive.url}; check the path, or fetch first."
-            )
-        return str(messages.delta.metadata().id)
+        return archive_identity(self._archive)
 
     def _read_mark(self) -> ReplicaMark | None:
         """Return how far the copy has come, or None where it is new; refuse what is none."""

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from mailroom.archive import Archive
+from mailroom.archive.replica import archive_identity, read_mark
 from mailroom.exceptions import ConfigurationError
 from mailroom.policy.proof import ArchivedCopy, ProofMode, ProofRule
 from mailroom.services.archived_copies import read_copies
@@ -34,7 +35,8 @@ class Proving:
     def check(self) -> None:
         """Refuse copies that are none, before anything is asked of a server.
 
-        :raises ConfigurationError: where a copy is not there, or is the archive itself.
+        :raises ConfigurationError: where a copy is not there, or is no copy of this archive, such as the
+            archive itself by another name.
         :raises StoreUnavailable: where a copy cannot be reached.
         """
         for copy in self.copies:
@@ -43,6 +45,12 @@ class Proving:
             if not copy.exists():
                 raise ConfigurationError(
                     f"There is no copy of the archive at {copy.url}; fill it with mailroom replicate first."
+                )
+            mark = read_mark(copy.store)
+            if mark is None or mark.of != archive_identity(self.archive):
+                raise ConfigurationError(
+                    f"What lies at {copy.url} is no copy of {self.archive.url}; name a root that mailroom "
+                    "replicate has filled from it."
                 )
 
     def read(self, digests: Collection[str], *, with_headers: bool = True) -> dict[str, ArchivedCopy]:
