@@ -183,6 +183,17 @@ def test_what_is_under_hold_stays(root: Path, hold: dict[str, Any]) -> None:
     assert sound(Archive(root))
 
 
+def test_hold_on_a_special_use_is_obeyed(root: Path) -> None:
+    """As retention does: the folder that the server marks so, whatever it is called."""
+    archive = Archive(root)
+    with archive.writer(context("run-sent")) as writer:
+        writer.close_folder(replace(folder_row(messages=10, run_id="run-sent"), special_use="\\Sent"))
+        writer.finish("succeeded", {}, 0)
+    place_hold(Archive(root), account="post", folder="\\sent", reason="a trial", by="me", at=NOW - DAY)
+    report = forget(Archive(root), account="post")
+    assert (report.messages, report.held) == (0, 10)
+
+
 def test_audit_says_it_and_seals_hold(root: Path) -> None:
     """One row a message and account, without a folder's name; verify finds nothing changed by hand."""
     forget(Archive(root), person=ANA)
@@ -236,6 +247,23 @@ def deliver(archive: Archive, to: Path) -> None:
         stop=threading.Event(),
     )
     assert report.failures == ()
+
+
+def test_certificate_that_cannot_be_written_removes_nothing(root: Path, tmp_path: Path) -> None:
+    """It is opened before the first row goes; an empty file, of a run that was cut off, is filled."""
+    certificate = tmp_path / "certificate.json"
+    certificate.write_text("{}")
+    arguments = ["forget", "--archive", str(root), "--account", "post", "--apply", "--certificate"]
+    for place_of_it in (certificate, tmp_path / "none" / "certificate.json"):
+        done = run_command(*arguments, str(place_of_it))
+        assert done.status != 0
+        assert "othing was removed" in done.err
+        assert "Traceback" not in done.err
+    assert archived(Archive(root)) == digests(range(1, 16))
+    assert certificate.read_text() == "{}"
+    certificate.write_text("")
+    assert run_command(*arguments, str(certificate)).status == 0
+    assert len(json.loads(certificate.read_text())["sha256"]) == 5
 
 
 def test_certificate_names_what_went_and_nothing_of_its_content(root: Path, tmp_path: Path) -> None:

@@ -190,6 +190,23 @@ def hold(owner: Account, /, **values: Any) -> str:
 
 
 @pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"account": "acount"}, "no account 'acount'; it has these: 'account'"),
+        ({"folder": "Inbx"}, "No folder matches 'Inbx'.*'INBOX'"),
+        ({"account": "account", "folder": "\\\\Junk"}, "No folder matches"),
+        ({"sender": "shop.example"}, r"write '\*@shop.example'"),
+    ],
+)
+def test_hold_with_a_typing_error_is_refused(filled: Filled, values: dict[str, Any], says: str) -> None:
+    """It would hold nothing, and nobody would know before it is too late."""
+    filled.put(100)
+    mirror(filled.account)
+    with pytest.raises(ConfigurationError, match=says):
+        hold(filled.account, **values)
+
+
+@pytest.mark.parametrize(
     "values",
     [
         {"sender": "*@bank.example"},
@@ -271,6 +288,9 @@ def test_the_command_line_checks_explains_holds_and_obeys(filled: Filled, tmp_pa
     assert "It is due. What decides: inbox: older than 365 days since internal" in explained[0]
     assert "It stays, kept by a rule. What decides: tax: kept for ever" in explained[1]
     placed = run_command("hold", "add", *root, "--reason", "case 7", "--folder", "INBOX", "--by", "clerk")
+    assert "It means 2 messages of the archive now." in placed.out
+    bank = run_command("hold", "add", *root, "--reason", "case 8", "--from", "*@tax.example", "--by", "clerk")
+    assert "It means 1 message of the archive now." in bank.out
     assert placed.status == 0, placed.err
     assert (
         "under legal hold"

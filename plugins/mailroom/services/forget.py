@@ -22,6 +22,7 @@ from mailroom.exceptions import ConfigurationError
 from mailroom.model import RunContext
 from mailroom.policy.durations import in_days
 from mailroom.policy.holds import EVERY_ACCOUNT, holds_on
+from mailroom.services.held import archived_uses
 
 if TYPE_CHECKING:
     from mailroom.ledger import HoldRow
@@ -288,15 +289,24 @@ def _held(archive: Archive, chosen: set[str], at: datetime) -> set[str]:
     places = leaving.places_of(archive, chosen)
     nowhere = chosen - {digest for digests in places.values() for digest in digests}
     held = _held_at(archive, holds, EVERY_ACCOUNT, "", nowhere, at)
+    uses = {account: archived_uses(archive, account) for account in {account for account, _ in places}}
     for (account, folder), digests in places.items():
-        held |= _held_at(archive, holds, account, folder, digests - held, at)
+        use = uses[account].get(folder)
+        held |= _held_at(archive, holds, account, folder, digests - held, at, use=use)
     return held
 
 
 def _held_at(
-    archive: Archive, holds: list[HoldRow], account: str, folder: str, digests: set[str], at: datetime
+    archive: Archive,
+    holds: list[HoldRow],
+    account: str,
+    folder: str,
+    digests: set[str],
+    at: datetime,
+    *,
+    use: str | None = None,
 ) -> set[str]:
-    obeyed = holds_on(holds, account, folder, at)
+    obeyed = holds_on(holds, account, folder, at, use=use)
     if not obeyed or not digests:
         return set()
     fields = archive.message_fields(digests, obeyed.columns) if obeyed.columns else {}

@@ -13,11 +13,13 @@ from datetime import datetime
 
 from mailroom.archive import Archive
 from mailroom.archive.ledgers import read_holds
-from mailroom.model import LocationRow
+from mailroom.ledger import HoldRow
+from mailroom.model import Folder, LocationRow
 from mailroom.policy.deletion import Candidate, Keep
-from mailroom.policy.holds import holds_on
+from mailroom.policy.holds import EVERY_ACCOUNT, FolderHolds, holds_on
+from mailroom.policy.retention import uses_of
 
-__all__ = ["find_held", "spare_held"]
+__all__ = ["archived_uses", "count_held", "find_held", "spare_held"]
 
 _log = logging.getLogger(__name__)
 
@@ -56,3 +58,47 @@ def find_held(
     fields = archive.message_fields(digests, holds.columns) if holds.columns else {}
     found = {row.sha256: holds.reason(fields.get(row.sha256 or "") if holds.columns else {}) for row in rows}
     return {digest: reason for digest, reason in found.items() if reason is not None}
+
+
+def archived_uses(archive: Archive, account: str) -> dict[str, str | None]:
+    """Return the special use of each folder that an account has or had, as it was last seen.
+
+    :raises StoreUnavailable: if the archive cannot be read.
+    """
+    return uses_of(
+        Folder(
+            name=row.folder,
+            delimiter=row.delimiter,
+            attributes=(row.special_use,) if row.special_use else (),
+        )
+        for row in archive.last_folders(account).values()
+    )
+
+
+def count_held(archive: Archive, hold: HoldRow, now: datetime) -> int:
+    """Return how many archived messages one hold means now; some 150 octets of memory for each of a folder.
+
+    :raises StoreUnavailable: if the archive cannot be read.
+    """
+    meant: set[str] = set()
+    known: dict[tuple[str, str], FolderHolds] = {}
+    uses: dict[str, dict[str, str | None]] = {}
+    equal = None if hold.account == EVERY_ACCOUNT else {"account": hold.account}
+    for rows in archive.scan_table("locations", ("account", "folder", "sha256"), equal=equal):
+        names = (rows[name].to_pylist() for name in ("account", "folder", "sha256"))
+        for account, folder, digest in zip(*names, strict=True):
+            if (account, folder) not in known:
+                if account not in uses:
+                    uses[account] = archived_uses(archive, account)
+                known[account, folder] = holds_on([hold], account, folder, now, use=uses[account].get(folder))
+            if digest is not None and known[account, folder]:
+                meant.add(digest)
+    obeyed = holds_on([replace(hold, folder=None)], hold.account, "", now)
+    if not obeyed.columns:
+        return len(meant)
+    columns = tuple(dict.fromkeys(("sha256", *obeyed.columns)))
+    return sum(
+        row["sha256"] in meant and obeyed.reason(row) is not None
+        for rows in archive.scan_table("messages", columns)
+        for row in rows.to_pylist()
+    )

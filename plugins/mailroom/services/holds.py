@@ -13,9 +13,15 @@ from mailroom.archive import Archive
 from mailroom.archive.ledgers import read_holds, record_hold
 from mailroom.exceptions import ConfigurationError
 from mailroom.ledger import HoldRow, HoldState
+from mailroom.policy.folders import unmatched_patterns
+from mailroom.policy.holds import EVERY_ACCOUNT
 from mailroom.policy.query import parse_query
+from mailroom.services.held import archived_uses
 
 __all__ = ["GRACE", "place_hold", "release_hold"]
+
+MAX_NAMES_SHOWN = 30
+"""How many folder names an error lists."""
 
 GRACE = timedelta(days=7)
 """How long a hold is still obeyed after its release, where nobody says otherwise."""
@@ -37,7 +43,10 @@ def place_hold(
     """Place a hold; it is obeyed by every run that begins after this returns.
 
     :param account: the account, or ``*`` for every one.
-    :raises ConfigurationError: if the reason is missing, the query means nothing, or it is over already.
+    :param folder: a pattern that some folder of it meets.
+    :param sender: a pattern of whole addresses.
+    :raises ConfigurationError: if the reason is missing, account or folder is unknown, sender or query means
+        nothing, or the hold is over already.
     :raises StoreUnavailable: if the archive cannot be written.
     """
     if not reason.strip():
@@ -46,6 +55,11 @@ def place_hold(
         raise ConfigurationError(f"The hold would be over already: {until.isoformat()} is not in the future.")
     if query is not None:
         parse_query(query)
+    if sender is not None and not {"@", "*"} & set(sender):
+        raise ConfigurationError(
+            f"{sender!r} is no address and would hold nothing; write '*@{sender}' for all of a domain."
+        )
+    _check_place(archive, account, folder)
     row = HoldRow(
         hold_id=uuid.uuid4().hex[:12],
         account=account,
@@ -79,3 +93,26 @@ def release_hold(archive: Archive, hold_id: str, *, by: str, at: datetime) -> Ho
     row = replace(hold, state=HoldState.RELEASED, by=by, at=at)
     record_hold(archive, row)
     return row
+
+
+def _check_place(archive: Archive, account: str, folder: str | None) -> None:
+    """Refuse a place that the archive does not know: a typing error would hold nothing, in silence."""
+    if account == EVERY_ACCOUNT and folder is None:
+        return
+    folders: dict[str, set[str]] = {}
+    for rows in archive.scan_table("locations", ("account", "folder")):
+        for each in rows.group_by(["account", "folder"]).aggregate([]).to_pylist():
+            folders.setdefault(each["account"], set()).add(each["folder"])
+    if account != EVERY_ACCOUNT and account not in folders:
+        names = ", ".join(repr(name) for name in sorted(folders)) or "none"
+        raise ConfigurationError(f"The archive has no account {account!r}; it has these: {names}.")
+    if folder is None:
+        return
+    concerned = sorted(folders) if account == EVERY_ACCOUNT else [account]
+    for name in concerned:
+        uses = archived_uses(archive, name)
+        if not unmatched_patterns([folder], sorted(folders[name] | uses.keys()), special_use=uses):
+            return
+    known = sorted({each for name in concerned for each in folders[name]})
+    shown = ", ".join(repr(each) for each in known[:MAX_NAMES_SHOWN]) or "none"
+    raise ConfigurationError(f"No folder matches {folder!r}, so nothing would be held; there are: {shown}.")

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
 
 from mailroom.cli.common_arguments import Parser, Words, add_command
 from mailroom.cli.engine import existing_archive, now, run_context, usage_errors
 from mailroom.cli.phrases import Summary, count, messages, octets_in_words
 from mailroom.cli.terminal import Outcome, Terminal
 from mailroom.cli.values import duration, name
+from mailroom.exceptions import ConfigurationError
 
 __all__ = ["add_to", "headline", "run"]
 
@@ -58,17 +63,37 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
             older_than=options.older_than,
             by_date=options.by_date,
         )
-    report = forget_mail(
-        existing_archive(options.archive),
-        run_context("forget", options.account or ""),
-        wish,
-        dry_run=not options.apply,
-        now=now,
-    )
-    if options.certificate is not None and options.apply:
-        with open(options.certificate, "x", encoding="utf-8") as file:
+    archive = existing_archive(options.archive)
+    with _certificate(options.certificate if options.apply else None) as file:
+        report = forget_mail(
+            archive, run_context("forget", options.account or ""), wish, dry_run=not options.apply, now=now
+        )
+        if file is not None:
             json.dump(report.certificate(), file, indent=1, ensure_ascii=False)
+            file.flush()
+            os.fsync(file.fileno())
     return Outcome.of(report, headline)
+
+
+@contextmanager
+def _certificate(path: str | None) -> Iterator[TextIO | None]:
+    """Open the file before anything is removed; an empty one, left by a run that was cut off, is taken.
+
+    :raises ConfigurationError: where something is there already, or nothing can be written.
+    """
+    if path is None:
+        yield None
+        return
+    try:
+        file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - it outlives this block
+    except OSError as error:
+        raise ConfigurationError(
+            f"The certificate cannot be written to {path}: {error.strerror}; nothing was removed."
+        ) from error
+    with file:
+        if file.tell():
+            raise ConfigurationError(f"{path} is there already; name another file. Nothing was removed.")
+        yield file
 
 
 def headline(summary: Summary) -> str:

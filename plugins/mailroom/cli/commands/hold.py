@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import getpass
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mailroom.cli.common_arguments import Parser, Words, add_command
 from mailroom.cli.engine import existing_archive, now, usage_errors
-from mailroom.cli.phrases import shown
+from mailroom.cli.phrases import messages, shown
 from mailroom.cli.terminal import Outcome, Terminal
 from mailroom.cli.values import duration, moment, name
 
@@ -73,6 +74,7 @@ def _add_by(parser: Parser) -> None:
 
 def run_add(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
     """Place a hold."""
+    from mailroom.services.held import count_held
     from mailroom.services.holds import GRACE, place_hold
 
     archive = existing_archive(options.archive)
@@ -89,7 +91,9 @@ def run_add(options: argparse.Namespace, terminal: Terminal, stop: threading.Eve
             by=options.by or _whoever(),
             at=now(),
         )
-    return _outcome([row], f"Placed {_line(row)}.")
+    held = count_held(archive, row, now())
+    outcome = _outcome([row], f"Placed {_line(row)}. It means {messages(held)} of the archive now.")
+    return replace(outcome, summary={**outcome.summary, "messages": held})
 
 
 def run_release(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
