@@ -2,7 +2,8 @@
 
 As `mail_imap_mirror`, but the folders are packed by size into lanes, each a task of its own with one
 connection, so that a worker or a server that is far away does not hold up the whole account, and each
-lane is tried again by itself. The grid names the folders of each lane.
+lane is tried again by itself. The grid names the folders of each lane. At the end one task records for
+the whole account what is gone, moved or renamed; it opens only folders that are not yet in step.
 
 **On a schedule:** copy this file under another `dag_id`, set `schedule` (such as `"@hourly"`), and
 change the defaults to your answers. Where several DAGs read one account, make a pool with as many
@@ -126,7 +127,7 @@ with DAG(
         lanes="{{ params.lanes }}",
         pool=POOL,
     )
-    ImapMirrorOperator.partial(
+    mirror = ImapMirrorOperator.partial(
         task_id="mirror",
         imap_conn_id="{{ params.connection }}",
         archive="{{ params.archive }}",
@@ -141,3 +142,19 @@ with DAG(
         outlets=[MAILROOM_ALIAS],
         map_index_template="{{ task.lane | length }}: {{ (task.lane | join(', ')) | truncate(80) }}",
     ).expand(lane=lanes.output)
+    whole = ImapMirrorOperator(
+        task_id="whole",
+        imap_conn_id="{{ params.connection }}",
+        archive="{{ params.archive }}",
+        folders="{{ params.folders }}",
+        exclude="{{ params.exclude }}",
+        other_namespaces="{{ params.other_namespaces }}",
+        max_gone="{{ params.max_gone }}",
+        windowed="{{ params.windowed }}",
+        all_drafts="{{ params.all_drafts }}",
+        connections="{{ params.lanes }}",
+        pool=POOL,
+        trigger_rule="all_done",
+        outlets=[MAILROOM_ALIAS],
+    )
+    mirror >> whole

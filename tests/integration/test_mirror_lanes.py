@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mailroom.exceptions import ConfigurationError
 from mailroom.policy.mirror import MirrorSelection
 from mailroom.services.lanes import plan_lanes
 from mailroom.services.mirror import MirrorReport
@@ -55,7 +56,7 @@ def test_lanes_bring_the_account_and_nothing_twice(account: MirrorAccount) -> No
     assert [len(lane) for lane in plan(account, 4)] == [len(SIZES)]  # nothing is left to share out
 
 
-def test_a_renamed_folder_is_one_lane_with_its_old_name(account: MirrorAccount) -> None:
+def test_a_renamed_folder_waits_for_the_mirror_after_the_lanes(account: MirrorAccount) -> None:
     """Otherwise one lane would take for gone what another one finds."""
     mirror_lanes(account, plan(account, 3))
     with account.server.mailbox(account.user) as client:
@@ -64,12 +65,43 @@ def test_a_renamed_folder_is_one_lane_with_its_old_name(account: MirrorAccount) 
         client.select_folder("Work/2026")
         client.move(client.search()[:20], "INBOX")
     lanes = plan(account, 3)
-    [together] = [lane for lane in lanes if "Archive" in lane]
-    assert {"Archive", "Old mail", "New"} <= set(together)
-    reports = mirror_lanes(account, lanes)
-    assert sum(report.renamed_folders for report in reports) == 1
-    assert sum(report.moved for report in reports) == SIZES["Archive"]
+    assert not {"Archive", "Old mail", "New"} & {name for lane in lanes for name in lane}
+    assert [report.warnings for report in mirror_lanes(account, lanes)] == [()] * len(lanes)
+    whole = account.mirror()
+    assert (whole.renamed_folders, whole.moved, whole.added) == (1, SIZES["Archive"], 0)
     account.assert_in_step()
+
+
+def test_a_folder_renamed_after_the_lanes_were_planned_is_recorded_as_that(account: MirrorAccount) -> None:
+    """Its old name is in a lane and its new one in none: nothing is called gone or downloaded again."""
+    account.mirror()
+    lanes = plan(account, 2)
+    with account.server.mailbox(account.user) as client:
+        client.rename_folder("Archive", "Old mail")
+    for report in mirror_lanes(account, lanes):
+        assert (report.expunged, report.deleted_folders) == (0, 0)
+    whole = account.mirror()
+    assert (whole.renamed_folders, whole.moved, whole.octets) == (1, SIZES["Archive"], 0)
+    account.assert_in_step()
+
+
+def test_lanes_that_each_lose_a_little_do_not_lose_the_account(archive_root: Path) -> None:
+    """No lane loses more than may go; what is gone is judged once, for all of them together."""
+    names = ["INBOX", *(f"F{number}" for number in range(3))]
+    folders = {name: Mailbox(mail=mail(*range(100 * at + 1, 100 * at + 31))) for at, name in enumerate(names)}
+    with ImapServer(folders) as server:
+        odd = Odd(server, archive_root)
+        odd.mirror()
+        for folder in folders.values():
+            folder.mail.clear()
+        lanes = plan_lanes(odd.connect, odd.archive, "a", selection=MirrorSelection(), lanes=4)
+        with ThreadPoolExecutor(len(lanes)) as threads:
+            runs = [threads.submit(odd.mirror, lane=tuple(lane)) for lane in lanes]
+            assert [run.result().expunged for run in runs] == [0] * len(lanes)
+        with pytest.raises(ConfigurationError, match="120 of the 120 messages"):
+            odd.mirror()
+        assert sum(odd.archive.live_counts("a").values()) == 120
+        assert odd.mirror(max_gone=1.0).expunged == 120
 
 
 def test_patterns_choose_before_folders_are_shared_out(account: MirrorAccount) -> None:

@@ -135,6 +135,21 @@ def test_every_folder_gone_stops_a_run(odd: Odd) -> None:
     assert changes(odd) == {"added": 3}
 
 
+def test_a_folder_that_is_not_listed_and_not_gone_is_named(odd: Odd) -> None:
+    """STATUS still knows it: nobody should believe it mirrored; a server that lists none fails the run."""
+    show(odd, 1, 3)
+    odd.server.folders["A"] = Mailbox(mail=mail(4))
+    odd.mirror()
+    odd.server.folders["A"].is_listed = False
+    report = odd.mirror()
+    assert (report.deleted_folders, report.failures) == (0, ())
+    assert "'A'" in report.warnings[0]
+    odd.inbox.is_listed = False
+    report = odd.mirror()
+    assert "lists no folder" in report.failures[0]
+    assert changes(odd) == {"added": 3}
+
+
 def test_an_answer_that_names_no_message_is_no_answer(odd: Odd) -> None:
     """FETCH without UID is dropped; the message is asked for again until its answer says whose it is."""
     show(odd, 1, 5)

@@ -52,6 +52,7 @@ class Mailbox:
     :param breaks_after: octets of a body after which the connection ends, one for each time.
     :param ranges: what becomes of ``BODY.PEEK[]<offset.count>``: ``given``, ``ignored`` (the whole is
         sent), ``refused`` (BAD), ``withheld`` (NO), ``empty``.
+    :param is_listed: whether LIST names it; all other commands know it anyhow.
     :param arrivals: called at each SEARCH, to let mail come and go while a client works.
     :param refuses: what APPEND of such octets is answered with; None takes them.
     :param stores: what becomes of octets that are appended.
@@ -74,6 +75,7 @@ class Mailbox:
     breaks_after: list[int] = field(default_factory=list)
     ranges: str = "given"
     is_broken: bool = False
+    is_listed: bool = True
     arrivals: Callable[[Mailbox, int], None] | None = None
     searches: int = 0
     refuses: Callable[[bytes], str | None] | None = None
@@ -219,8 +221,10 @@ class _Session:
             self._say(f'* LSUB () "/" "{name}"')
 
     def _list(self, command: str) -> None:
-        for name in self._server.folders:
-            self._say(f'* LIST ({self._server.folders[name].attributes}) "/" "{name}"')
+        for name, folder in self._server.folders.items():
+            if not folder.is_listed:
+                continue
+            self._say(f'* LIST ({folder.attributes}) "/" "{name}"')
             if "STATUS (" in command:
                 self._status(f'STATUS "{name}"')
 

@@ -74,7 +74,8 @@ class ImapMirrorOperator(BaseOperator):
     :param all_drafts: whether to archive every state of a draft that the server shows; by default only
         the newest of those with one Message-ID.
     :param lane: only those of the chosen folders that are called exactly so: one of the lists that
-        ``ImapLanesOperator`` returns, while other tasks mirror the others.
+        ``ImapLanesOperator`` returns, while other tasks mirror the others. What is gone is then left to a
+        mirror of the whole account after them.
     :param two_way: whether changes that wait are done on the server before it is mirrored.
     :param connections: how many may be open at once; more than one are opened only where the server is
         far away, and given up where it refuses them.

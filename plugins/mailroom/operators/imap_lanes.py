@@ -25,9 +25,13 @@ class ImapLanesOperator(BaseOperator):
     A lane is a list of folder names, and each is to be one mapped task with one connection::
 
         lanes = ImapLanesOperator(task_id="lanes", imap_conn_id="imap_default", lanes=4)
-        ImapMirrorOperator.partial(task_id="mirror", connections=1, outlets=[MAILROOM_ALIAS]).expand(
-            lane=lanes.output
-        )
+        mirror = ImapMirrorOperator.partial(task_id="mirror", connections=1, outlets=[MAILROOM_ALIAS])
+        whole = ImapMirrorOperator(task_id="whole", trigger_rule="all_done", outlets=[MAILROOM_ALIAS])
+        mirror.expand(lane=lanes.output) >> whole
+
+    No lane records what is gone from the server: how much that is, and whether it was moved or renamed,
+    shows in the account as a whole only. That is for the mirror after the lanes, which opens no folder
+    that they brought in step.
 
     Only names leave the task, no mail. Nothing changes on the server or in the archive.
 

@@ -61,7 +61,7 @@ class MirrorSelection:
     :param all_drafts: whether every state of a draft is archived that the server shows, and not the newest
         of each Message-ID alone.
     :param lane: of the chosen folders only those of exactly these names, for other mirrors work on the
-        others at the same time; what is gone is judged by the whole account.
+        others at the same time; what is gone is left to a mirror of the whole account after them.
     :raises ConfigurationError: where the values contradict each other.
     """
 
@@ -170,15 +170,15 @@ def check_loss(account: str, lost: int, held: int, max_gone: float) -> None:
 
 
 def check_folders(account: str, known: int, gone: int, max_gone: float) -> None:
-    """Refuse to record that every folder of an account is gone.
+    """Refuse to record that every folder of an account is gone, as far as the archive knows them.
 
-    :param known: folders that were there, and ``gone`` those of them that are not any more.
+    :param known: folders that were mirrored and there, and ``gone`` those of them that are not any more.
     :raises ConfigurationError: where that is all of them, and not everything is allowed to be gone.
     """
     if gone and gone == known and max_gone < 1:
         raise ConfigurationError(
-            f"Every folder that {account} had is no longer on the server, so none was recorded as gone; "
-            "nothing was removed. Check that this is the right server; if they were deleted on purpose, run "
-            "once with max_gone=1 (--max-gone 1).",
+            f"Every folder of {account} that was ever mirrored is no longer on the server, so none was "
+            "recorded as gone; nothing was removed. Check that this is the right server; if they were "
+            "deleted on purpose, run once with max_gone=1 (--max-gone 1).",
             known=known,
         )

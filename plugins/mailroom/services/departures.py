@@ -48,8 +48,6 @@ _log = logging.getLogger(__name__)
 class Departures:
     """What one run found to be gone, or to have another name.
 
-    :param considered: the folders of which the account consists to whoever started the run, other lanes'
-        included.
     :param last: the newest row of each folder when the run began, and ``live`` its live messages.
     :ivar folders: folders that the server has no longer.
     :ivar renames: for each folder that seems to be a known one under another name, what is known of that.
@@ -65,7 +63,6 @@ class Departures:
     tally: MirrorTally
     last: Mapping[str, FolderRow] = field(default_factory=dict)
     live: Mapping[str, int] = field(default_factory=dict)
-    considered: Sequence[str] = ()
     chosen: Sequence[str] = ()
     folders: list[FolderRow] = field(default_factory=list)
     renames: dict[str, FolderState] = field(default_factory=dict)
@@ -88,6 +85,8 @@ class Departures:
                 self.renames[name] = self.archive.folder_state(self.context.account, before)
         asked = {*chosen, *self._former_names}
         self.folders = [row for name, row in gone.items() if name in asked and is_gone(client, name)]
+        is_surely_gone = {row.folder for row in self.folders}
+        self._report_unlisted([n for n in gone if n in asked and n not in is_surely_gone], bool(listed))
 
     def bring_along(self, client: ImapClient, selected: SelectedFolder) -> FolderRow | None:
         """Record the messages of a folder that seems to be renamed as moved to its new name, if it is that.
@@ -118,9 +117,14 @@ class Departures:
     def settle(self, standings: Sequence[Standing]) -> None:
         """Record what is gone, if that is believable, and close the folders it is gone from.
 
+        A lane leaves that to the mirror of the whole account after it: lanes side by side would judge
+        each its own loss, and none of them sees a folder that was renamed since they were planned.
+
         :param standings: how the folders stand that are there.
         :raises ConfigurationError: where too much of the account seems to be gone.
         """
+        if self.selection.lane is not None:
+            return
         if self.stop.is_set():
             return  # what is missing here may have been moved to a folder that was not reached
         if not self.folders and all(standing.gone is None for standing in standings):
@@ -143,7 +147,8 @@ class Departures:
         live = self.archive.live_counts(self.context.account)
         for standing in standings:
             held = live.get(standing.folder, 0)
-            if standing.live is not None and held != standing.live:
+            is_open = standing.gone is not None and self.selection.lane is not None
+            if standing.live is not None and held != standing.live and not is_open:
                 text = (
                     f"Folder {standing.folder!r} of {self.context.account}: the archive shows {held} "
                     f"messages and the server {standing.live}; unless another run works on the account, "
@@ -151,6 +156,24 @@ class Departures:
                 )
                 self.tally.warnings.append(text)
                 _log.warning("%s", text)
+
+    def _report_unlisted(self, names: Sequence[str], is_any_listed: bool) -> None:
+        """Report folders that are not listed and yet not said to be gone: nothing new of them is archived."""
+        account = self.context.account
+        if names and not is_any_listed:
+            self.tally.failures.append(
+                f"The server lists no folder of {account}, and does not say that they are gone: nothing was "
+                "mirrored. Check that this account may list its folders, and run it again."
+            )
+            return
+        for name in names:
+            text = (
+                f"Folder {name!r} of {account} is listed no longer, and the server does not say that it is "
+                "gone: what is new in it is not archived, and nothing in it is taken for gone. If others "
+                "share it with this account, mirror with other_namespaces; else exclude it."
+            )
+            self.tally.warnings.append(text)
+            _log.warning("%s", text)
 
     @property
     def _former_names(self) -> set[str]:
@@ -166,7 +189,7 @@ class Departures:
         known = [row for row in self.last.values() if not row.deleted]
         gone = [row.folder for row in self.folders if row.folder not in self._former_names]
         check_folders(account, len(known), len(gone), max_gone)
-        meant = {*self.considered, *(row.folder for row in self.folders)}
+        meant = {*self.chosen, *(row.folder for row in self.folders)}
         held = sum(self.live.get(name, 0) for name in meant)
         going = sum(standing.expunged for standing in standings) + sum(
             self.live.get(name, 0) for name in gone

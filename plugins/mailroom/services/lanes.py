@@ -3,8 +3,9 @@
 Here: how much work each folder is, by what LIST and STATUS say and what the archive holds. Not
 here: the packing (``policy.lanes``), the mirrors (``mirror``).
 
-Where folders are gone, they and those that are new share a lane, for the ones may be the others
-under new names. An account with labels is one lane: all other folders wait for the one that holds all.
+Where folders are gone, they and those that are new are in no lane, for the ones may be the others
+under new names: they, and all that is gone, are for a mirror of the whole account after the lanes.
+An account with labels is one lane: all other folders wait for the one that holds all.
 """
 
 from __future__ import annotations
@@ -27,9 +28,6 @@ __all__ = ["plan_lanes"]
 OPENING = 50
 """How many messages opening a folder is worth: some round trips, and its flags."""
 
-_TOGETHER = "\\new and gone"
-"""Stands for the folders that share a lane; no folder is called so, for LIST's attributes begin like it."""
-
 
 def plan_lanes(
     connect: Callable[[], ImapClient],
@@ -39,7 +37,7 @@ def plan_lanes(
     selection: MirrorSelection,
     lanes: int,
 ) -> list[list[str]]:
-    """Return the names of the chosen folders in at most so many lanes; at least one lane, if only of names.
+    """Return the names of the chosen folders in at most so many lanes; none where there is no such folder.
 
     :raises ConfigurationError: if a folder pattern means no folder.
     :raises ConnectionLost: if the server cannot be reached or goes away.
@@ -58,11 +56,8 @@ def plan_lanes(
             here = with_statuses(client, here)
         has_labels = client.states_labels and any(folder.has_attribute("\\All") for folder in here)
     is_any_gone = any(name not in folders for name in chosen)
-    apart = [name for name in chosen if is_any_gone and (name in last) != (name in folders)]
-    work = {f.name: _work(f, last, known.live) for f in here}
-    shared = sum(work.pop(name, OPENING) for name in apart)
-    packed = pack_lanes(work | ({_TOGETHER: shared} if apart else {}), 1 if has_labels else lanes)
-    return [[each for name in lane for each in (apart if name == _TOGETHER else [name])] for lane in packed]
+    work = {f.name: _work(f, last, known.live) for f in here if f.name in last or not is_any_gone}
+    return pack_lanes(work, 1 if has_labels else lanes)
 
 
 def _work(folder: Folder, last: Mapping[str, FolderRow], live: Mapping[str, int]) -> int:

@@ -210,7 +210,6 @@ class MirrorRun:
         uses = {name: folder.special_use for name, folder in folders.items()}
         uses |= {name: row.special_use for name, row in known.items()}
         chosen = match_folders(selection.folders, selection.exclude, uses, special_use=uses)
-        self.departures.considered = tuple(chosen)
         if selection.lane is not None:
             chosen = [name for name in chosen if name in selection.lane]
         self.departures.find(client, chosen, folders)

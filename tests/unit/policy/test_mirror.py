@@ -141,5 +141,5 @@ def test_every_folder_gone_is_another_account() -> None:
     """However few messages there were; a person who means it says so."""
     check_folders("a", 2, 1, 0.25)
     check_folders("a", 2, 2, 1)
-    with pytest.raises(ConfigurationError, match=r"Every folder.*max_gone=1"):
+    with pytest.raises(ConfigurationError, match=r"Every folder of a that was ever mirrored.*max_gone=1"):
         check_folders("a", 2, 2, 0.25)
