@@ -309,14 +309,14 @@ class StoreCases:
             writer.close_folder(folder_row(messages=2))
             writer.finish("succeeded", {}, 0)
         archive.live_counts("post")
-        archive.bookmark_account("post")
+        archive.noted.bookmark_account("post")
         reader = open_archive()
-        found = reader.overview("post")
+        found = reader.noted.overview("post")
         assert found.live == {"INBOX": 2}
         assert found.folders == archive.last_folders("post")
         assert not reader._readers, "no table was opened"
         archive_messages(archive, [3])
-        assert open_archive().overview("post").live == {"INBOX": 3}
+        assert open_archive().noted.overview("post").live == {"INBOX": 3}
 
     def test_verify_finds_a_sound_archive_sound(self, archive: Archive) -> None:
         """After ordinary runs every object fits its name and every row its object."""

@@ -10,8 +10,8 @@ The map:
   ``migration``: of an older version; ``datasets``, ``derived_sql``: for other libraries
 - ``intake``, ``indexing``, ``indexed``, ``index_worker``: from bytes to rows
 - ``engine``, ``batch``, ``pipeline``, ``committer``, ``message_tables``, ``locations``: from rows to commits
-- ``known``, ``digests``, ``places``, ``descriptions``: what is held already; ``bookmarks``: what an
-  account's tables said last
+- ``known``, ``digests``, ``places``, ``descriptions``: what is held already; ``bookmarks``,
+  ``noted``: what an account's tables said last
 - ``leaving``, ``removal``, ``tombstones``, ``sweep``, ``delivered``: mail on its way out of the archive
 - ``seals``, ``seal_keys``, ``seal_check``, ``row_digests``: that rows were changed by hand shows
 - ``audit_log``: who deleted what; ``intents``: deletions under way; ``clock``: whether the time is right

@@ -25,8 +25,8 @@ from mailroom.model import FolderRow, MailProtocol, RunContext
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from mailroom.archive.bookmarks import AccountOverview, Bookmarks, MaildropOverview
     from mailroom.archive.changes import AccountChanges
+    from mailroom.archive.noted import Noted
     from mailroom.archive.places import Places
     from mailroom.archive.seal_keys import SealKey
     from mailroom.archive.state import FolderState, MaildropState
@@ -91,19 +91,11 @@ class Archive:
         return ObjectRawStore(self.store)
 
     @cached_property
-    def _bookmarks(self) -> Bookmarks:
-        from mailroom.archive.bookmarks import Bookmarks
+    def noted(self) -> Noted:
+        """What earlier runs have noted, so that one with nothing new need open no table."""
+        from mailroom.archive.noted import Noted
 
-        return Bookmarks(self.store)
-
-    @property
-    def _trusted_bookmarks(self) -> Bookmarks:
-        """The bookmarks, after what a power cut tore of their tables is set aside."""
-        set_aside = self._before_open()
-        if set_aside is not None:
-            set_aside("folders")
-            set_aside("locations")
-        return self._bookmarks
+        return Noted(self)
 
     @property
     def seal_key(self) -> SealKey | None:
@@ -192,75 +184,11 @@ class Archive:
             self._folders[account] = newest_folders(table, account)
         return self._folders[account]
 
-    def overview(self, account: str) -> AccountOverview:
-        """Return what is known of the folders of an IMAP account, as of now.
-
-        A bookmark answers where one holds, so that the tables need not be opened.
-
-        :raises StoreUnavailable: where the archive cannot be read.
-        """
-        from mailroom.archive.bookmarks import AccountOverview
-
-        found = self._trusted_bookmarks.read_account(account, datetime.now(UTC))
-        return found or AccountOverview(folders=self.last_folders(account), live=self.live_counts(account))
-
-    def maildrop_overview(self, account: str) -> MaildropOverview | None:
-        """Return what is known of a POP3 maildrop, as of now, where a bookmark holds that says it."""
-        return self._trusted_bookmarks.read_maildrop(account, datetime.now(UTC))
-
-    def bookmark_account(self, account: str) -> None:
-        """Note what the tables say of an IMAP account, for runs that find nothing new.
-
-        To be called when all that was committed is synced. Nothing is done where a bookmark
-        holds already, or has answered all that was asked.
-
-        :raises StoreUnavailable: where the archive cannot be read.
-        """
-        from mailroom.archive.bookmarks import AccountOverview
-
-        now = datetime.now(UTC)
-        if "locations" in self._readers and self._bookmarks.read_account(account, now) is None:
-            found = AccountOverview(folders=self.last_folders(account), live=self.live_counts(account))
-            self._bookmarks.write_account(account, self._versions("folders", "locations"), found, now)
-
-    def bookmark_maildrop(self, account: str, *, listing: str | None, answer: str) -> None:
-        """Note what the tables say of a POP3 maildrop, as ``bookmark_account`` does.
-
-        :param listing: what ``digest_of_listing`` says of the last listing.
-        :param answer: a digest of that listing exactly as the server gave it.
-        :raises StoreUnavailable: where the archive cannot be read.
-        """
-        now = datetime.now(UTC)
-        if "locations" in self._readers and self._bookmarks.read_maildrop(account, now) is None:
-            found = self.maildrop_state(account).overview()
-            if found is not None:
-                seen = replace(found, answer=answer if listing == found.listing else None)
-                self._bookmarks.write_maildrop(account, self._versions("locations"), seen, now)
-
-    def _versions(self, *names: str) -> dict[str, int]:
-        return {name: self._readers[name].version for name in names}
-
     def changes(self, account: str) -> AccountChanges:
         """Return what somebody wants changed on the server of an account, and the way to ask for it."""
         from mailroom.archive.changes import AccountChanges
 
         return AccountChanges(self, account)
-
-    def says_settled(self, account: str) -> bool:
-        """Say whether it is known without opening any table that no change of an account waits.
-
-        :raises StoreUnavailable: where the archive cannot be read.
-        """
-        if not self.store.exists("tables/changes"):
-            return True
-        set_aside = self._before_open()
-        if set_aside is not None:
-            set_aside("changes")
-        return self._bookmarks.says_settled(account, datetime.now(UTC))
-
-    def note_settled(self, account: str, version: int) -> None:
-        """Note that no change of an account waits as of this version of the table."""
-        self._bookmarks.write_settled(account, {"changes": version}, datetime.now(UTC))
 
     def describe(self, digests: Collection[str]) -> dict[str, Described]:
         """Return what ``messages`` says of these digests; unknown ones are left out.
@@ -345,7 +273,7 @@ class Archive:
         from mailroom.archive.schemas import TABLES
         from mailroom.archive.tables import Table
 
-        return Table(self.store, TABLES[name], self._before_open())
+        return Table(self.store, TABLES[name], self.set_aside_torn)
 
     def reader(self, name: str) -> Table:
         """Return a table to read from, as of now."""
@@ -404,18 +332,20 @@ class Archive:
         with translated(self.url):
             return has_torn_messages(self.store.absolute("tables"))
 
-    def _before_open(self) -> Callable[[str], None] | None:
-        if not isinstance(self.store, LocalStore):
-            return None
-        from mailroom.archive.torn import set_aside_torn
+    def set_aside_torn(self, name: str) -> None:
+        """Set aside what a power cut tore of a table; disks only, elsewhere nothing tears.
 
-        store = self.store
+        :raises StoreUnavailable: where the disk refuses.
+        """
+        if isinstance(self.store, LocalStore):
+            from mailroom.archive.torn import set_aside_torn
 
-        def check(name: str) -> None:
-            with translated(store.url):
-                set_aside_torn(store.absolute(f"tables/{name}"))
+            with translated(self.url):
+                set_aside_torn(self.store.absolute(f"tables/{name}"))
 
-        return check
+    def opened(self, name: str) -> Table | None:
+        """Return a table to read from, where it has been opened."""
+        return self._readers.get(name)
 
     def _updated_places(self, account: str, protocol: MailProtocol) -> Places:
         from mailroom.archive.places import Places

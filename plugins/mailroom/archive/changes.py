@@ -184,12 +184,12 @@ class AccountChanges:
 
     def are_settled(self) -> bool:
         """Return whether it is known without opening any table that nothing waits."""
-        return self._archive.says_settled(self._account)
+        return self._archive.noted.says_settled(self._account)
 
     def note_settled(self) -> None:
         """Leave word that nothing waits, so that the next run need not look."""
         if self._log.version >= 0:
-            self._archive.note_settled(self._account, self._log.version)
+            self._archive.noted.note_settled(self._account, self._log.version)
 
     def _request(
         self,

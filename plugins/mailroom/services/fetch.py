@@ -62,5 +62,5 @@ def fetch_maildrop(
         writer.finish(outcome, counts, report.octets)
     if run.listing is not None:
         seen = run.listing
-        archive.bookmark_maildrop(context.account, listing=seen.digest, answer=seen.listing.digest)
+        archive.noted.bookmark_maildrop(context.account, listing=seen.digest, answer=seen.listing.digest)
     return report

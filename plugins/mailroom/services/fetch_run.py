@@ -147,7 +147,7 @@ class FetchRun:
         """
         if self.mode.deletes and IntentJournal(self.archive.store).pending(self.context.account):
             return False
-        known = self.archive.maildrop_overview(self.context.account)
+        known = self.archive.noted.maildrop_overview(self.context.account)
         if known is None or self.mode.is_due(known.oldest, self.now()):
             return False
         if listed.digest != known.answer and digest_of_listing(listed.pairs()) != known.listing:

@@ -43,7 +43,7 @@ def plan_lanes(
     :raises ConnectionLost: if the server cannot be reached or goes away.
     :raises StoreUnavailable: if the archive cannot be read.
     """
-    known = archive.overview(account)
+    known = archive.noted.overview(account)
     last = {name: row for name, row in known.folders.items() if not row.deleted}
     with connect() as client:
         listed = client.list_folders(other_namespaces=selection.other_namespaces)

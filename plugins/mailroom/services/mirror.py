@@ -66,5 +66,5 @@ def mirror_account(
         counts = {name: value for name, value in report.summary().items() if type(value) is int}
         counts |= {LOSS_ALLOWED: 1} if selection.max_gone == 1 else {}
         writer.finish(outcome, counts, report.octets)
-    archive.bookmark_account(context.account)
+    archive.noted.bookmark_account(context.account)
     return report

@@ -107,7 +107,7 @@ class MirrorRun:
         :raises ConfigurationError: if a pattern means no folder, or too much is gone.
         :raises ConnectionLost: if the server cannot be reached, or keeps going away.
         """
-        known = self.archive.overview(self.context.account)
+        known = self.archive.noted.overview(self.context.account)
         self.last, self.live = known.folders, known.live
         self.departures.last, self.departures.live = known.folders, known.live
         with closing(self.suspects), self.crew.at_work():

@@ -49,7 +49,7 @@ def close_folder(archive: Archive, account: str = ACCOUNT, **values: object) -> 
 def leave(archive: Archive, account: str = ACCOUNT) -> None:
     """Leave a bookmark as a run does that has read the tables."""
     archive.live_counts(account)
-    archive.bookmark_account(account)
+    archive.noted.bookmark_account(account)
 
 
 def held(archive: Archive, later: timedelta = timedelta(0)) -> AccountOverview | None:
@@ -67,7 +67,7 @@ def assert_tables_are_read(archive: Archive) -> None:
     """Check that the bookmark is passed over, and that the tables answer in its place."""
     assert held(archive) is None
     fresh = Archive(archive.url)
-    found = fresh.overview(ACCOUNT)
+    found = fresh.noted.overview(ACCOUNT)
     assert found.live == fresh.live_counts(ACCOUNT)
     assert found.folders == fresh.last_folders(ACCOUNT)
 
@@ -182,7 +182,7 @@ def test_a_table_put_back_to_an_older_state_ends_it(archive: Archive) -> None:
     archive_messages(restored, [40], account="other")
     assert restored.reader("locations").version == version
     assert_tables_are_read(restored)
-    assert restored.overview(ACCOUNT).live == {"INBOX": 3}
+    assert restored.noted.overview(ACCOUNT).live == {"INBOX": 3}
 
 
 def test_a_torn_commit_ends_it(archive: Archive) -> None:
@@ -191,7 +191,7 @@ def test_a_torn_commit_ends_it(archive: Archive) -> None:
     newest = sorted(log.glob("*.json"))[-1]
     added = next(json.loads(line)["add"] for line in newest.read_text().splitlines() if '"add"' in line)
     Path(archive.url, "tables/locations", added["path"]).write_bytes(b"")
-    assert Archive(archive.url).overview(ACCOUNT).live == {}
+    assert Archive(archive.url).noted.overview(ACCOUNT).live == {}
 
 
 def test_it_is_not_written_again_while_it_holds(archive: Archive) -> None:
@@ -204,7 +204,7 @@ def test_it_is_not_written_again_while_it_holds(archive: Archive) -> None:
 def test_nothing_is_left_by_a_run_that_read_nothing(archive: Archive) -> None:
     """A bookmark that answered everything is as good as a new one."""
     bookmark(archive).unlink()
-    Archive(archive.url).bookmark_account(ACCOUNT)
+    Archive(archive.url).noted.bookmark_account(ACCOUNT)
     assert list(Path(archive.url, "bookmarks").iterdir()) == []
 
 
@@ -219,8 +219,8 @@ def test_a_place_that_takes_no_bookmark_is_no_failure(archive: Archive) -> None:
 def test_an_archive_without_tables_has_none(archive_root: Path) -> None:
     """Nothing is created by looking."""
     archive = Archive(archive_root)
-    assert archive.overview(ACCOUNT) == AccountOverview(folders={}, live={})
-    archive.bookmark_account(ACCOUNT)
+    assert archive.noted.overview(ACCOUNT) == AccountOverview(folders={}, live={})
+    archive.noted.bookmark_account(ACCOUNT)
     assert not archive_root.exists()
 
 
@@ -255,11 +255,11 @@ class TestMaildrop:
     @staticmethod
     def leave(archive: Archive) -> None:
         archive.maildrop_state(ACCOUNT)
-        archive.bookmark_maildrop(ACCOUNT, listing=LISTING, answer="as it came")
+        archive.noted.bookmark_maildrop(ACCOUNT, listing=LISTING, answer="as it came")
 
     def test_it_says_which_listing_is_worked_off(self, archive: Archive) -> None:
         """A digest over UIDLs and sizes, and when the first message was archived."""
-        found = archive.maildrop_overview(ACCOUNT)
+        found = archive.noted.maildrop_overview(ACCOUNT)
         assert found is not None
         assert found.listing == digest_of_listing([("c", 102), ("a", 100), ("b", 101)])
         assert (found.messages, found.oldest, found.answer) == (3, NOW, "as it came")
@@ -273,9 +273,9 @@ class TestMaildrop:
         with archive.writer(context("later")) as writer:
             writer.record([maildrop_row("a", change=change, sha256=row.sha256)])
             writer.finish("succeeded", {}, 0)
-        assert Archive(archive.url).maildrop_overview(ACCOUNT) is None
+        assert Archive(archive.url).noted.maildrop_overview(ACCOUNT) is None
         self.leave(archive)
-        found = Archive(archive.url).maildrop_overview(ACCOUNT)
+        found = Archive(archive.url).noted.maildrop_overview(ACCOUNT)
         assert found is not None
         assert found.listing == digest_of_listing([("b", 101), ("c", 102)])
         assert (found.messages, found.oldest) == (2, NOW + timedelta(days=1))
@@ -287,7 +287,7 @@ class TestMaildrop:
             writer.add(body(9), maildrop_row("a", size=100))
             writer.finish("succeeded", {}, 0)
         self.leave(archive)
-        assert Archive(archive.url).maildrop_overview(ACCOUNT) is None
+        assert Archive(archive.url).noted.maildrop_overview(ACCOUNT) is None
 
 
 LISTINGS = st.dictionaries(st.text("a1 \n", min_size=1, max_size=6), st.integers(0, 99), max_size=5)
