@@ -209,11 +209,12 @@ with DAG(
         ask="{{ 'never' if params.dry_run else params.ask }}",
         show_messages="{{ params.show_messages }}",
         params={
-            "days": Param(
+            # Not "days": the form's answer of that name would stand here instead of 0.
+            "least_days": Param(
                 0,
                 type="integer",
-                title="Only what is older than so many days",
-                description_md="0: all of the plan. A larger number deletes less; nothing deletes more.",
+                title="Only what is older than so many days (0: all of the plan)",
+                description_md="A larger number deletes less; nothing deletes more.",
                 minimum=0,
                 maximum=36500,
             )
@@ -225,7 +226,7 @@ with DAG(
         conn_id="{{ params.connection }}",
         archive="{{ params.archive }}",
         plan_id="{{ ti.xcom_pull(task_ids='plan_old')['plan_id'] or '' }}",
-        older_than="{{ (" + ANSWERS + ").get('days') }}",
+        older_than="{{ (" + ANSWERS + ").get('least_days') }}",
         dry_run="{{ params.dry_run }}",
     )
 

@@ -158,7 +158,7 @@ def test_the_plan_as_a_person_reads_it(filled: Filled) -> None:
     archive = Archive(filled.account.root)
     found = load_plan(archive, "account", plan(filled.account))
     told = plan_in_markdown(found)
-    assert "**5 messages** of `account`" in told
+    assert "**5 messages** of account are to be deleted" in told
     assert "| INBOX | older than 30 days since internal | 5 | 0.0 |" in told
     assert found.plan_id in told
     assert "Mensaje" not in told

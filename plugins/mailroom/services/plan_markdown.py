@@ -31,7 +31,7 @@ def plan_in_markdown(plan: Plan, archive: Archive | None = None) -> str:
     """
     octets = sum(part.octets for part in plan.parts)
     lines = [
-        f"**{plan.messages:,} messages** of `{_escaped(plan.account)}` are to be deleted on the server, "
+        f"**{plan.messages:,} messages** of {_escaped(plan.account)} are to be deleted on the server, "
         f"**{octets / MEGABYTE:,.1f} MB**. All of them are in the archive, and each is proved again first.",
         "",
         "| folder | rule | messages | MB | oldest | newest |",

@@ -119,7 +119,9 @@ def enforce_retention(
     if before is not None and after is not None:
         octets = sum(folder.octets for folder in report.folders)
         gained = before.used - after.used
-        _log.info("Planned to free %d octets; by the server's quota %d are freed", octets, gained)
+        _log.info(
+            "Planned to free %s octets; by the server's quota %s are freed", f"{octets:,}", f"{gained:,}"
+        )
     if report.undo is not None:
         _log.info("To bring back what was deleted: %s", report.undo)
     return _with_plan(archive, keeper, report) if dry_run else report

@@ -225,3 +225,11 @@ def test_reading_comes_before_delivery_comes_before_deletion(ingest: DAG) -> Non
     assert ingest.get_task("deliver_attachments").upstream_task_ids == {"fetch_by_pop3", "mirror_by_imap"}
     assert ingest.get_task("delete_from_server_by_imap").upstream_task_ids == {"deliver_attachments"}
     assert ingest.get_task("delete_from_server_by_imap").trigger_rule == "none_failed"
+
+
+def test_who_approves_a_deletion_is_asked_about_all_of_the_plan() -> None:
+    """A run's answers stand in a task's fields of the same name, so the approver's has its own."""
+    dag = dag_of(REPOSITORY / "dags" / "mail_retention.py")
+    asked = dag.get_task("ask_person").params
+    assert "least_days" not in dag.params
+    assert asked["least_days"] == 0
