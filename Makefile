@@ -4,7 +4,7 @@ SET_UP := .venv/.set-up
 PYTEST := $(PYTHON) -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup servers demo test unit coverage lint bench airflow lock clean
+.PHONY: help setup servers demo airflow pictures test unit coverage lint bench lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ demo: $(SET_UP) servers ## a throwaway mail server, believable mail, the whole j
 
 airflow: $(SET_UP) servers ## Airflow's pages on the demo mailboxes; Ctrl-C ends it
 	@$(PYTHON) -m demo.airflow
+
+pictures: $(SET_UP) servers ## the pictures of docs/images anew, from Airflow in a Chromium that is installed
+	@$(PYTHON) -m demo.pictures
 
 # One worker a core; the tests of one file stay together, and all that run Airflow share one worker.
 test: $(SET_UP) servers ## all tests, on real servers

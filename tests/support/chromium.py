@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -143,9 +144,14 @@ class Chromium:
         for kind in ("keyDown", "keyUp"):
             self.command("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
 
-    def screenshot(self, path: Path) -> Path:
-        """Save what is seen as a PNG file."""
-        path.write_bytes(base64.b64decode(self.command("Page.captureScreenshot", format="png")["data"]))
+    def screenshot(self, path: Path, area: Sequence[float] = ()) -> Path:
+        """Save what is seen as a PNG file.
+
+        :param area: left, top, width and height of a part of the page in pixels; empty for all of it.
+        """
+        clip = {"clip": dict(zip(("x", "y", "width", "height"), area, strict=True), scale=1)} if area else {}
+        taken = self.command("Page.captureScreenshot", format="png", **clip)
+        path.write_bytes(base64.b64decode(taken["data"]))
         return path
 
     def _place_at_rest(self, script: str) -> list[float]:

@@ -16,6 +16,7 @@ from tests.support.dovecot import Dovecot
 from tests.support.mail import make_message
 from tests.support.proxy import Proxy
 from tests.support.standalone import Run, Standalone
+from tests.support.trigger_form import choose, fill, open_form, press_trigger, unfold
 from tests.system.conftest import PDF, Connect, Server, raw_messages
 
 DAGS = (
@@ -114,7 +115,7 @@ def test_a_person_is_asked_before_mail_goes(
     assert "4 messages" in asked["subject"]
     assert "| Sent |" in asked["body"]
     assert server.count() == 3
-    run.answer("ask_person", answer, {"days": 0})
+    run.answer("ask_person", answer, {"least_days": 0})
     assert run.wait() == "success"
     assert server.count() == left
     archive = Archive(archive_root)
@@ -316,9 +317,7 @@ def test_form_of_ingest_is_filled_and_triggered_in_a_browser(
     """A person answers the three questions, names the account, presses Trigger, and it happens."""
     before = {run.run_id for run in airflow.runs("mail_ingest")}
     browser.set_cookie(airflow.url, "_token", airflow.token)
-    browser.open(f"{airflow.url}/dags/mail_ingest")
-    browser.click("""document.querySelector('button[aria-label="Trigger Dag"]')""")
-    browser.wait_for("document.querySelector('[name=element_days]')")
+    open_form(browser, airflow.url, "mail_ingest")
     dialog = browser.text()
     places = [
         dialog.index(question)
@@ -336,34 +335,8 @@ def test_form_of_ingest_is_filled_and_triggered_in_a_browser(
     assert (tmp_path / "form.png").stat().st_size > 10_000
     unfold(browser, "The archive")
     fill(browser, "archive", str(archive_root))
-    browser.click(
-        "[...document.querySelectorAll('[role=dialog] button')].find(b => b.innerText == 'Trigger')"
-    )
-    browser.wait_for("!document.querySelector('[name=element_days]')")
+    press_trigger(browser)
     (run,) = airflow.wait_for_runs("mail_ingest", besides=before)
     assert run.wait() == "success", run.states()
     assert raw_messages(archive_root) == set(mail["INBOX"])
     assert (server.count(), server.count("Sent")) == (0, 1)
-
-
-def fill(browser: Chromium, name: str, text: str) -> None:
-    """Type over what stands in a text field."""
-    field = f"document.querySelector('[name=element_{name}]')"
-    # A section that is still unfolding takes no focus yet.
-    browser.wait_for(f"(e => {{ e.focus(); e.select(); return document.activeElement === e; }})({field})")
-    browser.type(text)
-    browser.wait_for(f"{field}.value == {json.dumps(text)}")
-
-
-def choose(browser: Chromium, name: str, label: str) -> None:
-    """Open a list and choose an entry by what it says."""
-    hidden = f"document.querySelector('[name=element_{name}]')"
-    browser.click(f"{hidden}.parentElement.querySelector('input[type=text]').closest('div')")
-    option = f"[...document.querySelectorAll('[role=option]')].find(o => o.innerText == {json.dumps(label)})"
-    browser.click(option)
-
-
-def unfold(browser: Chromium, title: str) -> None:
-    """Open a section of the form."""
-    buttons = "[...document.querySelectorAll('[role=dialog] button')]"
-    browser.click(f"{buttons}.find(b => b.innerText == {json.dumps(title)})")
