@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from mailroom.archive import NewMessage
 from mailroom.change_request import Attempt, RequestState
 from mailroom.client.imap import ImapClient
 from mailroom.client.imap_selected import SelectedFolder
@@ -180,3 +181,41 @@ def test_a_folder_is_opened_once(dovecot: Dovecot, archive_root: Path) -> None:
     account.changes.request_deletion(account.live("Projects", uids=[2]), expunge=True)
     assert account.mirror_both_ways().push.pushed == 5
     assert account.opened == ["Projects"]
+
+
+LETTER = (
+    b"From: ana@example.org\r\nTo: %s\r\nSubject: contract\r\nMessage-ID: <contract@example.org>\r\n"
+    b"Date: Fri, 1 Mar 2024 12:00:00 +0000\r\n\r\n%s\r\n"
+)
+ORIGINAL = LETTER % (b"ben@example.org", b"the signed contract, in full")
+LIST_COPY = LETTER % (b"list@example.org", b"(attachment removed by the list)")
+
+
+@pytest.mark.parametrize("kind", ["plain", "full"])
+def test_a_copy_from_a_list_is_not_the_message_that_was_moved(
+    dovecot: Dovecot, plain_dovecot: Dovecot, archive_root: Path, kind: str
+) -> None:
+    """After a kill only the very message counts as arrived; in doubt nothing is deleted, and that is told."""
+    account = filled(plain_dovecot if kind == "plain" else dovecot, archive_root, 0)
+    account.append(ORIGINAL, "Projects", internal_date=WHEN)
+    account.mirror()
+    account.changes.request_move(account.live("Projects"), "Target")
+    begun(account, "Target")
+    account.append(LIST_COPY, "Target", internal_date=WHEN)
+    report = account.mirror_both_ways()
+    assert contents(account, "Projects") == [hashlib.sha256(ORIGINAL).hexdigest()]
+    assert (report.push.pushed, report.push.conflicts, report.push.waiting) == (0, 1, 0)
+    assert "came to folder 'Target'" in report.push.warnings[0]
+
+
+def test_a_copy_from_a_list_is_not_the_message_that_was_added(dovecot: Dovecot, archive_root: Path) -> None:
+    """Nobody says that it was added when something else came; nor is it added twice."""
+    account = filled(dovecot, archive_root, 0)
+    account.append(ORIGINAL, "Projects", internal_date=WHEN)
+    account.mirror()
+    digest = hashlib.sha256(ORIGINAL).hexdigest()
+    account.changes.request_append([NewMessage(sha256=digest, internal_date=WHEN)], "Target")
+    begun(account, "Target")
+    account.append(LIST_COPY, "Target", internal_date=WHEN)
+    report = account.mirror_both_ways()
+    assert (report.push.pushed, report.push.conflicts, report.push.waiting) == (0, 1, 0)

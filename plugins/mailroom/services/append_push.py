@@ -17,7 +17,7 @@ from mailroom.exceptions import CommandRejected, IntegrityError
 from mailroom.model import Change, LocationRow, MailProtocol
 from mailroom.policy.restore import sendable_flags
 from mailroom.services.push_desk import TEMPORARY, Desk, Outcomes, reason_of
-from mailroom.services.push_search import find_arrived, row_to_find
+from mailroom.services.push_search import DOUBTFUL, find_arrived, row_to_find
 from mailroom.services.restore_contents import ArchivedContents
 
 __all__ = ["AppendPush"]
@@ -61,15 +61,17 @@ class AppendPush:
                     return
 
     def _conclude_arrived(self) -> None:
-        """Close what an interrupted run had added already."""
+        """Close what an interrupted run had added already, and what it may have added."""
         begun = [request for request in self.requests if request.attempt is not None]
         if not begun:
             return
         arrived = find_arrived(self.desk, self.folder, begun, row_to_find)
-        done = [request for request in begun if request.change_id in arrived]
+        done = [request for request in begun if request.change_id in arrived.there]
+        doubtful = [request for request in begun if request.change_id in arrived.doubtful]
         self._note_there(done)
         self.desk.close(done, RequestState.PUSHED)
-        over = {request.change_id for request in done}
+        self.desk.close(doubtful, RequestState.CONFLICT, DOUBTFUL.format(folder=self.folder))
+        over = arrived.there | arrived.doubtful
         self.requests = [request for request in self.requests if request.change_id not in over]
 
     def _add(

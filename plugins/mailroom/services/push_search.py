@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from mailroom.change_request import Attempt, ChangeRequest
 from mailroom.client.imap_folders import unselect
@@ -16,9 +17,26 @@ from mailroom.services.mailbox_restore import MAX_SETTLE_SECONDS, SETTLE_SECONDS
 from mailroom.services.push_desk import Desk
 from mailroom.services.restore_presence import find_present
 
-__all__ = ["find_arrived", "row_to_find"]
+__all__ = ["DOUBTFUL", "Arrivals", "find_arrived", "row_to_find"]
 
 RowOf = Callable[[ChangeRequest], LocationRow]
+
+DOUBTFUL = (
+    "while a run that was interrupted was at it, a message of the same Message-ID and date and of other "
+    "contents came to folder {folder!r}; look whether it is the same, and ask again if not"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """Which messages have come to a folder.
+
+    :param there: ids of the changes whose messages have, by their octets or what survives a new encoding.
+    :param doubtful: ids of others, for which something came that looks like them.
+    """
+
+    there: set[str] = field(default_factory=set)
+    doubtful: set[str] = field(default_factory=set)
 
 
 def row_to_find(request: ChangeRequest, row: LocationRow | None = None) -> LocationRow:
@@ -35,36 +53,47 @@ def row_to_find(request: ChangeRequest, row: LocationRow | None = None) -> Locat
     )
 
 
-def find_arrived(desk: Desk, folder: str, requests: Sequence[ChangeRequest], row_of: RowOf) -> set[str]:
-    """Return the changes of an interrupted run whose messages have arrived in a folder since.
+def find_arrived(
+    desk: Desk, folder: str, requests: Sequence[ChangeRequest], row_of: RowOf, *, strict: bool = True
+) -> Arrivals:
+    """Return the changes that were set out for whose messages have arrived in a folder since.
 
     The folder is open for reading afterwards. A server that is still at work on what it was sent is
     waited for.
 
     :param requests: changes with an ``attempt``.
+    :param strict: whether each message is read; else it may be known by size, date and Message-ID, which
+        will do where the server has just said that it put it there.
     :raises CommandRejected: if the folder cannot be opened.
     """
-    found = _look(desk, folder, requests, row_of)
-    if len(found) < len(requests):
+    found = _look(desk, folder, requests, row_of, strict)
+    if len(found.there) < len(requests):
         _let_settle(desk, folder)
-        found = _look(desk, folder, requests, row_of)
+        found = _look(desk, folder, requests, row_of, strict)
     return found
 
 
-def _look(desk: Desk, folder: str, requests: Sequence[ChangeRequest], row_of: RowOf) -> set[str]:
+def _look(
+    desk: Desk, folder: str, requests: Sequence[ChangeRequest], row_of: RowOf, strict: bool
+) -> Arrivals:
     selected = desk.client.examine(folder)
     groups: dict[Attempt, list[ChangeRequest]] = defaultdict(list)
     for request in requests:
         groups[request.attempt or Attempt()].append(request)
-    found: set[str] = set()
+    found = Arrivals()
     for attempt, group in groups.items():
         is_same_numbering = attempt.uid_validity == selected.uid_validity
         first = attempt.uid_next if is_same_numbering and attempt.uid_next else 1
         rows = [row_of(request) for request in group]
-        presence = find_present(desk.client, desk.archive, lambda rows=rows: rows, first_uid=first)  # type: ignore[misc]  # bound now
-        found |= {
-            request.change_id for request, uid in zip(group, presence.uids.tolist(), strict=True) if uid
-        }
+        presence = find_present(
+            desk.client,
+            desk.archive,
+            lambda rows=rows: rows,  # type: ignore[misc]  # bound now
+            first_uid=first,
+            strict=strict,
+        )
+        found.there.update(r.change_id for r, uid in zip(group, presence.uids.tolist(), strict=True) if uid)
+        found.doubtful.update(group[place].change_id for place in presence.doubtful)
     return found
 
 

@@ -49,10 +49,12 @@ class Presence:
 
     :param uids: its UID there, or 0.
     :param altered: how many were recognised though their octets are not the archive's.
+    :param doubtful: places of those that are not there, where a message of their date and Message-ID is.
     """
 
     uids: Places
     altered: int = 0
+    doubtful: frozenset[int] = frozenset()
 
     @property
     def missing(self) -> int:
@@ -77,12 +79,19 @@ def describe_rows(
 
 
 def find_present(
-    client: ImapClient, archive: Archive, rows: Callable[[], Iterable[LocationRow]], *, first_uid: int = 1
+    client: ImapClient,
+    archive: Archive,
+    rows: Callable[[], Iterable[LocationRow]],
+    *,
+    first_uid: int = 1,
+    strict: bool = False,
 ) -> Presence:
     """Ask the open folder which of these messages it holds; nothing in it changes.
 
     :param rows: the rows of the archived messages, in the same order at each call.
     :param first_uid: look only at messages of this UID or a higher one.
+    :param strict: read each one, and take for the same only equal octets or identity; for who deletes
+        what is found, or never sends it again. What only looks the same is ``doubtful``.
     :raises ConnectionLost: if the server goes away.
     :raises StoreUnavailable: if the archive cannot be read.
     """
@@ -94,16 +103,24 @@ def find_present(
     for message in client.fetch_fingerprints(listed[listed >= first_uid]):
         told.add(message)
     uids = np.zeros(len(held), dtype=np.int64)
-    matches = match_appearances(held.looks, held.contents(), told.looks)
+    matches = (
+        np.full(len(told), -1, dtype=np.int64)
+        if strict
+        else match_appearances(held.looks, held.contents(), told.looks)
+    )
     for found in np.flatnonzero(matches >= 0).tolist():
         uids[matches[found]] = told.uids[found]
     unknown = np.flatnonzero(matches < 0)
     missing = np.flatnonzero(uids == 0)
-    altered = 0
-    if len(unknown) and len(missing):
-        with tempfile.TemporaryDirectory(prefix="mailroom-restore-") as folder:
-            altered = _look_closely(client, held, told, unknown, missing, uids, folder)
-    return Presence(uids=uids, altered=altered)
+    if not len(unknown) or not len(missing):
+        return Presence(uids=uids)
+    with tempfile.TemporaryDirectory(prefix="mailroom-restore-") as folder:
+        altered, rest = _look_closely(client, held, told, unknown, missing, uids, folder)
+    alike = _match_rest(held, told, rest, missing, uids)
+    if strict:
+        uids[sorted(alike)] = 0
+        return Presence(uids=uids, altered=altered, doubtful=alike)
+    return Presence(uids=uids, altered=altered + len(alike))
 
 
 def _look_closely(
@@ -114,8 +131,11 @@ def _look_closely(
     missing: npt.NDArray[np.intp],
     uids: Places,
     folder: str,
-) -> int:
-    """Read those of the unknown messages that may be one of the missing; fill in their UIDs."""
+) -> tuple[int, list[int]]:
+    """Read those of the unknown messages that may be one of the missing; fill in their UIDs.
+
+    :returns: how many were recognised by identity, and those that are none of the missing.
+    """
     sizes, names = _set(held.octets, missing), _set(held.names, missing)
     dates = _set(held.dates, missing) - {_NO_TIME}
     doubtful = {
@@ -144,22 +164,24 @@ def _look_closely(
         else:
             uids[place] = message.uid
         discard(message.body)
-    return altered + _match_rest(held, told, rest, missing, uids)
+    return altered, rest
 
 
-def _match_rest(held: _Held, told: Told, rest: list[int], missing: npt.NDArray[np.intp], uids: Places) -> int:
-    """Match what has the same date and Message-ID, or without one, the same date and size."""
+def _match_rest(
+    held: _Held, told: Told, rest: list[int], missing: npt.NDArray[np.intp], uids: Places
+) -> frozenset[int]:
+    """Match what has the same date and Message-ID, or without one, the same date and size; return which."""
     by_look = defaultdict(list)
     for place in missing.tolist()[::-1]:
         if held.dates[place] != _NO_TIME:
             by_look[held.look(place)].append(place)
-    found = 0
+    found = set()
     for at in rest:
         place = _take(by_look[told.look(at)], uids)
         if place is not None:
             uids[place] = told.uids[at]
-            found += 1
-    return found
+            found.add(place)
+    return frozenset(found)
 
 
 def _take(places: list[int], uids: Places) -> int | None:

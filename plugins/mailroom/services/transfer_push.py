@@ -17,7 +17,7 @@ from mailroom.model import LocationRow
 from mailroom.services.mailbox_deletion import delete_messages
 from mailroom.services.push_desk import NUMBERED_ANEW, Desk, Outcomes, reason_of
 from mailroom.services.push_proof import Asked
-from mailroom.services.push_search import find_arrived, row_to_find
+from mailroom.services.push_search import DOUBTFUL, Arrivals, find_arrived, row_to_find
 
 __all__ = ["Transfer"]
 
@@ -57,7 +57,7 @@ class Transfer:
         try:
             desk.make_sure_of(self.target)
             standing = desk.standing_of(self.target)
-            arrived = self._arrived(interrupted)
+            arrived = self._arrived(interrupted, strict=True)
         except CommandRejected as error:
             desk.refuse([*fresh, *interrupted], error)
             return
@@ -67,12 +67,15 @@ class Transfer:
         present = self._present(interrupted)
         for request in interrupted:
             if request.uid not in present:
-                is_there = request.change_id in arrived
+                is_there = request.change_id in arrived.there
                 state = RequestState.PUSHED if is_there else RequestState.CONFLICT
                 self.outcomes[request.change_id] = (request, state, None if is_there else LOST_SIGHT)
         left = [request for request in interrupted if request.uid in present]
-        to_move = self.prove([*fresh, *(r for r in left if r.change_id not in arrived)])
-        to_finish = self.prove([r for r in left if r.change_id in arrived])
+        doubtful = [request for request in left if request.change_id in arrived.doubtful]
+        self._conflict(doubtful, DOUBTFUL.format(folder=self.target))
+        over = arrived.there | arrived.doubtful
+        to_move = self.prove([*fresh, *(r for r in left if r.change_id not in over)])
+        to_finish = self.prove([r for r in left if r.change_id in arrived.there])
         chosen = [request for request, _, _ in (*to_move, *to_finish)]
         begun = {request.change_id: request for request in desk.begin(chosen, standing)}
         moving = [begun[r.change_id] for r, _, _ in to_move if r.change_id in begun]
@@ -83,16 +86,20 @@ class Transfer:
         elif moving:
             self._take_away(self._copy(moving))
 
-    def _arrived(self, requests: Sequence[ChangeRequest]) -> set[str] | None:
+    def _arrived(self, requests: Sequence[ChangeRequest], *, strict: bool) -> Arrivals | None:
         """Return which messages are in the target; the source is open for changes afterwards.
 
         :returns: None where the source is another folder by now, made or numbered anew meanwhile.
         :raises CommandRejected: if the target cannot be looked at, or the source not opened again.
         """
         if not requests:
-            return set()
+            return Arrivals()
         found = find_arrived(
-            self.desk, self.target, requests, lambda r: row_to_find(r, self.rows.get(r.uid or 0))
+            self.desk,
+            self.target,
+            requests,
+            lambda r: row_to_find(r, self.rows.get(r.uid or 0)),
+            strict=strict,
         )
         selected = self.desk.client.select(self.folder)
         return found if selected.uid_validity == self.uid_validity else None
@@ -131,16 +138,16 @@ class Transfer:
             self.desk.refuse(requests, error)
             return []
         try:
-            arrived = self._arrived(requests)
+            arrived = self._arrived(requests, strict=False)
         except CommandRejected as error:
             self.desk.leave(requests, f"they are in both folders now: {reason_of(error)}")
             return []
         if arrived is None:
             self._conflict(requests, f"it was copied to {self.target!r} and not removed: {NUMBERED_ANEW}")
             return []
-        missing = [request for request in requests if request.change_id not in arrived]
+        missing = [request for request in requests if request.change_id not in arrived.there]
         self.desk.leave(missing, "the server says that it has copied them, and does not show the copies")
-        return [request for request in requests if request.change_id in arrived]
+        return [request for request in requests if request.change_id in arrived.there]
 
     def _take_away(self, requests: Sequence[ChangeRequest]) -> None:
         """Remove from the source what is in the target, each once more proved to be the archived one.
