@@ -15,6 +15,7 @@ from mailroom.archive import NewMessage
 from mailroom.change_request import Attempt, RequestState
 from mailroom.client.imap import ImapClient
 from mailroom.client.imap_selected import SelectedFolder
+from mailroom.services.holds import place_hold
 from tests.integration.mirrors import shown_by_server
 from tests.integration.pushes import TwoWayAccount
 from tests.support.dovecot import Dovecot
@@ -219,3 +220,75 @@ def test_a_copy_from_a_list_is_not_the_message_that_was_added(dovecot: Dovecot, 
     account.append(LIST_COPY, "Target", internal_date=WHEN)
     report = account.mirror_both_ways()
     assert (report.push.pushed, report.push.conflicts, report.push.waiting) == (0, 1, 0)
+
+
+@pytest.mark.parametrize("trashing", [False, True])
+@pytest.mark.parametrize("kind", ["plain", "full"])
+def test_a_message_that_a_killed_run_marked_and_somebody_flagged_keeps_no_mark(
+    dovecot: Dovecot, plain_dovecot: Dovecot, archive_root: Path, kind: str, trashing: bool
+) -> None:
+    """The deletion gives way; else any client's EXPUNGE would carry it out."""
+    account = filled(plain_dovecot if kind == "plain" else dovecot, archive_root)
+    with account.server.mailbox(account.user) as client:
+        client.create_folder("Trash")
+        client.select_folder("Projects")
+        client.add_flags([3], [b"\\Deleted"])
+    account.mirror()
+    account.changes.request_deletion(account.live("Projects", uids=[1]), expunge=not trashing)
+    begun(account, "Trash")
+    with account.server.mailbox(account.user) as client:
+        client.select_folder("Projects")
+        client.add_flags([1], [b"\\Deleted"])
+        client.add_flags([1], [b"\\Flagged"])
+    assert account.mirror_both_ways().push.conflicts == 1
+    shown = shown_by_server(account.server, account.user)
+    flags = {uid: value[1] for (folder, uid), value in shown.items() if folder == "Projects"}
+    assert flags == {1: ("\\Flagged",), 2: (), 3: ("\\Deleted",)}
+    account.assert_in_step()
+
+
+@pytest.mark.parametrize("what", ["deletion", "expunge", "move", "move to the trash"])
+def test_held_mail_leaves_no_folder(dovecot: Dovecot, archive_root: Path, what: str) -> None:
+    """What is under legal hold is not deleted, nor moved to where the hold does not reach."""
+    account = filled(dovecot, archive_root)
+    with account.server.mailbox(account.user) as client:
+        client.create_folder("Trash")
+    account.mirror()
+    rows = account.live("Projects")
+    if what.startswith("move"):
+        account.changes.request_move(rows, "Target" if what == "move" else "Trash")
+    else:
+        account.changes.request_deletion(rows, expunge=what == "expunge")
+    place_hold(
+        account.archive,
+        account=account.name,
+        reason="case 7",
+        by="a test",
+        at=account.now(),
+        folder="Projects" if what == "move" else None,
+        query="subject:old",
+    )
+    report = account.mirror_both_ways()
+    assert len(contents(account, "Projects")) == 3
+    assert (report.push.pushed, report.push.refused, report.push.waiting) == (0, 3, 0)
+    assert "legal hold: case 7" in report.failures[0]
+
+
+def test_held_mail_is_moved_where_the_hold_reaches(dovecot: Dovecot, archive_root: Path) -> None:
+    """Tidying up is not deleting, and what no hold means is free."""
+    account = filled(dovecot, archive_root)
+    account.append(make_message(subject="other"), "Projects")
+    account.mirror()
+    rows = account.live("Projects")
+    account.changes.request_move(rows[:3], "Target")
+    account.changes.request_deletion(rows[3:], expunge=True)
+    place_hold(
+        account.archive,
+        account="*",
+        reason="case 7",
+        by="a test",
+        at=account.now(),
+        query="subject:old",
+    )
+    assert account.mirror_both_ways().push.pushed == 4
+    assert (len(contents(account, "Target")), len(contents(account, "Projects"))) == (3, 0)

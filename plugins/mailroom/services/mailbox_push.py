@@ -19,10 +19,11 @@ from mailroom.exceptions import CommandRejected
 from mailroom.ledger import AuditAction, audit_of
 from mailroom.model import Change, LocationRow
 from mailroom.policy.mailbox_plan import normal_flags
+from mailroom.policy.retention import discarding_folders
 from mailroom.policy.two_way import find_trash, flags_differ
 from mailroom.services.flags_push import FlagsPush
 from mailroom.services.held import find_held
-from mailroom.services.mailbox_deletion import delete_messages
+from mailroom.services.mailbox_deletion import DELETED, delete_messages, find_marked
 from mailroom.services.push_desk import NUMBERED_ANEW, Desk, Outcomes, reason_of
 from mailroom.services.push_proof import Asked, Inquiry
 from mailroom.services.transfer_push import Transfer
@@ -79,18 +80,24 @@ class MailboxPush:
         Another folder may have been opened in between, or none, where the server refused one. The other
         requests are closed.
         """
-        desk, selected = self.desk, self.desk.client.selected
-        if selected is None or selected.name != self.folder or selected.read_only:
-            try:
-                self.permanent = permanent_flags(desk.client, self.folder)
-            except CommandRejected as error:
-                desk.refuse(requests, error)
-                return []
-            selected = desk.client.selected
-        validity = None if selected is None else selected.uid_validity
+        desk = self.desk
+        try:
+            validity = self._opened()
+        except CommandRejected as error:
+            desk.refuse(requests, error)
+            return []
         void = [r for r in requests if r.uid_validity != validity]
         desk.close(void, RequestState.CONFLICT, NUMBERED_ANEW)
         return [r for r in requests if r.uid_validity == validity]
+
+    def _opened(self) -> int | None:
+        """Open the folder for changes, unless it is; return its UIDVALIDITY."""
+        client = self.desk.client
+        selected = client.selected
+        if selected is None or selected.name != self.folder or selected.read_only:
+            self.permanent = permanent_flags(client, self.folder)
+            selected = client.selected
+        return None if selected is None else selected.uid_validity
 
     def _transfer(self, requests: Sequence[ChangeRequest], target: str, *, deleting: bool = False) -> None:
         """Move messages to another folder.
@@ -111,12 +118,12 @@ class MailboxPush:
                 uid_validity=batch[0].uid_validity,
                 target=target,
                 rows={row.uid or 0: row for row in self.state.rows(r.uid for r in batch if r.uid)},
-                prove=partial(self._movable, outcomes=outcomes, deleting=deleting),
+                prove=partial(self._movable, outcomes=outcomes, target=None if deleting else target),
                 outcomes=outcomes,
             ).run([r for r in batch if r.attempt is None], begun_before)
             if deleting:
                 self._audit_trashed(outcomes)
-            self.desk.conclude(outcomes)
+            self._conclude(outcomes)
 
     def _audit_trashed(self, outcomes: Outcomes) -> None:
         """Record who has moved messages to the trash."""
@@ -136,22 +143,62 @@ class MailboxPush:
         )
         desk.writer.flush()
 
-    def _movable(self, requests: Sequence[ChangeRequest], outcomes: Outcomes, *, deleting: bool) -> Asked:
-        proved = self.inquiry.proved(requests, outcomes, exact=deleting)
-        return self._untouched(proved, outcomes) if deleting else proved
+    def _movable(self, requests: Sequence[ChangeRequest], outcomes: Outcomes, *, target: str | None) -> Asked:
+        proved = self.inquiry.proved(requests, outcomes, exact=target is None)
+        if target is None:
+            return self._untouched(proved, outcomes)
+        return self._within_holds(proved, outcomes, target)
 
-    def _untouched(self, proved: Asked, outcomes: Outcomes) -> Asked:
-        """Return those that may go: under no legal hold, and their flags as when it was asked for."""
-        kept, desk = [], self.desk
-        known = desk.folders.get(self.folder)
-        held = find_held(
+    def _conclude(self, outcomes: Outcomes) -> None:
+        """Write down what became of changes; a message that stays keeps no mark \\Deleted of ours.
+
+        A killed run may have left it, and the next EXPUNGE of any client would carry it out.
+        """
+        marked_by_us = [
+            request
+            for request, state, _ in outcomes.values()
+            if request.leaves
+            and request.attempt is not None
+            and state is not RequestState.PUSHED
+            and DELETED not in request.before
+        ]
+        if marked_by_us:
+            validity = self._opened()
+            staying = {r.uid for r in marked_by_us if r.uid is not None and r.uid_validity == validity}
+            marked = find_marked(self.desk.client) & staying
+            if marked:
+                self.desk.client.store_flags(sorted(marked), remove=(DELETED,))
+        self.desk.conclude(outcomes)
+
+    def _held(self, proved: Asked, folder: str) -> dict[str | None, str]:
+        """Return which messages are under legal hold while they are in a folder, by digest, and why."""
+        desk, known = self.desk, self.desk.folders.get(folder)
+        return find_held(
             desk.archive,
             desk.context.account,
-            self.folder,
+            folder,
             [row for _, row, _ in proved],
             desk.now(),
             use=known.special_use if known else None,
         )
+
+    def _within_holds(self, proved: Asked, outcomes: Outcomes, target: str) -> Asked:
+        """Return those under no legal hold, and those held in the target too, if nothing vanishes there."""
+        kept, held = [], self._held(proved, self.folder)
+        is_kept = target not in discarding_folders(self.desk.folders.values())
+        held_there = self._held(proved, target) if held and is_kept else {}
+        for request, row, message in proved:
+            if row.sha256 in held and row.sha256 not in held_there:
+                why = f"it is under legal hold: {held[row.sha256]}"
+                outcomes[request.change_id] = (request, RequestState.REFUSED, why)
+            else:
+                kept.append((request, row, message))
+        return kept
+
+    def _untouched(self, proved: Asked, outcomes: Outcomes) -> Asked:
+        """Return those that may go: under no legal hold, and their flags as when it was asked for."""
+        kept = []
+        held = self._held(proved, self.folder)
         for request, row, message in proved:
             now = normal_flags(message.flags)
             if row.sha256 in held:
@@ -182,7 +229,7 @@ class MailboxPush:
         """Remove messages at once, once each is proved to be the archived one and untouched."""
         desk, outcomes = self.desk, Outcomes()
         proved = self._untouched(self.inquiry.proved(batch, outcomes, exact=True), outcomes)
-        desk.conclude(outcomes)
+        self._conclude(outcomes)
         begun = {request.change_id: request for request in desk.begin([r for r, _, _ in proved], Attempt())}
         desk.writer.secure()
         for is_flagged in (False, True):
@@ -214,7 +261,8 @@ class MailboxPush:
         desk.writer.flush()
         desk.close([chosen[uid][0] for uid in done.gone], RequestState.PUSHED)
         why = "it was flagged on the server at the last moment"
-        desk.close([chosen[uid][0] for uid in done.spared], RequestState.CONFLICT, why)
+        spared = [chosen[uid][0] for uid in done.spared]
+        self._conclude({request.change_id: (request, RequestState.CONFLICT, why) for request in spared})
         rest = [request for uid, (request, _) in chosen.items() if uid not in done.gone | done.spared]
         desk.leave(rest, done.refusal or "the server did not remove them")
 

@@ -15,7 +15,7 @@ from mailroom.client.imap_changes import copy_messages, move_messages
 from mailroom.exceptions import CommandRejected
 from mailroom.model import LocationRow
 from mailroom.services.mailbox_deletion import delete_messages
-from mailroom.services.push_desk import NUMBERED_ANEW, Desk, Outcomes, reason_of
+from mailroom.services.push_desk import NUMBERED_ANEW, TEMPORARY, Desk, Outcomes, reason_of
 from mailroom.services.push_proof import Asked
 from mailroom.services.push_search import DOUBTFUL, Arrivals, find_arrived, row_to_find
 
@@ -59,7 +59,7 @@ class Transfer:
             standing = desk.standing_of(self.target)
             arrived = self._arrived(interrupted, strict=True)
         except CommandRejected as error:
-            desk.refuse([*fresh, *interrupted], error)
+            self._refuse([*fresh, *interrupted], error)
             return
         if arrived is None:
             self._conflict([*fresh, *interrupted], NUMBERED_ANEW)
@@ -104,9 +104,18 @@ class Transfer:
         selected = self.desk.client.select(self.folder)
         return found if selected.uid_validity == self.uid_validity else None
 
+    def _refuse(self, requests: Sequence[ChangeRequest], error: CommandRejected) -> None:
+        if error.code in TEMPORARY:
+            self.desk.leave(requests, reason_of(error))
+        else:
+            self._end(requests, RequestState.REFUSED, reason_of(error))
+
     def _conflict(self, requests: Sequence[ChangeRequest], why: str) -> None:
+        self._end(requests, RequestState.CONFLICT, why)
+
+    def _end(self, requests: Sequence[ChangeRequest], state: RequestState, why: str) -> None:
         for request in requests:
-            self.outcomes[request.change_id] = (request, RequestState.CONFLICT, why)
+            self.outcomes[request.change_id] = (request, state, why)
 
     def _present(self, requests: Sequence[ChangeRequest]) -> set[int]:
         if not requests:
