@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from mailroom.archive import Archive
+from mailroom.change_request import RequestState
 from tests.integration.mirrors import MirrorAccount, shown_by_server
 from tests.integration.test_nothing_new import run_alone
 from tests.support.command import Finished, run_command
@@ -85,6 +87,25 @@ def test_what_waits_is_shown_and_taken_back(account: MirrorAccount) -> None:
     assert "1 change taken back." in ask(account, "changes", "--withdraw", first).out
     assert "2 changes taken back." in ask(account, "changes", "--withdraw", "all").out
     assert "pushed" not in push(account, "--json").out.replace('"pushed": 0', "")
+
+
+def test_what_waits_is_shown_before_what_is_over(account: MirrorAccount) -> None:
+    """However many conflicts there are, a person finds the id of what can still be taken back."""
+    ask(account, "flag", "--all", "--add", "$a")
+    changes = account.archive.changes(account.name)
+    changes.record([replace(r, state=RequestState.CONFLICT, reason="x") for r in changes.waiting()])
+    ask(account, "move", "--folder", "INBOX", "--uid", "2", "--to", "Archivo")
+    told = json.loads(ask(account, "changes", "--json").out)["changes"]
+    assert [change["state"] for change in told] == ["pending", "conflict", "conflict", "conflict"]
+
+
+def test_an_id_that_waits_nowhere_is_wrong_usage(account: MirrorAccount) -> None:
+    """Nobody should believe that a change was taken back which will be done."""
+    ask(account, "delete", "--all")
+    finished = ask(account, "changes", "--withdraw", "nonsense")
+    assert finished.status == 2
+    assert "None of the changes nonsense waits" in finished.err
+    assert len(account.archive.changes(account.name).waiting()) == 3
 
 
 def test_a_conflict_is_told(account: MirrorAccount) -> None:

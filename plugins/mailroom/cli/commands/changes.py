@@ -5,18 +5,22 @@ from __future__ import annotations
 import argparse
 import threading
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from mailroom.cli.account import UsageError
 from mailroom.cli.changing import add_account, who
 from mailroom.cli.common_arguments import Parser, Words, add_command
 from mailroom.cli.engine import existing_archive
 from mailroom.cli.phrases import Summary, count, shown
 from mailroom.cli.terminal import Outcome, Terminal
 
+if TYPE_CHECKING:
+    from mailroom.change_request import ChangeRequest
+
 __all__ = ["add_to", "headline", "run"]
 
 MAX_SHOWN = 50
-"""How many changes are listed; all of them are in the table ``changes``."""
+"""How many changes are listed, those that wait first; all of them are in the table ``changes``."""
 
 
 def add_to(words: Words[Parser]) -> None:
@@ -49,26 +53,36 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
     if options.withdraw:
         ids = None if "all" in options.withdraw else options.withdraw
         summary["withdrawn"] = changes.withdraw(ids, by=who())
+        if ids is not None and not summary["withdrawn"]:
+            raise UsageError(
+                f"None of the changes {', '.join(map(shown, ids))} waits, or a run has set out to do it: "
+                "mailroom changes lists those that wait, with their ids."
+            )
     states: Counter[str] = Counter()
-    listed: list[dict[str, Any]] = []
+    waiting: list[dict[str, Any]] = []
+    over: list[dict[str, Any]] = []
     for request in changes.newest():
         states[request.state.value] += 1
         is_told = options.done or request.state.value not in ("pushed", "withdrawn")
-        if is_told and len(listed) < MAX_SHOWN:
-            listed.append(
-                {
-                    "id": request.change_id,
-                    "kind": request.kind.value,
-                    "folder": request.folder,
-                    "uid": request.uid,
-                    "sha256": request.sha256,
-                    **{key: value for key, value in request.arguments().items() if key != "attempt"},
-                    "state": request.state.value,
-                    "reason": request.reason,
-                }
-            )
+        told = waiting if request.state.is_waiting else over
+        if is_told and len(told) < MAX_SHOWN:
+            told.append(_told(request))
+    listed = [*waiting, *over][:MAX_SHOWN]
     summary |= {"states": dict(sorted(states.items())), "changes": listed}
     return Outcome(headline=headline(summary), summary=summary)
+
+
+def _told(request: ChangeRequest) -> dict[str, Any]:
+    return {
+        "id": request.change_id,
+        "kind": request.kind.value,
+        "folder": request.folder,
+        "uid": request.uid,
+        "sha256": request.sha256,
+        **{key: value for key, value in request.arguments().items() if key != "attempt"},
+        "state": request.state.value,
+        "reason": request.reason,
+    }
 
 
 def headline(summary: Summary) -> str:
