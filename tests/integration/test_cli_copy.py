@@ -73,6 +73,16 @@ def test_what_cannot_be_meant(accounts: tuple[str, str, str], words: tuple[str, 
 
 
 @pytest.mark.usefixtures("password")
+def test_an_account_is_not_copied_onto_itself(dovecot: Dovecot, accounts: tuple[str, str, str]) -> None:
+    """Each run would put all of it one level deeper; nothing is asked of the server."""
+    finished = run_command("copy", accounts[1], accounts[1], "--into", "Backup", "--quiet")
+    assert finished.status == 2
+    assert "both source and target" in finished.err
+    with dovecot.mailbox(accounts[2]) as client:
+        assert "Backup" not in [name for _, _, name in client.list_folders()]
+
+
+@pytest.mark.usefixtures("password")
 def test_only_imap_is_spoken(accounts: tuple[str, str, str]) -> None:
     """A maildrop is fetched into an archive, and restored from there."""
     finished = run_command("copy", accounts[0], accounts[1].replace("imap://", "pop3://"))

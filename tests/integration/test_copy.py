@@ -221,3 +221,33 @@ def test_a_source_that_shows_a_part_is_told(elsewhere: Dovecot) -> None:
         )
     assert report.restore.summary()["added"] == 3
     assert "shows 3" in (report.restore.folders[0].note or "")
+
+
+def test_a_target_that_hides_older_messages_gets_none_twice() -> None:
+    """EXISTS, SEARCH and STATUS know the newest thousand alone; what they hide was copied before."""
+    source = {
+        "INBOX": Mailbox(mail={uid: Mail(content=make_message(subject=f"n {uid}")) for uid in range(1, 1051)})
+    }
+    with ImapServer(source) as first, ImapServer({"INBOX": Mailbox()}) as second:
+
+        def copy() -> CopyReport:
+            return copy_account(
+                lambda: ImapClient.connect(first.endpoint()),
+                lambda: ImapClient.connect(second.endpoint()),
+                "source",
+                "target",
+                selection=RestoreSelection(),
+                dry_run=False,
+                progress=NoProgress(),
+                stop=threading.Event(),
+            )
+
+        assert copy().summary()["added"] == 1050
+        inbox = second.folders["INBOX"].mail
+        for uid in sorted(inbox)[:50]:
+            del inbox[uid]
+        again = copy()
+        assert again.summary()["added"] == 0
+        assert "newest messages only" in again.failures[0]
+        del inbox[max(inbox)]  # below the limit nothing is hidden
+        assert copy().summary()["added"] == 51

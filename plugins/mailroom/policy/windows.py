@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from mailroom.policy.uid_sets import Uids
 
-__all__ = ["Listing", "window_of"]
+__all__ = ["Listing", "is_at_limit", "window_of"]
 
 CAPS = (1_000, 2_000, 5_000, 10_000)
 """How many messages a folder may show: Gmail's choices, and Yahoo's limit."""
@@ -71,6 +71,15 @@ def window_of(listing: Listing) -> str | None:
     if count >= SMALLEST_CAP and listing.before == count:
         return f"it keeps at {count:,} messages, and only the oldest are missing"
     return None
+
+
+def is_at_limit(host: str, count: int) -> bool:
+    """Return whether a folder shows as many messages as servers do that show no more of one.
+
+    >>> is_at_limit("imap.example.org", 1000), is_at_limit("imap.example.org", 999)
+    (True, False)
+    """
+    return _cap_of(host, count) is not None
 
 
 def _limit(count: int) -> str:

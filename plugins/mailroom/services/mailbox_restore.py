@@ -19,6 +19,7 @@ from mailroom.client.imap_quota import Room, room_in
 from mailroom.exceptions import CommandRejected, IntegrityError
 from mailroom.policy.restore import ReadBack, sendable_flags
 from mailroom.policy.restore_folders import Placement
+from mailroom.policy.windows import is_at_limit
 from mailroom.services.flag_update import update_flags
 from mailroom.services.progress import Progress
 from mailroom.services.restore_check import SentMessages, read_back
@@ -39,6 +40,11 @@ MAX_OVER_QUOTA = 20
 """After so many refusals in a row for want of room, nothing more is sent to the account."""
 
 NO_ROOM = "not sent, the account has no room"
+
+HIDDEN = (
+    "not sent, for the folder seems to show its newest messages only, and older ones that it hides would "
+    "come a second time; lift that limit on the server"
+)
 
 _log = logging.getLogger(__name__)
 
@@ -82,6 +88,7 @@ class MailboxRestore:
     permanent: frozenset[str] | None = None
     limit: int | None = None
     sent: SentMessages = field(default_factory=SentMessages)
+    shown: int = 0
     has_vanished: bool = False
     can_make_again: bool = True
 
@@ -117,6 +124,8 @@ class MailboxRestore:
         presence = self._settled_plan()
         if presence.missing and self.session.is_full:
             self.tally.refused[NO_ROOM] += presence.missing
+        elif self._may_be_hidden(presence):
+            self.tally.refused[HIDDEN] += presence.missing
         elif presence.missing and not self.stop.is_set():
             self._add(presence)
             if self.has_vanished and not self.stop.is_set():
@@ -127,6 +136,19 @@ class MailboxRestore:
             self.tally.updated += update_flags(
                 self.session.client, self.placement.target, presence, self.supply.known_flags()
             )
+
+    def _may_be_hidden(self, presence: Presence) -> bool:
+        """Return whether what is missing may have been sent before: the first is, and later ones are there.
+
+        Messages are sent in their order. A run that was broken off leaves the last ones out, and mail that
+        is new comes last; a server that shows the newest messages only hides the first ones.
+        """
+        return bool(
+            presence.missing
+            and presence.uids[0] == 0
+            and presence.missing < len(presence.uids)
+            and is_at_limit(self.session.client.host, self.shown)
+        )
 
     def _make(self) -> None:
         if self.placement.exists or self.tally.created:
@@ -147,7 +169,7 @@ class MailboxRestore:
     def _settled_plan(self) -> Presence:
         """Return what is there, seen at a time when nothing is on its way in."""
         client, target = self.session.client, self.placement.target
-        client.examine(target)
+        self.shown = client.examine(target).exists
         presence = self.supply.find_present(client)
         while presence.missing and not self.session.is_settled:
             unselect(client)
@@ -160,7 +182,7 @@ class MailboxRestore:
                     break
                 before = now
             self.session.is_settled = True
-            client.examine(target)
+            self.shown = client.examine(target).exists
             presence = self.supply.find_present(client)
         self.tally.plan(len(presence.uids), len(presence.uids) - presence.missing, presence.altered)
         return presence

@@ -6,14 +6,14 @@ import argparse
 import threading
 from collections.abc import Sequence
 
-from mailroom.cli.account import account_name, user_at_host
+from mailroom.cli.account import UsageError, account_name, user_at_host
 from mailroom.cli.commands.restore import headline as restored
 from mailroom.cli.common_arguments import Parser, Words, add_command, add_folders
 from mailroom.cli.engine import connect_imap, now, run_context, usage_errors
 from mailroom.cli.phrases import Summary, messages
 from mailroom.cli.terminal import Outcome, Terminal
 from mailroom.cli.values import pair, place
-from mailroom.model import AuthMethod, MailProtocol
+from mailroom.model import AuthMethod, Endpoint, MailProtocol
 
 __all__ = ["add_to", "headline", "run"]
 
@@ -86,6 +86,8 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
             with_flags=options.update_flags,
             read_back=ReadBack(options.read_back),
         )
+    if _is_same(options.endpoint, options.target_endpoint):
+        raise UsageError(f"{user_at_host(options.endpoint)} is both source and target: name two accounts.")
     source, target = connect_imap(options.endpoint), connect_imap(options.target_endpoint)
     account, goal = account_name(options, options.endpoint), user_at_host(options.target_endpoint)
     if options.archive is None:
@@ -115,6 +117,11 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
             stop=stop,
         )
     return Outcome.of(report, lambda summary: headline(summary, report.warnings))
+
+
+def _is_same(source: Endpoint, target: Endpoint) -> bool:
+    """Return whether both are one account; ports apart, for a server may offer it at several."""
+    return (source.host.lower(), source.user) == (target.host.lower(), target.user)
 
 
 def headline(summary: Summary, warnings: Sequence[str]) -> str:
