@@ -21,7 +21,7 @@ from mailroom.archive.repair import Repair
 from mailroom.archive.schemas import TABLES
 from mailroom.archive.search_index import SearchIndex
 from mailroom.archive.tombstones import Tombstones
-from mailroom.exceptions import ConfigurationError, StoreUnavailable
+from mailroom.exceptions import ArchiveError, ConfigurationError, StoreUnavailable
 from mailroom.model import Body, Change
 from mailroom.policy.attachments import AttachmentRule
 from mailroom.services.attachments import deliver_attachments
@@ -305,6 +305,59 @@ def test_no_word_of_it_is_left_in_any_file(root: Path, monkeypatch: pytest.Monke
 
 class Killed(BaseException):
     """The process ends here."""
+
+
+def accounts_in_files(root: Path) -> set[str]:
+    """Return whose places are in any data file, whether the table still names the file or not."""
+    return {
+        account
+        for path in root.glob("tables/locations/*.parquet")
+        for account in pq.read_table(path, columns=["account"])["account"].to_pylist()
+    }
+
+
+def test_history_is_cut_where_no_object_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An account whose mail others have as well leaves no places in old files, once its days are over."""
+    from mailroom.archive import tables
+
+    monkeypatch.setattr(tables, "TOMBSTONE_HOURS", 0)
+    for account in ("post", "second"):
+        fill(Archive(tmp_path), range(1, 6), account=account, run=f"run-{account}")
+    forget(Archive(tmp_path), account="post")
+    assert sweep(Archive(tmp_path), at=NOW + DAY).removed == 0
+    assert accounts_in_files(tmp_path) == {"post", "second"}
+    assert sweep(Archive(tmp_path)).removed == 0
+    assert accounts_in_files(tmp_path) == {"second"}
+    assert list(tmp_path.glob("uncut/*")) == []
+
+
+def test_sweep_that_is_cut_off_before_it_cuts_history_is_ended_by_the_next(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The objects are gone by then, so that only a note can say that something is left to do."""
+    from mailroom.archive import tables
+
+    def die(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    monkeypatch.setattr(tables, "TOMBSTONE_HOURS", 0)
+    forget(Archive(root), account="post")
+    with monkeypatch.context() as patch:
+        patch.setattr(tables.Table, "tidy", die)
+        with pytest.raises(Killed):
+            sweep(Archive(root))
+    assert "post" in accounts_in_files(root)
+    assert sweep(Archive(root)).removed == 0
+    assert accounts_in_files(root) == {"second"}
+
+
+def test_note_of_a_removal_that_cannot_be_read_is_named(root: Path) -> None:
+    """Whoever damaged it can be told where it lies."""
+    forget(Archive(root), account="post")
+    (note,) = root.glob("uncut/*")
+    note.write_text("{")
+    with pytest.raises(ArchiveError, match="uncut/"):
+        sweep(Archive(root))
 
 
 @pytest.mark.parametrize("step", range(1, 26))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mailroom.archive import Archive
-from mailroom.archive.ledgers import read_plans
+from mailroom.archive.ledgers import has_plan_in_state, read_plans
 from mailroom.exceptions import ConfigurationError, StoreUnavailable
 from mailroom.ledger import PlanState
 from mailroom.model import MailProtocol
@@ -55,6 +55,18 @@ def plan(account: Account, text: str = MONTH) -> str:
 
 def states(account: Account) -> list[str]:
     return [row.state.value for row in read_plans(Archive(account.root), account.name)]
+
+
+def test_rows_of_one_plan_are_read_alone(filled: Filled) -> None:
+    """However many plans an account had."""
+    first, second = plan(filled.account), plan(filled.account)
+    archive = Archive(filled.account.root)
+    assert {row.plan_id for row in read_plans(archive, "account")} == {first, second}
+    assert {row.plan_id for row in read_plans(archive, "account", second)} == {second}
+    assert read_plans(archive, "account", "another") == []
+    assert not has_plan_in_state(archive, "account", PlanState.EXECUTED)
+    filled.account.carry_out(second)
+    assert has_plan_in_state(Archive(filled.account.root), "account", PlanState.EXECUTED)
 
 
 def test_a_dry_run_writes_down_what_it_shows(filled: Filled) -> None:

@@ -12,7 +12,7 @@ The map:
 - ``engine``, ``batch``, ``pipeline``, ``committer``, ``message_tables``, ``locations``: from rows to commits
 - ``known``, ``digests``, ``places``, ``descriptions``: what is held already; ``bookmarks``,
   ``noted``: what an account's tables said last
-- ``leaving``, ``removal``, ``tombstones``, ``sweep``, ``delivered``: mail on its way out of the archive
+- ``leaving``, ``removal``, ``tombstones``, ``sweep``, ``uncut``, ``delivered``: mail on its way out
 - ``seals``, ``seal_keys``, ``seal_check``, ``row_digests``: that rows were changed by hand shows
 - ``audit_log``: who deleted what; ``intents``: deletions under way; ``clock``: whether the time is right
 - ``torn``, ``repair``: after a power cut or a kill; ``integrity``, ``problems``: checking all of it

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mailroom.archive.archive import Archive
-    from mailroom.ledger import HoldRow, PlanRow
+    from mailroom.ledger import HoldRow, PlanRow, PlanState
 
     Row = HoldRow | PlanRow
     AsTable = Callable[[Any, Sequence[int]], Any]  # Any: rows in, a table of pyarrow out
 
-__all__ = ["read_holds", "read_plans", "record_hold", "record_plan"]
+__all__ = ["has_plan_in_state", "read_holds", "read_plans", "record_hold", "record_plan"]
 
 
 def read_holds(archive: Archive) -> list[HoldRow]:
@@ -39,17 +39,27 @@ def record_hold(archive: Archive, row: HoldRow) -> None:
     _append(archive, "holds", [row], holds_table)
 
 
-def read_plans(archive: Archive, account: str) -> list[PlanRow]:
-    """Return all rows of the plans of an account, in the order they were written.
+def read_plans(archive: Archive, account: str, plan_id: str | None = None) -> list[PlanRow]:
+    """Return all rows of one plan of an account, or of all, in the order they were written.
 
     :raises StoreUnavailable: where the archive cannot be read.
     """
     from mailroom.archive.rows import plan_rows
 
     found: list[tuple[int, PlanRow]] = []
-    for table in archive.scan_table("plans", equal={"account": account}):
+    equal = {"account": account} if plan_id is None else {"account": account, "plan_id": plan_id}
+    for table in archive.scan_table("plans", equal=equal):
         found += plan_rows(table)
     return [row for _, row in sorted(found, key=lambda each: each[0])]
+
+
+def has_plan_in_state(archive: Archive, account: str, state: PlanState) -> bool:
+    """Return whether a plan of an account is or was in a state; what the plans hold is not read.
+
+    :raises StoreUnavailable: where the archive cannot be read.
+    """
+    equal = {"account": account, "state": state.value}
+    return any(rows.num_rows for rows in archive.scan_table("plans", ("plan_id",), equal=equal))
 
 
 def record_plan(archive: Archive, rows: Sequence[PlanRow]) -> None:

@@ -32,6 +32,7 @@ from mailroom.archive.seals import SEALED, Sealer
 from mailroom.archive.search_index import drop_index
 from mailroom.archive.tables import Append, Table
 from mailroom.archive.tombstones import Tombstones
+from mailroom.archive.uncut import note_uncut
 from mailroom.exceptions import StoreUnavailable
 from mailroom.ledger import AuditAction, AuditRow
 from mailroom.model import MailProtocol, RunContext
@@ -96,6 +97,7 @@ class Removal:
         :raises StoreUnavailable: where the store refuses, or others are always faster.
         """
         going = digest_set(self.digests)
+        note_uncut(self.archive.store, self.context.run_id, self.at)
         Tombstones(self.archive).bury(self.digests, self.at, self.context.run_id)
         self._say(going)
         durability.sync()

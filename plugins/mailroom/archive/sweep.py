@@ -18,13 +18,14 @@ from mailroom.archive.message_tables import MessageTables
 from mailroom.archive.removal import ABOUT_MESSAGES
 from mailroom.archive.repair import Repair
 from mailroom.archive.tombstones import Tombstones, TombstoneState
+from mailroom.archive.uncut import due_notes
 
 __all__ = ["SweepTally", "sweep_objects"]
 
 BATCH_OBJECTS = 500
 """Objects that are claimed, deleted and let go of together."""
 
-TABLES = (*ABOUT_MESSAGES, "folders", "tombstones")
+TABLES = (*ABOUT_MESSAGES, "changes", "folders", "tombstones")
 """Tables whose history is cut, so that rows that were dropped are in no file any more."""
 
 
@@ -69,11 +70,19 @@ def sweep_objects(
     over = [s.sha256 for s in stones.read().values() if s.state is TombstoneState.REVIVED]
     if over:
         stones.forget(over)
+    notes = due_notes(archive.store, now - grace)
+    if notes or tally.removed or tally.revived:
+        _cut_history(archive, durability, notes)
+    return tally
+
+
+def _cut_history(archive: Archive, durability: Durability, notes: Sequence[str]) -> None:
     for name in TABLES:
         table = archive.table(name)
-        if table.version >= 0 and (tally.removed or tally.revived):
+        if table.version >= 0:
             table.tidy(durability.sync)
-    return tally
+    for path in notes:
+        archive.store.remove(path)
 
 
 def _remove(

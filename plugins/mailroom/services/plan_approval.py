@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from mailroom.archive import Archive
-from mailroom.archive.ledgers import read_plans
+from mailroom.archive.ledgers import has_plan_in_state
 from mailroom.ledger import PlanState
 from mailroom.policy.approvals import why_to_ask
 from mailroom.services.retention_plan import Plan, load_plan, settle_plan
@@ -22,14 +22,13 @@ def why_to_ask_about(archive: Archive, plan: Plan) -> str | None:
 
     :raises StoreUnavailable: if the archive cannot be read.
     """
-    rows = read_plans(archive, plan.account)
     counts = archive.live_counts(plan.account)
     live = sum(counts.values()) or len(archive.maildrop_state(plan.account).live_uidls())
     return why_to_ask(
         plan.policy.approval,
         messages=plan.messages,
         live=live,
-        is_first=not any(row.state is PlanState.EXECUTED for row in rows),
+        is_first=not has_plan_in_state(archive, plan.account, PlanState.EXECUTED),
     )
 
 

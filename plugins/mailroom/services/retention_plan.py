@@ -179,7 +179,7 @@ def load_plan(archive: Archive, account: str, plan_id: str) -> Plan:
     :raises ConfigurationError: if the account has no such plan.
     :raises StoreUnavailable: if the archive cannot be read.
     """
-    rows = [row for row in read_plans(archive, account) if row.plan_id == plan_id]
+    rows = read_plans(archive, account, plan_id)
     if not rows:
         raise ConfigurationError(f"The archive has no plan {plan_id!r} for {account}; make one by a dry run.")
     return plan_of_rows(rows)
