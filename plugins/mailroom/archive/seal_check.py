@@ -6,7 +6,7 @@ Belongs here: what a check of an archive says of them. Does not belong here: the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -54,7 +54,9 @@ class SealCheck:
             seals = now.get(account, [])
             last = table.transaction_version(account)
             yield from _check_chain(self._archive, account, seals, last)
-            if seals or last >= 0:
+            if not seals and last < 0:
+                yield from self._miss_seals(account, rows[account].keys())
+            else:
                 runs = rows.get(account, {})
                 before = self._before.get(account, [])
                 for seal in seals[len(before) :]:
@@ -64,6 +66,17 @@ class SealCheck:
                 at_work = self._marks.get(account, set()) | _marks(self._archive, account)
                 for problem in _check_rows(account, kept, runs, at_work, is_copy=self._is_copy):
                     yield _after_power_cut(problem) if self._was_torn else problem
+
+    def _miss_seals(self, account: str, runs: Collection[str]) -> Iterator[Problem]:
+        """Yield that an account has no seal, where whoever gave a key relies on them."""
+        at_work = self._marks.get(account, set()) | _marks(self._archive, account)
+        if self._archive.seal_key is not None and not self._is_copy and set(runs) - at_work:
+            yield Problem(
+                kind=ProblemKind.TAMPERED,
+                where="tables/seals",
+                sentence=f"{account} has no seal, and a key was given: all seals were taken out, or no run "
+                "has written anything since the archive seals; then the next run that does makes the first.",
+            )
 
 
 def _by_account(archive: Archive) -> dict[str, list[Seal]]:

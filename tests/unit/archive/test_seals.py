@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -127,6 +128,20 @@ def test_seal_that_was_taken_out_is_found(tmp_path: Path, gone: tuple[int, ...])
     three_runs(tmp_path)
     rewrite(tmp_path, "seals", lambda rows: [row for row in rows if row["seq"] not in gone])
     assert tampered(tmp_path)
+
+
+def test_table_of_seals_that_was_taken_out_whole_is_found_with_a_key(tmp_path: Path) -> None:
+    """Without a key nobody can say that there were any; whoever gives one relies on them."""
+    three_runs(tmp_path, HMAC)
+    shutil.rmtree(tmp_path / "tables" / "seals")
+    assert any("post has no seal" in sentence for sentence in tampered(tmp_path, HMAC))
+    assert tampered(tmp_path) == []
+
+
+def test_first_run_at_work_is_no_missing_seal(tmp_path: Path) -> None:
+    """Its mark says that its seal is to come."""
+    kill_one(tmp_path, HMAC)
+    assert tampered(tmp_path, HMAC) == []
 
 
 def test_seal_that_was_made_to_fit_breaks_the_chain_or_the_signature(tmp_path: Path) -> None:
