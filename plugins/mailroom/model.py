@@ -76,6 +76,7 @@ class Change(enum.Enum):
     UNFETCHABLE = "unfetchable"
     DELETED_BY_FETCH = "deleted_by_fetch"
     DELETED_BY_RETENTION = "deleted_by_retention"
+    DELETED_BY_REQUEST = "deleted_by_request"
 
     @property
     def is_live(self) -> bool:

@@ -292,3 +292,45 @@ def test_held_mail_is_moved_where_the_hold_reaches(dovecot: Dovecot, archive_roo
     )
     assert account.mirror_both_ways().push.pushed == 4
     assert (len(contents(account, "Target")), len(contents(account, "Projects"))) == (3, 0)
+
+
+def taken_away(account: TwoWayAccount, uids: list[int], folder: str = "INBOX") -> None:
+    """Remove messages on the server, as another client does."""
+    with account.server.mailbox(account.user) as client:
+        client.select_folder(folder)
+        client.delete_messages(uids)
+        client.expunge()
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_what_a_killed_run_had_expunged_is_audited_and_no_loss(
+    dovecot: Dovecot, archive_root: Path, mirrored: bool
+) -> None:
+    """The next run records what was our doing, whether or not a mirror has seen it meanwhile."""
+    account = filled(dovecot, archive_root, 0)
+    for number in range(80):
+        account.append(make_message(subject=f"mail {number}"))
+    account.mirror()
+    account.changes.request_deletion(account.live(uids=range(1, 61)), expunge=True)
+    begun(account)
+    taken_away(account, list(range(1, 61)))
+    if mirrored:
+        account.mirror(max_gone=1)
+    assert account.mirror_both_ways().push.pushed == 60
+    audit = account.archive.read_table("audit", ["uid", "rule"]).to_pylist()
+    assert sorted(row["uid"] for row in audit) == list(range(1, 61))
+    told = account.archive.read_table("locations", ["change"])["change"].to_pylist()
+    assert told.count("deleted_by_request") == 60
+    account.assert_in_step()
+
+
+def test_what_we_deleted_is_not_counted_with_what_others_delete(dovecot: Dovecot, archive_root: Path) -> None:
+    """A hundred removed because somebody asked for it, then a few by a person: that is no alarm."""
+    account = filled(dovecot, archive_root, 0)
+    for number in range(230):
+        account.append(make_message(subject=f"mail {number}"))
+    account.mirror()
+    account.changes.request_deletion(account.live(uids=range(1, 101)), expunge=True)
+    assert account.mirror_both_ways().push.pushed == 100
+    taken_away(account, list(range(101, 121)))
+    assert account.mirror().summary()["expunged"] == 20

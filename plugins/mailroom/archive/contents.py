@@ -35,7 +35,8 @@ _ORDER = (MailProtocol.IMAP, MailProtocol.POP3, MailProtocol.IMPORT)
 
 _TAKEN_BY_US = (Change.DELETED_BY_FETCH, Change.DELETED_BY_RETENTION, Change.NOT_LISTED)
 _HELD = np.array([Change(word).is_live or Change(word) in _TAKEN_BY_US for word in CHANGES] + [False])
-_GONE = np.array([Change(word) is Change.EXPUNGED for word in CHANGES] + [False])
+_GONE_WORDS = (Change.EXPUNGED, Change.DELETED_BY_REQUEST)
+_GONE = np.array([Change(word) in _GONE_WORDS for word in CHANGES] + [False])
 
 _COLUMNS = ("sha256", "flags", "internal_date", "archived_at", "at")
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from mailroom.archive import FolderState
+from mailroom.archive.audit_log import audited
 from mailroom.change_request import Attempt, ChangeRequest, RequestKind, RequestState
 from mailroom.client.imap_folders import permanent_flags
 from mailroom.exceptions import CommandRejected
@@ -229,6 +230,7 @@ class MailboxPush:
         """Remove messages at once, once each is proved to be the archived one and untouched."""
         desk, outcomes = self.desk, Outcomes()
         proved = self._untouched(self.inquiry.proved(batch, outcomes, exact=True), outcomes)
+        self._record_removed(r for r, state, _ in outcomes.values() if state is RequestState.PUSHED)
         self._conclude(outcomes)
         begun = {request.change_id: request for request in desk.begin([r for r, _, _ in proved], Attempt())}
         desk.writer.secure()
@@ -242,6 +244,31 @@ class MailboxPush:
             if chosen:
                 self._expunge_now(chosen, spare_flagged=not is_flagged)
 
+    def _record_removed(self, requests: Iterable[ChangeRequest]) -> None:
+        """Record, durably, what a push has removed: in the audit, and as our own doing, which is no loss.
+
+        A killed run may have recorded some of it, or all but that its changes are over.
+        """
+        desk, at = self.desk, self.desk.now()
+        removed = list(requests)
+        if not removed:
+            return
+        runs = {request.run_id for request in removed if request.run_id is not None}
+        told = {place for run_id in runs for place in audited(desk.archive, run_id)}
+        rows = {row.uid: row for row in self.state.rows(r.uid for r in removed if r.uid is not None)}
+        known = [(r, rows[r.uid]) for r in removed if r.uid in rows and rows[r.uid].sha256 == r.sha256]
+        desk.writer.audit(
+            audit_of(row, desk.context, at=at, rule=f"asked for by {request.requested_by}")
+            for request, row in known
+            if (row.folder, row.uid, row.uidl, row.sha256) not in told
+        )
+        desk.writer.record(
+            replace(row, change=Change.DELETED_BY_REQUEST, at=at, run_id=desk.context.run_id)
+            for _, row in known
+            if row.change is not Change.DELETED_BY_REQUEST
+        )
+        desk.writer.flush()
+
     def _expunge_now(
         self, chosen: dict[int, tuple[ChangeRequest, LocationRow]], *, spare_flagged: bool
     ) -> None:
@@ -251,14 +278,7 @@ class MailboxPush:
         except CommandRejected as error:
             desk.leave([request for request, _ in chosen.values()], reason_of(error))
             return
-        at, run_id = desk.now(), desk.context.run_id
-        gone = [chosen[uid] for uid in sorted(done.gone)]
-        desk.writer.audit(
-            audit_of(row, desk.context, at=at, rule=f"asked for by {request.requested_by}")
-            for request, row in gone
-        )
-        desk.writer.record(replace(row, change=Change.EXPUNGED, at=at, run_id=run_id) for _, row in gone)
-        desk.writer.flush()
+        self._record_removed(chosen[uid][0] for uid in sorted(done.gone))
         desk.close([chosen[uid][0] for uid in done.gone], RequestState.PUSHED)
         why = "it was flagged on the server at the last moment"
         spared = [chosen[uid][0] for uid in done.spared]
