@@ -402,6 +402,48 @@ def test_into_the_trash_instead_of_away(
     assert filled.audit()[-1]["action"] == "deleted"
 
 
+class OldServer(ImapClient):
+    """A server that can only copy and expunge all, and refuses the last where it is told to."""
+
+    refuses = False
+
+    def supports(self, name: str) -> bool:
+        return name not in ("MOVE", "UIDPLUS") and super().supports(name)
+
+    def expunge_all(self) -> None:
+        if self.refuses:
+            raise CommandRejected("No.", command="EXPUNGE", kind="NO", text="not now")
+        super().expunge_all()
+
+
+def test_nothing_is_copied_into_the_trash_that_cannot_go(
+    dovecot: Dovecot, user: str, filled: Account
+) -> None:
+    """Marks of others that are respected stop the run before COPY, or each run would add to the trash."""
+    filled.connect = lambda: OldServer.connect(filled.endpoint)  # type: ignore[method-assign]
+    make_trash(dovecot, user)
+    mark_deleted(dovecot, user, 6)
+    policy = replace(policy_of(MONTH), to_trash=True, foreign_marks=ForeignMarks.REFUSE)
+    report = filled.retain(policy)
+    assert (report.deleted, there(dovecot, user, "Trash")) == (0, [])
+    assert "UIDPLUS" in report.failures[0]
+
+
+def test_marks_of_others_are_put_back_after_a_refusal(
+    dovecot: Dovecot, user: str, filled: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that does not expunge is left with the marks it had."""
+    filled.connect = lambda: OldServer.connect(filled.endpoint)  # type: ignore[method-assign]
+    monkeypatch.setattr(OldServer, "refuses", True)
+    mark_deleted(dovecot, user, 6)
+    report = filled.retain(MONTH)
+    assert report.deleted == 0
+    assert "not now" in report.failures[0]
+    with dovecot.mailbox(user) as phone:
+        phone.select_folder("INBOX", readonly=True)
+        assert phone.search("DELETED") == [6]
+
+
 def test_an_account_that_has_no_trash_is_left_alone(filled: Account) -> None:
     """Moving into nothing would be deleting."""
     report = filled.retain(replace(policy_of(MONTH), to_trash=True))
@@ -640,6 +682,60 @@ def test_server_that_states_wrong_sizes_is_asked_for_whole_messages(
     mirror(account)
     report = account.retain(MONTH)
     assert (report.deleted, report.failures, there(dovecot, user)) == (1, (), [])
+
+
+class Unwilling(ImapClient):
+    """A server that says NO to one command in INBOX, after it did half of what it was told."""
+
+    refuses: ClassVar[str]
+    folder = ""
+
+    def select(self, folder: str) -> SelectedFolder:
+        self.folder = folder
+        return super().select(folder)
+
+    def mark_deleted(self, uids: Any) -> set[int]:
+        self._refuse("STORE", lambda: super(Unwilling, self).mark_deleted(list(uids)[:2]))
+        return super().mark_deleted(uids)
+
+    def expunge(self, uids: Any) -> None:
+        self._refuse("EXPUNGE", lambda: super(Unwilling, self).expunge(list(uids)[:1]))
+        super().expunge(uids)
+
+    def fetch_fingerprints(self, uids: Any, *, with_save_date: bool = False) -> Iterator[Any]:
+        self._refuse("FETCH", lambda: None)
+        return super().fetch_fingerprints(uids, with_save_date=with_save_date)
+
+    def _refuse(self, command: str, do: Any) -> None:
+        if command == self.refuses and self.folder == "INBOX":
+            do()
+            raise CommandRejected("No.", command=f"UID {command}", kind="NO", text="not now")
+
+
+@pytest.mark.parametrize(("command", "gone"), [("STORE", 0), ("EXPUNGE", 1), ("FETCH", 0)])
+def test_refusal_ends_one_folder_and_leaves_no_mark(
+    dovecot: Dovecot,
+    user: str,
+    filled: Account,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    gone: int,
+) -> None:
+    """What went is recorded, our marks are taken back, other folders are worked off, and the run fails."""
+    dovecot.append(user, mail(9), folder="Work", internal_date=ago(100))
+    mirror(filled)
+    monkeypatch.setattr(Unwilling, "refuses", command, raising=False)
+    filled.connect = lambda: Unwilling.connect(filled.endpoint)  # type: ignore[method-assign]
+    report = filled.retain(MONTH)
+    assert (of(report).deleted, of(report, "Work").deleted) == (gone, 1)
+    assert len(report.failures) == 1
+    assert "not now" in report.failures[0]
+    assert len(filled.audit()) == gone + 1
+    with dovecot.mailbox(user) as phone:
+        phone.select_folder("INBOX", readonly=True)
+        assert phone.search("DELETED") == []
+    monkeypatch.setattr(Unwilling, "refuses", "")
+    assert (of(filled.retain(MONTH)).deleted, there(dovecot, user)) == (4 - gone, [5, 6])
 
 
 class Clumsy(ImapClient):

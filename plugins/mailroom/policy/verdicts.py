@@ -106,10 +106,13 @@ def _exception(rules: FolderRules, facts: MessageFacts) -> Verdict | None:
 
 
 def _kept_by_rule(rules: FolderRules, facts: MessageFacts, now: datetime) -> Verdict | None:
-    """Return the keeping rule that lasts longest; one whose date is not known lasts for ever."""
+    """Return the keeping rule that lasts longest; one whose date is not known lasts for ever.
+
+    Of time that counts from reading, none has passed for what is unread.
+    """
     lasting = []
     for bound in rules.keeping:
-        since = facts.dates.get(bound.basis)
+        since = None if _is_unread(bound, facts) else facts.dates.get(bound.basis)
         end = None if since is None or bound.length == FOREVER else since + bound.length
         if (end is None or now < end) and _meets(bound, facts):
             lasting.append((end.timestamp() if end else float("inf"), bound.words, since))
@@ -133,11 +136,12 @@ def _first_due(rules: Sequence[BoundRule], facts: MessageFacts, now: datetime) -
 
 
 def _meets(bound: BoundRule, facts: MessageFacts) -> bool:
-    """Return whether a message meets all conditions; flags that are not known meet none."""
+    """Return whether a message meets all conditions; flags that are not known keep it."""
     rule, flags = bound.rule, facts.flags
-    if bound.basis is Basis.SEEN and "\\seen" not in (flags or ()):
+    keeps = rule.delete_after is None
+    if not keeps and _is_unread(bound, facts):
         return False
-    if not rule.asks_flags:
+    if not rule.asks_flags or (keeps and flags is None):
         return _meets_but_flags(bound, facts)
     if flags is None or (rule.keywords and not flags.intersection(rule.keywords)):
         return False
@@ -145,6 +149,11 @@ def _meets(bound: BoundRule, facts: MessageFacts) -> bool:
     if any(asked is not None and asked != (flag in flags) for flag, asked in wanted):
         return False
     return _meets_but_flags(bound, facts)
+
+
+def _is_unread(bound: BoundRule, facts: MessageFacts) -> bool:
+    """Return whether a rule counts from reading, and nobody knows the message to be read."""
+    return bound.basis is Basis.SEEN and "\\seen" not in (facts.flags or ())
 
 
 def _meets_but_flags(bound: BoundRule, facts: MessageFacts) -> bool:

@@ -11,9 +11,19 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from mailroom.client.imap import ImapClient
+from mailroom.exceptions import CommandRejected
 from mailroom.protocol.sequence_set import encode_sequence_set
 
-__all__ = ["DELETED", "Expunged", "delete_messages", "find_flagged", "find_marked", "find_present"]
+__all__ = [
+    "DELETED",
+    "Expunged",
+    "delete_messages",
+    "find_flagged",
+    "find_foreign",
+    "find_marked",
+    "find_present",
+    "refused",
+]
 
 DELETED = "\\Deleted"
 
@@ -42,15 +52,21 @@ def delete_messages(client: ImapClient, uids: Collection[int], *, spare_flagged:
     Where the server has no UIDPLUS, it is done only while nothing else is marked
     \\Deleted; otherwise our marks are taken back and nothing is deleted.
 
+    A server that refuses to mark or to expunge has its refusal in the outcome, and our marks are taken back.
+
     :raises ConnectionLost: if the server goes away; some messages may stay marked \\Deleted.
-    :raises CommandRejected: if it refuses a command.
+    :raises CommandRejected: if it refuses another command, such as to take our marks back.
     """
     plan = frozenset(uids)
     by_uid = client.supports("UIDPLUS")
     before = find_marked(client)
     if not by_uid and before - plan:
         return Expunged(gone=frozenset(), refusal=_foreign(len(before - plan)))
-    answered = client.mark_deleted(sorted(plan))
+    try:
+        answered = client.mark_deleted(sorted(plan))
+    except CommandRejected as error:
+        _take_back(client, find_marked(client) & plan - before)
+        return Expunged(gone=frozenset(), refusal=refused("mark messages \\Deleted", error))
     strangers = answered - plan - before
     if strangers:
         # A server that marks another message than the one named must not be asked to expunge.
@@ -70,13 +86,38 @@ def delete_messages(client: ImapClient, uids: Collection[int], *, spare_flagged:
         _take_back(client, plan - before)
         return Expunged(gone=frozenset(), spared=spared, refusal=_foreign(len(after - plan)))
     marked = after & plan
-    if marked:
-        client.expunge(sorted(marked)) if by_uid else client.expunge_all()
+    refusal = _expunge(client, marked, before, by_uid=by_uid)
     remaining = find_present(client, plan)
-    if remaining:
+    if remaining and refusal is None:
         refusal = f"the server kept {len(remaining)} of {len(plan)} messages that were to go"
-        return Expunged(gone=marked - remaining, spared=spared, refusal=refusal)
-    return Expunged(gone=marked, spared=spared)
+    return Expunged(gone=marked - remaining, spared=spared, refusal=refusal)
+
+
+def _expunge(
+    client: ImapClient, marked: frozenset[int], before: frozenset[int], *, by_uid: bool
+) -> str | None:
+    """Expunge what is marked; where the server refuses, take our marks back and return why."""
+    try:
+        if marked:
+            client.expunge(sorted(marked)) if by_uid else client.expunge_all()
+    except CommandRejected as error:
+        _take_back(client, find_present(client, marked) - before)
+        return refused("expunge", error)
+    return None
+
+
+def find_foreign(client: ImapClient, uids: Collection[int]) -> str | None:
+    """Return why EXPUNGE would take other messages along, as the end of a sentence, or None."""
+    strangers = frozenset() if client.supports("UIDPLUS") else find_marked(client) - frozenset(uids)
+    return _foreign(len(strangers)) if strangers else None
+
+
+def refused(what: str, error: CommandRejected) -> str:
+    """Return a refusal as the end of a sentence.
+
+    :param what: what the server was to do.
+    """
+    return f"the server refuses to {what}: {error.text or 'no reason given'}"
 
 
 def find_marked(client: ImapClient) -> frozenset[int]:

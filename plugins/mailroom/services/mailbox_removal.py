@@ -26,8 +26,10 @@ from mailroom.services.mailbox_deletion import (
     Expunged,
     delete_messages,
     find_flagged,
+    find_foreign,
     find_marked,
     find_present,
+    refused,
 )
 
 __all__ = ["MailboxRemoval"]
@@ -102,7 +104,12 @@ class MailboxRemoval:
         :raises ConnectionLost: if the server goes away; the next run puts back what was lifted.
         """
         if self.policy.mark_seen:
-            self.client.store_flags(sorted(uids), add=("\\Seen",))
+            try:
+                self.client.store_flags(sorted(uids), add=("\\Seen",))
+            except CommandRejected as error:
+                if foreign is not None:
+                    MarkJournal(self.archive.store, self.account).clear(foreign)
+                return Expunged(gone=frozenset(), refusal=refused("mark messages as read", error))
         if self.moves_from(folder):
             return self._move(uids, foreign, spare_flagged)
         return self._delete(uids, foreign, spare_flagged)
@@ -110,8 +117,12 @@ class MailboxRemoval:
     def _delete(self, uids: Collection[int], foreign: LiftedMarks | None, spare_flagged: bool) -> Expunged:
         if foreign is None:
             return delete_messages(self.client, uids, spare_flagged=spare_flagged)
-        self.client.store_flags(sorted(foreign.uids), remove=(DELETED,))
-        outcome = delete_messages(self.client, uids, spare_flagged=spare_flagged)
+        try:
+            self.client.store_flags(sorted(foreign.uids), remove=(DELETED,))
+        except CommandRejected as error:
+            outcome = Expunged(gone=frozenset(), refusal=refused("lift the marks of others", error))
+        else:
+            outcome = delete_messages(self.client, uids, spare_flagged=spare_flagged)
         self._put_back(foreign)
         return outcome
 
@@ -125,6 +136,9 @@ class MailboxRemoval:
             return Expunged(gone=frozenset(), spared=spared)
         try:
             if not self.client.supports("MOVE"):
+                obstacle = find_foreign(self.client, wanted) if foreign is None else None
+                if obstacle is not None:
+                    return Expunged(gone=frozenset(), spared=spared, refusal=obstacle)
                 copy_messages(self.client, sorted(wanted), trash)
                 return self._delete(wanted, foreign, spare_flagged)
             move_messages(self.client, sorted(wanted), trash)

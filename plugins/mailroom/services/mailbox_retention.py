@@ -29,6 +29,7 @@ from mailroom.policy.rules import FolderRules, bind_policy
 from mailroom.policy.verdicts import may_be_due
 from mailroom.services.alarms import alarms_of
 from mailroom.services.intent_recovery import settle_mailboxes
+from mailroom.services.mailbox_deletion import refused
 from mailroom.services.mailbox_refetch import refetch
 from mailroom.services.mailbox_removal import MailboxRemoval
 from mailroom.services.maildrop_deletion import keys_of_re_encoded
@@ -159,7 +160,7 @@ class MailboxRetention:
             tally.lose(len(planned) - len(wanted))
         self.progress.start(folder.name, len(wanted), None)
         for rows in self._batches(source, state, wanted):
-            refusal = self._apply(self._plan(rows, source, allowance - tally.deleted), tally, source)
+            refusal = self._take(rows, source, allowance, tally)
             self.progress.advance(len(rows), sum(row.size or 0 for row in rows))
             if refusal is not None:
                 self.failures.append(f"Folder {folder.name!r} of {self.context.account}: {refusal}.")
@@ -168,6 +169,16 @@ class MailboxRetention:
                 break
         self.progress.finish()
         return tally.result()
+
+    def _take(
+        self, rows: Sequence[LocationRow], source: FactSource, allowance: int, tally: RetentionTally
+    ) -> str | None:
+        """Prove and delete one batch; return why the folder must be left alone, if so."""
+        try:
+            plan = self._plan(rows, source, allowance - tally.deleted)
+        except CommandRejected as error:
+            return refused("say who the messages are", error)
+        return self._apply(plan, tally, source)
 
     def _ask_for(self, source: FactSource, state: FolderState) -> list[int]:
         """Return the UIDs that may be due by date, oldest first; all of them where only the server knows."""

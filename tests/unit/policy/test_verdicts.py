@@ -107,6 +107,23 @@ def test_a_keeping_rule_whose_date_is_not_known_keeps() -> None:
     assert verdict(*rules, dates={Basis.INTERNAL: days_ago(100)}).keep is Keep.BY_RULE
 
 
+@pytest.mark.parametrize("known", [{}, {Basis.SEEN: days_ago(300)}], ids=["never read", "unread again"])
+def test_keeping_from_when_it_is_read_keeps_what_is_unread(known: dict[Basis, Any]) -> None:
+    """No time has passed since it was read; read mail is kept for its time, and no longer."""
+    rules = (delete(10), keep(days(30), basis=Basis.SEEN))
+    dates = {Basis.INTERNAL: days_ago(400), **known}
+    assert verdict(*rules, dates=dates).keep is Keep.BY_RULE
+    assert verdict(*rules, dates=dates, flags=None).keep is Keep.BY_RULE
+    read = {**dates, Basis.SEEN: days_ago(31)}
+    assert verdict(*rules, dates=read, flags=frozenset({"\\seen"})).keep is None
+
+
+@pytest.mark.parametrize("asked", [{"keywords": ("$work",)}, {"seen": True}, {"flagged": False}])
+def test_keeping_by_flags_that_are_not_known_keeps(asked: dict[str, Any]) -> None:
+    """What nobody knows of a message is no reason to delete it."""
+    assert verdict(delete(10), keep(FOREVER, **asked), flags=None).keep is Keep.BY_RULE
+
+
 def test_the_folder_by_its_name_beats_all_folders() -> None:
     """An explicit rule wins, also where it leaves more time."""
     rules = (delete(30, "all"), delete(365, "inbox", folders=("INBOX",)))
