@@ -402,6 +402,20 @@ def test_into_the_trash_instead_of_away(
     assert filled.audit()[-1]["action"] == "deleted"
 
 
+def test_the_longest_sent_go_first_beyond_a_batch(
+    dovecot: Dovecot, user: str, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the date in the header, whatever the order of arrival, however many are asked at a time."""
+    monkeypatch.setattr("mailroom.services.mailbox_retention.BATCH_MESSAGES", 2)
+    monkeypatch.setattr("mailroom.services.message_facts.LOOK_UP_MESSAGES", 3)
+    for day in (28, 27, 26, 25, 4, 3, 2, 1):
+        dovecot.append(user, make_message(subject=f"{day}", date=datetime(2023, 2, day, tzinfo=UTC)))
+    mirror(account)
+    rule = RetentionRule(older_than=days(30), basis=Basis.DATE, max_fraction=0.5)
+    report = account.retain(rule)
+    assert (report.deleted, there(dovecot, user)) == (4, [1, 2, 3, 4])
+
+
 class OldServer(ImapClient):
     """A server that can only copy and expunge all, and refuses the last where it is told to."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,9 @@ from tests.integration.runs import Account, days
 from tests.integration.test_retention_policy import Filled, mail, mirror
 from tests.support.command import run_command
 from tests.support.dovecot import Dovecot
+from tests.support.mail import make_message
 from tests.support.maildir import Stored
+from tests.support.pop3_server import Maildrop, Pop3Server
 
 MONTH = "rules: [{delete_after: 30d}]"
 
@@ -222,6 +224,22 @@ def test_a_pop3_plan_is_carried_out_as_shown(maildrop: Account, dovecot: Dovecot
     report = maildrop.carry_out(name)
     assert (report.deleted, report.planned) == (3, 3)
     assert sorted(maildrop.states().values()) == ["added", *["deleted_by_retention"] * 3]
+
+
+def test_a_uidl_that_is_given_again_is_not_what_a_plan_meant(archive_root: Path) -> None:
+    """Another message under a planned UIDL stays, however old it is, and is told."""
+    old = [make_message(subject=f"Old {n}", date=datetime(2023, 1, 2, tzinfo=UTC)) for n in range(3)]
+    drop = Maildrop(messages=[("u0", old[0]), ("u1", old[1])])
+    with Pop3Server(drop) as server:
+        account = Account(archive_root, server.endpoint())
+        account.fetch()
+        shown = plan(account, "rules: [{delete_after: 30d, basis: date}]")
+        account.wait(days(1))
+        drop.messages[0] = ("u0", old[2] + b"one line more\r\n")
+        account.fetch()
+        report = account.carry_out(shown)
+        assert (report.deleted, report.folders[0].kept) == (1, {"came after the plan": 1})
+        assert [uidl for uidl, _ in drop.messages] == ["u0"]
 
 
 def test_a_run_without_a_plan_writes_one_as_it_goes(filled: Filled) -> None:

@@ -38,6 +38,7 @@ class Keep(enum.Enum):
     DIFFERS = "answers differently"
     GONE = "no longer on the server"
     AMBIGUOUS = "shares its UIDL with another"
+    NOT_PLANNED = "came after the plan"
     OVER_FRACTION = "over max_fraction"
 
 

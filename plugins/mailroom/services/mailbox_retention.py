@@ -182,7 +182,7 @@ class MailboxRetention:
 
     def _ask_for(self, source: FactSource, state: FolderState) -> list[int]:
         """Return the UIDs that may be due by date, oldest first; all of them where only the server knows."""
-        if self._asks_save_date(source) or Basis.DATE in source.rules.bases:
+        if self._asks_save_date(source):
             return sort_by_date(source, state.live.tolist())
         now = self.keeper.moment()
         longest = {bound.basis: bound.length for bound in source.rules.deleting}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from mailroom.archive import Archive, FolderState
@@ -21,12 +22,15 @@ from mailroom.services.first_seen import first_seen, read_since
 
 __all__ = ["FactSource", "facts_of_folder", "facts_of_maildrop", "sort_by_date"]
 
+LOOK_UP_MESSAGES = 20_000
+"""How many messages' dates are looked up in the archive at a time."""
+
 
 @dataclass(slots=True, kw_only=True)
 class FactSource:
     """The facts of one folder, message by message.
 
-    :param dates: for each basis but ``date``, the instant by UID or message number.
+    :param dates: for each basis, the instant by UID or message number.
     :param ranks: how many are newer, by UID or number; empty where nobody asks.
     """
 
@@ -44,7 +48,6 @@ class FactSource:
         """
         columns = set(self.holds.columns)
         columns |= {"from_address"} if self.rules.asks_sender else set()
-        columns |= {"date"} if Basis.DATE in self.rules.bases else set()
         digests = {row.sha256 for row in rows if row.sha256 is not None} if columns else set()
         self._fields = self.archive.message_fields(digests, sorted(columns))
 
@@ -63,8 +66,6 @@ class FactSource:
         """
         fields = self._fields.get(row.sha256 or "")
         dates = {basis: found[key] for basis, found in self.dates.items() if key in found}
-        if fields and fields.get("date") is not None:
-            dates[Basis.DATE] = fields["date"]
         if save_date is not None and Basis.SAVED in self.dates:
             dates[Basis.SAVED] = save_date
         return MessageFacts(
@@ -91,7 +92,9 @@ def facts_of_folder(
             dates[basis] = first_seen(archive, state)
         elif basis is Basis.SEEN:
             dates[basis] = read_since(archive, state)
-        elif basis is not Basis.DATE:
+        elif basis is Basis.DATE:
+            dates[basis] = _sent(archive, dict(zip(uids, state.column("sha256"), strict=True)))
+        else:
             column = state.column("internal_date" if basis is Basis.INTERNAL else "archived_at")
             dates[basis] = {uid: date for uid, date in zip(uids, column, strict=True) if date is not None}
     ranks: dict[int, int] = {}
@@ -105,11 +108,16 @@ def facts_of_maildrop(
 ) -> FactSource:
     """Return the facts of a POP3 maildrop, by message number."""
     archived = {number: row.archived_at for number, row in rows.items()}
+    dates: dict[Basis, Mapping[int, datetime]] = {
+        Basis.ARCHIVED: {number: at for number, at in archived.items() if at is not None}
+    }
+    if Basis.DATE in rules.bases:
+        dates[Basis.DATE] = _sent(archive, {number: row.sha256 for number, row in rows.items()})
     return FactSource(
         archive=archive,
         rules=rules,
         holds=holds,
-        dates={Basis.ARCHIVED: {number: at for number, at in archived.items() if at is not None}},
+        dates=dates,
         ranks=_ranked(archived) if rules.keep_newest else {},
     )
 
@@ -122,6 +130,19 @@ def sort_by_date(source: FactSource, keys: Sequence[int]) -> list[int]:
         return min((found[key].timestamp() for found in known if key in found), default=float("inf")), key
 
     return sorted(keys, key=earliest)
+
+
+def _sent(archive: Archive, digests: Mapping[int, str | None]) -> dict[int, datetime]:
+    """Return when each message says it was sent; looked up in parts, so that memory holds the dates only."""
+    found: dict[int, datetime] = {}
+    waiting = iter(digests.items())
+    while part := dict(islice(waiting, LOOK_UP_MESSAGES)):
+        fields = archive.message_fields({digest for digest in part.values() if digest is not None}, ["date"])
+        for key, digest in part.items():
+            date = fields.get(digest or "", {}).get("date")
+            if date is not None:
+                found[key] = date
+    return found
 
 
 def _ranked(dates: Mapping[int, datetime | None]) -> dict[int, int]:

@@ -55,7 +55,20 @@ class PlanKeeper:
         since = verdict.since
         if self.least_age is not None and (since is None or moment - since < self.least_age):
             verdict = replace(verdict, keep=verdict.keep or Keep.TOO_YOUNG)
+        if self._came_after(row):
+            verdict = replace(verdict, keep=verdict.keep or Keep.NOT_PLANNED)
         return candidate_of(key, row, verdict)
+
+    def _came_after(self, row: LocationRow) -> bool:
+        """Return whether a number of the plan that was shown stands for a message that it cannot mean.
+
+        Servers give UIDLs a second time; what was archived, or found under its UIDL, only after the plan
+        was made is not what was shown.
+        """
+        if self.shown is None:
+            return False
+        known = [row.archived_at, row.at if row.uidl is not None else None]
+        return any(date is not None and date > self.shown.created for date in known)
 
     def folders(self) -> frozenset[str] | None:
         """Return the folders that may be touched; None for all that the policy means."""
