@@ -27,17 +27,19 @@ __all__ = [
     "basis_of",
     "discarding_folders",
     "find_gap",
+    "find_trash",
     "uses_of",
 ]
 
-TRASH_NAMES = frozenset(
-    {
-        *("trash", "deleted items", "deleted messages", "bin", "papelera", "papelera de reciclaje"),
-        *("elementos eliminados", "corbeille", "éléments supprimés", "papierkorb", "gelöschte elemente"),
-        *("gelöschte objekte", "cestino", "lixeira"),
-    }
+TRASH_NAMES = (
+    *("trash", "deleted items", "deleted messages", "bin", "papelera", "papelera de reciclaje"),
+    *("elementos eliminados", "corbeille", "éléments supprimés", "papierkorb", "gelöschte elemente"),
+    *("gelöschte objekte", "cestino", "lixeira"),
 )
-"""Names of trash folders on servers that mark none with \\Trash, in small letters."""
+"""Names of trash folders on servers that mark none with \\Trash, in small letters, the likeliest first."""
+
+ROOTS = ("INBOX", "[GMAIL]")
+"""Folders that hold all others on some servers, in capitals."""
 
 JUNK_NAMES = frozenset(
     {
@@ -135,7 +137,7 @@ def discarding_folders(folders: Iterable[Folder]) -> frozenset[str]:
     """
     known = list(folders)
     marked = {f.name for f in known if (f.special_use or "").lower() in ("\\trash", "\\junk")}
-    usual = TRASH_NAMES | JUNK_NAMES
+    usual = JUNK_NAMES.union(TRASH_NAMES)
     return frozenset(f.name for f in known if _is_below(f, marked, usual))
 
 
@@ -149,7 +151,7 @@ def uses_of(folders: Iterable[Folder]) -> dict[str, str | None]:
     """
     known = list(folders)
     uses = {f.name: f.special_use for f in known}
-    for use, usual in (("\\Trash", TRASH_NAMES), ("\\Junk", JUNK_NAMES)):
+    for use, usual in (("\\Trash", frozenset(TRASH_NAMES)), ("\\Junk", JUNK_NAMES)):
         marked = {f.name for f in known if (f.special_use or "").lower() == use.lower()}
         for folder in known:
             if uses[folder.name] is None and _is_below(folder, marked, frozenset() if marked else usual):
@@ -158,10 +160,38 @@ def uses_of(folders: Iterable[Folder]) -> dict[str, str | None]:
 
 
 def _is_below(folder: Folder, marked: Collection[str], usual: frozenset[str]) -> bool:
-    """Return whether a folder is one of those marked or usually named, or below one."""
-    levels = folder.name.split(folder.delimiter) if folder.delimiter else [folder.name]
+    """Return whether a folder is one of those marked or usually named, or below one.
+
+    A name says something at the top only: a ``Bin`` among somebody's projects is no trash.
+    """
+    levels = _levels(folder)
     above = {(folder.delimiter or "").join(levels[: n + 1]) for n in range(len(levels))}
-    return bool(above & set(marked) or usual & {level.casefold() for level in levels})
+    return bool(above & set(marked)) or _levels_below_root(folder)[0].casefold() in usual
+
+
+def find_trash(folders: Iterable[Folder]) -> str | None:
+    """Return the account's trash: the folder marked as one (RFC 6154), else one at the top that is called so.
+
+    >>> find_trash([Folder(name="INBOX.Trash", delimiter="."), Folder(name="Old", attributes=("\\\\Trash",))])
+    'Old'
+    """
+    known = [folder for folder in folders if folder.is_selectable]
+    marked = next((f.name for f in known if (f.special_use or "").lower() == "\\trash"), None)
+    if marked is not None:
+        return marked
+    at_the_top = [f for f in reversed(known) if len(_levels_below_root(f)) == 1]
+    by_name = {_levels(folder)[-1].casefold(): folder.name for folder in at_the_top}
+    return next((by_name[name] for name in TRASH_NAMES if name in by_name), None)
+
+
+def _levels(folder: Folder) -> list[str]:
+    return folder.name.split(folder.delimiter) if folder.delimiter else [folder.name]
+
+
+def _levels_below_root(folder: Folder) -> list[str]:
+    """Return the levels of a name, without the one that holds all folders on some servers."""
+    levels = _levels(folder)
+    return levels[1:] if len(levels) > 1 and levels[0].upper() in ROOTS else levels
 
 
 def find_gap(

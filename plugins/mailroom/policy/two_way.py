@@ -18,12 +18,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from mailroom.model import Folder
-
-__all__ = ["FlagDecision", "decide_flags", "find_trash", "flags_differ", "split_flags"]
-
-TRASH_NAMES = ("trash", "deleted items", "deleted messages", "bin", "papelera", "papierkorb", "corbeille")
-"""What a trash is called where no folder is marked as one, in the order of preference."""
+__all__ = ["FlagDecision", "decide_flags", "flags_differ", "split_flags"]
 
 _NOT_OF_THE_MESSAGE = frozenset({"\\recent", "\\deleted"})
 """Flags that say something about sessions, or that a deletion under way sets itself."""
@@ -95,29 +90,6 @@ def split_flags(flags: Iterable[str], permanent: Collection[str] | None) -> tupl
         if flag.lower() in permanent or (not flag.startswith("\\") and "\\*" in permanent)
     ]
     return kept, [flag for flag in asked if flag not in kept]
-
-
-def find_trash(folders: Iterable[Folder]) -> str | None:
-    """Return the account's trash: the folder marked as one (RFC 6154), else one that is called so.
-
-    >>> find_trash([Folder(name="INBOX.Trash", delimiter="."), Folder(name="Old", attributes=("\\\\Trash",))])
-    'Old'
-    """
-    known = [folder for folder in folders if folder.is_selectable]
-    marked = next((f.name for f in known if (f.special_use or "").lower() == "\\trash"), None)
-    if marked is not None:
-        return marked
-    by_name = {_last_level(folder): folder.name for folder in reversed(known) if _is_near_the_root(folder)}
-    return next((by_name[name] for name in TRASH_NAMES if name in by_name), None)
-
-
-def _last_level(folder: Folder) -> str:
-    return (folder.name.split(folder.delimiter)[-1] if folder.delimiter else folder.name).casefold()
-
-
-def _is_near_the_root(folder: Folder) -> bool:
-    levels = folder.name.split(folder.delimiter) if folder.delimiter else [folder.name]
-    return len(levels) == 1 or (len(levels) == 2 and levels[0].upper() in ("INBOX", "[GMAIL]"))
 
 
 def _small(flags: Iterable[str]) -> frozenset[str]:

@@ -20,8 +20,8 @@ from mailroom.exceptions import CommandRejected
 from mailroom.ledger import AuditAction, audit_of
 from mailroom.model import Change, LocationRow
 from mailroom.policy.mailbox_plan import normal_flags
-from mailroom.policy.retention import discarding_folders
-from mailroom.policy.two_way import find_trash, flags_differ
+from mailroom.policy.retention import discarding_folders, find_trash
+from mailroom.policy.two_way import flags_differ
 from mailroom.services.flags_push import FlagsPush
 from mailroom.services.held import find_held
 from mailroom.services.mailbox_deletion import DELETED, delete_messages, find_marked

@@ -24,7 +24,7 @@ from mailroom.model import Change, FetchedMessage, Folder, LocationRow, MailProt
 from mailroom.policy.deletion import Candidate, DeletionPlan, Keep, plan_deletions
 from mailroom.policy.holds import FolderHolds, holds_on
 from mailroom.policy.proof import ServerAnswer
-from mailroom.policy.retention import Basis, allowance_of, discarding_folders, find_gap, uses_of
+from mailroom.policy.retention import Basis, allowance_of, discarding_folders, find_gap, find_trash, uses_of
 from mailroom.policy.rules import FolderRules, bind_policy
 from mailroom.policy.verdicts import may_be_due
 from mailroom.services.alarms import alarms_of
@@ -83,13 +83,12 @@ class MailboxRetention:
             settle_mailboxes(self.client, self.archive, self.writer, self.context.account)
         folders = {f.name: f for f in self.client.list_folders() if f.is_selectable}
         uses = uses_of(folders.values())
-        trash = next((name for name, use in uses.items() if (use or "").lower() == "\\trash"), None)
         self._removal = MailboxRemoval(
             client=self.client,
             archive=self.archive,
             account=self.context.account,
             policy=self.keeper.policy,
-            trash=trash,
+            trash=find_trash(folders.values()),
         )
         if self.writer is not None:
             self._removal.restore_marks()

@@ -16,6 +16,8 @@ from mailroom.policy.retention import (
     basis_of,
     discarding_folders,
     find_gap,
+    find_trash,
+    uses_of,
 )
 
 MONTH = timedelta(days=30)
@@ -100,9 +102,31 @@ def test_folder_below_a_marked_one_is_thrown_away_too() -> None:
     assert discarding_folders(folders) == {"Viejo", "Viejo.2019"}
 
 
-@pytest.mark.parametrize("name", ["INBOX", "Trash talk", "Not Spam", "Archive/binary"])
+@pytest.mark.parametrize(
+    ("folders", "trash"),
+    [
+        ([Folder(name="INBOX"), Folder(name="Trash")], "Trash"),
+        ([Folder(name="Trash"), Folder(name="Bin", attributes=("\\Trash",))], "Bin"),
+        ([Folder(name="INBOX.Trash", delimiter=".")], "INBOX.Trash"),
+        ([Folder(name="Deleted Items"), Folder(name="Papelera")], "Deleted Items"),
+        ([Folder(name="Projects/Trash", delimiter="/")], None),
+        ([Folder(name="Trash", attributes=("\\Noselect",))], None),
+        ([Folder(name="INBOX")], None),
+        ([Folder(name="Projects/Bin", delimiter="/"), Folder(name="Trash", delimiter="/")], "Trash"),
+    ],
+)
+def test_the_trash_of_an_account(folders: list[Folder], trash: str | None) -> None:
+    """Marked as one, or called so at the top; never a folder that only has the name further down."""
+    assert find_trash(folders) == trash
+    uses = uses_of(folders)
+    assert {name for name, use in uses.items() if use == "\\Trash"} >= ({trash} if trash else set())
+
+
+@pytest.mark.parametrize(
+    "name", ["INBOX", "Trash talk", "Not Spam", "Archive/binary", "Projects/Bin", "Work/Spam/2019"]
+)
 def test_other_folders_are_no_trash(name: str) -> None:
-    """A word within a name proves nothing."""
+    """A word within a name proves nothing, nor does a name below another folder."""
     assert discarding_folders([Folder(name=name, delimiter="/", attributes=("\\Sent",))]) == frozenset()
 
 

@@ -6,8 +6,7 @@ from itertools import combinations
 
 import pytest
 
-from mailroom.model import Folder
-from mailroom.policy.two_way import decide_flags, find_trash, flags_differ, split_flags
+from mailroom.policy.two_way import decide_flags, flags_differ, split_flags
 
 SEEN, FLAGGED, WORK = "\\Seen", "\\Flagged", "$Work"
 
@@ -68,20 +67,3 @@ def test_flags_that_a_folder_keeps() -> None:
     assert split_flags([SEEN, WORK], {"\\seen"}) == ([SEEN], [WORK])
     assert split_flags([SEEN, WORK], {"\\*"}) == ([WORK], [SEEN])
     assert split_flags([SEEN, WORK], None) == ([SEEN, WORK], [])
-
-
-@pytest.mark.parametrize(
-    ("folders", "trash"),
-    [
-        ([Folder(name="INBOX"), Folder(name="Trash")], "Trash"),
-        ([Folder(name="Trash"), Folder(name="Bin", attributes=("\\Trash",))], "Bin"),
-        ([Folder(name="INBOX.Trash", delimiter=".")], "INBOX.Trash"),
-        ([Folder(name="Deleted Items"), Folder(name="Papelera")], "Deleted Items"),
-        ([Folder(name="Projects/Trash", delimiter="/")], None),
-        ([Folder(name="Trash", attributes=("\\Noselect",))], None),
-        ([Folder(name="INBOX")], None),
-    ],
-)
-def test_the_trash_of_an_account(folders: list[Folder], trash: str | None) -> None:
-    """Marked as one, or called so at the top; never a folder that only has the name further down."""
-    assert find_trash(folders) == trash
