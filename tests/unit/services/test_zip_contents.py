@@ -107,7 +107,9 @@ def test_encrypted_archive_is_read_with_its_password() -> None:
             assert b"".join(nested.read(1)) == b"deep"
 
 
-@pytest.mark.parametrize("data", [b"", b"PK\x03\x04 no archive", zipped(FILES)[:60]])
+@pytest.mark.parametrize(
+    "data", [b"", b"PK\x03\x04 no archive", zipped(FILES)[:60]], ids=["empty", "no zip", "cut"]
+)
 def test_damage_is_one_sentence(data: bytes) -> None:
     """Whatever the library says of it."""
     with pytest.raises(MailroomError, match="part 2 is a damaged archive"):
