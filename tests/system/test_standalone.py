@@ -246,6 +246,7 @@ class TestConnectionForm:
             "timeout",
             "auth",
             "oauth_token",
+            "seal_key",
             "archive",
             *(["compress"] if conn_type == "imap" else []),
         ]

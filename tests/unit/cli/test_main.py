@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,15 @@ def test_first_signal_asks_for_a_clean_stop(number: signal.Signals, status: int)
         assert interruption.exit_status == status
 
 
+@pytest.fixture
+def usual_handler() -> Iterator[None]:
+    """What Python does at Ctrl-C, also where whoever started the tests has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("usual_handler")
 def test_second_ctrl_c_stops_at_once() -> None:
     """After the first signal the former handlers are back."""
     with Interruption() as interruption:
