@@ -37,7 +37,7 @@ __all__ = ["ArchiveWriter"]
 
 log = logging.getLogger(__name__)
 
-BATCH_MESSAGES = 1000
+BATCH_MESSAGES = 2000
 """Messages of a batch; a kill costs at most fetching a few batches again."""
 
 BATCH_OCTETS = 32 * 1024 * 1024
