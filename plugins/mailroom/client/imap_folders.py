@@ -6,39 +6,22 @@ RFC 3501 sections 6.3.3 and 6.3.6, RFC 6154 (special use), RFC 2342, RFC 3691, R
 
 from __future__ import annotations
 
-import re
-
 from mailroom.client.imap import ImapClient
-from mailroom.client.imap_wire import translated
+from mailroom.client.imap_wire import quoted_name, translated
 from mailroom.exceptions import CommandRejected, LocalProtocolError
 from mailroom.protocol.imap_append import parse_flags, parse_personal_namespace
 from mailroom.protocol.imap_listing import parse_status
-from mailroom.protocol.modified_utf7 import decode_mailbox_name, encode_mailbox_name
+from mailroom.protocol.modified_utf7 import decode_mailbox_name
 
 __all__ = [
     "append_limit",
     "create_folder",
     "permanent_flags",
     "personal_namespace",
-    "quoted_mailbox",
     "run_command",
     "subscribe",
     "unselect",
 ]
-
-_CONTROLS = re.compile(rb"[\x00-\x1f\x7f]")
-
-
-def quoted_mailbox(name: str, command: str) -> bytes:
-    """Return a folder's name as a command takes it.
-
-    :raises CommandRejected: where it holds what no command can.
-    """
-    octets = encode_mailbox_name(name)
-    if _CONTROLS.search(octets):
-        why = "a name with control characters cannot be sent"
-        raise CommandRejected(f"Folder {name!r}: {why}.", command=command, kind="NO", code="CANNOT", text=why)
-    return b'"' + octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
 
 def run_command(client: ImapClient, name: str, *arguments: str | bytes) -> None:
@@ -62,7 +45,7 @@ def create_folder(client: ImapClient, name: str, special_use: str | None = None)
     :raises CommandRejected: if the server refuses.
     :raises ConnectionLost: if it goes away.
     """
-    mailbox = quoted_mailbox(name, "CREATE")
+    mailbox = quoted_name(name, "CREATE")
     if special_use is not None and client.supports("CREATE-SPECIAL-USE"):
         try:
             return _create(client, mailbox, f"(USE ({special_use}))")
@@ -86,7 +69,7 @@ def subscribe(client: ImapClient, name: str) -> None:
     :raises CommandRejected: if the server refuses.
     :raises ConnectionLost: if it goes away.
     """
-    run_command(client, "SUBSCRIBE", quoted_mailbox(name, "SUBSCRIBE"))
+    run_command(client, "SUBSCRIBE", quoted_name(name, "SUBSCRIBE"))
 
 
 def unselect(client: ImapClient) -> None:
@@ -142,7 +125,7 @@ def append_limit(client: ImapClient, name: str) -> int | None:
         return None
     client.wire.untagged_responses.pop("STATUS", None)
     try:
-        run_command(client, "STATUS", quoted_mailbox(name, "STATUS"), "(APPENDLIMIT)")
+        run_command(client, "STATUS", quoted_name(name, "STATUS"), "(APPENDLIMIT)")
     except CommandRejected:
         return None
     told = client.wire.untagged_responses.pop("STATUS", None) or ()

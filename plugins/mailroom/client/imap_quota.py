@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 
 from mailroom.client.imap import ImapClient
-from mailroom.client.imap_folders import quoted_mailbox, run_command
+from mailroom.client.imap_folders import run_command
+from mailroom.client.imap_wire import quoted_name
 from mailroom.exceptions import CommandRejected
 from mailroom.protocol.imap_quota import Quota, parse_quota
 
@@ -48,7 +49,7 @@ def _ask(client: ImapClient, folder: str) -> list[bytes]:
         return []
     client.wire.untagged_responses.pop("QUOTA", None)
     try:
-        run_command(client, "GETQUOTAROOT", quoted_mailbox(folder, "GETQUOTAROOT"))
+        run_command(client, "GETQUOTAROOT", quoted_name(folder, "GETQUOTAROOT"))
     except CommandRejected:
         return []
     told = client.wire.untagged_responses.pop("QUOTA", None) or ()

@@ -36,7 +36,10 @@ def with_statuses(client: ImapClient, folders: Sequence[Folder]) -> list[Folder]
     for start in range(0, len(folders), STATUSES_AT_ONCE):
         some = folders[start : start + STATUSES_AT_ONCE]
         with translated(wire.transport.where):
-            tags = [wire._command("STATUS", quoted_name(folder.name), items) for folder in some]
+            tags = []
+            for folder in some:
+                with contextlib.suppress(CommandRejected):  # some names cannot be sent
+                    tags.append(wire._command("STATUS", quoted_name(folder.name, "STATUS"), items))
             for tag in tags:
                 with contextlib.suppress(CommandRejected):
                     wire._command_complete("STATUS", tag)

@@ -156,20 +156,19 @@ def translated(where: str) -> Iterator[None]:
         raise _no_imap(where) from error
 
 
-def quoted_name(name: str) -> bytes:
+def quoted_name(name: str, command: str = "EXAMINE") -> bytes:
     """Return a folder's name as commands take it.
 
     ``quoted = DQUOTE *QUOTED-CHAR DQUOTE`` (RFC 3501 section 9). Octets above ASCII go out as
     the server sent them, for only such a server has them.
 
+    :param command: which one, for the error.
     :raises CommandRejected: if the name holds what cannot be sent.
     """
     octets = encode_mailbox_name(name)
     if _CONTROLS.search(octets):
         why = "a name with control characters cannot be sent"
-        raise CommandRejected(
-            f"Folder {name!r}: {why}.", command="EXAMINE", kind="NO", code="CANNOT", text=why
-        )
+        raise CommandRejected(f"Folder {name!r}: {why}.", command=command, kind="NO", code="CANNOT", text=why)
     return b'"' + octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
 
