@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from benchmarks.scripted_imap import State
 from mailroom.archive import Archive
-from mailroom.archive.rows import folders_table
-from mailroom.archive.tables import Append, Table
+from mailroom.archive.delta.rows import folders_table
+from mailroom.archive.delta.tables import Append, Table
 from mailroom.model import FolderRow
 
 __all__ = ["ACCOUNT", "build"]

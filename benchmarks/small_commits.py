@@ -18,11 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mailroom.archive import Archive, tables
-from mailroom.archive.durability import Durability
-from mailroom.archive.rows import locations_table
-from mailroom.archive.tables import Append, Table
-from mailroom.archive.upkeep import keep_up
+from mailroom.archive import Archive
+from mailroom.archive.delta import tables
+from mailroom.archive.delta.rows import locations_table
+from mailroom.archive.delta.tables import Append, Table
+from mailroom.archive.delta.upkeep import keep_up
+from mailroom.archive.storage.durability import Durability
 from tests.support.archives import NOW, place
 
 COMMITS_A_DAY = 55

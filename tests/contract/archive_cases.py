@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pytest
 
 from mailroom.archive import Archive, Described, NewMessage
-from mailroom.archive.integrity import verify_archive
+from mailroom.archive.checking.integrity import verify_archive
 from mailroom.change_request import RequestState
 from mailroom.exceptions import ArchiveError, ConfigurationError, IntegrityError
 from mailroom.model import Body, Change

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mailroom.archive import Archive
-from mailroom.archive.deliveries import Deliveries, DeliveryOutcome
+from mailroom.archive.delivering.deliveries import Deliveries, DeliveryOutcome
 from mailroom.exceptions import IntegrityError
 from tests.support.archives import digest
 from tests.unit.archive.test_deliveries import delivery
@@ -129,7 +129,7 @@ class DeliveryCases:
         self, archive: Archive, open_deliveries: OpenDeliveries, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Several threads and many commits: each delivery has one row, and all are known."""
-        monkeypatch.setattr("mailroom.archive.deliveries.COMMIT_ROWS", 7)
+        monkeypatch.setattr("mailroom.archive.delivering.deliveries.COMMIT_ROWS", 7)
 
         def deliver(number: int) -> DeliveryOutcome:
             data = b"%d" % number

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailroom.archive import Archive
-from mailroom.archive.deliveries import Deliveries
+from mailroom.archive.delivering.deliveries import Deliveries
 from tests.contract.delivery_cases import DeliveryCases
 from tests.support.s3 import S3Server
 from tests.unit.archive.test_deliveries import delivery

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mailroom.archive.consumption import Consumption
+from mailroom.archive.delivering.consumption import Consumption
 from mailroom.exceptions import StoreUnavailable
 from mailroom.model import RunContext
 from mailroom.policy.aftermath import read_aftermath

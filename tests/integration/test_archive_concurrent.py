@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from mailroom.archive import Archive
-from mailroom.archive.integrity import verify_archive
+from mailroom.archive.checking.integrity import verify_archive
 from tests.support.archives import table_counts, tables_without_doubles
 
 PROCESSES = 3

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from mailroom.archive import Archive
-from mailroom.archive.deliveries import Deliveries
-from mailroom.archive.integrity import verify_archive
+from mailroom.archive.checking.integrity import verify_archive
+from mailroom.archive.delivering.deliveries import Deliveries
 from mailroom.exceptions import StoreUnavailable
 from tests.support.archives import archive_messages, body, context, digest, place, tables_without_doubles
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from mailroom.archive import Archive
-from mailroom.archive.integrity import verify_archive
-from mailroom.archive.rows import locations_table
-from mailroom.archive.tables import Append, Table
-from mailroom.archive.upkeep import EVERY_COMMITS, keep_up
+from mailroom.archive.checking.integrity import verify_archive
+from mailroom.archive.delta.rows import locations_table
+from mailroom.archive.delta.tables import Append, Table
+from mailroom.archive.delta.upkeep import EVERY_COMMITS, keep_up
 from tests.support.archives import NOW, archive_messages, place, table_counts, tables_without_doubles
 
 COMMITS = 300

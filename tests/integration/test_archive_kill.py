@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from mailroom.archive import Archive
-from mailroom.archive.integrity import verify_archive
+from mailroom.archive.checking.integrity import verify_archive
 from tests.integration.archive_child import main as run_child
 from tests.support.archives import digest, table_counts, tables_without_doubles
 

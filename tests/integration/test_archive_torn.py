@@ -14,7 +14,7 @@ import pytest
 from deltalake import DeltaTable
 
 from mailroom.archive import Archive
-from mailroom.archive.integrity import verify_archive
+from mailroom.archive.checking.integrity import verify_archive
 from tests.integration.archive_child import main as run_child
 from tests.support.archives import archive_messages, context, digest, table_counts, tables_without_doubles
 

@@ -334,7 +334,7 @@ def test_audit_and_places_meet_where_a_kill_came_between_them(
     mailbox: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The audit is committed first; the next run adds the places and no second audit row."""
-    from mailroom.archive.locations import LocationLog
+    from mailroom.archive.writing.locations import LocationLog
 
     def die(*_: Any) -> None:
         raise ArchiveError("the power went")
@@ -593,7 +593,7 @@ def test_clock_that_ran_backwards_stops_deletion(
     drop: Maildrop, account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last run ended an hour from now, so one of the two clocks was wrong."""
-    import mailroom.archive.engine as engine
+    import mailroom.archive.writing.engine as engine
 
     class Later(datetime):
         @classmethod

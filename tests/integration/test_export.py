@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from mailroom.archive import Archive
-from mailroom.archive.export_store import FolderExport
+from mailroom.archive.exchanging.export_store import FolderExport
 from mailroom.exceptions import ConfigurationError
 from mailroom.model import Body, Change
 from mailroom.policy import maildir

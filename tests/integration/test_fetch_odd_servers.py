@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailroom.archive import Archive
-from mailroom.archive.durability import DiskSync
+from mailroom.archive.storage.durability import DiskSync
 from mailroom.client.pop3 import Headed, MaildropListing, Pop3Client, Retrieved
 from mailroom.exceptions import ConnectionLost, RemoteProtocolError
 from mailroom.model import SpoolFactory

@@ -14,13 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from mailroom.archive import Archive
-from mailroom.archive.integrity import verify_archive
-from mailroom.archive.raw import LocalRawStore
-from mailroom.archive.removal import ABOUT_MESSAGES
-from mailroom.archive.repair import Repair
-from mailroom.archive.schemas import TABLES
-from mailroom.archive.search_index import SearchIndex
-from mailroom.archive.tombstones import Tombstones
+from mailroom.archive.checking.integrity import verify_archive
+from mailroom.archive.delta.schemas import TABLES
+from mailroom.archive.removing.removal import ABOUT_MESSAGES
+from mailroom.archive.removing.tombstones import Tombstones
+from mailroom.archive.searching.search_index import SearchIndex
+from mailroom.archive.storage.raw import LocalRawStore
+from mailroom.archive.writing.repair import Repair
 from mailroom.exceptions import ArchiveError, ConfigurationError, StoreUnavailable
 from mailroom.model import Body, Change
 from mailroom.policy.attachments import AttachmentRule
@@ -213,7 +213,7 @@ def test_erasure_that_nobody_ordered_is_found(root: Path) -> None:
     import pyarrow as pa
     from deltalake import DeltaTable, write_deltalake
 
-    from mailroom.archive.row_digests import leaf_digests
+    from mailroom.archive.checking.row_digests import leaf_digests
 
     forget(Archive(root), account="post")
     table = DeltaTable(str(root / "tables" / "locations"))
@@ -285,7 +285,7 @@ def test_certificate_names_what_went_and_nothing_of_its_content(root: Path, tmp_
 
 def test_no_word_of_it_is_left_in_any_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the sweep neither a live nor an old data file has a row of it, nor the search index."""
-    from mailroom.archive import tables
+    from mailroom.archive.delta import tables
 
     monkeypatch.setattr(tables, "TOMBSTONE_HOURS", 0)
     archive = Archive(root)
@@ -318,7 +318,7 @@ def accounts_in_files(root: Path) -> set[str]:
 
 def test_history_is_cut_where_no_object_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An account whose mail others have as well leaves no places in old files, once its days are over."""
-    from mailroom.archive import tables
+    from mailroom.archive.delta import tables
 
     monkeypatch.setattr(tables, "TOMBSTONE_HOURS", 0)
     for account in ("post", "second"):
@@ -335,7 +335,7 @@ def test_sweep_that_is_cut_off_before_it_cuts_history_is_ended_by_the_next(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The objects are gone by then, so that only a note can say that something is left to do."""
-    from mailroom.archive import tables
+    from mailroom.archive.delta import tables
 
     def die(*_: Any, **__: Any) -> None:
         raise Killed
@@ -365,7 +365,7 @@ def test_removal_that_is_cut_off_anywhere_is_ended_by_the_next(
     root: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     """Killed before any of its commits; run again, the archive is as if nothing had happened between."""
-    from mailroom.archive.tables import Table
+    from mailroom.archive.delta.tables import Table
 
     commits = iter(range(1, 1000))
     commit = Table._commit
@@ -473,7 +473,7 @@ def test_fetches_beside_a_removal_lose_no_row(root: Path) -> None:
 def test_repair_after_a_power_cut_does_not_bring_it_back(root: Path) -> None:
     """Messages are known again from raw objects; those that wait to be deleted are not."""
     forget(Archive(root), account="post")
-    from mailroom.archive.message_tables import MessageTables
+    from mailroom.archive.writing.message_tables import MessageTables
 
     archive = Archive(root)
     tables = MessageTables(archive.table)

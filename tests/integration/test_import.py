@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 from upath import UPath
 
-from mailroom.archive import Archive, import_source
-from mailroom.archive.integrity import verify_archive
+from mailroom.archive import Archive
+from mailroom.archive.checking.integrity import verify_archive
+from mailroom.archive.exchanging import import_source
 from mailroom.exceptions import ConfigurationError, LimitExceeded
 from mailroom.model import Change, MailProtocol
 from mailroom.services.import_mail import FileKind, ImportReport, import_mail

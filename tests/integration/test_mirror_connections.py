@@ -15,7 +15,7 @@ import pytest
 from mailroom.client.imap import ImapClient
 from mailroom.exceptions import AuthenticationFailed, CommandRejected, ConnectionLost
 from mailroom.model import FetchedMessage, MailProtocol, Security
-from mailroom.services import mailbox_download, mirror_run
+from mailroom.services.mirroring import mailbox_download, mirror_run
 from tests.integration.killing import small_mail
 from tests.integration.mirrors import MirrorAccount
 from tests.support.dovecot import Dovecot

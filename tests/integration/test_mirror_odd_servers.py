@@ -11,7 +11,7 @@ import pytest
 
 from mailroom.archive import Archive
 from mailroom.exceptions import ConfigurationError, ConnectionLost
-from mailroom.services import mirror_run
+from mailroom.services.mirroring import mirror_run
 from tests.integration.mirrors import Odd, mail
 from tests.support.imap_server import CAPABILITIES, ImapServer, Mail, Mailbox
 from tests.support.mail import make_message, message_of_size

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from mailroom.archive.history import folders_as_of
+from mailroom.archive.reading.history import folders_as_of
 from mailroom.client.imap import ImapClient
 from mailroom.exceptions import ConnectionLost
-from mailroom.services import mirror_run
+from mailroom.services.mirroring import mirror_run
 from tests.integration.mirror_walk import Account, Walk, account_in_archive, account_on_server, difference
 from tests.integration.mirrors import MirrorAccount
 from tests.support.dovecot import Dovecot

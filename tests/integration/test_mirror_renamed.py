@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailroom.archive import Archive
-from mailroom.services import mirror_run
+from mailroom.services.mirroring import mirror_run
 from tests.integration.mirrors import Odd, mail
 from tests.support.imap_server import CAPABILITIES, ImapServer, Mailbox
 

@@ -11,7 +11,7 @@ import pytest
 
 from mailroom.client.imap import ImapClient
 from mailroom.exceptions import ConnectionLost
-from mailroom.services import mirror_run
+from mailroom.services.mirroring import mirror_run
 from tests.integration.mirrors import MirrorAccount
 from tests.support.dovecot import Dovecot
 from tests.support.mail import make_message, message_of_size

@@ -13,9 +13,9 @@ from typing import Any
 import fsspec
 import pytest
 
-from mailroom.archive.native_s3 import open_native_s3
-from mailroom.archive.object_requests import CHUNK_OCTETS, PART_OCTETS, PARTS_AT_ONCE, ObjectRequests
-from mailroom.archive.s3_settings import bucket_region, s3_options
+from mailroom.archive.storage.native_s3 import open_native_s3
+from mailroom.archive.storage.object_requests import CHUNK_OCTETS, PART_OCTETS, PARTS_AT_ONCE, ObjectRequests
+from mailroom.archive.storage.s3_settings import bucket_region, s3_options
 from tests.support.s3 import S3Server
 
 LARGE = bytes(range(256)) * 10_000
@@ -202,7 +202,7 @@ def test_client_that_fails_gives_way(s3: S3Server, bucket: str, caplog: pytest.L
     filesystem = fsspec.filesystem("s3", **s3.storage_options, skip_instance_cache=True)
     wrong = {"aws_region": "us-east-1", "aws_endpoint": "http://127.0.0.1:9"}
     objects = ObjectRequests(filesystem, "s3", bucket, lambda: wrong)
-    caplog.set_level("INFO", "mailroom.archive.object_requests")
+    caplog.set_level("INFO", "mailroom.archive.storage.object_requests")
     for name in ("a", "b"):
         objects.put(f"{bucket}/{name}", b"data", content_type="text/plain", exclusive=True)
     assert s3.keys(bucket) == ["a", "b"]

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from mailroom.archive import Archive
-from mailroom.archive.integrity import verify_archive
-from mailroom.archive.replica import REPLICA_FILE
-from mailroom.archive.schemas import TABLES
+from mailroom.archive.checking.integrity import verify_archive
+from mailroom.archive.delta.schemas import TABLES
+from mailroom.archive.replicating.replica import REPLICA_FILE
 from mailroom.exceptions import ConfigurationError, StoreUnavailable
 from mailroom.model import Body, Change, MailProtocol
 from mailroom.policy.deletion import Keep

@@ -20,7 +20,7 @@ from mailroom.model import Endpoint, MailProtocol
 from mailroom.policy.fetch import FetchMode
 from mailroom.policy.restore import ReadBack
 from mailroom.policy.retention import RetentionRule
-from mailroom.services import mailbox_restore
+from mailroom.services.restoring import mailbox_restore
 from tests.integration.mirrors import MirrorAccount
 from tests.integration.restores import Content, of, restore, shown
 from tests.integration.runs import Account, days

@@ -18,8 +18,8 @@ from mailroom.client.imap_append import COMMANDS_IN_FLIGHT
 from mailroom.exceptions import ConnectionLost
 from mailroom.model import Body, Change, LocationRow, MailProtocol
 from mailroom.policy.restore import ReadBack
-from mailroom.services import mailbox_restore, restore_run
 from mailroom.services.restore import RestoreReport
+from mailroom.services.restoring import mailbox_restore, restore_run
 from tests.integration.restores import of, restore
 from tests.support.archives import NOW, archive_messages, context, folder_row
 from tests.support.imap_server import CAPABILITIES, ImapServer, Mailbox

@@ -17,9 +17,9 @@ from mailroom.model import MailProtocol
 from mailroom.policy.mirror import MirrorSelection
 from mailroom.policy.retention import Basis, RetentionRule
 from mailroom.policy.rules import ForeignMarks, policy_of
+from mailroom.services.deleting.retention_report import FolderRetention, RetentionReport
 from mailroom.services.mirror import mirror_account
 from mailroom.services.progress import NoProgress
-from mailroom.services.retention_report import FolderRetention, RetentionReport
 from tests.integration.runs import Account, Recorded, days, digest, raw_digests
 from tests.support.dovecot import Dovecot
 from tests.support.mail import make_message
@@ -209,7 +209,7 @@ def test_fraction_holds_over_several_batches(
     dovecot: Dovecot, user: str, filled: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is a share of the folder, not of a batch."""
-    monkeypatch.setattr("mailroom.services.mailbox_retention.BATCH_MESSAGES", 1)
+    monkeypatch.setattr("mailroom.services.deleting.mailbox_retention.BATCH_MESSAGES", 1)
     filled.retain(RetentionRule(older_than=days(30), max_fraction=0.5))
     assert there(dovecot, user) == [4, 5, 6]
 
@@ -406,8 +406,8 @@ def test_the_longest_sent_go_first_beyond_a_batch(
     dovecot: Dovecot, user: str, account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the date in the header, whatever the order of arrival, however many are asked at a time."""
-    monkeypatch.setattr("mailroom.services.mailbox_retention.BATCH_MESSAGES", 2)
-    monkeypatch.setattr("mailroom.services.message_facts.LOOK_UP_MESSAGES", 3)
+    monkeypatch.setattr("mailroom.services.deleting.mailbox_retention.BATCH_MESSAGES", 2)
+    monkeypatch.setattr("mailroom.services.deleting.message_facts.LOOK_UP_MESSAGES", 3)
     for day in (28, 27, 26, 25, 4, 3, 2, 1):
         dovecot.append(user, make_message(subject=f"{day}", date=datetime(2023, 2, day, tzinfo=UTC)))
     mirror(account)
@@ -473,7 +473,7 @@ def test_a_full_account_is_told(
     def refuse(*_: object) -> None:
         raise CommandRejected("no", command="MOVE", kind="NO", code="OVERQUOTA", text="Quota exceeded")
 
-    monkeypatch.setattr("mailroom.services.mailbox_removal.move_messages", refuse)
+    monkeypatch.setattr("mailroom.services.deleting.mailbox_removal.move_messages", refuse)
     make_trash(dovecot, user)
     report = filled.retain(replace(policy_of(MONTH), to_trash=True))
     assert (report.deleted, len(there(dovecot, user))) == (0, 6)
@@ -777,7 +777,7 @@ def test_stop_keeps_what_is_done_and_goes_on_next_time(
     dovecot: Dovecot, user: str, filled: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The batch in hand is deleted and recorded."""
-    monkeypatch.setattr("mailroom.services.mailbox_retention.BATCH_MESSAGES", 2)
+    monkeypatch.setattr("mailroom.services.deleting.mailbox_retention.BATCH_MESSAGES", 2)
     stop = threading.Event()
 
     class Interrupted(ImapClient):

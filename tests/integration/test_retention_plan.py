@@ -15,9 +15,9 @@ from mailroom.exceptions import ConfigurationError, StoreUnavailable
 from mailroom.ledger import PlanState
 from mailroom.model import MailProtocol
 from mailroom.policy.policy_file import parse_policy
+from mailroom.services.deleting.plan_markdown import plan_in_markdown
+from mailroom.services.deleting.retention_plan import load_plan, settle_plan
 from mailroom.services.plan_approval import why_to_ask_about
-from mailroom.services.plan_markdown import plan_in_markdown
-from mailroom.services.retention_plan import load_plan, settle_plan
 from tests.integration.runs import Account, days
 from tests.integration.test_retention_policy import Filled, mail, mirror
 from tests.support.command import run_command

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mailroom.archive import Archive
 from mailroom.archive.digests import DigestSet, halves, halves_of
-from mailroom.archive.locations import LocationLog, Placed
+from mailroom.archive.writing.locations import LocationLog, Placed
 from mailroom.model import Change, LocationRow
 from tests.support.archives import NOW, digest, maildrop_row, place
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailroom.archive.schemas import TABLES
+from mailroom.archive.delta.schemas import TABLES
 from mailroom.cli.arguments import build_parser
 from mailroom.model import Change
 

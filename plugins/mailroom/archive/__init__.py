@@ -1,29 +1,20 @@
 """The archive: the only place that writes. Raw objects, Delta tables, integrity.
 
-The map:
+The map, modules first, then the rooms behind them:
 
 - ``archive``: the public face; ``writer``: one run's way in; ``state``: where a plan starts
-- ``store``, ``object_store``: from a root to a place; ``failures``: foreign errors to ours
-- ``raw``, ``raw_file``, ``raw_objects``: the exact bytes, named by their SHA-256; ``durability``: sync
-- ``schemas``, ``pipeline_schemas``, ``table_spec``: columns; ``tables``, ``data_files``,
-  ``file_statistics``, ``rows``, ``upkeep``, ``maintenance``: Delta tables; ``memory``: kept small;
-  ``migration``: of an older version; ``datasets``, ``derived_sql``: for other libraries
-- ``intake``, ``indexing``, ``indexed``, ``index_worker``: from bytes to rows
-- ``engine``, ``batch``, ``pipeline``, ``committer``, ``message_tables``, ``locations``: from rows to commits
-- ``known``, ``digests``, ``places``, ``descriptions``: what is held already; ``bookmarks``,
-  ``noted``: what an account's tables said last
-- ``leaving``, ``removal``, ``tombstones``, ``sweep``, ``uncut``, ``delivered``: mail on its way out
-- ``seals``, ``seal_keys``, ``seal_check``, ``row_digests``: that rows were changed by hand shows
-- ``audit_log``: who deleted what; ``intents``: deletions under way; ``clock``: whether the time is right
-- ``torn``, ``repair``: after a power cut or a kill; ``integrity``, ``problems``: checking all of it
-- ``as_of``: an account as of a moment; ``history``: what a folder looked like then
-- ``contents``, ``read_ahead``; ``exports``, ``export_store``, ``export_zip``: mail on its way out, as files
-- ``search_index``, ``search_rows``, ``search_query``: words, in a database beside the tables
-- ``imports``, ``import_source``, ``import_zip``: files that mail is imported from
-- ``changes``, ``change_log``: what is to be changed on servers
-- ``replication``, ``object_copies``, ``row_keys``, ``replica``: a copy of all of it at a second root
-- ``deliveries``, ``delivery_store``, ``attachment_facts``: attachments in other stores, each once;
-  ``consumption``: what pipelines have taken; ``parquet_bytes``: rows for other places
+- ``changes``, ``change_log``: what is to be changed on servers; ``ledgers``: holds and plans;
+  ``intents``, ``lifted_marks``: deletions under way; ``audit_log``: who deleted what
+- ``failures``: foreign errors to ours; ``digests``: many SHA-256 in little memory; ``memory``: kept small
+- ``storage``: from a root to a place, raw objects under their SHA-256, sync
+- ``delta``: columns, Parquet files, Delta logs; upkeep, migration, commits that a power cut tore
+- ``writing``: from bytes to rows (``intake``, ``indexing``), from rows to commits (``engine``,
+  ``pipeline``, ``committer``); ``repair`` after a kill
+- ``reading``: places of an account, now or as of a moment; ``bookmarks``: what its tables said last
+- ``checking``: integrity, seals, whether the clock is right
+- ``removing``: mail on its way out of the archive; ``replicating``: a copy of all of it
+- ``exchanging``: files that mail comes from and goes to; ``searching``: words, in a database beside
+- ``delivering``: attachments in other stores, each once, and what pipelines have taken
 
 Names are imported when first asked for: pyarrow and deltalake are slow to start.
 """
@@ -35,9 +26,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mailroom.archive.archive import Archive
-    from mailroom.archive.bookmarks import AccountOverview, MaildropOverview, digest_of_listing
     from mailroom.archive.changes import AccountChanges, NewMessage, Requested
-    from mailroom.archive.described import Described
+    from mailroom.archive.reading.bookmarks import AccountOverview, MaildropOverview, digest_of_listing
+    from mailroom.archive.reading.described import Described
     from mailroom.archive.state import FolderState, MaildropState
     from mailroom.archive.writer import ArchiveWriter
 
@@ -59,12 +50,12 @@ _HOMES = {
     "AccountChanges": "changes",
     "NewMessage": "changes",
     "Requested": "changes",
-    "AccountOverview": "bookmarks",
-    "MaildropOverview": "bookmarks",
-    "digest_of_listing": "bookmarks",
+    "AccountOverview": "reading.bookmarks",
+    "MaildropOverview": "reading.bookmarks",
+    "digest_of_listing": "reading.bookmarks",
     "Archive": "archive",
     "ArchiveWriter": "writer",
-    "Described": "described",
+    "Described": "reading.described",
     "FolderState": "state",
     "MaildropState": "state",
 }

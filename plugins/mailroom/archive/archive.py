@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mailroom.archive.described import Described
-from mailroom.archive.durability import Durability
 from mailroom.archive.failures import translated
-from mailroom.archive.raw import INCOMING, LocalRawStore, RawStore
-from mailroom.archive.store import LocalStore, Root, Store, open_store
+from mailroom.archive.reading.described import Described
+from mailroom.archive.storage.durability import Durability
+from mailroom.archive.storage.raw import INCOMING, LocalRawStore, RawStore
+from mailroom.archive.storage.store import LocalStore, Root, Store, open_store
 from mailroom.exceptions import ConfigurationError
 from mailroom.model import FolderRow, MailProtocol, RunContext
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mailroom.archive.changes import AccountChanges
-    from mailroom.archive.noted import Noted
-    from mailroom.archive.places import Places
-    from mailroom.archive.seal_keys import SealKey
+    from mailroom.archive.checking.seal_keys import SealKey
+    from mailroom.archive.delta.tables import Table
+    from mailroom.archive.reading.noted import Noted
+    from mailroom.archive.reading.places import Places
     from mailroom.archive.state import FolderState, MaildropState
-    from mailroom.archive.tables import Table
     from mailroom.archive.writer import ArchiveWriter
 
 __all__ = ["Archive"]
@@ -83,8 +83,8 @@ class Archive:
         """The raw objects."""
         if isinstance(self.store, LocalStore):
             return LocalRawStore(self.store.root, self.store.wrote if self.store.syncfs is None else None)
-        from mailroom.archive.object_store import ObjectStore
-        from mailroom.archive.raw_objects import ObjectRawStore
+        from mailroom.archive.storage.object_store import ObjectStore
+        from mailroom.archive.storage.raw_objects import ObjectRawStore
 
         if not isinstance(self.store, ObjectStore):
             raise ConfigurationError(f"{self.url} cannot hold raw messages.")
@@ -93,7 +93,7 @@ class Archive:
     @cached_property
     def noted(self) -> Noted:
         """What earlier runs have noted, so that one with nothing new need open no table."""
-        from mailroom.archive.noted import Noted
+        from mailroom.archive.reading.noted import Noted
 
         return Noted(self)
 
@@ -113,7 +113,7 @@ class Archive:
 
         :raises ConfigurationError: where the text makes no sense.
         """
-        from mailroom.archive.seal_keys import read_key
+        from mailroom.archive.checking.seal_keys import read_key
 
         self._seal_key = read_key(text)
 
@@ -175,7 +175,7 @@ class Archive:
 
         :raises StoreUnavailable: where the archive cannot be read.
         """
-        from mailroom.archive.as_of import newest_folders
+        from mailroom.archive.reading.as_of import newest_folders
 
         table = self.reader("folders")
         if table.version != self._folders_version:
@@ -195,7 +195,7 @@ class Archive:
 
         :raises StoreUnavailable: where the archive cannot be read.
         """
-        from mailroom.archive.descriptions import describe
+        from mailroom.archive.reading.descriptions import describe
 
         return describe(self.reader("messages"), digests) if digests else {}
 
@@ -204,7 +204,7 @@ class Archive:
 
         :raises StoreUnavailable: where the archive cannot be read.
         """
-        from mailroom.archive.descriptions import fields_of
+        from mailroom.archive.reading.descriptions import fields_of
 
         return fields_of(self.reader("messages"), digests, columns) if digests else {}
 
@@ -213,7 +213,7 @@ class Archive:
 
         :raises StoreUnavailable: where the archive cannot be read.
         """
-        from mailroom.archive.history import folder_as_of
+        from mailroom.archive.reading.history import folder_as_of
 
         return folder_as_of(self, account, folder, moment)
 
@@ -243,7 +243,7 @@ class Archive:
         :param equal: text columns and the value they must have.
         :raises StoreUnavailable: where the archive cannot be read.
         """
-        from mailroom.archive.data_files import aligned
+        from mailroom.archive.delta.data_files import aligned
 
         wanted = self.schema(name, columns)
         for piece in self.reader(name).scan(wanted.names, equal=equal):
@@ -256,7 +256,7 @@ class Archive:
         """
         import pyarrow as pa
 
-        from mailroom.archive.schemas import TABLES
+        from mailroom.archive.delta.schemas import TABLES
 
         if name not in TABLES:
             raise ConfigurationError(f"An archive has no table {name}; there are {', '.join(TABLES)}.")
@@ -270,8 +270,8 @@ class Archive:
 
     def table(self, name: str) -> Table:
         """Return a table for the caller alone; what others commit is seen after ``refresh``."""
-        from mailroom.archive.schemas import TABLES
-        from mailroom.archive.tables import Table
+        from mailroom.archive.delta.schemas import TABLES
+        from mailroom.archive.delta.tables import Table
 
         return Table(self.store, TABLES[name], self.set_aside_torn)
 
@@ -305,7 +305,7 @@ class Archive:
         :raises ConfigurationError: where a newer Mailroom wrote what this one cannot add to.
         :raises StoreUnavailable: where the store refuses.
         """
-        from mailroom.archive.migration import bring_up_to_date
+        from mailroom.archive.delta.migration import bring_up_to_date
 
         self.make_root()
         if isinstance(self.store, LocalStore):
@@ -327,7 +327,7 @@ class Archive:
         """
         if not isinstance(self.store, LocalStore):
             return False
-        from mailroom.archive.torn import has_torn_messages
+        from mailroom.archive.delta.torn import has_torn_messages
 
         with translated(self.url):
             return has_torn_messages(self.store.absolute("tables"))
@@ -338,7 +338,7 @@ class Archive:
         :raises StoreUnavailable: where the disk refuses.
         """
         if isinstance(self.store, LocalStore):
-            from mailroom.archive.torn import set_aside_torn
+            from mailroom.archive.delta.torn import set_aside_torn
 
             with translated(self.url):
                 set_aside_torn(self.store.absolute(f"tables/{name}"))
@@ -348,7 +348,7 @@ class Archive:
         return self._readers.get(name)
 
     def _updated_places(self, account: str, protocol: MailProtocol) -> Places:
-        from mailroom.archive.places import Places
+        from mailroom.archive.reading.places import Places
 
         table = self.reader("locations")
         places = self._places.get((account, protocol))
@@ -358,7 +358,7 @@ class Archive:
         return places
 
     def _plan_on(self, account: str, folder: str) -> int:
-        from mailroom.archive.locations import transaction_name
+        from mailroom.archive.writing.locations import transaction_name
 
         name = transaction_name(account, folder)
         seq = self.planned_on[name] = self._readers["locations"].transaction_version(name)

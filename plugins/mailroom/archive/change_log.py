@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mailroom.archive.archive import Archive
-from mailroom.archive.rows import build_table
-from mailroom.archive.schemas import TABLES
-from mailroom.archive.tables import Append
-from mailroom.archive.upkeep import keep_up
+from mailroom.archive.delta.rows import build_table
+from mailroom.archive.delta.schemas import TABLES
+from mailroom.archive.delta.tables import Append
+from mailroom.archive.delta.upkeep import keep_up
 from mailroom.change_request import ChangeRequest, RequestKind, RequestState
 
 __all__ = ["ChangeLog"]

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from mailroom.archive.store import Store
+from mailroom.archive.storage.store import Store
 from mailroom.exceptions import ArchiveError, ConfigurationError
 from mailroom.ledger import AuditAction, AuditRow
 from mailroom.model import Change, MailProtocol
@@ -197,7 +197,7 @@ class IntendedDeletions:
             let_go()
 
     def _check_clock(self, path: str) -> None:
-        from mailroom.archive.clock import check_against_runs, check_against_store
+        from mailroom.archive.checking.clock import check_against_runs, check_against_store
 
         now = self._archive.clock()
         check_against_store(now, self._archive.store.modified_at(path), self._archive.url)

@@ -24,7 +24,7 @@ def read_holds(archive: Archive) -> list[HoldRow]:
 
     :raises StoreUnavailable: where the archive cannot be read.
     """
-    from mailroom.archive.rows import hold_rows
+    from mailroom.archive.delta.rows import hold_rows
 
     return list({row.hold_id: row for row in hold_rows(archive.read_table("holds"))}.values())
 
@@ -34,7 +34,7 @@ def record_hold(archive: Archive, row: HoldRow) -> None:
 
     :raises StoreUnavailable: where the store refuses.
     """
-    from mailroom.archive.rows import holds_table
+    from mailroom.archive.delta.rows import holds_table
 
     _append(archive, "holds", [row], holds_table)
 
@@ -44,7 +44,7 @@ def read_plans(archive: Archive, account: str, plan_id: str | None = None) -> li
 
     :raises StoreUnavailable: where the archive cannot be read.
     """
-    from mailroom.archive.rows import plan_rows
+    from mailroom.archive.delta.rows import plan_rows
 
     found: list[tuple[int, PlanRow]] = []
     equal = {"account": account} if plan_id is None else {"account": account, "plan_id": plan_id}
@@ -67,13 +67,13 @@ def record_plan(archive: Archive, rows: Sequence[PlanRow]) -> None:
 
     :raises StoreUnavailable: where the store refuses.
     """
-    from mailroom.archive.rows import plans_table
+    from mailroom.archive.delta.rows import plans_table
 
     _append(archive, "plans", rows, plans_table)
 
 
 def _append(archive: Archive, name: str, rows: Sequence[Row], as_table: AsTable) -> None:
-    from mailroom.archive.account_logs import append_numbered
+    from mailroom.archive.delta.account_logs import append_numbered
 
     durability = archive.prepare()
     try:

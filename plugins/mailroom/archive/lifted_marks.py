@@ -11,7 +11,7 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from mailroom.archive.store import Store
+from mailroom.archive.storage.store import Store
 from mailroom.exceptions import ArchiveError
 
 __all__ = ["LiftedMarks", "MarkJournal"]

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
-from mailroom.archive.bookmarks import MaildropOverview, digest_of_listing
-from mailroom.archive.places import CHANGES, Places, RowReader, Rows
-from mailroom.archive.rows import location_rows
+from mailroom.archive.delta.rows import location_rows
+from mailroom.archive.reading.bookmarks import MaildropOverview, digest_of_listing
+from mailroom.archive.reading.places import CHANGES, Places, RowReader, Rows
 from mailroom.model import Change, LocationRow
 
 __all__ = ["FolderState", "MaildropState", "live_counts", "rows_in_chunks"]

@@ -18,19 +18,19 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from mailroom.archive.archive import Archive
-from mailroom.archive.batch import Batch, key_of
-from mailroom.archive.described import Described
 from mailroom.archive.intents import IntendedDeletions
-from mailroom.archive.pipeline import Pipeline
-from mailroom.archive.store import LocalStore
-from mailroom.archive.worker_start import MANY_MESSAGES, end_worker, start_worker
+from mailroom.archive.reading.described import Described
+from mailroom.archive.storage.store import LocalStore
+from mailroom.archive.writing.batch import Batch, key_of
+from mailroom.archive.writing.pipeline import Pipeline
+from mailroom.archive.writing.worker_start import MANY_MESSAGES, end_worker, start_worker
 from mailroom.exceptions import ArchiveError
 from mailroom.model import Body, Change, FolderRow, LocationRow, RunContext
 
 if TYPE_CHECKING:
-    from mailroom.archive.arrivals import Arrival, Expected
-    from mailroom.archive.engine import Engine
-    from mailroom.archive.worker_start import Worker
+    from mailroom.archive.writing.arrivals import Arrival, Expected
+    from mailroom.archive.writing.engine import Engine
+    from mailroom.archive.writing.worker_start import Worker
     from mailroom.ledger import AuditRow, PlanRow
 
 __all__ = ["ArchiveWriter"]
@@ -316,7 +316,7 @@ class ArchiveWriter:
         if self._is_over:
             raise ArchiveError("The run is finished; open another writer for more.")
         if self._engine is None:
-            from mailroom.archive.engine import open_engine
+            from mailroom.archive.writing.engine import open_engine
 
             worker, self._worker = self._worker, None
             self._engine = open_engine(

@@ -16,7 +16,7 @@ from mailroom.operators.run import utc_now
 if TYPE_CHECKING:
     from mailroom.archive import Archive
     from mailroom.policy.aftermath import Aftermath
-    from mailroom.services.delivery_report import DeliveryReport
+    from mailroom.services.delivering.delivery_report import DeliveryReport
     from mailroom.services.progress import Progress
 
 __all__ = ["read_wishes", "settle"]

@@ -229,7 +229,7 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         from mailroom.policy.attachments import DEFAULT_TEMPLATE
         from mailroom.policy.destinations import Collision
         from mailroom.services.attachments import deliver_attachments
-        from mailroom.services.manifest import ManifestForm
+        from mailroom.services.delivering.manifest import ManifestForm
 
         with airflow_errors():
             form = as_choice("manifest", self.manifest, MANIFESTS)

@@ -80,9 +80,9 @@ class MailRetentionApprovalOperator(ApprovalOperator):
         :raises AirflowFailException: an argument is wrong, or there is no such plan.
         :raises AirflowException: the archive cannot be read.
         """
+        from mailroom.services.deleting.plan_markdown import plan_in_markdown
+        from mailroom.services.deleting.retention_plan import load_plan
         from mailroom.services.plan_approval import why_to_ask_about
-        from mailroom.services.plan_markdown import plan_in_markdown
-        from mailroom.services.retention_plan import load_plan
 
         with airflow_errors():
             plan_id = as_text("plan_id", self.plan_id)

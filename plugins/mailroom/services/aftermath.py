@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mailroom.archive import Archive
-from mailroom.archive.consumption import Consumption
+from mailroom.archive.delivering.consumption import Consumption
 from mailroom.model import LocationRow, MailProtocol, RunContext
 from mailroom.policy.aftermath import Aftermath
 

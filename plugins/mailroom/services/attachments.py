@@ -14,17 +14,17 @@ from dataclasses import replace
 from datetime import datetime
 
 from mailroom.archive import Archive
-from mailroom.archive.store import Root
+from mailroom.archive.storage.store import Root
 from mailroom.client.dkim_signatures import KeyLookup
 from mailroom.model import RunContext
 from mailroom.policy.attachments import DEFAULT_TEMPLATE, AttachmentRule
 from mailroom.policy.destinations import Collision
-from mailroom.services.attachment_choice import AttachmentChoice
-from mailroom.services.authentication import Authentication
-from mailroom.services.delivery_report import MAX_PATHS_SHOWN, DeliveryReport, DeliveryTally
-from mailroom.services.delivery_run import DeliveryRun
-from mailroom.services.delivery_targets import Targets
-from mailroom.services.manifest import Manifest, ManifestForm, write_manifests
+from mailroom.services.delivering.attachment_choice import AttachmentChoice
+from mailroom.services.delivering.authentication import Authentication
+from mailroom.services.delivering.delivery_report import MAX_PATHS_SHOWN, DeliveryReport, DeliveryTally
+from mailroom.services.delivering.delivery_run import DeliveryRun
+from mailroom.services.delivering.delivery_targets import Targets
+from mailroom.services.delivering.manifest import Manifest, ManifestForm, write_manifests
 from mailroom.services.progress import Progress
 
 __all__ = ["DeliveryReport", "deliver_attachments"]

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
 from mailroom.archive import Archive, NewMessage
-from mailroom.archive.imports import HeldDigests, open_source
-from mailroom.archive.snapshot import accounts_of
+from mailroom.archive.exchanging.imports import HeldDigests, open_source
+from mailroom.archive.reading.snapshot import accounts_of
 from mailroom.exceptions import ConfigurationError, RemoteProtocolError
 from mailroom.message.mbox_reader import is_mbox
 from mailroom.model import Change, LocationRow, MailProtocol, RunContext
@@ -22,7 +22,7 @@ from mailroom.policy.folders import match_folders
 from mailroom.policy.import_layout import FileKind
 from mailroom.policy.query import QUERY_COLUMNS, parse_query
 from mailroom.protocol.sequence_set import decode_sequence_set
-from mailroom.services.import_messages import FoundMessage, MessageReader
+from mailroom.services.exchanging.import_messages import FoundMessage, MessageReader
 
 __all__ = ["archive_new", "choose_messages", "only_account"]
 

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from mailroom.archive import Archive
 from mailroom.client.imap import ImapClient
 from mailroom.client.pop3 import Pop3Client
-from mailroom.services.check_report import CheckReport, FolderCheck
-from mailroom.services.mailbox_check import MailboxCheck
-from mailroom.services.maildrop_check import check_maildrop
+from mailroom.services.checking.check_report import CheckReport, FolderCheck
+from mailroom.services.checking.mailbox_check import MailboxCheck
+from mailroom.services.checking.maildrop_check import check_maildrop
 from mailroom.services.progress import Progress
 
 __all__ = ["CheckReport", "FolderCheck", "check_account"]

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 from mailroom.model import RunContext
 from mailroom.policy.mirror import MirrorSelection
 from mailroom.policy.restore import RestoreSelection
-from mailroom.services.copy_run import CopyRun
 from mailroom.services.progress import Progress
-from mailroom.services.restore_report import RestoreReport
+from mailroom.services.restoring.copy_run import CopyRun
+from mailroom.services.restoring.restore_report import RestoreReport
 
 if TYPE_CHECKING:
     from mailroom.archive import Archive
     from mailroom.client.imap import ImapClient
-    from mailroom.services.mirror_report import MirrorReport
+    from mailroom.services.mirroring.mirror_report import MirrorReport
 
 __all__ = ["CopyReport", "copy_account", "copy_by_archive"]
 

@@ -15,18 +15,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mailroom.archive import Archive
-from mailroom.archive.contents import AccountContents, HeldFolder, HeldMessage
-from mailroom.archive.export_store import ExportStore
-from mailroom.archive.exports import open_export
-from mailroom.archive.read_ahead import Reading, read_ahead
-from mailroom.archive.snapshot import accounts_of
+from mailroom.archive.exchanging.export_store import ExportStore
+from mailroom.archive.exchanging.exports import open_export
+from mailroom.archive.reading.contents import AccountContents, HeldFolder, HeldMessage
+from mailroom.archive.reading.snapshot import accounts_of
+from mailroom.archive.storage.read_ahead import Reading, read_ahead
 from mailroom.exceptions import ConfigurationError, IntegrityError
 from mailroom.message.octets import Buffer, windows
 from mailroom.policy.export_paths import segments_of
 from mailroom.policy.folders import match_folders
 from mailroom.services.destinations import is_of_the_archive
-from mailroom.services.export_formats import ExportFormat, FolderWriter, folder_writer
-from mailroom.services.export_report import ExportReport, ExportTally
+from mailroom.services.exchanging.export_formats import ExportFormat, FolderWriter, folder_writer
+from mailroom.services.exchanging.export_report import ExportReport, ExportTally
 from mailroom.services.progress import Progress
 
 __all__ = ["ExportFormat", "ExportReport", "ExportSelection", "export_archive"]

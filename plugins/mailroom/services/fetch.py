@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from mailroom.model import RunContext
 from mailroom.policy.fetch import FetchMode
-from mailroom.services.fetch_report import FetchReport
-from mailroom.services.fetch_run import FetchRun
+from mailroom.services.fetching.fetch_report import FetchReport
+from mailroom.services.fetching.fetch_run import FetchRun
 from mailroom.services.progress import Progress
 
 if TYPE_CHECKING:

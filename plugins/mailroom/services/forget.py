@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from mailroom.archive import Archive
 from mailroom.archive.ledgers import read_holds
-from mailroom.archive.replica import refuse_replica
+from mailroom.archive.replicating.replica import refuse_replica
 from mailroom.exceptions import ConfigurationError
 from mailroom.model import RunContext
 from mailroom.policy.durations import in_days
 from mailroom.policy.holds import EVERY_ACCOUNT, holds_on
-from mailroom.services.held import archived_uses
+from mailroom.services.deleting.held import archived_uses
 
 if TYPE_CHECKING:
     from mailroom.ledger import HoldRow
@@ -169,7 +169,7 @@ def forget_mail(
     if not archive.exists():
         raise ConfigurationError(f"There is no archive at {archive.url}; check the path.")
     refuse_replica(archive.store)
-    from mailroom.archive import delivered, leaving
+    from mailroom.archive.removing import delivered, leaving
 
     at = now()
     chosen, shared, on_server = _chosen(archive, wish, at)
@@ -204,8 +204,8 @@ def _apply(
     report: dict[str, Any],
     grace: timedelta,
 ) -> ForgetReport:
-    from mailroom.archive.delivered import withdraw_deliveries
-    from mailroom.archive.removal import Removal
+    from mailroom.archive.removing.delivered import withdraw_deliveries
+    from mailroom.archive.removing.removal import Removal
 
     durability = archive.prepare()
     try:
@@ -250,7 +250,7 @@ def sweep_archive(
             "The days of grace must be one or more: a run that began before may still count on an object."
         )
     refuse_replica(archive.store)
-    from mailroom.archive.sweep import sweep_objects
+    from mailroom.archive.removing.sweep import sweep_objects
 
     durability = archive.prepare()
     try:
@@ -264,7 +264,7 @@ def sweep_archive(
 
 def _chosen(archive: Archive, wish: ForgetWish, at: datetime) -> tuple[set[str], set[str], int]:
     """Return what is meant, what of it stays for others, and how many are on a server."""
-    from mailroom.archive import leaving
+    from mailroom.archive.removing import leaving
 
     if wish.account is not None:
         chosen, shared = leaving.of_account(archive, wish.account)
@@ -281,7 +281,7 @@ def _chosen(archive: Archive, wish: ForgetWish, at: datetime) -> tuple[set[str],
 
 def _held(archive: Archive, chosen: set[str], at: datetime) -> set[str]:
     """Return what a legal hold means, wherever it is or was."""
-    from mailroom.archive import leaving
+    from mailroom.archive.removing import leaving
 
     holds = read_holds(archive)
     if not holds or not chosen:

@@ -16,7 +16,7 @@ from mailroom.ledger import HoldRow, HoldState
 from mailroom.policy.folders import unmatched_patterns
 from mailroom.policy.holds import EVERY_ACCOUNT
 from mailroom.policy.query import parse_query
-from mailroom.services.held import archived_uses
+from mailroom.services.deleting.held import archived_uses
 
 __all__ = ["GRACE", "place_hold", "release_hold"]
 

@@ -16,16 +16,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from mailroom.archive import Archive, ArchiveWriter
-from mailroom.archive.imports import HeldDigests, ImportSource, SourceFile, open_source
-from mailroom.archive.store import Root
+from mailroom.archive.exchanging.imports import HeldDigests, ImportSource, SourceFile, open_source
+from mailroom.archive.storage.store import Root
 from mailroom.exceptions import ConfigurationError, MailroomError, StoreUnavailable
 from mailroom.message.mbox_reader import is_mbox
 from mailroom.message.octets import Buffer
 from mailroom.model import Change, LocationRow, MailProtocol, RunContext
 from mailroom.policy.import_layout import FileKind, folder_of, is_beside_mail, is_in_maildir, may_be_mail
 from mailroom.services.destinations import is_of_the_archive
-from mailroom.services.import_messages import FoundMessage, MessageReader
-from mailroom.services.import_report import ImportReport, ImportTally
+from mailroom.services.exchanging.import_messages import FoundMessage, MessageReader
+from mailroom.services.exchanging.import_report import ImportReport, ImportTally
 from mailroom.services.progress import Progress
 
 __all__ = ["FileKind", "ImportReport", "import_mail"]

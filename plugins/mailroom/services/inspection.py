@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from mailroom.archive import Archive
-from mailroom.archive.findings import FINDINGS, Findings, Row, accounts_of, messages_of
+from mailroom.archive.delivering.findings import FINDINGS, Findings, Row, accounts_of, messages_of
 from mailroom.exceptions import ConfigurationError, MailroomError
 from mailroom.message import message_links, unwrap
-from mailroom.services.authentication import Authentication
+from mailroom.services.delivering.authentication import Authentication
 from mailroom.services.progress import Progress
 
 __all__ = ["InspectionReport", "inspect_messages"]

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from mailroom.model import DEFAULT_CONNECTIONS, RunContext
 from mailroom.policy.mirror import LOSS_ALLOWED, MirrorSelection
-from mailroom.services.mirror_report import MirrorReport
-from mailroom.services.mirror_run import MirrorRun
+from mailroom.services.mirroring.mirror_report import MirrorReport
+from mailroom.services.mirroring.mirror_run import MirrorRun
 from mailroom.services.progress import Progress
 
 if TYPE_CHECKING:

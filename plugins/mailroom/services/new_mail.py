@@ -19,15 +19,15 @@ from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from mailroom.archive import Archive
-from mailroom.archive.consumption import Consumption
+from mailroom.archive.delivering.consumption import Consumption
 from mailroom.exceptions import ConfigurationError, IntegrityError
 from mailroom.message import iter_attachment
 from mailroom.model import RunContext
 from mailroom.policy.attachments import AttachmentRule
 from mailroom.policy.query import QUERY_COLUMNS, Query, parse_query
-from mailroom.services.attachment_choice import AttachmentChoice
-from mailroom.services.authentication import Authentication
-from mailroom.services.delivery_report import DeliveryTally
+from mailroom.services.delivering.attachment_choice import AttachmentChoice
+from mailroom.services.delivering.authentication import Authentication
+from mailroom.services.delivering.delivery_report import DeliveryTally
 
 __all__ = ["NewAttachment", "NewItems", "NewMessage", "new_attachments", "new_messages"]
 
@@ -237,7 +237,7 @@ def new_messages(
     is_meant: Query = parse_query(query) if query else lambda fields: True
 
     def items(consumed: Consumption) -> Iterator[NewMessage]:
-        from mailroom.archive.attachment_facts import MessagePlaces
+        from mailroom.archive.reading.attachment_facts import MessagePlaces
 
         places = None if account is None else MessagePlaces(archive, account)
         for table in archive.scan_table("messages", _COLUMNS):

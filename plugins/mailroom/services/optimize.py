@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailroom.archive import Archive
-from mailroom.archive.maintenance import TableState, optimize_table, state_of
-from mailroom.archive.schemas import TABLES
+from mailroom.archive.delta.maintenance import TableState, optimize_table, state_of
+from mailroom.archive.delta.schemas import TABLES
 from mailroom.exceptions import ArchiveError
 from mailroom.services.progress import Progress
 

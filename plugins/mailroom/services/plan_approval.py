@@ -12,7 +12,7 @@ from mailroom.archive import Archive
 from mailroom.archive.ledgers import has_plan_in_state
 from mailroom.ledger import PlanState
 from mailroom.policy.approvals import why_to_ask
-from mailroom.services.retention_plan import Plan, load_plan, settle_plan
+from mailroom.services.deleting.retention_plan import Plan, load_plan, settle_plan
 
 __all__ = ["record_answer", "why_to_ask_about"]
 

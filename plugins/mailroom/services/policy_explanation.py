@@ -20,8 +20,8 @@ from mailroom.policy.holds import holds_on
 from mailroom.policy.retention import discarding_folders, uses_of
 from mailroom.policy.rules import FolderRules, RetentionPolicy, bind_policy
 from mailroom.policy.verdicts import Verdict, decide
-from mailroom.services.maildrop_ledger import INBOX
-from mailroom.services.message_facts import FactSource, facts_of_folder, facts_of_maildrop
+from mailroom.services.deleting.message_facts import FactSource, facts_of_folder, facts_of_maildrop
+from mailroom.services.fetching.maildrop_ledger import INBOX
 
 __all__ = ["Explanation", "explain_message", "find_message"]
 

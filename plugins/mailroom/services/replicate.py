@@ -66,7 +66,7 @@ def replicate_archive(
         raise ConfigurationError(f"There is no archive at {source.url}; check the path.")
     if is_of_the_archive(copy.url, source.url) or is_of_the_archive(source.url, copy.url):
         raise ConfigurationError(f"{copy.url} is a part of the archive itself; give the copy another place.")
-    from mailroom.archive.replication import Replication
+    from mailroom.archive.replicating.replication import Replication
 
     replication = Replication(source, copy, progress, stop)
     replication.run()

@@ -11,13 +11,13 @@ import threading
 from collections.abc import Callable
 
 from mailroom.archive import Archive
-from mailroom.archive.snapshot import accounts_of
+from mailroom.archive.reading.snapshot import accounts_of
 from mailroom.client.imap import ImapClient
 from mailroom.exceptions import ConfigurationError
 from mailroom.policy.restore import RestoreSelection
 from mailroom.services.progress import Progress
-from mailroom.services.restore_report import FolderRestore, RestoreReport
-from mailroom.services.restore_run import RestoreRun
+from mailroom.services.restoring.restore_report import FolderRestore, RestoreReport
+from mailroom.services.restoring.restore_run import RestoreRun
 
 __all__ = ["FolderRestore", "RestoreReport", "choose_account", "restore_account"]
 

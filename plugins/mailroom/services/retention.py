@@ -24,13 +24,13 @@ from mailroom.ledger import PlanState
 from mailroom.model import RunContext
 from mailroom.policy.proof import ProofRule
 from mailroom.policy.rules import RetentionPolicy
-from mailroom.services.mailbox_retention import MailboxRetention
-from mailroom.services.maildrop_retention import MaildropRetention
-from mailroom.services.plan_keeping import PlanKeeper
+from mailroom.services.deleting.mailbox_retention import MailboxRetention
+from mailroom.services.deleting.maildrop_retention import MaildropRetention
+from mailroom.services.deleting.plan_keeping import PlanKeeper
+from mailroom.services.deleting.proving import Proving
+from mailroom.services.deleting.retention_plan import load_plan, refuse_if_over, rows_of_parts
+from mailroom.services.deleting.retention_report import FolderRetention, RetentionReport
 from mailroom.services.progress import Progress
-from mailroom.services.proving import Proving
-from mailroom.services.retention_plan import load_plan, refuse_if_over, rows_of_parts
-from mailroom.services.retention_report import FolderRetention, RetentionReport
 
 __all__ = ["FolderRetention", "RetentionReport", "enforce_retention"]
 

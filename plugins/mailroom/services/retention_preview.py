@@ -18,7 +18,7 @@ from mailroom.policy.folders import matches_pattern
 from mailroom.policy.holds import FolderHolds
 from mailroom.policy.retention import Basis, RetentionRule
 from mailroom.policy.rules import BoundRule, FolderRules, Rule
-from mailroom.services.message_facts import FactSource, facts_of_folder, facts_of_maildrop
+from mailroom.services.deleting.message_facts import FactSource, facts_of_folder, facts_of_maildrop
 
 __all__ = ["BasisPreview", "preview_bases"]
 

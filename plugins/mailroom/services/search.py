@@ -14,8 +14,8 @@ from datetime import datetime
 from typing import Any
 
 from mailroom.archive import Archive
-from mailroom.archive.search_index import SearchIndex
-from mailroom.archive.search_query import Found, SearchQuery, count, find
+from mailroom.archive.searching.search_index import SearchIndex
+from mailroom.archive.searching.search_query import Found, SearchQuery, count, find
 from mailroom.exceptions import ConfigurationError
 from mailroom.policy.query import Condition, parse_conditions
 from mailroom.services.progress import NoProgress, Progress

@@ -16,7 +16,7 @@ from mailroom.model import DEFAULT_CONNECTIONS, RunContext
 from mailroom.policy.mirror import MirrorSelection
 from mailroom.services.mirror import mirror_account
 from mailroom.services.progress import Progress
-from mailroom.services.push_report import PushReport, TwoWayReport
+from mailroom.services.pushing.push_report import PushReport, TwoWayReport
 
 if TYPE_CHECKING:
     from mailroom.archive import Archive
@@ -82,7 +82,7 @@ def push_changes(
     if not changes.waiting():
         changes.note_settled()
         return PushReport(account=context.account)
-    from mailroom.services.push_run import PushRun
+    from mailroom.services.pushing.push_run import PushRun
 
     own = replace(context, what="push")
     with archive.writer(own) as writer:

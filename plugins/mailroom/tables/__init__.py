@@ -27,7 +27,7 @@ from mailroom.tables.rows import Rows
 if TYPE_CHECKING:
     import duckdb
 
-    from mailroom.archive.store import Root
+    from mailroom.archive.storage.store import Root
 
 __all__ = [
     "Rows",
@@ -128,9 +128,9 @@ def connect(
     """
     import duckdb
 
-    from mailroom.archive.datasets import open_dataset
-    from mailroom.archive.derived_sql import VIEWS
-    from mailroom.archive.schemas import TABLES
+    from mailroom.archive.delta.datasets import open_dataset
+    from mailroom.archive.delta.derived_sql import VIEWS
+    from mailroom.archive.delta.schemas import TABLES
 
     archive = _archive(root, options)
     made = duckdb.connect() if connection is None else connection

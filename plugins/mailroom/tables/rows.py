@@ -181,7 +181,7 @@ class Rows:
         return relation if self.columns is None else relation.project(", ".join(map(_quoted, self.columns)))
 
     def _dataset(self) -> Any:  # Any: a pyarrow dataset
-        from mailroom.archive.datasets import open_dataset
+        from mailroom.archive.delta.datasets import open_dataset
 
         found = open_dataset(self._archive, self.table)
         for condition in self._conditions:
@@ -202,7 +202,7 @@ class Rows:
     def _newest_table(self) -> pa.Table:
         import pyarrow as pa
 
-        from mailroom.archive.datasets import STATE_KEYS, newest_rows
+        from mailroom.archive.delta.datasets import STATE_KEYS, newest_rows
 
         rows = pa.Table.from_batches(
             _scanned(self._dataset(), None, self._archive.url), schema=self._archive.schema(self.table)

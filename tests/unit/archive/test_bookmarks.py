@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailroom.archive import AccountOverview, Archive, digest_of_listing
-from mailroom.archive.bookmarks import MAX_AGE, MAX_ENTRIES, Bookmarks
-from mailroom.archive.rows import folders_table
-from mailroom.archive.tables import Append
-from mailroom.archive.upkeep import EVERY_COMMITS, keep_up
+from mailroom.archive.delta.rows import folders_table
+from mailroom.archive.delta.tables import Append
+from mailroom.archive.delta.upkeep import EVERY_COMMITS, keep_up
+from mailroom.archive.reading.bookmarks import MAX_AGE, MAX_ENTRIES, Bookmarks
 from mailroom.model import Change
 from tests.support.archives import (
     ACCOUNT,

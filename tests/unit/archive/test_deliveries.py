@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mailroom.archive import Archive
-from mailroom.archive.deliveries import Deliveries, DeliveryOutcome, DeliveryRow
+from mailroom.archive.delivering.deliveries import Deliveries, DeliveryOutcome, DeliveryRow
 from mailroom.exceptions import ConfigurationError, StoreUnavailable
 from tests.support.archives import NOW, digest
 
@@ -89,7 +89,7 @@ def test_rows_that_could_not_be_committed_are_committed_later(
     archive_root: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An archive that refuses in the middle of a run fails deliveries, one by one, and loses no row."""
-    monkeypatch.setattr("mailroom.archive.deliveries.COMMIT_ROWS", 2)
+    monkeypatch.setattr("mailroom.archive.delivering.deliveries.COMMIT_ROWS", 2)
     (archive_root / "raw").mkdir(parents=True)
     refusals = 0
     with Deliveries(Archive(archive_root), out) as deliveries:
@@ -147,7 +147,7 @@ def test_deliveries_are_durable_before_their_rows(
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr("mailroom.archive.delivery_store.find_syncfs", lambda: None)
+    monkeypatch.setattr("mailroom.archive.delivering.delivery_store.find_syncfs", lambda: None)
     with Deliveries(Archive(archive_root), out) as deliveries:
         deliveries.deliver(delivery("a/b.pdf", b"data"), lambda: [b"data"])
         assert not (archive_root / "tables").exists()

@@ -9,7 +9,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailroom.archive.delivery_keys import PairSet, path_digests
+from mailroom.archive.delivering.delivery_keys import PairSet, path_digests
 
 DIGESTS = [hashlib.sha256(b"%d" % number).hexdigest() for number in range(6)]
 PAIRS = st.tuples(st.sampled_from(DIGESTS), st.sampled_from(["1", "2", "2.1", "2.uu1"]))

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mailroom.archive import Archive
-from mailroom.archive.durability import DiskSync, NoSync, Unsynced, find_syncfs
-from mailroom.archive.store import LocalStore
+from mailroom.archive.storage.durability import DiskSync, NoSync, Unsynced, find_syncfs
+from mailroom.archive.storage.store import LocalStore
 from mailroom.exceptions import StoreUnavailable
 from tests.support.archives import archive_messages, body, context, place
 

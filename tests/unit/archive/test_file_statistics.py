@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailroom.archive.file_statistics import MAX_BOUND_CHARACTERS, Statistics, statistics_of_footer
+from mailroom.archive.delta.file_statistics import MAX_BOUND_CHARACTERS, Statistics, statistics_of_footer
 
 SCHEMA = pa.schema(
     [

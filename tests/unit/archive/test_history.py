@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailroom.archive import Archive
-from mailroom.archive.history import folders_as_of
+from mailroom.archive.reading.history import folders_as_of
 from mailroom.model import Change
 from tests.support.archives import (
     ACCOUNT,

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from mailroom.archive import indexing
-from mailroom.archive.index_worker import ANSWER, Answer, Job, pack_request, serve
-from mailroom.archive.indexed import Indexed, index_content, index_file
-from mailroom.archive.indexing import Indexer, Item
+from mailroom.archive.writing import indexing
+from mailroom.archive.writing.index_worker import ANSWER, Answer, Job, pack_request, serve
+from mailroom.archive.writing.indexed import Indexed, index_content, index_file
+from mailroom.archive.writing.indexing import Indexer, Item
 from tests.support.archives import content
 
 
@@ -285,7 +285,7 @@ def test_closing_ends_the_process(results: Results, elsewhere: Indexer[int]) -> 
 def test_the_process_ends_with_the_one_that_started_it() -> None:
     """Killed without warning, a run leaves no process behind."""
     code = (
-        "import sys, time; from mailroom.archive.indexing import Indexer, Item\n"
+        "import sys, time; from mailroom.archive.writing.indexing import Indexer, Item\n"
         "def done(found): print(indexer._processes[0]._child.pid, flush=True)\n"
         "indexer = Indexer(done, print, process_after=0)\n"
         "indexer.submit([Item(1, 300, b'x')])\n"

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from mailroom.archive.arrivals import Expected
-from mailroom.archive.described import Described
-from mailroom.archive.intake import LOAD_MESSAGES, Intake
-from mailroom.archive.raw import LocalRawStore
+from mailroom.archive.reading.described import Described
+from mailroom.archive.storage.raw import LocalRawStore
+from mailroom.archive.writing.arrivals import Expected
+from mailroom.archive.writing.intake import LOAD_MESSAGES, Intake
 from mailroom.model import Body
 from tests.support.archives import NOW, body, digest
 
@@ -99,7 +99,7 @@ def held_as(tmp_path: Path, expected: Expected, arriving: Body, *, keeps_bytes: 
 
 def test_message_that_is_expected_under_other_bytes_is_the_archived_one(tmp_path: Path) -> None:
     """The identity decides."""
-    from mailroom.archive.indexed import index_content
+    from mailroom.archive.writing.indexed import index_content
 
     identity = index_content(body(2, 400).content or b"").identity or ""
     assert held_as(tmp_path, {identity: [described(1, identity)]}, body(2, 400)) == digest(1)
@@ -107,7 +107,7 @@ def test_message_that_is_expected_under_other_bytes_is_the_archived_one(tmp_path
 
 def test_other_bytes_of_one_size_are_stored(tmp_path: Path) -> None:
     """So that the size of a place tells whether its exact bytes are archived."""
-    from mailroom.archive.indexed import index_content
+    from mailroom.archive.writing.indexed import index_content
 
     identity = index_content(body(2).content or b"").identity or ""
     assert held_as(tmp_path, {identity: [described(1, identity)]}, body(2)) == digest(2)
@@ -115,7 +115,7 @@ def test_other_bytes_of_one_size_are_stored(tmp_path: Path) -> None:
 
 def test_expected_message_is_stored_too_where_its_bytes_are_wanted(tmp_path: Path) -> None:
     """Where mail is deleted, no other bytes stand in for what goes."""
-    from mailroom.archive.indexed import index_content
+    from mailroom.archive.writing.indexed import index_content
 
     identity = index_content(body(2, 400).content or b"").identity or ""
     known = {identity: [described(1, identity)]}
@@ -125,7 +125,7 @@ def test_expected_message_is_stored_too_where_its_bytes_are_wanted(tmp_path: Pat
 
 def test_expected_message_whose_bytes_are_not_there_is_no_reason_to_drop_a_copy(tmp_path: Path) -> None:
     """The copy at hand may be the last one."""
-    from mailroom.archive.indexed import index_content
+    from mailroom.archive.writing.indexed import index_content
 
     identity = index_content(body(2).content or b"").identity or ""
     assert held_as(tmp_path, {identity: [described(3, identity)]}, body(2)) == digest(2)

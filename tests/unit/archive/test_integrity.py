@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from mailroom.archive import Archive
-from mailroom.archive.integrity import verify_archive
-from mailroom.archive.problems import ProblemKind
-from mailroom.archive.tables import Append
+from mailroom.archive.checking.integrity import verify_archive
+from mailroom.archive.checking.problems import ProblemKind
+from mailroom.archive.delta.tables import Append
 from tests.support.archives import archive_messages, body, context, digest, place
 
 LAST = 5
@@ -196,7 +196,7 @@ def test_a_check_can_be_watched_and_stopped(archive: Archive) -> None:
 
 def test_a_summary_is_json_and_small(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     """Counts are whole, the list is bounded."""
-    monkeypatch.setattr("mailroom.archive.integrity.MAX_LISTED", 2)
+    monkeypatch.setattr("mailroom.archive.checking.integrity.MAX_LISTED", 2)
     for number in range(1, LAST + 1):
         object_of(archive, number).unlink()
     report = verify_archive(archive)

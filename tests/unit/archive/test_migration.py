@@ -11,8 +11,8 @@ import pytest
 from deltalake import DeltaTable
 
 from mailroom.archive import Archive
-from mailroom.archive.migration import STAMP, gain_columns, state_completely, stated_version
-from mailroom.archive.schemas import SCHEMA_VERSION, TABLES
+from mailroom.archive.delta.migration import STAMP, gain_columns, state_completely, stated_version
+from mailroom.archive.delta.schemas import SCHEMA_VERSION, TABLES
 from mailroom.exceptions import ConfigurationError
 from tests.support.archives import archive_messages, table_counts, tables_without_doubles
 from tests.support.old_archives import make_old

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from mailroom.archive import Archive
-from mailroom.archive.rows import newest_of_each
+from mailroom.archive.delta.rows import newest_of_each
 from tests.support.archives import context, folder_row
 
 

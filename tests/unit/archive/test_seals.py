@@ -19,13 +19,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailroom.archive import Archive
-from mailroom.archive import seals as sealing
-from mailroom.archive.integrity import verify_archive
-from mailroom.archive.problems import ProblemKind, VerifyReport
-from mailroom.archive.row_digests import leaf_digests, merkle_root
-from mailroom.archive.schemas import TABLES
-from mailroom.archive.seal_keys import read_key
-from mailroom.archive.seals import read_seals
+from mailroom.archive.checking import seals as sealing
+from mailroom.archive.checking.integrity import verify_archive
+from mailroom.archive.checking.problems import ProblemKind, VerifyReport
+from mailroom.archive.checking.row_digests import leaf_digests, merkle_root
+from mailroom.archive.checking.seal_keys import read_key
+from mailroom.archive.checking.seals import read_seals
+from mailroom.archive.delta.schemas import TABLES
 from mailroom.exceptions import ConfigurationError
 from mailroom.ledger import audit_of
 from mailroom.model import Change

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mailroom.archive import Archive
-from mailroom.archive.snapshot import Snapshot, accounts_of
+from mailroom.archive.reading.snapshot import Snapshot, accounts_of
 from mailroom.model import Change, LocationRow
 from tests.support.archives import (
     ACCOUNT,

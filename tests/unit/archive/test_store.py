@@ -9,8 +9,8 @@ import pytest
 from upath import UPath
 
 from mailroom.archive import Archive
-from mailroom.archive.object_store import ObjectStore
-from mailroom.archive.store import LocalStore, open_store
+from mailroom.archive.storage.object_store import ObjectStore
+from mailroom.archive.storage.store import LocalStore, open_store
 from mailroom.exceptions import ConfigurationError, StoreUnavailable
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from mailroom.archive import Archive, engine, writer
-from mailroom.archive.integrity import verify_archive
-from mailroom.archive.known import Known
-from mailroom.archive.locations import LocationLog, Placed
-from mailroom.archive.raw import STALE_SECONDS, LocalRawStore
+from mailroom.archive import Archive, writer
+from mailroom.archive.checking.integrity import verify_archive
+from mailroom.archive.storage.raw import STALE_SECONDS, LocalRawStore
+from mailroom.archive.writing import engine
+from mailroom.archive.writing.known import Known
+from mailroom.archive.writing.locations import LocationLog, Placed
 from mailroom.exceptions import ArchiveError, StoreUnavailable
 from mailroom.ledger import audit_of
 from mailroom.model import Change
@@ -219,7 +220,7 @@ def test_known_digests_come_from_the_table_and_from_this_run(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before and after they are sorted in, with the time each was archived."""
-    monkeypatch.setattr("mailroom.archive.known.MERGE_ROWS", 3)
+    monkeypatch.setattr("mailroom.archive.writing.known.MERGE_ROWS", 3)
     archive_messages(archive, [1, 2])
     known = Known(archive.table("messages"))
     assert known.archived_at(digest(1)) is None

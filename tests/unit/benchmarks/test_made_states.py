@@ -16,7 +16,7 @@ import pytest
 from benchmarks.huge_archive import ACCOUNT, build
 from benchmarks.scripted_imap import Session, State
 from mailroom.archive import Archive
-from mailroom.archive.message_tables import MessageTables
+from mailroom.archive.writing.message_tables import MessageTables
 from mailroom.client.imap import ImapClient
 from mailroom.model import Endpoint, MailProtocol, Security
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailroom.archive.problems import VerifyReport
+from mailroom.archive.checking.problems import VerifyReport
 from mailroom.cli.commands import (
     attachments,
     changes,
@@ -20,16 +20,16 @@ from mailroom.cli.commands import (
 )
 from mailroom.cli.phrases import octets_in_words
 from mailroom.cli.terminal import Outcome
-from mailroom.services.check_report import CheckReport, FolderCheck
+from mailroom.services.checking.check_report import CheckReport, FolderCheck
 from mailroom.services.copy import CopyReport
-from mailroom.services.delivery_report import DeliveryReport
-from mailroom.services.export_report import ExportReport
-from mailroom.services.fetch_report import FetchReport
-from mailroom.services.import_report import ImportReport
-from mailroom.services.mirror_report import MirrorReport
-from mailroom.services.push_report import PushReport, TwoWayReport
-from mailroom.services.restore_report import FolderRestore, RestoreReport
-from mailroom.services.retention_report import FolderRetention, RetentionReport
+from mailroom.services.deleting.retention_report import FolderRetention, RetentionReport
+from mailroom.services.delivering.delivery_report import DeliveryReport
+from mailroom.services.exchanging.export_report import ExportReport
+from mailroom.services.exchanging.import_report import ImportReport
+from mailroom.services.fetching.fetch_report import FetchReport
+from mailroom.services.mirroring.mirror_report import MirrorReport
+from mailroom.services.pushing.push_report import PushReport, TwoWayReport
+from mailroom.services.restoring.restore_report import FolderRestore, RestoreReport
 
 
 def test_plain_fetch_is_one_line() -> None:

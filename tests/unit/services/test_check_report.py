@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from mailroom.services.check_report import MAX_FOLDERS_SHOWN, CheckReport, FolderCheck
+from mailroom.services.checking.check_report import MAX_FOLDERS_SHOWN, CheckReport, FolderCheck
 
 
 def test_all_archived_is_no_failure() -> None:

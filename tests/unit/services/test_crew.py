@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from mailroom.exceptions import AuthenticationFailed, ConnectionLost, StoreUnavailable
-from mailroom.services import crew as crew_module
-from mailroom.services.crew import Crew
+from mailroom.services.mirroring import crew as crew_module
+from mailroom.services.mirroring.crew import Crew
 
 
 class Line:

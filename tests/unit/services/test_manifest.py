@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from mailroom.archive import Archive
-from mailroom.archive.consumption import Consumption
+from mailroom.archive.delivering.consumption import Consumption
 from mailroom.cli import main
 from mailroom.policy.attachments import AttachmentRule
 from mailroom.services.attachments import deliver_attachments
-from mailroom.services.manifest import ManifestForm
+from mailroom.services.delivering.manifest import ManifestForm
 from mailroom.services.progress import NoProgress
 from tests.support.archives import NOW, body, context, place
 

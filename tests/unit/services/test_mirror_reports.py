@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 
-from mailroom.services.delivery_report import DeliveryReport
-from mailroom.services.mirror_report import MAX_WARNINGS_SUMMED_UP, MirrorReport, MirrorTally
+from mailroom.services.delivering.delivery_report import DeliveryReport
+from mailroom.services.mirroring.mirror_report import MAX_WARNINGS_SUMMED_UP, MirrorReport, MirrorTally
 
 
 def test_every_count_of_a_mirror_reaches_its_report() -> None:

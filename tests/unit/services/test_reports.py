@@ -6,8 +6,8 @@ import json
 from datetime import UTC, datetime
 
 from mailroom.policy.deletion import Candidate, Decision, DeletionPlan, Keep
-from mailroom.services.fetch_report import FetchReport
-from mailroom.services.retention_report import FolderRetention, RetentionReport, RetentionTally
+from mailroom.services.deleting.retention_report import FolderRetention, RetentionReport, RetentionTally
+from mailroom.services.fetching.fetch_report import FetchReport
 from tests.unit.policy.rows import days_ago, mailbox_row
 
 DAY = datetime(2026, 11, 1, tzinfo=UTC)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 
-from mailroom.services.restore_report import MAX_EXAMPLES, FolderRestore, RestoreReport, RestoreTally
+from mailroom.services.restoring.restore_report import (
+    MAX_EXAMPLES,
+    FolderRestore,
+    RestoreReport,
+    RestoreTally,
+)
 
 
 def test_altered_messages_warn_and_refused_ones_fail() -> None:

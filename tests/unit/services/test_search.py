@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mailroom.archive import Archive
-from mailroom.archive.search_index import SearchIndex
+from mailroom.archive.searching.search_index import SearchIndex
 from mailroom.exceptions import ConfigurationError, StoreUnavailable
 from mailroom.model import Body
 from mailroom.services.search import search_messages

@@ -7,7 +7,7 @@ from pathlib import Path
 from mailroom.client.half_bodies import HalfBody
 from mailroom.client.spool import BodySink
 from mailroom.model import FetchedMessage
-from mailroom.services.suspects import STEP_OCTETS, Suspects
+from mailroom.services.mirroring.suspects import STEP_OCTETS, Suspects
 
 PLACE = ("INBOX", 7, 5)
 

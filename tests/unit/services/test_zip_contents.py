@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailroom.exceptions import LimitExceeded, MailroomError
-from mailroom.services import zip_contents
-from mailroom.services.zip_contents import Member, ZipContents, split_part
+from mailroom.services.delivering import zip_contents
+from mailroom.services.delivering.zip_contents import Member, ZipContents, split_part
 
 FILES = {"a.txt": b"hello", "b/c.pdf": b"%PDF-1.4", "__MACOSX/._a.txt": b"x", "b/.DS_Store": b"x"}
 

@@ -154,7 +154,7 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
     from mailroom.policy.destinations import Collision, DestinationTemplate
     from mailroom.services.aftermath import ask_after_delivery
     from mailroom.services.attachments import deliver_attachments
-    from mailroom.services.manifest import ManifestForm
+    from mailroom.services.delivering.manifest import ManifestForm
 
     with usage_errors():
         policy = _policy(options)

@@ -61,7 +61,7 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
     elif options.folder is not None:
         summary["messages"] = archive.folder_as_of(account, options.folder, options.as_of).to_pylist()
     else:
-        from mailroom.archive.history import folders_as_of
+        from mailroom.archive.reading.history import folders_as_of
 
         summary["folders"] = folders_as_of(archive, account, options.as_of).to_pylist()
     return Outcome(headline=headline(summary), summary=summary)

@@ -74,7 +74,7 @@ def _add_by(parser: Parser) -> None:
 
 def run_add(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
     """Place a hold."""
-    from mailroom.services.held import count_held
+    from mailroom.services.deleting.held import count_held
     from mailroom.services.holds import GRACE, place_hold
 
     archive = existing_archive(options.archive)

@@ -26,7 +26,7 @@ def add_to(words: Words[Parser]) -> None:
 def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
     """Check every raw object against its name and every row against its object."""
     from mailroom.archive import Archive
-    from mailroom.archive.integrity import verify_archive
+    from mailroom.archive.checking.integrity import verify_archive
 
     report = verify_archive(Archive(options.archive), progress=terminal.progress(), stop=stop)
     return Outcome.of(report, headline)

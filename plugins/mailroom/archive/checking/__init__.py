@@ -1,0 +1,1 @@
+"""Whether all is as it was written: objects, rows, seals, the clock."""

@@ -1,0 +1,59 @@
+"""Whether this machine's clock can be trusted with a deletion.
+
+Belongs here: the comparison with the store's own time, and with the run before. Does not belong here: what
+days count from (``policy``). A clock that is a year ahead breaks the promise of N days for all mail
+at once.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from mailroom.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from mailroom.archive.delta.tables import Table
+
+__all__ = ["MAX_SKEW", "check_against_runs", "check_against_store"]
+
+MAX_SKEW = timedelta(minutes=5)
+"""How far clocks may differ: what Kerberos and S3's signatures allow, roughly."""
+
+
+def check_against_store(now: datetime, store: datetime, where: str) -> None:
+    """Refuse a clock that is not the store's, which has just written a file.
+
+    :raises ConfigurationError: where they differ by more than ``MAX_SKEW``.
+    """
+    if abs(now - store) > MAX_SKEW:
+        raise ConfigurationError(
+            f"Nothing was deleted: this machine's clock says {_shown(now)}, and the store at {where} says "
+            f"{_shown(store)}; set the wrong one right, for ages of mail are counted by it."
+        )
+
+
+def check_against_runs(now: datetime, runs: Table) -> None:
+    """Refuse a clock that ran backwards since the last run that ended well.
+
+    :raises ConfigurationError: where that run ended later than now, by more than ``MAX_SKEW``.
+    :raises StoreUnavailable: where the table cannot be read.
+    """
+    last: datetime | None = None
+    for file in reversed(runs.files()):
+        for piece in runs.scan(["ended", "outcome"], files=[file]):
+            for row in piece.table.to_pylist():
+                if row["outcome"] != "failed" and row["ended"] is not None:
+                    last = row["ended"]
+        if last is not None:
+            break
+    if last is not None and last - now > MAX_SKEW:
+        raise ConfigurationError(
+            f"Nothing was deleted: this machine's clock says {_shown(now)}, but the last run on this archive "
+            f"ended at {_shown(last)}, so it ran backwards; set it right, or where it was wrong then, let a "
+            "run that deletes nothing archive some mail first."
+        )
+
+
+def _shown(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,1 @@
+"""Attachments in other stores, each once, and what pipelines have taken."""

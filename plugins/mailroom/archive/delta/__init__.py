@@ -1,0 +1,1 @@
+"""The tables: their columns, Parquet files and Delta logs, kept small and whole."""

@@ -1,0 +1,207 @@
+"""Rows as Arrow, and Arrow as rows.
+
+Belongs here: the one place that knows which field of a value goes to which column.
+Does not belong here: column types and meanings (``schemas``).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from mailroom.archive.delta.schemas import TABLES
+from mailroom.ledger import AuditRow, HoldRow, HoldState, PlanRow, PlanState
+from mailroom.model import Change, FolderRow, LocationRow, MailProtocol
+
+__all__ = [
+    "audit_table",
+    "build_table",
+    "folder_rows",
+    "folders_table",
+    "hold_rows",
+    "holds_table",
+    "location_rows",
+    "locations_table",
+    "newest_of_each",
+    "plan_rows",
+    "plans_table",
+]
+
+_FOLDER_FIELDS = {
+    "account": "account",
+    "folder": "folder",
+    "delimiter": "delimiter",
+    "special_use": "special_use",
+    "uidvalidity": "uid_validity",
+    "uidnext": "uid_next",
+    "highestmodseq": "highest_modseq",
+    "messages": "messages",
+    "complete": "complete",
+    "windowed": "windowed",
+    "deleted": "deleted",
+    "at": "at",
+    "run_id": "run_id",
+    "subscribed": "subscribed",
+    "mailbox_id": "mailbox_id",
+    "renamed_from": "renamed_from",
+}
+
+_AUDIT_FIELDS = {"uidvalidity": "uid_validity"}
+"""Columns of ``audit`` and ``plans`` that are named otherwise in values."""
+
+
+def build_table(name: str, columns: Sequence[Sequence[Any]]) -> pa.Table:
+    """Return rows of a table from its columns, in the schema's order.
+
+    Text that no encoder takes (a lone surrogate from a server's bytes) is stored with
+    question marks rather than refused.
+    """
+    schema = TABLES[name].schema
+    arrays = [_array(values, field.type) for values, field in zip(columns, schema, strict=True)]
+    return pa.table(arrays, schema=schema)
+
+
+def locations_table(
+    rows: Sequence[LocationRow],
+    digests: Sequence[str | None],
+    archived: Sequence[datetime | None],
+    seqs: Sequence[int],
+) -> pa.Table:
+    """Return rows of ``locations``; digest, time of archiving and seq are the archive's to fill in."""
+    # ``value`` of an enumeration is a call, which counts where there are many rows.
+    return build_table(
+        "locations",
+        [
+            [r.account for r in rows],
+            [r.protocol._value_ for r in rows],
+            [r.folder for r in rows],
+            [r.uid_validity for r in rows],
+            [r.uid for r in rows],
+            [r.uidl for r in rows],
+            digests,
+            [r.size for r in rows],
+            [sorted(r.flags) for r in rows],
+            [r.internal_date for r in rows],
+            [r.modseq for r in rows],
+            [r.change._value_ for r in rows],
+            [r.at for r in rows],
+            [r.run_id for r in rows],
+            archived,
+            [r.object_id for r in rows],
+            seqs,
+            [r.moved_from for r in rows],
+            [sorted(r.labels) for r in rows],
+        ],
+    )
+
+
+def location_rows(table: pa.Table) -> Iterator[LocationRow]:
+    """Yield rows of ``locations`` as values."""
+    for row in table.to_pylist():
+        yield LocationRow(
+            account=row["account"],
+            protocol=MailProtocol(row["protocol"]),
+            folder=row["folder"],
+            change=Change(row["change"]),
+            at=row["at"],
+            run_id=row["run_id"],
+            uid_validity=row["uidvalidity"],
+            uid=row["uid"],
+            uidl=row["uidl"],
+            sha256=row["sha256"],
+            size=row["size"],
+            flags=tuple(row["flags"] or ()),
+            internal_date=row["internal_date"],
+            modseq=row["modseq"],
+            object_id=row["object_id"],
+            archived_at=row["archived_at"],
+            moved_from=row["moved_from"],
+            labels=tuple(row["labels"] or ()),
+        )
+
+
+def folders_table(rows: Sequence[FolderRow], seqs: Sequence[int]) -> pa.Table:
+    """Return rows of ``folders``."""
+    columns: dict[str, Sequence[Any]] = {"seq": seqs}
+    columns |= {theirs: [getattr(r, ours) for r in rows] for theirs, ours in _FOLDER_FIELDS.items()}
+    return build_table("folders", [columns[name] for name in TABLES["folders"].schema.names])
+
+
+def folder_rows(table: pa.Table) -> Iterator[tuple[int, FolderRow]]:
+    """Yield rows of ``folders`` as values, each after its seq."""
+    for row in table.to_pylist():
+        yield row["seq"], FolderRow(**{ours: row[theirs] for theirs, ours in _FOLDER_FIELDS.items()})
+
+
+def audit_table(rows: Sequence[AuditRow], seqs: Sequence[int]) -> pa.Table:
+    """Return rows of ``audit``."""
+    return _logged("audit", rows, seqs)
+
+
+def plans_table(rows: Sequence[PlanRow], seqs: Sequence[int]) -> pa.Table:
+    """Return rows of ``plans``."""
+    return _logged("plans", rows, seqs)
+
+
+def plan_rows(table: pa.Table) -> Iterator[tuple[int, PlanRow]]:
+    """Yield rows of ``plans`` as values, each after its seq."""
+    for row in table.to_pylist():
+        values = {_AUDIT_FIELDS.get(name, name): value for name, value in row.items() if name != "seq"}
+        values |= {"state": PlanState(row["state"]), "uidls": tuple(row["uidls"] or ())}
+        yield row["seq"], PlanRow(**values)
+
+
+def holds_table(rows: Sequence[HoldRow], seqs: Sequence[int]) -> pa.Table:
+    """Return rows of ``holds``."""
+    return _logged("holds", rows, seqs)
+
+
+def hold_rows(table: pa.Table) -> Iterator[HoldRow]:
+    """Yield rows of ``holds`` as values, in the order they were written."""
+    for row in table.sort_by("seq").to_pylist():
+        del row["seq"]
+        yield HoldRow(**{**row, "state": HoldState(row["state"])})
+
+
+def _logged(name: str, rows: Sequence[AuditRow | PlanRow | HoldRow], seqs: Sequence[int]) -> pa.Table:
+    """Return rows of a log whose last column is the number of the commit."""
+    fields = [_AUDIT_FIELDS.get(column, column) for column in TABLES[name].schema.names[:-1]]
+    columns: list[Sequence[Any]] = [[_plain(getattr(row, ours)) for row in rows] for ours in fields]
+    return build_table(name, [*columns, seqs])
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, enum.Enum) else value
+
+
+def newest_of_each(table: pa.Table, key: str) -> pa.Table:
+    """Return the row with the highest ``seq`` of each key: of a long history the short state."""
+    if not table.num_rows:
+        return table
+    whole = table.combine_chunks()
+    codes = whole[key].chunk(0).dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    order = np.lexsort((whole["seq"].to_numpy(), codes))
+    is_last = np.ones(len(order), dtype=bool)
+    is_last[:-1] = codes[order][1:] != codes[order][:-1]
+    return whole.take(order[is_last])
+
+
+def _array(values: Iterable[Any], kind: pa.DataType) -> pa.Array:
+    values = values if isinstance(values, list) else list(values)
+    try:
+        return pa.array(values, kind, memory_pool=pa.system_memory_pool())
+    except UnicodeEncodeError:
+        return pa.array([_encodable(value) for value in values], kind)
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, (list, tuple)):
+        return [_encodable(item) for item in value]
+    return value

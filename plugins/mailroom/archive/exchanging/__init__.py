@@ -1,0 +1,1 @@
+"""Files that mail is imported from and exported to."""

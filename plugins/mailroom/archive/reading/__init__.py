@@ -1,0 +1,1 @@
+"""What the archive holds, of one account, at one moment, asked for in bulk."""

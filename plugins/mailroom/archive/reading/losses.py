@@ -1,0 +1,94 @@
+"""How many messages of an account are on its server no longer, counted by content.
+
+Belongs here: which messages went and are nowhere else, over the last days and with what one run
+is about to record. Does not belong here: whether that is too many (``policy.mirror``).
+
+A message that was moved, copied, renamed along with its folder or numbered anew is not lost, for
+another place holds the same octets. What Mailroom itself deleted does not count either.
+"""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Iterable
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mailroom.archive.archive import Archive
+from mailroom.archive.digests import halves, halves_of
+from mailroom.archive.reading.places import CHANGES, Places
+from mailroom.model import Change, LocationRow, MailProtocol
+
+__all__ = ["lost_messages", "recorded_losses"]
+
+Keys = npt.NDArray[np.uint64]
+"""The first 64 bits of digests: enough to count by."""
+
+_NONE: Keys = np.empty(0, dtype=np.uint64)
+_LIVE = np.array([Change(word).is_live for word in CHANGES] + [False])
+_EXPUNGED = CHANGES.index(Change.EXPUNGED.value)
+
+
+def recorded_losses(
+    archive: Archive, account: str, since: datetime, *, allowed_by: str
+) -> tuple[int, datetime]:
+    """Return how many messages mirrors have recorded as expunged lately, moved ones included, and since when.
+
+    :param since: the earliest moment that counts.
+    :param allowed_by: the count (in ``runs.counts``) of a run for which any loss was allowed: it begins anew.
+    :raises StoreUnavailable: where the archive cannot be read.
+    """
+    runs: list[tuple[datetime, dict[str, int]]] = []
+    for table in archive.scan_table("runs", ["ended", "counts", "what"], equal={"account": account}):
+        recent = table.filter(pc.and_(pc.equal(table["what"], "mirror"), pc.greater(table["ended"], since)))
+        runs += [(row["ended"], json.loads(row["counts"] or "{}")) for row in recent.to_pylist()]
+    allowed = max((ended for ended, counts in runs if counts.get(allowed_by)), default=since)
+    return sum(counts.get("expunged", 0) for ended, counts in runs if ended > allowed), allowed
+
+
+def lost_messages(
+    archive: Archive, account: str, going: Iterable[LocationRow], since: datetime
+) -> tuple[int, int]:
+    """Return how many distinct messages will be nowhere in the account, and how many are nowhere already.
+
+    :param going: rows of messages that a run is about to record as expunged; they are live until then.
+    :param since: what was recorded before does not count.
+    :raises StoreUnavailable: where the archive cannot be read.
+    """
+    places = Places(archive.reader("locations"), account, MailProtocol.IMAP)
+    places.update()
+    live, past = [_NONE], [_NONE]
+    for folder in places.folder_names():
+        rows = places.of_folder(folder)
+        for _, table in places.reader.read(rows.take(_LIVE[rows.change]), ["sha256"]):
+            live.append(halves(table["sha256"])[0])
+        for _, table in places.reader.read(rows.take(rows.change == _EXPUNGED), ["sha256", "at"]):
+            recent = pc.greater(table["at"], pa.scalar(since, table["at"].type))
+            past.append(halves(table["sha256"].filter(pc.fill_null(recent, False)))[0])
+    return _lost(np.concatenate(live), _keys_of(going), np.concatenate(past))
+
+
+def _keys_of(rows: Iterable[LocationRow]) -> Keys:
+    found = array("Q")
+    for row in rows:
+        if row.sha256 is not None and row.change is Change.EXPUNGED:
+            found.append(halves_of(row.sha256)[0])
+    return np.frombuffer(found, dtype=np.uint64) if found else _NONE
+
+
+def _lost(live: Keys, going: Keys, past: Keys) -> tuple[int, int]:
+    """Count what goes as often as it is live, and what went and is live nowhere."""
+    there, counts = np.unique(live, return_counts=True)
+    leaving, times = np.unique(going, return_counts=True)
+    held = np.zeros(len(leaving), dtype=np.int64)
+    if len(there):
+        place = np.minimum(np.searchsorted(there, leaving), len(there) - 1)
+        held = np.where(there[place] == leaving, counts[place], 0)
+    gone = np.unique(past)
+    elsewhere = np.isin(gone, there) | np.isin(gone, leaving)
+    return int((held <= times).sum()), int((~elsewhere).sum())

@@ -1,0 +1,94 @@
+"""What runs note for the next one, which may find that nothing is new and open no table.
+
+Belongs here: when a note is made, and when it answers instead of the tables. Does not belong
+here: how notes are kept, and what makes one void (``bookmarks``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from mailroom.archive.reading.bookmarks import AccountOverview, Bookmarks, MaildropOverview
+
+if TYPE_CHECKING:
+    from mailroom.archive.archive import Archive
+
+__all__ = ["Noted"]
+
+
+class Noted:
+    """The notes of one archive.
+
+    :raises StoreUnavailable: from every method, where the archive cannot be read.
+    """
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        self._bookmarks = Bookmarks(archive.store)
+
+    def overview(self, account: str) -> AccountOverview:
+        """Return what is known of the folders of an IMAP account, as of now.
+
+        A bookmark answers where one holds, so that the tables need not be opened.
+        """
+        self._set_aside_torn("folders", "locations")
+        return self._bookmarks.read_account(account, _now()) or self._account_as_of_now(account)
+
+    def maildrop_overview(self, account: str) -> MaildropOverview | None:
+        """Return what is known of a POP3 maildrop, as of now, where a bookmark holds that says it."""
+        self._set_aside_torn("folders", "locations")
+        return self._bookmarks.read_maildrop(account, _now())
+
+    def bookmark_account(self, account: str) -> None:
+        """Note what the tables say of an IMAP account, for runs that find nothing new.
+
+        To be called when all that was committed is synced. Nothing is done where a bookmark
+        holds already, or has answered all that was asked.
+        """
+        now = _now()
+        if self._archive.opened("locations") and self._bookmarks.read_account(account, now) is None:
+            found = self._account_as_of_now(account)
+            self._bookmarks.write_account(account, self._versions("folders", "locations"), found, now)
+
+    def bookmark_maildrop(self, account: str, *, listing: str | None, answer: str) -> None:
+        """Note what the tables say of a POP3 maildrop, as ``bookmark_account`` does.
+
+        :param listing: what ``digest_of_listing`` says of the last listing.
+        :param answer: a digest of that listing exactly as the server gave it.
+        """
+        now = _now()
+        if self._archive.opened("locations") and self._bookmarks.read_maildrop(account, now) is None:
+            found = self._archive.maildrop_state(account).overview()
+            if found is not None:
+                seen = replace(found, answer=answer if listing == found.listing else None)
+                self._bookmarks.write_maildrop(account, self._versions("locations"), seen, now)
+
+    def says_settled(self, account: str) -> bool:
+        """Say whether it is known without opening any table that no change of an account waits."""
+        if not self._archive.store.exists("tables/changes"):
+            return True
+        self._set_aside_torn("changes")
+        return self._bookmarks.says_settled(account, _now())
+
+    def note_settled(self, account: str, version: int) -> None:
+        """Note that no change of an account waits as of this version of the table."""
+        self._bookmarks.write_settled(account, {"changes": version}, _now())
+
+    def _account_as_of_now(self, account: str) -> AccountOverview:
+        archive = self._archive
+        return AccountOverview(folders=archive.last_folders(account), live=archive.live_counts(account))
+
+    def _set_aside_torn(self, *names: str) -> None:
+        """Have what a power cut tore of tables set aside first: a note about it would be void."""
+        for name in names:
+            self._archive.set_aside_torn(name)
+
+    def _versions(self, *names: str) -> dict[str, int]:
+        """Return which versions were read; not the newest, which may say something else by now."""
+        return {name: table.version for name in names if (table := self._archive.opened(name)) is not None}
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

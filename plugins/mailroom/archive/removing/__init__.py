@@ -1,0 +1,1 @@
+"""Mail that leaves the archive: chosen, marked, taken out of tables and stores."""

@@ -1,0 +1,1 @@
+"""A copy of all of it at a second root."""

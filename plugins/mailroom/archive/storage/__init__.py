@@ -1,0 +1,1 @@
+"""Where an archive lies, and its raw objects: folders, object stores, durable writes."""

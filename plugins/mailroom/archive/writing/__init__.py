@@ -1,0 +1,1 @@
+"""From bytes to committed rows: intake, indexing, batches, commits."""

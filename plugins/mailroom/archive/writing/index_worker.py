@@ -1,0 +1,128 @@
+"""The indexing process: messages in, files and parsed columns out, over its standard streams.
+
+Started by ``indexing`` as ``python -m mailroom.archive.writing.index_worker``; ends when its
+input ends, so it never outlives the process that started it. A request is a header, the
+marshalled list of its jobs, and the contents of those that bring one; an answer is a length
+and a pickled ``Answer``, in the order of the requests; the first, empty answer says that
+the parser is loaded. Requests hold many messages, because handing one over costs more than
+parsing it.
+"""
+
+from __future__ import annotations
+
+import gc
+import marshal
+import os
+import pickle
+import struct
+from typing import IO, NamedTuple
+
+from mailroom.archive.storage.raw_file import write_file_whole
+from mailroom.archive.writing.indexed import Indexed, index_content, index_file, not_indexed
+
+__all__ = ["ANSWER", "REQUEST", "Answer", "Job", "main", "pack_request", "serve", "work_off"]
+
+REQUEST = struct.Struct("<I")
+"""Length of the marshalled jobs that follow."""
+
+ANSWER = struct.Struct("<I")
+"""Length of the pickled answer that follows."""
+
+READ_AHEAD_OCTETS = 256 * 1024
+"""How much of the requests is read at a time. Octets."""
+
+COLLECT_AFTER = 50_000
+"""Allocations between two collections of garbage."""
+
+
+class Job(NamedTuple):
+    """One message to parse, and to store first where it says so.
+
+    :param octets: length of the content that comes along; -1 where it is to be read from ``path``.
+    :param incoming: the new file to write the content to, and ``final`` what to rename it to; both or none.
+    """
+
+    octets: int
+    path: str | None = None
+    incoming: str | None = None
+    final: str | None = None
+
+
+class Answer(NamedTuple):
+    """What became of the jobs of a request.
+
+    :param found: columns by job, as plain tuples; fewer than jobs where the disk refused.
+    :param refused: number and text of the disk's error.
+    """
+
+    found: list[tuple[object, ...]]
+    refused: tuple[int | None, str | None] | None = None
+
+
+def pack_request(jobs: list[Job]) -> bytes:
+    """Return the head of a request; the contents of its jobs follow it in their order."""
+    packed = marshal.dumps([tuple(job) for job in jobs])
+    return REQUEST.pack(len(packed)) + packed
+
+
+def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
+    """Answer requests until there are no more."""
+    from mailroom.message import index_message  # noqa: F401  # fails here, before the first message, if at all
+
+    gc.freeze()
+    answers.write(ANSWER.pack(0))
+    answers.flush()
+    while len(head := requests.read(REQUEST.size)) == REQUEST.size:
+        packed = requests.read(REQUEST.unpack(head)[0])
+        try:
+            jobs = [Job(*job) for job in marshal.loads(packed)]
+        except (EOFError, ValueError):  # cut short: whoever asked is gone
+            return
+        contents = [requests.read(job.octets) if job.octets >= 0 else None for job in jobs]
+        if sum(job.octets for job in jobs if job.octets > 0) > sum(len(c) for c in contents if c is not None):
+            return
+        answer = pickle.dumps(tuple(_answer(jobs, contents)), protocol=5)
+        answers.write(ANSWER.pack(len(answer)) + answer)
+        answers.flush()
+
+
+def work_off(job: Job, content: bytes | None) -> Indexed:
+    """Store a message where that is asked for, and parse it.
+
+    :raises OSError: where it cannot be stored.
+    """
+    if content is None:
+        try:
+            return index_file(job.path or "")
+        except OSError as error:
+            return not_indexed(error.strerror or type(error).__name__)
+    if job.incoming is not None and job.final is not None:
+        write_file_whole(content, job.incoming, job.final)
+    return index_content(content)
+
+
+def main() -> None:
+    """Serve on the standard streams; whatever else prints goes to standard error."""
+    gc.set_threshold(COLLECT_AFTER)  # parsing makes many short-lived objects and hardly a cycle
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    try:
+        serve(os.fdopen(os.dup(0), "rb", buffering=READ_AHEAD_OCTETS), answers)
+        answers.close()
+    except BrokenPipeError:
+        os._exit(0)  # the process that asked is gone, and so is the reader of any message
+
+
+def _answer(jobs: list[Job], contents: list[bytes | None]) -> Answer:
+    found: list[tuple[object, ...]] = []
+    for number, job in enumerate(jobs):
+        content, contents[number] = contents[number], None
+        try:
+            found.append(tuple(work_off(job, content)))
+        except OSError as error:
+            return Answer(found, (error.errno, error.strerror))
+    return Answer(found)
+
+
+if __name__ == "__main__":
+    main()

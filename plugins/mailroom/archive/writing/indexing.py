@@ -1,0 +1,308 @@
+"""Store and parse messages off the network's path, a load of them at a time.
+
+Belongs here: where that runs. The first messages are dealt with in the thread that
+brings them; once there are many, processes of their own take over, because parsing is
+pure Python and would hold the interpreter's lock against the thread that reads from the
+network; they write the raw objects as well, for they have the octets at hand. Their start
+costs a tenth of a second, which small runs do not pay. Does not belong here: parsing
+(``message``), and what is kept of it (``indexed``).
+
+The process is started, never forked, and lives on a pipe: when this process ends,
+however it ends, the pipe closes and so does the other.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import logging
+import os
+import pickle
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import IO, Generic, TypeVar, cast
+
+from mailroom.archive.storage.raw_file import write_file_whole
+from mailroom.archive.writing.index_worker import ANSWER, Answer, Job, pack_request, work_off
+from mailroom.archive.writing.indexed import Indexed, not_indexed
+from mailroom.archive.writing.worker_start import MANY_MESSAGES, Worker, start_worker
+
+__all__ = ["Indexer", "Item", "Load"]
+
+log = logging.getLogger(__name__)
+
+PROCESS_AFTER_OCTETS = 4 * 1024 * 1024
+"""Octets of messages parsed in this process before another is started for the rest."""
+
+LARGE_OCTETS = 256 * 1024
+"""Larger messages are always parsed in another process, whose memory ends with it. Octets."""
+
+MAX_PROCESSES = 3
+"""More parse faster than one connection brings messages."""
+
+BACKLOG = 2
+"""Loads that may wait for each process before one more is started, where there is a core for it."""
+
+MAX_PIECES = 512
+"""How many pieces are written at once; systems take 1,024."""
+
+ANSWER_OCTETS = 64 * 1024
+"""How much of the answers is read at a time. Octets."""
+
+PIPE_OCTETS = 1024 * 1024
+"""Size of the pipe that requests wait in, where the system grants it. Octets."""
+
+MAX_DEATHS = 3
+"""How often the indexing process may die before its work is done here."""
+
+Key = TypeVar("Key")
+
+
+class Item(Generic[Key]):
+    """One message to index.
+
+    :param key: handed back with the result.
+    :param content: its octets, or None where they are to be read from ``path``, a file that must
+        stay until the result is there.
+    :param place: where the content is to be stored first: a new file's name, and the one to rename it to.
+    """
+
+    __slots__ = ("content", "key", "octets", "path", "place")
+
+    def __init__(
+        self,
+        key: Key,
+        octets: int,
+        content: bytes | None = None,
+        path: str | None = None,
+        place: tuple[str, str] | None = None,
+    ) -> None:
+        self.key = key
+        self.octets = octets
+        self.content = content
+        self.path = path
+        self.place = place
+
+    @property
+    def job(self) -> Job:
+        """The message as the other process is told of it."""
+        incoming, final = self.place or (None, None)
+        return Job(-1 if self.content is None else len(self.content), self.path, incoming, final)
+
+
+Load = Sequence[Item[Key]]
+"""Messages that are handed over together."""
+
+
+class Indexer(Generic[Key]):
+    """Stores and parses messages, a load at a time, and hands each load's results to ``done``.
+
+    :param done: called with keys and results, from any thread.
+    :param failed: called where a message cannot be stored, from any thread but the submitting one.
+    :param process_after: how many messages are indexed here before a process is started.
+    :param processes: how many may be started; by default one for each core: parsing takes more than the rest.
+    :param worker: a process that is started already, if any.
+    """
+
+    def __init__(
+        self,
+        done: Callable[[Sequence[tuple[Key, Indexed]]], None],
+        failed: Callable[[BaseException], None],
+        *,
+        process_after: int = MANY_MESSAGES,
+        processes: int | None = None,
+        worker: Worker | None = None,
+    ) -> None:
+        self._done = done
+        self._failed = failed
+        self._left = process_after
+        self._left_octets = PROCESS_AFTER_OCTETS
+        self._most = processes or min(MAX_PROCESSES, _cores())
+        self._deaths = 0
+        self._lock = threading.Lock()
+        self._processes: list[_Process[Key]] = []
+        self._is_hurried = False
+        self._closed = False
+        if worker is not None:
+            self._processes.append(_Process(worker, done, failed, self._orphaned))
+
+    def hurry(self, *, on: bool) -> None:
+        """Have this process index as well, while nothing comes in and somebody waits for the rest."""
+        self._is_hurried = on
+
+    def submit(self, load: Load[Key]) -> None:
+        """Index messages, here and now or soon and elsewhere.
+
+        :raises OSError: where one cannot be stored here.
+        """
+        while (process := self._elsewhere(load)) is not None:
+            if process.submit(load):
+                return
+        self._done([(item.key, work_off(item.job, item.content)) for item in load])
+
+    def close(self) -> None:
+        """Stop; what was not indexed yet is given up."""
+        with self._lock:
+            self._closed = True
+            processes, self._processes = self._processes, []
+        for process in processes:
+            process.close()
+
+    def _elsewhere(self, load: Load[Key]) -> _Process[Key] | None:
+        """Return the process that has least to do; None where the work is to be done here."""
+        with self._lock:
+            self._left -= len(load)
+            self._left_octets -= sum(item.octets for item in load)
+            is_early = self._left >= 0 and self._left_octets >= 0
+            is_small = all(item.octets < LARGE_OCTETS for item in load)
+            if self._closed or (is_early and is_small and not self._processes):
+                return None
+            for process in [process for process in self._processes if process.is_over]:
+                self._deaths += 1 if process.has_started else MAX_DEATHS + 1
+                self._processes.remove(process)
+            idlest = min(self._processes, key=lambda process: process.backlog, default=None)
+            is_busy = idlest is None or idlest.backlog > BACKLOG
+            if is_busy and is_small and self._is_hurried and idlest is not None:
+                return None
+            if is_busy and len(self._processes) < self._most and self._deaths <= MAX_DEATHS:
+                return self._started() or idlest
+            return idlest
+
+    def _started(self) -> _Process[Key] | None:
+        worker = start_worker()
+        if worker is None:
+            self._deaths = MAX_DEATHS + 1
+            return None
+        process = _Process(worker, self._done, self._failed, self._orphaned)
+        self._processes.append(process)
+        return process
+
+    def _orphaned(self, loads: Sequence[Load[Key]], has_started: bool) -> None:
+        """Index again what a process left when it died, message by message; one alone is what killed it."""
+        for number, load in enumerate(loads):
+            if not number and has_started and len(load) == 1:
+                self._blame(load[0])
+                continue
+            for item in load:
+                self.submit([item])
+
+    def _blame(self, item: Item[Key]) -> None:
+        if item.content is not None and item.place is not None:
+            write_file_whole(item.content, *item.place)
+        self._done([(item.key, not_indexed("the parser's process ended"))])
+
+
+class _Process(Generic[Key]):
+    """One indexing process, and the thread that reads its answers.
+
+    :param orphaned: given what was not answered when it died.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        done: Callable[[Sequence[tuple[Key, Indexed]]], None],
+        failed: Callable[[BaseException], None],
+        orphaned: Callable[[Sequence[Load[Key]], bool], None],
+    ) -> None:
+        self._done = done
+        self._failed = failed
+        self._orphaned = orphaned
+        self._lock = threading.Lock()
+        self._waiting: deque[Load[Key]] = deque()
+        self._closing = False
+        self.has_started = False
+        self.is_over = False
+        self._child = worker
+        self._requests = cast(IO[bytes], self._child.stdin)
+        self._answers = io.BufferedReader(cast(io.FileIO, self._child.stdout), ANSWER_OCTETS)
+        with suppress(AttributeError, OSError):  # not on every system, and not beyond the user's limit
+            fcntl.fcntl(self._requests.fileno(), fcntl.F_SETPIPE_SZ, PIPE_OCTETS)
+        self._thread = threading.Thread(target=self._receive, name="mailroom-index", daemon=True)
+        self._thread.start()
+
+    @property
+    def backlog(self) -> int:
+        """How many loads wait for an answer."""
+        return len(self._waiting)
+
+    def submit(self, load: Load[Key]) -> bool:
+        """Send a load; False where the process is over."""
+        head = pack_request([item.job for item in load])
+        with self._lock:
+            if self.is_over:
+                return False
+            self._waiting.append(load)
+            # Where it died, the receiving thread takes care of what is waiting.
+            with suppress(BrokenPipeError):
+                self._send([head, *[item.content for item in load if item.content]])
+            return True
+
+    def _send(self, pieces: list[bytes]) -> None:
+        descriptor = self._requests.fileno()
+        for start in range(0, len(pieces), MAX_PIECES):
+            some = pieces[start : start + MAX_PIECES]
+            sent = os.writev(descriptor, some)
+            for piece in some:
+                if sent >= len(piece):
+                    sent -= len(piece)
+                    continue
+                rest = memoryview(piece)[sent:]
+                sent = 0
+                while rest:
+                    rest = rest[os.write(descriptor, rest) :]
+
+    def close(self) -> None:
+        self._closing = True
+        self._child.kill()
+        self._child.wait()
+        self._thread.join()
+
+    def _receive(self) -> None:
+        try:
+            while len(header := self._answers.read(ANSWER.size)) == ANSWER.size:
+                answer = self._answers.read(ANSWER.unpack(header)[0])
+                if not self.has_started:
+                    self.has_started = True
+                elif not self._take(answer):
+                    break
+            self._bury()
+        except BaseException as error:  # noqa: BLE001 (whoever waits for an answer has to learn of it)
+            self._child.kill()
+            self._failed(error)
+
+    def _take(self, packed: bytes) -> bool:
+        """Hand on the results of the oldest load; False where the answer is not whole."""
+        try:
+            answer = Answer(*pickle.loads(packed))
+        except (EOFError, pickle.UnpicklingError):
+            return False
+        if answer.refused is not None:
+            raise OSError(*answer.refused)
+        load = self._waiting.popleft()
+        results = zip(load, map(Indexed._make, answer.found), strict=True)
+        self._done([(item.key, indexed) for item, indexed in results])
+        return True
+
+    def _bury(self) -> None:
+        self._child.kill()
+        self._child.wait()
+        with self._lock:
+            self.is_over = True
+            self._answers.close()
+            self._requests.close()
+            left = list(self._waiting)
+            self._waiting.clear()
+        if left and not self._closing:
+            status = self._child.returncode
+            log.warning("The indexing process ended with status %s; going on without it", status)
+            self._orphaned(left, self.has_started)
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1

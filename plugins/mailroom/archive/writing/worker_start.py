@@ -1,0 +1,60 @@
+"""Start the indexing process; where its work comes from is in ``indexing``.
+
+A module of its own that imports next to nothing: the process can start while this one
+still imports its table libraries, which takes both about as long.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import mailroom
+
+__all__ = ["MANY_MESSAGES", "Worker", "end_worker", "start_worker"]
+
+log = logging.getLogger(__name__)
+
+MANY_MESSAGES = 200
+"""More messages than these are parsed in another process; its start takes a tenth of a second."""
+
+Worker = subprocess.Popen[bytes]
+"""An indexing process with its standard streams on pipes."""
+
+
+def start_worker() -> Worker | None:
+    """Start a process that stores and parses; None where there is no memory or no process left to us."""
+    if not sys.executable:
+        return None
+    try:
+        # -P: the folder that somebody happens to stand in is no place to import from.
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "mailroom.archive.writing.index_worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=_environment(),
+            bufsize=0,
+            start_new_session=True,  # Ctrl-C is for this process, which finishes its batch
+        )
+    except OSError as error:  # slower, but it goes on
+        log.warning("The indexing process cannot be started: %s", error.strerror)
+        return None
+
+
+def end_worker(worker: Worker) -> None:
+    """End a process, whatever it does."""
+    worker.kill()
+    worker.wait()
+    for pipe in (worker.stdin, worker.stdout):
+        if pipe is not None:
+            pipe.close()
+
+
+def _environment() -> dict[str, str]:
+    """Return this environment with our package found first: Airflow puts it on ``sys.path`` only."""
+    home = str(Path(next(iter(mailroom.__path__))).parent)
+    before = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": home + (os.pathsep + before if before else "")}

@@ -1,0 +1,1 @@
+"""A server's messages beside the archive's."""

@@ -1,0 +1,1 @@
+"""Deletion on servers: chosen, planned, proved, done in batches, recorded."""

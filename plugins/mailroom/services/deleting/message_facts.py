@@ -1,0 +1,155 @@
+"""What retention rules ask about messages: dates, authors, holds, and which are the newest.
+
+Here: gathering it from the archive, only as far as some rule asks. Not here: what follows
+from it (``policy.verdicts``), what the server says (``mailbox_retention``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from mailroom.archive import Archive, FolderState
+from mailroom.model import LocationRow
+from mailroom.policy.holds import FolderHolds
+from mailroom.policy.retention import Basis
+from mailroom.policy.rules import FolderRules
+from mailroom.policy.verdicts import MessageFacts
+from mailroom.services.deleting.first_seen import first_seen, read_since
+
+__all__ = ["FactSource", "facts_of_folder", "facts_of_maildrop", "sort_by_date"]
+
+LOOK_UP_MESSAGES = 20_000
+"""How many messages' dates are looked up in the archive at a time."""
+
+
+@dataclass(slots=True, kw_only=True)
+class FactSource:
+    """The facts of one folder, message by message.
+
+    :param dates: for each basis, the instant by UID or message number.
+    :param ranks: how many are newer, by UID or number; empty where nobody asks.
+    """
+
+    archive: Archive
+    rules: FolderRules
+    holds: FolderHolds
+    dates: Mapping[Basis, Mapping[int, datetime]]
+    ranks: Mapping[int, int] = field(default_factory=dict)
+    _fields: dict[str, dict[str, Any]] = field(init=False, default_factory=dict)
+
+    def load(self, rows: Iterable[LocationRow]) -> None:
+        """Look up what the archive says of the contents of these messages, and of no others.
+
+        :raises StoreUnavailable: if the archive cannot be read.
+        """
+        columns = set(self.holds.columns)
+        columns |= {"from_address"} if self.rules.asks_sender else set()
+        digests = {row.sha256 for row in rows if row.sha256 is not None} if columns else set()
+        self._fields = self.archive.message_fields(digests, sorted(columns))
+
+    def of(
+        self,
+        key: int,
+        row: LocationRow,
+        *,
+        flags: Iterable[str] | None = None,
+        save_date: datetime | None = None,
+    ) -> MessageFacts:
+        """Return the facts of one message; its row must have been loaded.
+
+        :param flags: its flags of now, or None where they are not known.
+        :param save_date: what the server says of when it came into its folder.
+        """
+        fields = self._fields.get(row.sha256 or "")
+        dates = {basis: found[key] for basis, found in self.dates.items() if key in found}
+        if save_date is not None and Basis.SAVED in self.dates:
+            dates[Basis.SAVED] = save_date
+        return MessageFacts(
+            octets=row.size,
+            sender=None if fields is None else fields.get("from_address") or "",
+            flags=None if flags is None else frozenset(flag.lower() for flag in flags),
+            dates=dates,
+            rank=self.ranks.get(key, 0),
+            hold=self.holds.reason(fields if self.holds.columns else {}) if self.holds else None,
+        )
+
+
+def facts_of_folder(
+    archive: Archive, state: FolderState, rules: FolderRules, holds: FolderHolds
+) -> FactSource:
+    """Return the facts of an IMAP folder, by UID.
+
+    :raises StoreUnavailable: if the archive cannot be read.
+    """
+    uids = state.live.tolist()
+    dates: dict[Basis, Mapping[int, datetime]] = {}
+    for basis in rules.bases:
+        if basis is Basis.SAVED:
+            dates[basis] = first_seen(archive, state)
+        elif basis is Basis.SEEN:
+            dates[basis] = read_since(archive, state)
+        elif basis is Basis.DATE:
+            dates[basis] = _sent(archive, dict(zip(uids, state.column("sha256"), strict=True)))
+        else:
+            column = state.column("internal_date" if basis is Basis.INTERNAL else "archived_at")
+            dates[basis] = {uid: date for uid, date in zip(uids, column, strict=True) if date is not None}
+    ranks: dict[int, int] = {}
+    if rules.keep_newest:
+        ranks = _ranked(dict(zip(uids, state.column("internal_date"), strict=True)))
+    return FactSource(archive=archive, rules=rules, holds=holds, dates=dates, ranks=ranks)
+
+
+def facts_of_maildrop(
+    archive: Archive, rows: Mapping[int, LocationRow], rules: FolderRules, holds: FolderHolds
+) -> FactSource:
+    """Return the facts of a POP3 maildrop, by message number."""
+    archived = {number: row.archived_at for number, row in rows.items()}
+    dates: dict[Basis, Mapping[int, datetime]] = {
+        Basis.ARCHIVED: {number: at for number, at in archived.items() if at is not None}
+    }
+    if Basis.DATE in rules.bases:
+        dates[Basis.DATE] = _sent(archive, {number: row.sha256 for number, row in rows.items()})
+    return FactSource(
+        archive=archive,
+        rules=rules,
+        holds=holds,
+        dates=dates,
+        ranks=_ranked(archived) if rules.keep_newest else {},
+    )
+
+
+def sort_by_date(source: FactSource, keys: Sequence[int]) -> list[int]:
+    """Return keys oldest first, by the earliest date that counts for any rule; unknown dates come last."""
+    known = list(source.dates.values())
+
+    def earliest(key: int) -> tuple[float, int]:
+        return min((found[key].timestamp() for found in known if key in found), default=float("inf")), key
+
+    return sorted(keys, key=earliest)
+
+
+def _sent(archive: Archive, digests: Mapping[int, str | None]) -> dict[int, datetime]:
+    """Return when each message says it was sent; looked up in parts, so that memory holds the dates only."""
+    found: dict[int, datetime] = {}
+    waiting = iter(digests.items())
+    while part := dict(islice(waiting, LOOK_UP_MESSAGES)):
+        fields = archive.message_fields({digest for digest in part.values() if digest is not None}, ["date"])
+        for key, digest in part.items():
+            date = fields.get(digest or "", {}).get("date")
+            if date is not None:
+                found[key] = date
+    return found
+
+
+def _ranked(dates: Mapping[int, datetime | None]) -> dict[int, int]:
+    """Return how many are newer than each; where dates are equal or not known, the numbers decide."""
+
+    def age(key: int) -> tuple[float, int]:
+        date = dates[key]
+        return (date.timestamp() if date is not None else 0.0), key
+
+    return {key: rank for rank, key in enumerate(sorted(dates, key=age, reverse=True))}

@@ -1,0 +1,130 @@
+"""The plan that a run carries out: one that was shown before, or one that is made as it goes.
+
+Here: what may be touched, and the record of what was done. Not here: what plans look like
+(``retention_plan``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from mailroom.archive import ArchiveWriter
+from mailroom.ledger import AuditAction, AuditRow, PlanState, audit_of
+from mailroom.model import LocationRow, RunContext
+from mailroom.policy.deletion import Candidate, Keep
+from mailroom.policy.rules import FolderRules, RetentionPolicy
+from mailroom.policy.verdicts import MessageFacts, candidate_of, decide
+from mailroom.services.deleting.retention_plan import (
+    Plan,
+    PlannedPart,
+    new_plan_id,
+    row_of_plan,
+    rows_of_parts,
+)
+
+__all__ = ["PlanKeeper"]
+
+
+@dataclass(slots=True, kw_only=True)
+class PlanKeeper:
+    """Keeps the record of one run.
+
+    :param writer: None in a dry run, which changes nothing on the server.
+    :param shown: the plan that may be carried out, and nothing beyond it; None to plan as it goes.
+    :param least_age: what of the plan that was shown is younger than this stays after all.
+    """
+
+    writer: ArchiveWriter | None
+    run: RunContext
+    policy: RetentionPolicy
+    now: Callable[[], datetime]
+    shown: Plan | None = None
+    least_age: timedelta | None = None
+    plan_id: str = field(init=False)
+    created: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Name the plan."""
+        self.plan_id = new_plan_id() if self.shown is None else self.shown.plan_id
+        self.created = self.now() if self.shown is None else self.shown.created
+
+    def moment(self) -> datetime:
+        """Return the time to which ages are counted: that of the plan that was shown, else now."""
+        return self.now() if self.shown is None else self.shown.created
+
+    def judge(self, key: int, row: LocationRow, rules: FolderRules, facts: MessageFacts) -> Candidate:
+        """Return a candidate with what the rules say of it, and whoever had the last word on its age."""
+        moment = self.moment()
+        verdict = decide(rules, facts, moment)
+        since = verdict.since
+        if self.least_age is not None and (since is None or moment - since < self.least_age):
+            verdict = replace(verdict, keep=verdict.keep or Keep.TOO_YOUNG)
+        if self._came_after(row):
+            verdict = replace(verdict, keep=verdict.keep or Keep.NOT_PLANNED)
+        return candidate_of(key, row, verdict)
+
+    def _came_after(self, row: LocationRow) -> bool:
+        """Return whether a number of the plan that was shown stands for a message that it cannot mean.
+
+        Servers give UIDLs a second time; what was archived, or found under its UIDL, only after the plan
+        was made is not what was shown.
+        """
+        if self.shown is None:
+            return False
+        known = [row.archived_at, row.at if row.uidl is not None else None]
+        return any(date is not None and date > self.shown.created for date in known)
+
+    def folders(self) -> frozenset[str] | None:
+        """Return the folders that may be touched; None for all that the policy means."""
+        return None if self.shown is None else frozenset(part.folder for part in self.shown.parts)
+
+    def uids(self, folder: str, uid_validity: int | None) -> frozenset[int] | None:
+        """Return the messages of a folder that may be touched; None for all that the policy means."""
+        return None if self.shown is None else self.shown.uids(folder, uid_validity)
+
+    def uidls(self) -> frozenset[str] | None:
+        """Return the messages of a maildrop that may be touched; None for all that the policy means."""
+        return None if self.shown is None else self.shown.uidls()
+
+    def audit(
+        self, candidate: Candidate, at: datetime, action: AuditAction = AuditAction.DELETED
+    ) -> AuditRow:
+        """Return the audit row of a message that was deleted, or moved into the trash."""
+        approved_by = None if self.shown is None else self.shown.approved_by
+        return audit_of(
+            candidate.row,
+            self.run,
+            at=at,
+            rule=candidate.rule,
+            action=action,
+            plan_id=self.plan_id,
+            approved_by=approved_by,
+        )
+
+    def end(self, parts: Sequence[PlannedPart]) -> None:
+        """Write down what was done, which is all that is done of the plan.
+
+        :param parts: what each rule took.
+        """
+        if self.writer is None:
+            return
+        at = self.now()
+        if self.shown is not None:
+            deleted = sum(part.messages for part in parts)
+            by, run_id = self.run.who, self.run.run_id
+            row = row_of_plan(self.shown, PlanState.EXECUTED, by=by, at=at, run_id=run_id, messages=deleted)
+            self.writer.plan([row])
+        else:
+            self.writer.plan(
+                rows_of_parts(
+                    parts,
+                    plan_id=self.plan_id,
+                    run=self.run,
+                    policy=self.policy,
+                    created=self.created,
+                    state=PlanState.EXECUTED,
+                    at=at,
+                )
+            )

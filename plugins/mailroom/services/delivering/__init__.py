@@ -1,0 +1,1 @@
+"""Attachments chosen by rules, and their way into other stores."""

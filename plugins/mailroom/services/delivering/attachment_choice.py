@@ -1,0 +1,268 @@
+"""The archive's attachments, with all that rules and names ask of them.
+
+Here: going through the tables a few thousand rows at a time, joining an attachment to its
+message and places, and choosing. Not here: rules (``policy.attachments``), delivery
+(``attachments``). What a message's row cannot change is asked of an attachment first, so
+that messages are looked up only for those that may be chosen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import mimetypes
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mailroom.archive import Archive
+from mailroom.archive.reading.attachment_facts import MessageFacts, MessagePlaces, describe_senders
+from mailroom.exceptions import ArchiveError, MailroomError
+from mailroom.message import detect_type, iter_attachment
+from mailroom.policy.attachments import (
+    Attachment,
+    AttachmentRule,
+    Choice,
+    Place,
+    choose,
+    is_part_of_the_text,
+)
+from mailroom.services.delivering.authentication import Authentication
+from mailroom.services.delivering.carried import CarriedMessages
+from mailroom.services.delivering.delivery_report import DeliveryTally
+from mailroom.services.delivering.zip_contents import Member, ZipContents
+
+__all__ = ["AttachmentChoice"]
+
+log = logging.getLogger(__name__)
+
+_ASKED_FIRST = ("filename", "content_type", "size")
+
+BATCH_ATTACHMENTS = 5_000
+"""How many attachments are joined to their messages at a time."""
+
+Row = Mapping[str, Any]  # Any: a row of the table as pyarrow gives it
+
+Rows = Any  # a pyarrow table
+
+
+@dataclass(slots=True, kw_only=True)
+class AttachmentChoice:
+    """The choice of one run.
+
+    :param are_delivered: for each rule, tells which rows of ``attachments`` were delivered before to
+        where it sends them; rules of one destination share one function.
+    :param is_delivered: the same of one attachment, by the number of its rule.
+    :param authentication: tells who messages are from, where a rule requires it.
+    :param unzip_password: for zip archives that are encrypted, where a rule looks into archives.
+    """
+
+    archive: Archive
+    rules: Sequence[AttachmentRule]
+    account: str | None
+    are_delivered: Sequence[Callable[[Rows], npt.NDArray[np.bool_]]]
+    is_delivered: Callable[[int, str, str], bool]
+    tally: DeliveryTally
+    unzip_password: str | None = None
+    authentication: Authentication
+    _places: MessagePlaces | None = field(default=None, init=False)
+    _carried: CarriedMessages = field(init=False)
+    _last: tuple[str, int] = field(default=("", 0), init=False)
+
+    def __post_init__(self) -> None:
+        """Remember what messages carry for as long as the run lasts."""
+        self._carried = CarriedMessages(archive=self.archive)
+
+    def chosen(self) -> Iterator[Choice]:
+        """Yield what is to be delivered, oldest mail first within each batch.
+
+        :raises StoreUnavailable: if the archive cannot be read.
+        """
+        batch: list[Row] = []
+        for table in self.archive.scan_table("attachments"):
+            batch += self._candidates(table)
+            if len(batch) >= BATCH_ATTACHMENTS:
+                yield from map(self._judged, self._choose(batch))
+                batch = []
+        yield from map(self._judged, self._choose(batch))
+
+    def _judged(self, choice: Choice) -> Choice:
+        """Return a choice with the reason why it goes to quarantine, if it does."""
+        requirements = self.rules[choice.number].requirements
+        if not requirements:
+            return choice
+        digest = choice.attachment.message_sha256
+        reason = self.authentication.unmet(requirements, digest, choice.place.account)
+        return choice if reason is None else choice._replace(quarantine=reason)
+
+    def _candidates(self, table: Rows) -> list[Row]:
+        """Return the rows that a rule may choose and that do not lie where it sends them."""
+        self.tally.examined += table.num_rows
+        facts = [
+            (name or "", kind or "", size or 0)
+            for name, kind, size in zip(*(table[name].to_pylist() for name in _ASKED_FIRST), strict=True)
+        ]
+        wanted = np.zeros(table.num_rows, dtype=bool)
+        undone = np.zeros(table.num_rows, dtype=bool)
+        delivered: dict[int, npt.NDArray[np.bool_]] = {}
+        for rule, question in zip(self.rules, self.are_delivered, strict=True):
+            may_be_chosen = np.fromiter((rule.may_choose(*one) for one in facts), bool, table.num_rows)
+            if id(question) not in delivered:
+                delivered[id(question)] = question(table)
+            wanted |= may_be_chosen
+            undone |= may_be_chosen & ~delivered[id(question)]
+        self.tally.already += int(np.count_nonzero(wanted & ~undone))
+        positions = self._positions(table)
+        rows = np.flatnonzero(undone)
+        found = table.take(rows).to_pylist()
+        for row, number in zip(found, rows, strict=True):
+            row["position"] = positions[number]
+        return list(found)
+
+    def _positions(self, table: Rows) -> list[int]:
+        """Return which attachment of its message each is, images in its text not counted; those are 0.
+
+        Rows of a message follow one another, also over the border of two pieces.
+        """
+        digest, count = self._last
+        positions: list[int] = []
+        columns = (table[name].to_pylist() for name in ("message_sha256", "disposition", "content_type"))
+        for message, disposition, kind in zip(*columns, strict=True):
+            if message != digest:
+                digest, count = message, 0
+            is_counted = not is_part_of_the_text(disposition, kind or "")
+            count += is_counted
+            positions.append(count if is_counted else 0)
+        self._last = (digest, count)
+        return positions
+
+    def _choose(self, rows: Sequence[Row]) -> Iterator[Choice]:
+        if not rows:
+            return
+        if self._places is None:
+            self._places = MessagePlaces(self.archive, self.account)
+        facts = describe_senders(self.archive, {row["message_sha256"] for row in rows})
+        asks_for_content = any(rule.asks_for_content for rule in self.rules)
+        joined = [
+            self._joined(row, facts[row["message_sha256"]], asks_for_content)
+            for row in rows
+            if row["message_sha256"] in facts
+        ]
+        joined.sort(key=lambda one: (one.moment, one.message_sha256, one.part))
+        for attachment in joined:
+            if self._is_to_open(attachment):
+                yield from self._choose_from(attachment)
+            else:
+                yield from self._undelivered(attachment)
+
+    def _undelivered(self, attachment: Attachment, *, is_opened: bool = False) -> Iterator[Choice]:
+        for choice in choose(
+            self.rules,
+            (attachment,),
+            self.account,
+            are_opened=is_opened,
+            unwrapped=self._carried.unwrapped,
+        ):
+            if self.is_delivered(choice.number, attachment.message_sha256, attachment.part):
+                self.tally.already += 1
+            else:
+                yield choice
+
+    def _is_to_open(self, attachment: Attachment) -> bool:
+        if not attachment.may_be_zip:
+            return False
+        for rule in self.rules:
+            seen = self._carried.unwrapped(attachment) if rule.unzip and rule.unwrap else attachment
+            if rule.unzip and seen is not None and rule.concerns(seen, self.account):
+                return True
+        return False
+
+    def _choose_from(self, archive: Attachment) -> Iterator[Choice]:
+        """Choose from the members of an archive; one that cannot be opened counts as the file it is."""
+        is_opened = True
+        chosen: list[Choice] = []
+        try:
+            with ExitStack() as stack:
+                content = stack.enter_context(self.archive.raw.mapped(archive.message_sha256))
+                chunks = iter_attachment(content, archive.part)
+                contents = stack.enter_context(ZipContents(chunks, archive.part, self.unzip_password))
+                chosen = list(self._members(archive, contents))
+        except ArchiveError as error:
+            self._note_unread(archive.message_sha256, archive.part, error)
+            return
+        except MailroomError as error:
+            is_opened, chosen = False, []
+            self.tally.unopened += 1
+            log.warning("In message %s, %s; it is left whole", archive.message_sha256, error)
+        yield from chosen
+        yield from self._undelivered(archive, is_opened=is_opened)
+
+    def _members(self, archive: Attachment, contents: ZipContents) -> Iterator[Choice]:
+        """Choose from the members of an open archive, and from those of archives within."""
+        for member in contents.members():
+            if member.detected_type == "application/zip":
+                with contents.nested(member.number) as inner:
+                    yield from self._members(archive, inner)
+                continue
+            attachment = _member(archive, member)
+            for choice in self._undelivered(attachment):
+                digest = hashlib.sha256()
+                for chunk in contents.read(member.number):
+                    digest.update(chunk)
+                yield choice._replace(attachment=replace(choice.attachment, sha256=digest.hexdigest()))
+
+    def _joined(self, row: Row, facts: MessageFacts, asks_for_content: bool) -> Attachment:
+        pairs, received = self._places.of(row["message_sha256"]) if self._places else ((), None)
+        detected = row["detected_type"]
+        if detected is None and asks_for_content:
+            detected = self._detect(row)
+        return Attachment(
+            message_sha256=row["message_sha256"],
+            part=row["part"],
+            filename=row["filename"] or "",
+            content_type=row["content_type"] or "",
+            disposition=row["disposition"],
+            size=row["size"],
+            sha256=row["sha256"],
+            sender=facts.sender,
+            author=facts.author,
+            subject=facts.subject,
+            date=facts.date,
+            moment=facts.date or received or facts.archived_at,
+            places=tuple(Place(account=account, folder=folder) for account, folder in pairs),
+            recipients=facts.recipients,
+            detected_type=detected,
+            position=row["position"],
+        )
+
+    def _detect(self, row: Row) -> str | None:
+        """Look at the content itself, for its row is older than the column."""
+        try:
+            with self.archive.raw.mapped(row["message_sha256"]) as content:
+                return detect_type(next(iter_attachment(content, row["part"]), b""))
+        except MailroomError as error:
+            self._note_unread(row["message_sha256"], row["part"], error)
+            return None
+
+    def _note_unread(self, digest: str, part: str, error: MailroomError) -> None:
+        self.tally.failed_messages.add(digest)
+        self.tally.failures.append(f"Part {part} of message {digest} was not looked at: {error}")
+
+
+def _member(archive: Attachment, member: Member) -> Attachment:
+    """Return a member as if it had been attached itself; only its checksum is not known yet."""
+    guessed, _ = mimetypes.guess_type(member.name, strict=False)
+    is_plain = member.detected_type in ("text/plain", "application/octet-stream")
+    return replace(
+        archive,
+        part=member.part,
+        filename=member.name,
+        content_type=(guessed if is_plain else None) or member.detected_type,
+        detected_type=member.detected_type,
+        size=member.size,
+        sha256="",
+    )

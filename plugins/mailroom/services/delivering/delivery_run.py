@@ -1,0 +1,266 @@
+"""Deliveries in flight: loads of attachments, a few at a time, and what became of those before.
+
+Here: which are worked on side by side, in how much memory, and names for those whose name is
+taken. Not here: the choice (``attachment_choice``), exactly-once storing (``archive.deliveries``).
+
+Attachments travel in loads, of one message side by side: a message is read once for all of
+them, and a hand-over from thread to thread costs as much as decoding a small attachment.
+"""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple, Self
+
+from mailroom.archive import Archive
+from mailroom.archive.delivering.deliveries import DeliveryOutcome, DeliveryRow
+from mailroom.archive.storage.raw import RawStore
+from mailroom.exceptions import ConfigurationError, MailroomError, StoreUnavailable
+from mailroom.message import iter_attachment
+from mailroom.model import RunContext
+from mailroom.policy.attachments import Attachment, Choice, Place
+from mailroom.policy.destinations import Collision, DestinationTemplate
+from mailroom.services.delivering.delivery_report import DeliveryTally
+from mailroom.services.delivering.delivery_targets import Target
+from mailroom.services.delivering.zip_contents import ZipContents, split_part
+from mailroom.services.progress import Progress
+
+__all__ = ["DeliveryRun"]
+
+IN_FLIGHT_OCTETS = 8 * 1024 * 1024
+"""How much of attachments may be on its way at once; one alone may be larger. Octets."""
+
+LOAD_ATTACHMENTS = 8
+"""Most attachments of a load."""
+
+LOAD_OCTETS = 256 * 1024
+"""Octets after which a load is handed over."""
+
+MAX_REFUSALS = 5
+"""After so many refusals in a row the store is taken to be away, and the run ends."""
+
+
+class _Item(NamedTuple):
+    attachment: Attachment
+    place: Place
+    target: Target
+    names: DestinationTemplate
+    path: str
+    quarantine: str | None
+
+    @property
+    def key(self) -> str:
+        """The path with the destination it is below."""
+        return f"{self.target.deliveries.url}\0{self.path}"
+
+
+_Outcome = DeliveryOutcome | MailroomError
+_Waiting = tuple[list[_Item], Future[list[_Outcome]]]
+
+
+@dataclass(slots=True, kw_only=True)
+class DeliveryRun:
+    """One run of deliveries, to where each rule sends what it chooses.
+
+    :param targets: one a rule, in the order of the rules.
+    """
+
+    archive: Archive
+    targets: Sequence[Target]
+    context: RunContext
+    tally: DeliveryTally
+    now: Callable[[], datetime]
+    progress: Progress
+    collision: Collision = Collision.NUMBER
+    unzip_password: str | None = None
+    refusals: int = 0
+    turns: dict[str, int] = field(default_factory=dict)
+    _waiting: deque[_Waiting] = field(default_factory=deque)
+    _paths: Counter[str] = field(default_factory=Counter)
+    _octets: int = 0
+
+    def deliver(self, chosen: Iterable[Choice], stop: threading.Event) -> None:
+        """Deliver all that is chosen, a few at a time, in the order chosen where names meet.
+
+        :param stop: when set, what is in flight is delivered, and no more.
+        :raises ConfigurationError: where no attachment will fare better than one that failed.
+        :raises StoreUnavailable: where a store has refused many times in a row.
+        """
+        at_once = max(target.deliveries.at_once for target in self.targets)
+        with ThreadPoolExecutor(at_once, thread_name_prefix="mailroom-delivery") as threads:
+            try:
+                for load in self._loads(chosen, stop):
+                    size = _octets_of(load)
+                    while self._waiting and (
+                        len(self._waiting) >= 2 * at_once
+                        or self._octets + size > IN_FLIGHT_OCTETS
+                        or any(item.key in self._paths for item in load)
+                    ):
+                        self._take_in(*self._waiting.popleft())
+                    self._octets += size
+                    self._paths.update(item.key for item in load)
+                    self._waiting.append((load, threads.submit(self._deliver_load, load)))
+                while self._waiting:
+                    self._take_in(*self._waiting.popleft())
+            finally:
+                for _, future in self._waiting:
+                    future.cancel()
+
+    def _loads(self, chosen: Iterable[Choice], stop: threading.Event) -> Iterator[list[_Item]]:
+        """Yield what is chosen in loads."""
+        load: list[_Item] = []
+        for choice in chosen:
+            if stop.is_set():
+                break
+            attachment, place, number, quarantine = choice
+            target = self.targets[number]
+            names = target.names_for(choice)
+            self.tally.count_chosen(target.label, is_quarantined=quarantine is not None)
+            load.append(_Item(attachment, place, target, names, names.render(attachment, place), quarantine))
+            if len(load) >= LOAD_ATTACHMENTS or _octets_of(load) >= LOAD_OCTETS:
+                yield load
+                load = []
+        if load:
+            yield load
+
+    def _deliver_load(self, load: list[_Item]) -> list[_Outcome]:
+        """Deliver one after the other; what cannot be delivered stops no other."""
+        outcomes: list[_Outcome] = []
+        with _Messages(self.archive.raw, self.unzip_password) as messages:
+            for item in load:
+                try:
+                    outcomes.append(self._deliver(item, messages))
+                except MailroomError as error:
+                    _let_go(error)
+                    outcomes.append(error)
+        return outcomes
+
+    def _deliver(self, item: _Item, messages: _Messages) -> DeliveryOutcome:
+        """Deliver one attachment under the first name that is free."""
+        names, deliveries = item.names, item.target.deliveries
+        turn = self.turns.get(item.key, 1)
+        path = item.path if turn == 1 else names.render(item.attachment, item.place, turn)
+        while True:
+            outcome = deliveries.deliver(self._row(item, path), lambda: messages.decoded(item.attachment))
+            if outcome is not DeliveryOutcome.TAKEN or self.collision is Collision.SKIP:
+                break
+            if self.collision is Collision.FAIL:
+                raise MailroomError(f"the name {path!r} is taken at {deliveries.url}.")
+            turn += 1
+            path = names.render(item.attachment, item.place, turn)
+        if turn > 1:
+            self.turns[item.key] = turn
+        return outcome
+
+    def _take_in(self, load: list[_Item], future: Future[list[_Outcome]]) -> None:
+        """Count the deliveries of one load, or note why there were none."""
+        for item, outcome in zip(load, future.result(), strict=True):
+            self._count(item.attachment, item.target.label, outcome)
+        self._octets -= _octets_of(load)
+        self._paths.subtract(item.key for item in load)
+        for item in load:
+            if not self._paths[item.key]:
+                del self._paths[item.key]
+
+    def _count(self, attachment: Attachment, label: str | None, outcome: _Outcome) -> None:
+        if isinstance(outcome, ConfigurationError):
+            raise outcome
+        if isinstance(outcome, MailroomError):
+            self.refusals += isinstance(outcome, StoreUnavailable)
+            if self.refusals >= MAX_REFUSALS:
+                raise outcome
+            self.tally.failed_messages.add(attachment.message_sha256)
+            self.tally.count_failed(
+                label,
+                f"Part {attachment.part} of message {attachment.message_sha256} was not delivered: {outcome}",
+            )
+            return
+        self.refusals = 0
+        if outcome is DeliveryOutcome.ALREADY:
+            self.tally.already += 1
+            return
+        if outcome is DeliveryOutcome.TAKEN:
+            self.tally.skipped += 1
+            return
+        self.tally.count_delivered(label, attachment.size, is_adopted=outcome is DeliveryOutcome.ADOPTED)
+        self.progress.advance(1, attachment.size)
+
+    def _row(self, item: _Item, path: str) -> DeliveryRow:
+        attachment = item.attachment
+        return DeliveryRow(
+            path=path,
+            message_sha256=attachment.message_sha256,
+            part=attachment.part,
+            sha256=attachment.sha256,
+            size=attachment.size,
+            content_type=attachment.content_type or "application/octet-stream",
+            filename=attachment.filename,
+            account=item.place.account,
+            sender=attachment.sender,
+            subject=attachment.subject,
+            date=attachment.date,
+            at=self.now(),
+            run_id=self.context.run_id,
+            rule=item.target.label,
+            quarantine=item.quarantine,
+        )
+
+
+class _Messages:
+    """Archived messages for one thread; the last one stays open, and the last archive in it."""
+
+    def __init__(self, raw: RawStore, unzip_password: str | None) -> None:
+        self._raw = raw
+        self._unzip_password = unzip_password
+        self._open = ExitStack()
+        self._opened_zip = ExitStack()
+        self._digest: str | None = None
+        self._zip_path: tuple[str, tuple[int, ...]] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened_zip.close()
+        self._open.close()
+
+    def decoded(self, attachment: Attachment) -> Iterator[bytes]:
+        """Return the content of an attachment in pieces."""
+        if self._digest != attachment.message_sha256:
+            self._opened_zip.close()
+            self._open.close()
+            self._digest = self._zip_path = None
+            self._content = self._open.enter_context(self._raw.mapped(attachment.message_sha256))
+            self._digest = attachment.message_sha256
+        part, numbers = split_part(attachment.part)
+        return self._member(part, numbers) if numbers else iter_attachment(self._content, part)
+
+    def _member(self, part: str, numbers: list[int]) -> Iterator[bytes]:
+        path = (part, tuple(numbers[:-1]))
+        if self._zip_path != path:
+            self._opened_zip.close()
+            self._zip_path = None
+            chunks = iter_attachment(self._content, part)
+            self._zip = self._opened_zip.enter_context(ZipContents(chunks, part, self._unzip_password))
+            for number in numbers[:-1]:
+                self._zip = self._opened_zip.enter_context(self._zip.nested(number))
+            self._zip_path = path
+        return self._zip.read(numbers[-1])
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Make an error let go of the message it was raised over, which could not be closed before."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+
+
+def _octets_of(load: Iterable[_Item]) -> int:
+    return sum(item.attachment.size for item in load)

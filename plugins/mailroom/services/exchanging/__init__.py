@@ -1,0 +1,1 @@
+"""Mail read from files and written to them."""

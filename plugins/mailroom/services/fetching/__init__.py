@@ -1,0 +1,1 @@
+"""POP3: one maildrop into the archive, session by session."""

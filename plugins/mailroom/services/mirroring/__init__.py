@@ -1,0 +1,1 @@
+"""IMAP: one account's folders into the archive, over several connections."""

@@ -1,0 +1,1 @@
+"""Changes asked for on the archive's side, brought to an IMAP server."""

@@ -1,0 +1,1 @@
+"""Messages brought onto an account, from the archive or from another account."""
