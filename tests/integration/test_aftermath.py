@@ -211,3 +211,20 @@ def test_moves_are_in_the_log(pipeline: Pipeline) -> None:
     assert states == [("move", "pushed", "a test")] * 2
     pipeline.account.mirror()
     assert len(pipeline.account.live("Processed")) == 2
+
+
+def test_a_failed_message_is_moved_once_where_names_have_a_prefix(archive_root: Path, tmp_path: Path) -> None:
+    """The server calls the folder otherwise than it was asked for; the archive knows it all the same."""
+    with Dovecot(separator=".", prefix="INBOX.") as server:
+        account = TwoWayAccount(server, server.add_user(), archive_root)
+        account.append(make_message(subject="bill", attachments=[("a.pdf", "application/pdf", PDF)]))
+        account.mirror()
+        digest = next(iter(account.live())).sha256
+        pipeline = Pipeline(account, tmp_path / "out")
+        done = []
+        for _ in range(2):
+            asked = pipeline.ask("", "move:Errors/Mail", [digest])
+            done.append((asked.failed, pipeline.push().pushed))
+            account.mirror(max_gone=1)
+        assert done == [(1, 1), (0, 0)]
+        assert {folder for folder, _ in shown_by_server(server, account.user)} == {"INBOX.Errors.Mail"}

@@ -149,6 +149,23 @@ def test_each_change_is_pushed(account: TwoWayAccount) -> None:
     assert found["INBOX"] == 3
 
 
+def test_names_of_targets_become_the_servers(account: TwoWayAccount) -> None:
+    """With slashes and without the prefix, known folders and new ones; a folder is not moved to itself."""
+    account.mirror()
+    changes = account.changes
+    changes.request_move(account.live(uids=[1]), "Archivo/2024")
+    changes.request_move(account.live(uids=[2]), "Gross")
+    changes.request_move(account.live("INBOX.Gross"), "Gross")
+    wanted = NewMessage(sha256=hashlib.sha256(mail(0)).hexdigest(), internal_date=OLD)
+    changes.request_append([wanted], "Archivo/2024")
+    report = account.mirror_both_ways(max_gone=1)
+    assert report.failures == report.push.warnings == ()
+    assert (report.push.pushed, report.push.waiting) == (4, 0)
+    account.assert_in_step()
+    found = Counter(folder for folder, _ in shown_by_server(account.server, account.user))
+    assert found == {"INBOX": 4, "INBOX.Gross": 2, "INBOX.Archivo.2024": 2, "INBOX.Proyectos.2024": 1}
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_both_sides_end_equal(host: Host, archive_root: Path, seed: int) -> None:
     """Two clients, ours and another one, do what comes to mind; nothing is lost, and both show the same."""

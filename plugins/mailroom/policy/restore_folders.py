@@ -1,4 +1,4 @@
-"""Which folder of an account each archived folder goes to.
+"""Which folder of an account each archived folder goes to, and which one a person means by a name.
 
 Here: names with another delimiter, under another prefix, or under the name that the account has for
 what a folder is for (RFC 6154). Names in, names out. Not here: which folders are restored
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["Archived", "Placement", "TargetAccount", "place_folders"]
+__all__ = ["Archived", "Placement", "TargetAccount", "place_folders", "place_target"]
 
 PLACED_BY_USE = ("\\archive", "\\drafts", "\\junk", "\\sent", "\\trash")
 """Uses that make two folders of different names the same; the others are views of a whole account."""
@@ -107,6 +107,34 @@ def place_folders(
             )
         )
     return placements
+
+
+def place_target(name: str, account: TargetAccount) -> str:
+    """Return the folder that a person means by a name: the one that is there, else as the server would say.
+
+    Levels are set apart by ``/`` or as the server does it, and the prefix of its names may be left out.
+
+    >>> courier = TargetAccount(delimiter=".", prefix="INBOX.", folders={"INBOX": None})
+    >>> place_target("Invoices/2024", courier), place_target("INBOX.Invoices.2024", courier)
+    ('INBOX.Invoices.2024', 'INBOX.Invoices.2024')
+    >>> place_target("Invoices/2024", TargetAccount(delimiter="/", folders={}))
+    'Invoices/2024'
+    """
+    delimiter, prefix = account.delimiter, account.prefix
+    if name in account.folders:
+        return name
+    text = name
+    if delimiter is not None and ("/" not in name or (prefix and name.startswith(prefix))):
+        text = name.replace(delimiter, "/")
+    levels = [level for level in text.split("/") if level]
+    if not levels:
+        return name
+    if levels[0].upper() == INBOX:
+        levels[0] = INBOX
+    bare = (delimiter or "_").join(_clean(tuple(levels), delimiter))
+    if bare == INBOX or bare in account.folders or bare.startswith(prefix):
+        return bare
+    return f"{prefix}{bare}"
 
 
 def _by_use(account: TargetAccount) -> dict[str, str]:

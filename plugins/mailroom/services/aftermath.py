@@ -18,6 +18,7 @@ from mailroom.archive import Archive
 from mailroom.archive.delivering.consumption import Consumption
 from mailroom.model import LocationRow, MailProtocol, RunContext
 from mailroom.policy.aftermath import Aftermath
+from mailroom.policy.restore_folders import TargetAccount, place_target
 
 __all__ = ["Asked", "ask_after_delivery"]
 
@@ -97,11 +98,22 @@ def _ask(
             changes.request_flags(lacking, add=wanted.flags, by=context.who)
             asked |= {row.sha256 for row in lacking}
     if wanted.folder is not None:
-        there = {row.sha256 for row in rows if row.folder == wanted.folder}
+        target = _known_as(archive, account, wanted.folder)
+        there = {row.sha256 for row in rows if row.folder == target}
         first = {row.sha256: row for row in reversed(rows) if row.sha256 not in there}
         changes.request_move(first.values(), wanted.folder, by=context.who)
         asked |= set(first)
     return len(asked)
+
+
+def _known_as(archive: Archive, account: str, folder: str) -> str:
+    """Return what the archive calls the folder that was asked for, as far as it knows it by then."""
+    known = {name: row for name, row in archive.last_folders(account).items() if not row.deleted}
+    delimiter = next((row.delimiter for row in known.values() if row.delimiter), "/")
+    prefix = f"{INBOX}." if delimiter == "." else ""
+    there = {name: row.special_use for name, row in known.items()}
+    target = place_target(folder, TargetAccount(delimiter=delimiter, prefix=prefix, folders=there))
+    return target if target in known else folder
 
 
 def _places(archive: Archive, account: str, digests: Collection[str]) -> Iterator[LocationRow]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailroom.policy.restore_folders import Archived, TargetAccount, place_folders
+from mailroom.policy.restore_folders import Archived, TargetAccount, place_folders, place_target
 
 
 def placed(
@@ -159,3 +159,50 @@ def test_named_folders_take_their_subfolders_along() -> None:
         "Work/2024": ("INBOX.Arbeit.2024", False),
         "Old": ("INBOX", True),
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "delimiter", "prefix", "expected"),
+    [
+        ("Invoices/2024", "/", "", "Invoices/2024"),
+        ("Invoices/2024", ".", "", "Invoices.2024"),
+        ("Invoices.2024", ".", "", "Invoices.2024"),
+        ("Invoices.2024", "/", "", "Invoices.2024"),
+        ("Invoices/2024", ".", "INBOX.", "INBOX.Invoices.2024"),
+        ("Invoices.2024", ".", "INBOX.", "INBOX.Invoices.2024"),
+        ("INBOX.Invoices.2024", ".", "INBOX.", "INBOX.Invoices.2024"),
+        ("INBOX.Invoices/2024", ".", "INBOX.", "INBOX.Invoices.2024"),
+        ("inbox/Invoices", ".", "INBOX.", "INBOX.Invoices"),
+        ("Invoices/v1.2", ".", "", "Invoices.v1_2"),
+        ("/Invoices//2024/", "/", "", "Invoices/2024"),
+        ("Invoices/2024", None, "", "Invoices_2024"),
+        ("inbox", ".", "INBOX.", "INBOX"),
+        ("Work", "/", "INBOX/", "INBOX/Work"),
+        ("/", ".", "INBOX.", "/"),
+    ],
+)
+def test_a_name_asked_for_becomes_the_servers(
+    name: str, delimiter: str | None, prefix: str, expected: str
+) -> None:
+    """Levels by a slash or as the server sets them apart, with its prefix or without."""
+    account = TargetAccount(delimiter=delimiter, prefix=prefix, folders={"INBOX": None})
+    assert place_target(name, account) == expected
+
+
+def test_a_folder_that_is_there_is_meant_by_its_name() -> None:
+    """However odd the name is, and also where a prefix would make another one of it."""
+    account = TargetAccount(delimiter=".", prefix="INBOX.", folders={"a/b": None, "Shared": None})
+    assert [place_target(name, account) for name in ("a/b", "Shared", "c/d")] == [
+        "a/b",
+        "Shared",
+        "INBOX.c.d",
+    ]
+
+
+@given(st.text(min_size=1), st.sampled_from(["/", ".", "^"]), st.sampled_from(["", "INBOX"]))
+def test_the_servers_own_name_stays(name: str, delimiter: str, root: str) -> None:
+    """Whatever was asked for: asked for again by the name it got, it is the same folder."""
+    prefix = f"{root}{delimiter}" if root else ""
+    account = TargetAccount(delimiter=delimiter, prefix=prefix, folders={"INBOX": None})
+    once = place_target(name, account)
+    assert place_target(once, account) == once

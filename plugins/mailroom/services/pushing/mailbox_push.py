@@ -67,8 +67,11 @@ class MailboxPush:
         for batch in _rounds([r for r in requests if r.kind is RequestKind.FLAGS]):
             if not desk.stop.is_set():
                 flags.push(self._open(batch))
-        for target, moves in _by_target(requests).items():
-            self._transfer(moves, target)
+        for target, moves in self._by_target(requests).items():
+            if target == self.folder:  # asked for by another name of it
+                desk.close(moves, RequestState.PUSHED)
+            else:
+                self._transfer(moves, target)
         removals = [r for r in requests if r.kind is RequestKind.DELETE]
         self._discard([r for r in removals if not r.expunge])
         for batch in _batches([r for r in removals if r.expunge]):
@@ -99,6 +102,14 @@ class MailboxPush:
             self.permanent = permanent_flags(client, self.folder)
             selected = client.selected
         return None if selected is None else selected.uid_validity
+
+    def _by_target(self, requests: Iterable[ChangeRequest]) -> dict[str, list[ChangeRequest]]:
+        """Return the moves among the requests by the folder they go to, as the server calls it."""
+        found: dict[str, list[ChangeRequest]] = defaultdict(list)
+        for request in requests:
+            if request.kind is RequestKind.MOVE and request.target is not None:
+                found[self.desk.place(request.target)].append(request)
+        return found
 
     def _transfer(self, requests: Sequence[ChangeRequest], target: str, *, deleting: bool = False) -> None:
         """Move messages to another folder.
@@ -299,11 +310,3 @@ def _rounds(requests: Sequence[ChangeRequest]) -> list[Sequence[ChangeRequest]]:
         rounds[turns[request.place]].append(request)
         turns[request.place] += 1
     return [batch for number in sorted(rounds) for batch in _batches(rounds[number])]
-
-
-def _by_target(requests: Iterable[ChangeRequest]) -> dict[str, list[ChangeRequest]]:
-    found: dict[str, list[ChangeRequest]] = defaultdict(list)
-    for request in requests:
-        if request.kind is RequestKind.MOVE and request.target is not None:
-            found[request.target].append(request)
-    return found

@@ -16,9 +16,10 @@ from datetime import datetime
 from mailroom.archive import AccountChanges, Archive, ArchiveWriter
 from mailroom.change_request import Attempt, ChangeRequest, RequestState
 from mailroom.client.imap import ImapClient
-from mailroom.client.imap_folders import create_folder, subscribe
+from mailroom.client.imap_folders import create_folder, personal_namespace, subscribe
 from mailroom.exceptions import CommandRejected
 from mailroom.model import Folder, RunContext
+from mailroom.policy.restore_folders import TargetAccount, place_target
 from mailroom.services.progress import Progress
 from mailroom.services.pushing.push_report import PushTally
 
@@ -55,6 +56,21 @@ class Desk:
     tally: PushTally
     client: ImapClient
     folders: dict[str, Folder] = field(default_factory=dict)
+    _placed: dict[str, str] = field(default_factory=dict)
+
+    def place(self, folder: str) -> str:
+        """Return the server's name of the folder that was asked for, whether it is there or is to be made.
+
+        :raises ConnectionLost: if the server goes away.
+        """
+        if folder in self.folders:
+            return folder
+        if folder not in self._placed:
+            prefix, delimiter = personal_namespace(self.client)
+            there = {name: known.special_use for name, known in self.folders.items()}
+            account = TargetAccount(delimiter=delimiter, prefix=prefix, folders=there)
+            self._placed[folder] = place_target(folder, account)
+        return self._placed[folder]
 
     def begin(self, requests: Sequence[ChangeRequest], attempt: Attempt) -> list[ChangeRequest]:
         """Write down, durably, that a run sets out; return the changes that are this run's.

@@ -91,9 +91,11 @@ class PushRun:
                 for (is_append, folder), requests in _by_folder(waiting):
                     if self.stop.is_set():
                         return
-                    part = AppendPush if is_append else MailboxPush
                     try:
-                        part(desk=desk, folder=folder, requests=requests).push()
+                        if is_append:
+                            AppendPush(desk=desk, folder=desk.place(folder), requests=requests).push()
+                        else:
+                            MailboxPush(desk=desk, folder=folder, requests=requests).push()
                     except CommandRejected as error:
                         self._note_refused(folder, error)
             finally:
