@@ -89,6 +89,17 @@ def test_mirror_shows_the_account(account: TwoWayAccount) -> None:
     account.assert_in_step()
 
 
+def test_a_renamed_folder_keeps_its_mail(account: TwoWayAccount) -> None:
+    """Whatever the server does to ids and numbers (Courier numbers anew), nothing comes a second time."""
+    account.mirror()
+    for old, new in [("Gross", "Klein"), ("Klein", "Mittel"), ("Proyectos.2024", "Proyectos.2025")]:
+        with account.server.mailbox(account.user) as client:
+            client.rename_folder(f"INBOX.{old}", f"INBOX.{new}")
+        report = account.mirror(max_gone=1)
+        assert (report.octets, report.warnings) == (0, ())
+        account.assert_in_step()
+
+
 def test_mirror_knows_a_folder_numbered_anew(account: TwoWayAccount) -> None:
     """Deleted and made again under its name, with mail that is known and mail that is not."""
     account.mirror()

@@ -158,7 +158,7 @@ class ImapServer:
             threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
 
     def _converse(self, connection: socket.socket) -> None:
-        with connection, connection.makefile("rwb") as stream, contextlib.suppress(OSError, _HungUp):
+        with contextlib.suppress(OSError, _HungUp), connection, connection.makefile("rwb") as stream:
             stream.write(b"* OK ready\r\n")
             stream.flush()
             session = _Session(self, stream)

@@ -324,7 +324,8 @@ class ImapClient:
         return f"(MESSAGES UIDNEXT UIDVALIDITY{' HIGHESTMODSEQ' if self.states_modseq else ''})"
 
     def _listed_items(self) -> str:
-        more = " MAILBOXID" if self.supports("OBJECTID") else ""
+        # Cyrus 3.6, which alone offers X-REPLICATION, answers with memory that it had freed: noise.
+        more = " MAILBOXID" if self.supports("OBJECTID") and not self.supports("X-REPLICATION") else ""
         return f"{self.status_items[:-1]}{more})"
 
     def _list(self, pattern: str, *, with_options: bool = False) -> dict[str, Folder]:
@@ -341,7 +342,6 @@ class ImapClient:
             if not options:
                 raise
             return self._list(pattern)
-        listed = [parse_list(*parts[:2]) for parts in self._untagged("LIST")]
         told = list(self._untagged("STATUS"))
         counts = dict(parse_status(*parts) for parts in told)
         ids = dict(parse_mailbox_id(*parts) for parts in told)
@@ -349,7 +349,7 @@ class ImapClient:
             folder.name: dataclasses.replace(
                 folder, status=counts.get(folder.name), mailbox_id=ids.get(folder.name)
             )
-            for folder in listed
+            for folder in (parse_list(*parts[:2]) for parts in self._untagged("LIST"))
         }
 
     def _namespaces(self) -> Namespaces:

@@ -116,6 +116,13 @@ def test_counts_of_a_folder() -> None:
     assert caught.value.text == "Mailbox doesn't exist: none"
 
 
+def test_cyrus_is_not_asked_for_ids_in_lists() -> None:
+    """It fills in octets of freed memory, which may end the line."""
+    with Session("list_status_of_cyrus", "LIST-EXTENDED LIST-STATUS OBJECTID X-REPLICATION") as client:
+        (inbox,) = client.list_folders()
+    assert (inbox.status, inbox.mailbox_id) == ({"MESSAGES": 2, "UIDNEXT": 5, "UIDVALIDITY": 1}, None)
+
+
 def test_counts_come_along_with_the_list() -> None:
     """RFC 5819: joined by name, however each response writes it."""
     offered = "LIST-EXTENDED LIST-STATUS SPECIAL-USE CONDSTORE OBJECTID"
