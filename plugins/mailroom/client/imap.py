@@ -124,7 +124,7 @@ class ImapClient:
         self._wire.untagged_responses.clear()
         asked = self._begin("LSUB", '""', '"*"') if with_subscriptions else None
         folders = self._list("*", with_options=True)
-        spaces = self._namespaces()
+        spaces = self.namespaces()
         for prefix in spaces.foreign_prefixes if other_namespaces else ():
             # "*" need not reach into them (RFC 2342 section 4).
             folders = self._list(f"{prefix}*") | folders
@@ -352,8 +352,11 @@ class ImapClient:
             for folder in (parse_list(*parts[:2]) for parts in self._untagged("LIST"))
         }
 
-    def _namespaces(self) -> Namespaces:
-        """Return whose folders are whose (RFC 2342); all are ours where the server does not say."""
+    def namespaces(self) -> Namespaces:
+        """Return whose folders are whose (RFC 2342); all are ours where the server does not say.
+
+        :raises ConnectionLost: if the server goes away.
+        """
         if not self.supports("NAMESPACE"):
             return Namespaces()
         with translated(self._wire.transport.where):

@@ -6,9 +6,12 @@ RFC 3501 sections 6.3.3 and 6.3.6, RFC 6154 (special use), RFC 2342, RFC 3691, R
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from mailroom.client.imap import ImapClient
 from mailroom.client.imap_wire import quoted_name, translated
 from mailroom.exceptions import CommandRejected, LocalProtocolError
+from mailroom.model import Folder
 from mailroom.protocol.imap_append import parse_flags, parse_personal_namespace
 from mailroom.protocol.imap_listing import parse_status
 from mailroom.protocol.modified_utf7 import decode_mailbox_name
@@ -16,6 +19,7 @@ from mailroom.protocol.modified_utf7 import decode_mailbox_name
 __all__ = [
     "append_limit",
     "create_folder",
+    "list_foreign",
     "permanent_flags",
     "personal_namespace",
     "run_command",
@@ -93,6 +97,18 @@ def personal_namespace(client: ImapClient) -> tuple[str, str | None]:
         listed = client.list_folders()
         return "", next((folder.delimiter for folder in listed if folder.delimiter), None)
     return decode_mailbox_name(found[0]), found[1]
+
+
+def list_foreign(client: ImapClient, own: Iterable[Folder], names: Iterable[str]) -> list[Folder]:
+    """Return those of some folders that are shared, or other users' (RFC 2342); listed only where need be.
+
+    :param own: the account's own folders.
+    :raises ConnectionLost: if the server goes away.
+    """
+    wanted = set(names) - {folder.name for folder in own}
+    if not wanted or not client.supports("NAMESPACE"):
+        return []
+    return [folder for folder in client.list_folders(other_namespaces=True) if folder.name in wanted]
 
 
 def permanent_flags(client: ImapClient, name: str) -> frozenset[str] | None:

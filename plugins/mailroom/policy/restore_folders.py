@@ -38,11 +38,13 @@ class TargetAccount:
 
     :param prefix: how the names of its folders begin, INBOX excepted, as ``INBOX.``.
     :param folders: the folders that are there, with their special use.
+    :param foreign: how the names of shared and other users' folders begin.
     """
 
     delimiter: str | None = "/"
     prefix: str = ""
     folders: Mapping[str, str | None]
+    foreign: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +123,7 @@ def place_target(name: str, account: TargetAccount) -> str:
     'Invoices/2024'
     """
     delimiter, prefix = account.delimiter, account.prefix
-    if name in account.folders:
+    if name in account.folders or name.startswith(account.foreign):
         return name
     text = name
     if delimiter is not None and ("/" not in name or (prefix and name.startswith(prefix))):
@@ -132,7 +134,7 @@ def place_target(name: str, account: TargetAccount) -> str:
     if levels[0].upper() == INBOX:
         levels[0] = INBOX
     bare = (delimiter or "_").join(_clean(tuple(levels), delimiter))
-    if bare == INBOX or bare in account.folders or bare.startswith(prefix):
+    if bare == INBOX or bare in account.folders or bare.startswith((prefix, *account.foreign)):
         return bare
     return f"{prefix}{bare}"
 

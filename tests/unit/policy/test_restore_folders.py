@@ -199,6 +199,12 @@ def test_a_folder_that_is_there_is_meant_by_its_name() -> None:
     ]
 
 
+def test_a_shared_folder_gets_no_prefix() -> None:
+    """Those of others lie beside one's own, by whichever spelling they are asked for."""
+    account = TargetAccount(delimiter=".", prefix="INBOX.", folders={"INBOX": None}, foreign=("shared.",))
+    assert {place_target(name, account) for name in ("shared.team", "shared/team")} == {"shared.team"}
+
+
 @given(st.text(min_size=1), st.sampled_from(["/", ".", "^"]), st.sampled_from(["", "INBOX"]))
 def test_the_servers_own_name_stays(name: str, delimiter: str, root: str) -> None:
     """Whatever was asked for: asked for again by the name it got, it is the same folder."""

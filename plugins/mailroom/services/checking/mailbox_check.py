@@ -19,6 +19,7 @@ import numpy.typing as npt
 from mailroom.archive import Archive, FolderState
 from mailroom.client.imap import ImapClient, SelectedFolder
 from mailroom.client.imap_facts import fetch_facts
+from mailroom.client.imap_folders import list_foreign
 from mailroom.exceptions import CommandRejected
 from mailroom.message import fingerprint_of_header
 from mailroom.model import FolderRow, LocationRow
@@ -63,7 +64,9 @@ class MailboxCheck:
         """
         self.last = self.archive.last_folders(self.account)
         live = self.archive.live_counts(self.account)
-        listed = {f.name: f.special_use for f in self.client.list_folders() if f.is_selectable}
+        own = self.client.list_folders()
+        folders = [*own, *list_foreign(self.client, own, (name for name, count in live.items() if count))]
+        listed = {folder.name: folder.special_use for folder in folders if folder.is_selectable}
         past = [name for name, count in live.items() if count and name not in listed]
         uses = listed | {name: row.special_use if (row := self.last.get(name)) else None for name in past}
         for name in match_folders(patterns, exclude, uses, special_use=uses):

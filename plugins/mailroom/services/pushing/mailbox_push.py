@@ -56,7 +56,7 @@ class MailboxPush:
         """
         desk = self.desk
         self.state = desk.archive.folder_state(desk.context.account, self.folder)
-        if self.folder not in desk.folders:
+        if desk.known(self.folder) is None:
             desk.close(self.requests, RequestState.CONFLICT, "the folder is no longer on the server")
             return
         requests = self._open(self.requests)
@@ -184,7 +184,7 @@ class MailboxPush:
 
     def _held(self, proved: Asked, folder: str) -> dict[str | None, str]:
         """Return which messages are under legal hold while they are in a folder, by digest, and why."""
-        desk, known = self.desk, self.desk.folders.get(folder)
+        desk, known = self.desk, self.desk.known(folder)
         return find_held(
             desk.archive,
             desk.context.account,
@@ -197,7 +197,8 @@ class MailboxPush:
     def _within_holds(self, proved: Asked, outcomes: Outcomes, target: str) -> Asked:
         """Return those under no legal hold, and those held in the target too, if nothing vanishes there."""
         kept, held = [], self._held(proved, self.folder)
-        is_kept = target not in discarding_folders(self.desk.folders.values())
+        everything = (*self.desk.folders.values(), *self.desk.foreign.values())
+        is_kept = target not in discarding_folders(everything)
         held_there = self._held(proved, target) if held and is_kept else {}
         for request, row, message in proved:
             if row.sha256 in held and row.sha256 not in held_there:

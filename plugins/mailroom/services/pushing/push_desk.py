@@ -44,6 +44,7 @@ class Desk:
     """What all folders of a push share.
 
     :param folders: the folders of the account, by name; those that are made are added.
+    :param foreign: those that are shared, or other users', as far as something is asked for there.
     """
 
     archive: Archive
@@ -56,6 +57,7 @@ class Desk:
     tally: PushTally
     client: ImapClient
     folders: dict[str, Folder] = field(default_factory=dict)
+    foreign: dict[str, Folder] = field(default_factory=dict)
     _placed: dict[str, str] = field(default_factory=dict)
 
     def place(self, folder: str) -> str:
@@ -63,14 +65,22 @@ class Desk:
 
         :raises ConnectionLost: if the server goes away.
         """
-        if folder in self.folders:
+        if self.known(folder) is not None:
             return folder
         if folder not in self._placed:
             prefix, delimiter = personal_namespace(self.client)
-            there = {name: known.special_use for name, known in self.folders.items()}
-            account = TargetAccount(delimiter=delimiter, prefix=prefix, folders=there)
+            account = TargetAccount(
+                delimiter=delimiter,
+                prefix=prefix,
+                folders={name: known.special_use for name, known in self.folders.items()},
+                foreign=self.client.namespaces().foreign_prefixes,
+            )
             self._placed[folder] = place_target(folder, account)
         return self._placed[folder]
+
+    def known(self, folder: str) -> Folder | None:
+        """Return what the server lists of a folder, or None."""
+        return self.folders.get(folder) or self.foreign.get(folder)
 
     def begin(self, requests: Sequence[ChangeRequest], attempt: Attempt) -> list[ChangeRequest]:
         """Write down, durably, that a run sets out; return the changes that are this run's.
@@ -130,7 +140,8 @@ class Desk:
 
         :raises CommandRejected: if the server does not make it.
         """
-        if folder in self.folders and self.folders[folder].is_selectable:
+        known = self.known(folder)
+        if known is not None and known.is_selectable:
             return
         create_folder(self.client, folder)
         self.folders[folder] = Folder(name=folder)

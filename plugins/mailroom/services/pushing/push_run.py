@@ -16,6 +16,7 @@ from itertools import groupby
 from mailroom.archive import AccountChanges, Archive, ArchiveWriter
 from mailroom.change_request import ChangeRequest, RequestKind
 from mailroom.client.imap import ImapClient
+from mailroom.client.imap_folders import list_foreign
 from mailroom.exceptions import CommandRejected, ConnectionLost
 from mailroom.model import RunContext
 from mailroom.services.progress import Progress
@@ -74,6 +75,8 @@ class PushRun:
         if not waiting:
             return
         with self.connect() as client:
+            folders = client.list_folders()
+            named = {name for request in waiting for name in (request.folder, request.target) if name}
             desk = Desk(
                 archive=self.archive,
                 changes=self.changes,
@@ -84,7 +87,8 @@ class PushRun:
                 stop=self.stop,
                 tally=self.tally,
                 client=client,
-                folders={folder.name: folder for folder in client.list_folders()},
+                folders={folder.name: folder for folder in folders},
+                foreign={folder.name: folder for folder in list_foreign(client, folders, named)},
             )
             self.progress.start("push", len(waiting), None)
             try:
