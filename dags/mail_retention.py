@@ -28,9 +28,6 @@ from mailroom.operators.retention_preview import MailRetentionPreviewOperator
 OPEN_SECTION = "Run Parameters"
 """Airflow shows the fields of this section unfolded; all others are folded until somebody opens them."""
 
-ANSWERS = "(ti.xcom_pull(task_ids='ask_person') or {}).get('params_input') or {}"
-"""What the person who was asked filled in, if anybody was."""
-
 with DAG(
     dag_id="mail_retention",
     description="Delete from the server what is old, archived and verified",
@@ -154,7 +151,7 @@ with DAG(
             values_display={
                 "policy": "Where the policy says so",
                 "always": "Always",
-                "never": "Never",
+                "never": "Nobody; where the policy wants somebody asked, nothing is deleted",
             },
         ),
         "show_messages": Param(
@@ -208,17 +205,6 @@ with DAG(
         plan_id="{{ ti.xcom_pull(task_ids='plan_old')['plan_id'] }}",
         ask="{{ 'never' if params.dry_run else params.ask }}",
         show_messages="{{ params.show_messages }}",
-        params={
-            # Not "days": the form's answer of that name would stand here instead of 0.
-            "least_days": Param(
-                0,
-                type="integer",
-                title="Only what is older than so many days (0: all of the plan)",
-                description_md="A larger number deletes less; nothing deletes more.",
-                minimum=0,
-                maximum=36500,
-            )
-        },
     )
 
     delete = MailRetentionOperator(
@@ -226,7 +212,6 @@ with DAG(
         conn_id="{{ params.connection }}",
         archive="{{ params.archive }}",
         plan_id="{{ ti.xcom_pull(task_ids='plan_old')['plan_id'] or '' }}",
-        older_than="{{ (" + ANSWERS + ").get('least_days') }}",
         dry_run="{{ params.dry_run }}",
     )
 

@@ -120,6 +120,7 @@ class PlanRow:
     :param uids: by IMAP, the messages as a sequence set (RFC 3501 section 9) under ``uid_validity``.
     :param uidls: by POP3, the messages.
     :param by: who put it in this state.
+    :param least_days: where somebody agreed to a part only: what was younger than so many days stays.
     """
 
     plan_id: str
@@ -140,6 +141,7 @@ class PlanRow:
     uid_validity: int | None = None
     uids: str | None = None
     uidls: tuple[str, ...] = ()
+    least_days: float | None = None
 
 
 def audit_of(

@@ -20,7 +20,7 @@ from mailroom.policy.retention import RetentionRule
 from mailroom.policy.rules import RetentionPolicy, policy_of
 from mailroom.services.fetch import FetchReport, fetch_maildrop
 from mailroom.services.progress import NoProgress, Progress
-from mailroom.services.retention import RetentionReport, enforce_retention
+from mailroom.services.retention import Consent, RetentionReport, enforce_retention
 
 __all__ = ["DELETE", "LEAVE", "Account", "Recorded", "days", "digest", "raw_digests"]
 
@@ -143,6 +143,7 @@ class Account:
         stop: threading.Event | None = None,
         copies: Sequence[Archive] = (),
         proof: ProofRule | None = None,
+        consent: Consent | None = None,
     ) -> RetentionReport:
         """Enforce retention."""
         return enforce_retention(
@@ -156,9 +157,12 @@ class Account:
             stop=stop or threading.Event(),
             copies=copies,
             proof=proof,
+            consent=consent,
         )
 
-    def carry_out(self, plan_id: str, *, least_age: timedelta | None = None) -> RetentionReport:
+    def carry_out(
+        self, plan_id: str, *, least_age: timedelta | None = None, stop: threading.Event | None = None
+    ) -> RetentionReport:
         """Carry out a plan of retention."""
         return enforce_retention(
             self.connect,
@@ -169,7 +173,7 @@ class Account:
             dry_run=False,
             now=self.now,
             progress=self.progress,
-            stop=threading.Event(),
+            stop=stop or threading.Event(),
         )
 
     def history(self) -> list[tuple[str, str | None]]:

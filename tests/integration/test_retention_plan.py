@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import shlex
-from datetime import UTC, datetime
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -14,10 +20,11 @@ from mailroom.archive.ledgers import has_plan_in_state, read_plans
 from mailroom.exceptions import ConfigurationError, StoreUnavailable
 from mailroom.ledger import PlanState
 from mailroom.model import MailProtocol
+from mailroom.operators.retention_approval import MailRetentionApprovalOperator
 from mailroom.policy.policy_file import parse_policy
 from mailroom.services.deleting.plan_markdown import plan_in_markdown
-from mailroom.services.deleting.retention_plan import load_plan, settle_plan
-from mailroom.services.plan_approval import why_to_ask_about
+from mailroom.services.deleting.retention_plan import Plan, load_plan
+from mailroom.services.plan_approval import record_answer, why_to_ask_about
 from tests.integration.runs import Account, days
 from tests.integration.test_retention_policy import Filled, mail, mirror
 from tests.support.command import run_command
@@ -27,6 +34,7 @@ from tests.support.maildir import Stored
 from tests.support.pop3_server import Maildrop, Pop3Server
 
 MONTH = "rules: [{delete_after: 30d}]"
+FIRST_ASKS = "{approval: {first_run: true}, rules: [{delete_after: 30d}]}"
 
 
 @pytest.fixture
@@ -53,6 +61,21 @@ def plan(account: Account, text: str = MONTH) -> str:
     report = account.retain(parse_policy(text), dry_run=True)
     assert report.plan_id is not None
     return report.plan_id
+
+
+def answer(
+    account: Account, name: str, *, is_yes: bool = True, by: str = "ana", least_age: timedelta | None = None
+) -> None:
+    record_answer(
+        Archive(account.root),
+        account.name,
+        name,
+        is_yes=is_yes,
+        by=by,
+        at=account.now(),
+        run_id="asking",
+        least_age=least_age,
+    )
 
 
 def states(account: Account) -> list[str]:
@@ -139,9 +162,7 @@ def test_a_plan_is_carried_out_once(filled: Filled) -> None:
 def test_a_refused_plan_is_not_carried_out(filled: Filled) -> None:
     """No means no."""
     name = plan(filled.account)
-    archive = Archive(filled.account.root)
-    found = load_plan(archive, "account", name)
-    settle_plan(archive, found, PlanState.REFUSED, by="ana", at=filled.account.now(), run_id="r")
+    answer(filled.account, name, is_yes=False)
     with pytest.raises(ConfigurationError, match="was refused by ana"):
         filled.account.carry_out(name)
     assert len(filled.there()) == 5
@@ -150,9 +171,7 @@ def test_a_refused_plan_is_not_carried_out(filled: Filled) -> None:
 def test_the_audit_names_who_agreed(filled: Filled) -> None:
     """The person, beside the task that did it."""
     name = plan(filled.account)
-    archive = Archive(filled.account.root)
-    found = load_plan(archive, "account", name)
-    settle_plan(archive, found, PlanState.APPROVED, by="ana", at=filled.account.now(), run_id="r")
+    answer(filled.account, name)
     filled.account.carry_out(name)
     assert {(row["approved_by"], row["who"]) for row in filled.account.audit()} == {("ana", "a test")}
 
@@ -203,10 +222,123 @@ def test_the_policy_says_when_somebody_is_asked(
 def test_a_second_run_is_not_the_first(filled: Filled) -> None:
     """Once somebody has agreed and it was done, the account is no longer new."""
     text = "{approval: {first_run: true}, rules: [{delete_after: 75d}]}"
-    filled.account.carry_out(plan(filled.account, text))
+    assert filled.retain(text, consent=lambda plan, why: "ana").deleted == 3
     filled.account.wait(days(10))
     archive = Archive(filled.account.root)
     assert why_to_ask_about(archive, load_plan(archive, "account", plan(filled.account, text))) is None
+
+
+def test_a_plan_that_nobody_agreed_to_is_refused(filled: Filled) -> None:
+    """Whoever carries it out: the sentence says why, and how somebody agrees."""
+    name = plan(filled.account, FIRST_ASKS)
+    with pytest.raises(ConfigurationError, match=f"it is the first of this account.*--plan {name} --approve"):
+        filled.account.carry_out(name)
+    assert len(filled.there()) == 5
+    answer(filled.account, name)
+    assert filled.account.carry_out(name).deleted == 4
+
+
+def test_a_policy_that_asks_is_obeyed_without_a_plan(filled: Filled) -> None:
+    """A run that is given the policy plans first, and deletes where nobody has to be asked."""
+    with pytest.raises(ConfigurationError, match="nobody has agreed to it"):
+        filled.retain(FIRST_ASKS)
+    assert (len(filled.there()), states(filled.account)) == (5, ["planned"])
+    report = filled.retain("{approval: {over_messages: 4}, rules: [{delete_after: 30d}]}")
+    assert (report.deleted, report.dry_run, filled.there()) == (4, False, [5])
+
+
+def test_nothing_due_asks_nobody(filled: Filled) -> None:
+    """A run that finds nothing is a run that found nothing, not a dry one."""
+    report = filled.retain(FIRST_ASKS.replace("30d", "300d"))
+    assert (report.deleted, report.dry_run, report.failures) == (0, False, ())
+
+
+def test_whoever_is_there_is_asked(filled: Filled) -> None:
+    """Told the plan and why; the answer is kept with the plan and in the audit."""
+    asked: list[tuple[int, str]] = []
+
+    def agree(plan: Plan, why: str) -> str:
+        asked.append((plan.messages, why))
+        return "ana"
+
+    filled.retain(FIRST_ASKS, consent=agree)
+    assert asked == [(4, "it is the first of this account")]
+    assert {row["approved_by"] for row in filled.account.audit()} == {"ana"}
+    assert states(filled.account) == ["planned", "approved", "executed"]
+
+
+def test_what_the_approver_spared_stays_in_every_run_of_the_plan(filled: Filled) -> None:
+    """The number of days is kept with the consent; another consent does not take it back."""
+    name = plan(filled.account)
+    answer(filled.account, name, least_age=days(85))
+    answer(filled.account, name, by="eve")
+    halted = threading.Event()
+    halted.set()
+    assert filled.account.carry_out(name, stop=halted).deleted == 0
+    report = filled.account.carry_out(name)
+    assert (report.deleted, report.summary()["left"]) == (2, 2)
+    assert filled.there() == [3, 4, 5]
+    assert {row["approved_by"] for row in filled.account.audit()} == {"eve"}
+
+
+def test_the_number_of_days_typed_into_the_form_is_kept(
+    filled: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Airflow hands over of an answer is recorded with the plan: who, and what they spared."""
+    monkeypatch.setenv("AIRFLOW_CONN_ACCOUNT", json.dumps({"conn_type": "imap", "host": "mail.example"}))
+    name = plan(filled.account, FIRST_ASKS)
+    asking = MailRetentionApprovalOperator(
+        task_id="ask_person", conn_id="account", plan_id=name, archive=str(filled.account.root)
+    )
+    event = {
+        "chosen_options": ["Approve"],
+        "params_input": {"least_days": 85},
+        "responded_by_user": {"id": "7", "name": "ana"},
+        "responded_at": datetime.now(UTC),
+    }
+    asking.execute_complete(cast(Any, {}), event)
+    found = load_plan(Archive(filled.account.root), "account", name)
+    assert (found.approved_by, found.least_age) == ("ana", days(85))
+    assert filled.account.carry_out(name).deleted == 2
+
+
+def test_the_command_line_takes_a_name_for_consent(filled: Filled, tmp_path: Path) -> None:
+    """For a plan that was shown only, and never in silence."""
+    (tmp_path / "policy.yaml").write_text(FIRST_ASKS)
+    url = f"imap://{filled.user}@127.0.0.1:{filled.dovecot.imap_port}"
+    command = ["retention", url, "--archive", str(filled.account.root), "--account", "account"]
+    refused = run_command(*command, "--policy", str(tmp_path / "policy.yaml"))
+    assert (refused.status, len(filled.there())) == (1, 5)
+    name = refused.err.split("--plan ")[1].split()[0]
+    unseen = run_command(*command, "--policy", str(tmp_path / "policy.yaml"), "--approve", "Ana")
+    assert (unseen.status, "give --plan too" in unseen.err) == (2, True)
+    done = run_command(*command, "--plan", name, "--approve", "Ana")
+    assert "4 messages deleted" in done.out, done.err
+    assert {row["approved_by"] for row in filled.account.audit()} == {"Ana"}
+
+
+@pytest.mark.parametrize(("typed", "left"), [("yes\n", 1), ("no\n", 5)])
+def test_the_person_at_the_terminal_is_asked(filled: Filled, tmp_path: Path, typed: str, left: int) -> None:
+    """The plan is shown first; only the whole word agrees."""
+    (tmp_path / "policy.yaml").write_text(FIRST_ASKS)
+    url = f"imap://{filled.user}@127.0.0.1:{filled.dovecot.imap_port}"
+    words = ["retention", url, "--archive", str(filled.account.root), "--account", "account"]
+    ours, theirs = pty.openpty()
+    os.write(ours, typed.encode())
+    done = subprocess.run(
+        [sys.executable, "-m", "mailroom", *words, "--policy", str(tmp_path / "policy.yaml")],
+        stdin=theirs,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "MAILROOM_PASSWORD": "secret"},
+        timeout=120,
+        check=False,
+    )
+    os.close(ours)
+    os.close(theirs)
+    assert "Delete these 4 messages" in done.stderr
+    assert "older than 30 days" in done.stderr
+    assert (len(filled.there()), done.returncode) == (left, 0 if left == 1 else 1)
 
 
 def test_an_unknown_plan_is_refused(filled: Filled) -> None:

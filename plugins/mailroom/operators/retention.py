@@ -69,7 +69,8 @@ class MailRetentionOperator(BaseOperator):
         junk folders, where arrival in the account says nothing.
     :param policy: several rules instead of ``older_than``, ``basis`` and so on: the text of a policy in
         YAML or JSON, a mapping of the same, or the path of a file that ends in ``.yaml``, ``.yml`` or
-        ``.json``, which is read when the task runs.
+        ``.json``, which is read when the task runs. Where it wants somebody asked (``approval``), a plan
+        that nobody has agreed to is refused; ``MailRetentionApprovalOperator`` asks.
     :param folders: patterns of folder names, ``*`` and ``?`` as in a shell.
     :param exclude: patterns of folder names to leave alone.
     :param include_flagged: whether flagged messages may go as well.

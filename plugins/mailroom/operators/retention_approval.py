@@ -11,6 +11,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import Param
+from airflow.sdk.definitions.param import ParamsDict  # a public name that its type stub leaves out
 
 from mailroom.hooks.archive import archive_of_account
 from mailroom.hooks.errors import airflow_errors
@@ -27,13 +29,21 @@ ASK = ("policy", "always", "never")
 
 NOBODY = "nobody, no answer came in time"
 
+LEAST_DAYS = "least_days"
+"""The field in which whoever is asked can make the plan smaller.
+
+Not ``days``: the answer that a DAG's own form has under a name stands in a task's field of that name.
+"""
+
 
 class MailRetentionApprovalOperator(ApprovalOperator):
     """Show a plan of deletion to a person, and go on only where they agree.
 
     The answer, and who gave it, is recorded with the plan; the audit of each deletion names them.
-    Where nobody has to be asked, the task succeeds at once. No is not a failure: what comes after is
-    skipped.
+    Whoever agrees may raise the number of days: what is younger stays, also where the plan is carried out
+    later or once more. Where nobody has to be asked, the task succeeds at once. No is not a failure: what
+    comes after is skipped. ``never`` asks nobody here; a policy that wants somebody asked is still obeyed,
+    and ``MailRetentionOperator`` then refuses the plan.
 
     :param conn_id: the connection that the plan is for.
     :param archive: root of the archive; by default the one the connection or the configuration names.
@@ -67,7 +77,9 @@ class MailRetentionApprovalOperator(ApprovalOperator):
         **kwargs: Any,  # Any: the arguments every Airflow operator takes
     ) -> None:
         kwargs = {"subject": "Delete old mail?", "defaults": self.REJECT, **kwargs}
-        super().__init__(response_timeout=response_timeout, **kwargs)
+        fields = ParamsDict({LEAST_DAYS: _days_field()})
+        fields.update(kwargs.pop("params", None) or {})
+        super().__init__(response_timeout=response_timeout, params=fields, **kwargs)
         self.conn_id = conn_id
         self.plan_id = plan_id
         self.archive = archive
@@ -114,6 +126,7 @@ class MailRetentionApprovalOperator(ApprovalOperator):
             with airflow_errors():
                 account, archive = self._place()
                 user = event.get("responded_by_user") or {}
+                least_days = (event.get("params_input") or {}).get(LEAST_DAYS)
                 record_answer(
                     archive,
                     account,
@@ -121,6 +134,7 @@ class MailRetentionApprovalOperator(ApprovalOperator):
                     is_yes=event["chosen_options"] == [self.APPROVE],
                     by=str(user.get("name") or user.get("id") or NOBODY),
                     at=utc_now(),
+                    least_age=timedelta(days=least_days) if least_days else None,
                     run_id=run_context(context, what="retention", account=account).run_id,
                 )
         return super().execute_complete(context, event)
@@ -128,3 +142,15 @@ class MailRetentionApprovalOperator(ApprovalOperator):
     def _place(self) -> tuple[str, Any]:  # Any: the archive, which is not imported at parse
         account = required_text("conn_id", self.conn_id)
         return account, archive_of_account(account, as_text("archive", self.archive))
+
+
+def _days_field() -> Param:
+    return Param(
+        0,
+        source="task",  # Airflow shows a task's own fields only
+        type="integer",
+        title="Only what is older than so many days (0: all of the plan)",
+        description_md="A larger number deletes less; nothing deletes more.",
+        minimum=0,
+        maximum=36500,
+    )

@@ -10,7 +10,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,7 +19,7 @@ from mailroom.archive.ledgers import record_plan
 from mailroom.client.imap import ImapClient
 from mailroom.client.imap_quota import read_quota
 from mailroom.client.pop3 import Pop3Client
-from mailroom.exceptions import ArchiveError, ConfigurationError
+from mailroom.exceptions import ArchiveError, ConfigurationError, StoreUnavailable
 from mailroom.ledger import PlanState
 from mailroom.model import RunContext
 from mailroom.policy.proof import ProofRule
@@ -28,17 +28,20 @@ from mailroom.services.deleting.mailbox_retention import MailboxRetention
 from mailroom.services.deleting.maildrop_retention import MaildropRetention
 from mailroom.services.deleting.plan_keeping import PlanKeeper
 from mailroom.services.deleting.proving import Proving
-from mailroom.services.deleting.retention_plan import load_plan, refuse_if_over, rows_of_parts
+from mailroom.services.deleting.retention_plan import Plan, load_plan, refuse_if_over, rows_of_parts
 from mailroom.services.deleting.retention_report import FolderRetention, RetentionReport
+from mailroom.services.plan_approval import Consent, require_consent
 from mailroom.services.progress import Progress
 
-__all__ = ["FolderRetention", "RetentionReport", "enforce_retention"]
+__all__ = ["Consent", "FolderRetention", "RetentionReport", "enforce_retention"]
+
+Connect = Callable[[], Pop3Client | ImapClient]
 
 _log = logging.getLogger(__name__)
 
 
 def enforce_retention(
-    connect: Callable[[], Pop3Client | ImapClient],
+    connect: Connect,
     archive: Archive,
     context: RunContext,
     *,
@@ -51,11 +54,13 @@ def enforce_retention(
     stop: threading.Event,
     copies: Sequence[Archive] = (),
     proof: ProofRule | None = None,
+    consent: Consent | None = None,
 ) -> RetentionReport:
     """Delete old messages on the server, only those that are provably in the archive.
 
     Each is asked again who it is in the session that deletes it, and its archived bytes are
-    read back; whatever is in doubt stays and is counted by its reason.
+    read back; whatever is in doubt stays and is counted by its reason. Where the policy asks for
+    somebody's consent, nothing is deleted before somebody has agreed to the plan.
 
     :param policy: what is to go. Either this or ``plan_id`` is given.
     :param plan_id: the plan to carry out, and nothing beyond it: what changed since it was made stays.
@@ -65,66 +70,114 @@ def enforce_retention(
     :param copies: second archives; only what each of them holds as well, read back there, is deleted.
     :param proof: how the archived bytes are proved, and whether the server's are fetched again; by default
         archived bytes are read back, and the server is asked who each message is.
+    :param consent: asks somebody who is there, where the policy wants that and nobody has agreed yet.
     :raises ConfigurationError: if a folder pattern means no folder, POP3 is asked for what it has not, a
-        copy is none, or the plan is over or not there.
+        copy is none, the plan is over or not there, or nobody has agreed to it.
     :raises ConnectionLost: if the server cannot be reached or goes away; what it deleted is recorded.
     :raises ArchiveError: if the archive cannot be read or written.
     """
-    failures: list[str] = []
-    proving = Proving(archive=archive, copies=tuple(copies), rule=proof or ProofRule())
-    proving.check()
-    shown = load_plan(archive, context.account, plan_id) if plan_id else None
-    if shown is not None:
+    run = _Run(
+        connect=connect,
+        archive=archive,
+        context=context,
+        proving=Proving(archive=archive, copies=tuple(copies), rule=proof or ProofRule()),
+        now=now,
+        progress=progress,
+        stop=stop,
+    )
+    run.proving.check()
+    if plan_id is not None:
+        shown = load_plan(archive, context.account, plan_id)
         refuse_if_over(shown)
-    stated = shown.policy if shown is not None else policy
-    if stated is None:
+        if not dry_run:
+            shown = require_consent(archive, shown, context, consent=consent, now=now)
+        return run.go(shown.policy, dry_run=dry_run, shown=shown, least_age=least_age)
+    if policy is None:
         raise ConfigurationError("Retention needs a policy, or a plan to carry out.")
-    with contextlib.nullcontext() if dry_run else archive.writer(context) as writer, connect() as client:
-        keeper = PlanKeeper(
-            writer=writer, run=context, policy=stated, now=now, shown=shown, least_age=least_age
-        )
-        shared: dict[str, Any] = {  # Any: what both kinds of run are made of
-            "archive": archive,
-            "proving": proving,
-            "writer": writer,
-            "context": context,
-            "keeper": keeper,
-            "now": now,
-            "progress": progress,
-            "stop": stop,
-            "failures": failures,
-        }
-        before = after = None
-        if isinstance(client, Pop3Client):
-            folders = [MaildropRetention(client=client, **shared).enforce()]
-        else:
-            before = read_quota(client)
-            folders = list(MailboxRetention(client=client, **shared).enforce())
-            after = None if dry_run else read_quota(client)
-        report = RetentionReport(
-            account=context.account,
-            dry_run=dry_run,
-            plan_id=keeper.plan_id,
-            planned=None if shown is None else shown.messages,
-            run_id=None if dry_run else context.run_id,
-            archive=archive.url,
-            before=before,
-            after=after,
-            folders=tuple(folders),
-            failures=tuple(failures),
-            interrupted=stop.is_set(),
-        )
-        if writer is not None:
-            _finish(writer, keeper, report)
-    if before is not None and after is not None:
-        octets = sum(folder.octets for folder in report.folders)
-        gained = before.used - after.used
-        _log.info(
-            "Planned to free %s octets; by the server's quota %s are freed", f"{octets:,}", f"{gained:,}"
-        )
-    if report.undo is not None:
-        _log.info("To bring back what was deleted: %s", report.undo)
-    return _with_plan(archive, keeper, report) if dry_run else report
+    if dry_run or policy.approval is None:
+        return run.go(policy, dry_run=dry_run)
+    return run.plan_and_ask(policy, consent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """What every way of carrying a policy out has in common."""
+
+    connect: Connect
+    archive: Archive
+    context: RunContext
+    proving: Proving
+    now: Callable[[], datetime]
+    progress: Progress
+    stop: threading.Event
+
+    def plan_and_ask(self, policy: RetentionPolicy, consent: Consent | None) -> RetentionReport:
+        """Make a plan, for only a plan says whether somebody has to agree to it; then carry it out."""
+        planned = self.go(policy, dry_run=True)
+        if self.stop.is_set():
+            return planned
+        if not planned.deleted:
+            return replace(planned, dry_run=False)
+        if planned.plan_id is None:
+            raise StoreUnavailable("The plan cannot be written down, so nobody can agree to it.")
+        shown = load_plan(self.archive, self.context.account, planned.plan_id)
+        shown = require_consent(self.archive, shown, self.context, consent=consent, now=self.now)
+        done = self.go(policy, dry_run=False, shown=shown)
+        return replace(done, failures=tuple(dict.fromkeys((*planned.failures, *done.failures))))
+
+    def go(
+        self,
+        policy: RetentionPolicy,
+        *,
+        dry_run: bool,
+        shown: Plan | None = None,
+        least_age: timedelta | None = None,
+    ) -> RetentionReport:
+        """Work the account off in one session."""
+        context, archive, now = self.context, self.archive, self.now
+        failures: list[str] = []
+        with (
+            contextlib.nullcontext() if dry_run else archive.writer(context) as writer,
+            self.connect() as client,
+        ):
+            keeper = PlanKeeper(
+                writer=writer, run=context, policy=policy, now=now, shown=shown, least_age=least_age
+            )
+            shared: dict[str, Any] = {  # Any: what both kinds of run are made of
+                "archive": archive,
+                "proving": self.proving,
+                "writer": writer,
+                "context": context,
+                "keeper": keeper,
+                "now": now,
+                "progress": self.progress,
+                "stop": self.stop,
+                "failures": failures,
+            }
+            before = after = None
+            if isinstance(client, Pop3Client):
+                folders = [MaildropRetention(client=client, **shared).enforce()]
+            else:
+                before = read_quota(client)
+                folders = list(MailboxRetention(client=client, **shared).enforce())
+                after = None if dry_run else read_quota(client)
+            report = RetentionReport(
+                account=context.account,
+                dry_run=dry_run,
+                plan_id=keeper.plan_id,
+                planned=None if shown is None else shown.messages,
+                run_id=None if dry_run else context.run_id,
+                archive=archive.url,
+                before=before,
+                after=after,
+                folders=tuple(folders),
+                failures=tuple(failures),
+                interrupted=self.stop.is_set(),
+            )
+            if writer is not None:
+                _finish(writer, keeper, report)
+        report.log()
+        return _with_plan(archive, keeper, report) if dry_run else report
 
 
 def _finish(writer: ArchiveWriter, keeper: PlanKeeper, report: RetentionReport) -> None:

@@ -169,10 +169,12 @@ def hold_rows(table: pa.Table) -> Iterator[HoldRow]:
 
 
 def _logged(name: str, rows: Sequence[AuditRow | PlanRow | HoldRow], seqs: Sequence[int]) -> pa.Table:
-    """Return rows of a log whose last column is the number of the commit."""
-    fields = [_AUDIT_FIELDS.get(column, column) for column in TABLES[name].schema.names[:-1]]
-    columns: list[Sequence[Any]] = [[_plain(getattr(row, ours)) for row in rows] for ours in fields]
-    return build_table(name, [*columns, seqs])
+    """Return rows of a log; ``seq`` is the number of the commit."""
+    names = TABLES[name].schema.names
+    fields = [None if column == "seq" else _AUDIT_FIELDS.get(column, column) for column in names]
+    return build_table(
+        name, [seqs if ours is None else [_plain(getattr(row, ours)) for row in rows] for ours in fields]
+    )
 
 
 def _plain(value: Any) -> Any:

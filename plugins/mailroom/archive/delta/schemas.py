@@ -206,6 +206,7 @@ _PLANS = _spec(
         ("at", _TIME, "when it came into this state"),
         ("run_id", pa.string(), "the run that wrote this row"),
         ("seq", pa.int64(), "number of the commit within the account; grows"),
+        ("least_days", pa.float64(), "approved: what was younger than so many days stays; null: all of it"),
     ],
     bounds=("account", "plan_id"),
     unique=("messages", "octets", "uids", "uidls"),

@@ -5,20 +5,22 @@ from __future__ import annotations
 import argparse
 import shlex
 import threading
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mailroom.cli.account import UsageError, account_name
 from mailroom.cli.common_arguments import Parser, Words, add_command, add_folders
+from mailroom.cli.consent import ask_on_terminal
 from mailroom.cli.engine import connecting, existing_archive, now, read_policy, run_context, usage_errors
 from mailroom.cli.phrases import Summary, count, messages, octets_in_words, shown
-from mailroom.cli.table import table
+from mailroom.cli.plan_table import plan_table
 from mailroom.cli.terminal import Outcome, Terminal
 from mailroom.cli.values import duration, name, place, share
 from mailroom.model import MailProtocol
 
 if TYPE_CHECKING:
+    from mailroom.archive import Archive
+    from mailroom.model import RunContext
     from mailroom.policy.rules import RetentionPolicy
 
 __all__ = ["add_to", "headline", "run"]
@@ -49,6 +51,12 @@ def add_to(words: Words[Parser]) -> None:
     rules.add_argument("--policy", metavar="FILE", help="several rules, in YAML or JSON")
     rules.add_argument(
         "--plan", type=name, metavar="PLAN", help="just what a dry run showed, by the name it gave its plan"
+    )
+    parser.add_argument(
+        "--approve",
+        type=name,
+        metavar="NAME",
+        help="with --plan: you have looked at it and agree, and this is who you are; the audit names you",
     )
     parser.add_argument(
         "--basis",
@@ -106,12 +114,20 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
     from mailroom.policy.proof import ProofMode, ProofRule
     from mailroom.services.retention import enforce_retention
 
+    if options.approve and (not options.plan or options.dry_run):
+        raise UsageError(
+            "--approve is for a plan that a dry run has shown: give --plan too, and no --dry-run."
+        )
     has_own_rules = options.policy or options.plan
     policy = _stated_policy(options) if has_own_rules else _plain_policy(options)
+    archive = existing_archive(options.archive)
+    context = run_context("retention", account_name(options, endpoint))
+    if options.approve:
+        _approve(archive, context, options)
     report = enforce_retention(
         connecting(endpoint),
-        existing_archive(options.archive),
-        run_context("retention", account_name(options, endpoint)),
+        archive,
+        context,
         policy=policy,
         plan_id=options.plan,
         dry_run=options.dry_run,
@@ -120,6 +136,7 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
         stop=stop,
         proof=ProofRule(mode=ProofMode(options.proof), refetch=options.refetch),
         copies=[Archive(root) for root in options.copy],
+        consent=ask_on_terminal,
     )
     outcome = Outcome.of(report, headline)
     if report.undo is None:
@@ -127,6 +144,20 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
     url = options.url if endpoint.protocol is MailProtocol.IMAP else "imaps://USER@HOST"
     undo = report.undo.replace(" URL ", f" {shlex.quote(url)} ", 1)
     return replace(outcome, headline=f"{outcome.headline}\nTo bring it back: {undo}")
+
+
+def _approve(archive: Archive, context: RunContext, options: argparse.Namespace) -> None:
+    from mailroom.services.plan_approval import record_answer
+
+    record_answer(
+        archive,
+        context.account,
+        options.plan,
+        is_yes=True,
+        by=options.approve,
+        at=now(),
+        run_id=context.run_id,
+    )
 
 
 def _stated_policy(options: argparse.Namespace) -> RetentionPolicy | None:
@@ -179,7 +210,9 @@ def headline(summary: Summary) -> str:
         lines += _message_lines(folder)
     if summary["folders_not_shown"]:
         lines.append(f"  … and {count(summary['folders_not_shown'], 'more folder')}.")
-    lines += [*_rule_lines(summary["rules"]), *_quota_lines(summary.get("quota"))]
+    # Where there is one rule, the folders' lines tell it all.
+    lines += plan_table(summary["rules"]) if len({part["rule"] for part in summary["rules"]}) > 1 else []
+    lines += _quota_lines(summary.get("quota"))
     if summary["dry_run"]:
         lines.append("This was a dry run: nothing was deleted.")
         lines += [f"To delete just this: --plan {summary['plan_id']}"] if summary["plan_id"] else []
@@ -194,25 +227,6 @@ def _quota_lines(quota: Summary | None) -> list[str]:
     if "gained" not in quota:
         return [f"By the server's quota {used}."]
     return [f"By the server's quota {octets_in_words(max(0, quota['gained']))} were gained: {used} now."]
-
-
-def _rule_lines(parts: Sequence[Summary]) -> list[str]:
-    """Return a table of what each rule takes; nothing where there is one rule only."""
-    if len({part["rule"] for part in parts}) < 2:
-        return []
-    head = ["folder", "rule", "messages", "size", "oldest", "newest"]
-    rows = [
-        [
-            shown(part["folder"]),
-            shown(part["rule"]),
-            f"{part['messages']:,}",
-            octets_in_words(part["octets"]),
-            (part["oldest"] or "")[:10],
-            (part["newest"] or "")[:10],
-        ]
-        for part in parts
-    ]
-    return table(head, rows, text_columns={0, 1})
 
 
 def _folder_line(folder: Summary) -> str:

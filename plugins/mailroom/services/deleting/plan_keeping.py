@@ -33,7 +33,8 @@ class PlanKeeper:
 
     :param writer: None in a dry run, which changes nothing on the server.
     :param shown: the plan that may be carried out, and nothing beyond it; None to plan as it goes.
-    :param least_age: what of the plan that was shown is younger than this stays after all.
+    :param least_age: what of the plan that was shown is younger than this stays after all; so does what is
+        younger than whoever agreed to it wanted.
     """
 
     writer: ArchiveWriter | None
@@ -49,6 +50,8 @@ class PlanKeeper:
         """Name the plan."""
         self.plan_id = new_plan_id() if self.shown is None else self.shown.plan_id
         self.created = self.now() if self.shown is None else self.shown.created
+        if self.shown is not None and self.shown.least_age is not None:
+            self.least_age = max(self.least_age or timedelta(0), self.shown.least_age)
 
     def moment(self) -> datetime:
         """Return the time to which ages are counted: that of the plan that was shown, else now."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from mailroom.archive import Archive
@@ -103,6 +103,7 @@ class Plan:
     :param created: its ages are those of that moment.
     :param state: what became of it; ``by`` says who put it there, ``run_id`` in which run.
     :param approved_by: who agreed to it, where somebody was asked.
+    :param least_age: what of it is younger stays, as whoever agreed wanted.
     """
 
     plan_id: str
@@ -115,6 +116,7 @@ class Plan:
     at: datetime
     run_id: str
     approved_by: str | None = None
+    least_age: timedelta | None = None
 
     @property
     def messages(self) -> int:
@@ -188,7 +190,8 @@ def load_plan(archive: Archive, account: str, plan_id: str) -> Plan:
 def plan_of_rows(rows: Sequence[PlanRow]) -> Plan:
     """Return the plan that its rows tell of, in the order they were written."""
     first, last = rows[0], rows[-1]
-    approvals = [row.by for row in rows if row.state is PlanState.APPROVED]
+    approval = next((row for row in reversed(rows) if row.state is PlanState.APPROVED), None)
+    days = approval.least_days if approval is not None else None
     return Plan(
         plan_id=first.plan_id,
         account=first.account,
@@ -199,22 +202,33 @@ def plan_of_rows(rows: Sequence[PlanRow]) -> Plan:
         by=last.by,
         at=last.at,
         run_id=last.run_id,
-        approved_by=approvals[-1] if approvals else None,
+        approved_by=approval.by if approval is not None else None,
+        least_age=timedelta(days=days) if days is not None else None,
     )
 
 
 def settle_plan(
-    archive: Archive, plan: Plan, state: PlanState, *, by: str, at: datetime, run_id: str
+    archive: Archive,
+    plan: Plan,
+    state: PlanState,
+    *,
+    by: str,
+    at: datetime,
+    run_id: str,
+    least_age: timedelta | None = None,
 ) -> Plan:
     """Record what somebody decided about a plan, and return it as it is then.
 
+    :param least_age: what of it is younger is to stay; what an earlier answer spared stays as well.
     :raises ConfigurationError: if it is refused or carried out already.
     :raises StoreUnavailable: if the archive cannot be written.
     """
     refuse_if_over(plan)
+    if state is PlanState.APPROVED:
+        ages = [age for age in (least_age, plan.least_age) if age is not None]
+        plan = replace(plan, approved_by=by, least_age=max(ages, default=None))
     record_plan(archive, [row_of_plan(plan, state, by=by, at=at, run_id=run_id)])
-    approved_by = by if state is PlanState.APPROVED else plan.approved_by
-    return replace(plan, state=state, by=by, at=at, run_id=run_id, approved_by=approved_by)
+    return replace(plan, state=state, by=by, at=at, run_id=run_id)
 
 
 def row_of_plan(
@@ -232,6 +246,7 @@ def row_of_plan(
         by=by,
         at=at,
         run_id=run_id,
+        least_days=plan.least_age / timedelta(days=1) if plan.least_age is not None else None,
     )
 
 

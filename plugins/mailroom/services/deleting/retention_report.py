@@ -111,6 +111,17 @@ class RetentionReport:
         words = ["mailroom", "restore", "URL", "--archive", self.archive]
         return shlex.join([*words, "--account", self.account, "--run", self.run_id])
 
+    def log(self) -> None:
+        """Log what was gained by the server's own count, and how to bring back what was deleted."""
+        if self.before is not None and self.after is not None:
+            octets = sum(folder.octets for folder in self.folders)
+            gained = self.before.used - self.after.used
+            _log.info(
+                "Planned to free %s octets; by the server's quota %s are freed", f"{octets:,}", f"{gained:,}"
+            )
+        if self.undo is not None:
+            _log.info("To bring back what was deleted: %s", self.undo)
+
     def _quota(self) -> dict[str, int] | None:
         """Return the room of the account and how much of it was gained, in octets."""
         if self.before is None:
