@@ -273,7 +273,7 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
             announce(context, delivery_asset(place), summary, CHANGES)
         return summary
 
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage:
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """Tell OpenLineage where the mail came from and went to."""
         from mailroom.operators.lineage import archive_dataset, lineage, place_dataset
 

@@ -8,7 +8,7 @@ no host, user or credentials are told, and folders rather than each mail.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from mailroom.hooks.archive import archive_root
@@ -65,7 +65,7 @@ def archive_dataset(account: str | None, named: str | None) -> DatasetName:
     return place_dataset(archive_root(named, of_connection))
 
 
-def lineage(inputs: Iterable[DatasetName], outputs: Iterable[DatasetName]) -> OperatorLineage:
+def lineage(inputs: Iterable[DatasetName], outputs: Iterable[DatasetName]) -> OperatorLineage[Any, Any]:
     """Return what the provider of OpenLineage takes."""
     from airflow.providers.common.compat.openlineage.facet import Dataset
     from airflow.providers.openlineage.extractors import OperatorLineage

@@ -106,7 +106,7 @@ class Pop3FetchOperator(BaseOperator):
         announce(context, mailbox_asset(account), summary, CHANGES)
         return summary
 
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage:
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """Tell OpenLineage where the mail came from and went to."""
         from mailroom.operators.lineage import archive_dataset, lineage, mailbox_dataset
 
