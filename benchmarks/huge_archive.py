@@ -1,8 +1,8 @@
 """An archive that knows one huge folder, made of the archive's own tables without fetching anything.
 
 Run as ``python -m benchmarks.huge_archive ROOT STATE`` with the STATE of ``scripted_imap``. Every
-message has its row in ``messages``, ``texts`` and ``locations``; raw objects there are none, for a run
-with nothing new reads none.
+message has its row in ``messages``, ``texts`` and ``locations``, and the latter are sealed; raw objects
+there are none, for a run with nothing new reads none.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import pyarrow as pa
 
 from benchmarks.scripted_imap import State
 from mailroom.archive import Archive
+from mailroom.archive.checking.seals import SEALED, Sealer
 from mailroom.archive.delta.rows import folders_table
 from mailroom.archive.delta.tables import Append, Table
-from mailroom.model import FolderRow
+from mailroom.model import FolderRow, RunContext
 
 __all__ = ["ACCOUNT", "build"]
 
@@ -37,8 +38,10 @@ def build(root: str, state: State) -> None:
     """Write the tables of an archive that has seen all of the state."""
     archive = Archive(root)
     archive.prepare().close()
+    context = RunContext(run_id=RUN, what="mirror", account=ACCOUNT, started=RECEIVED, who="benchmark")
+    sealer = Sealer(archive, context)
     for name in ("messages", "texts", "locations"):
-        table = archive.table(name)
+        table = _opened(archive, name, sealer)
         for number, first in enumerate(range(1, state.messages + 1, FILE_ROWS)):
             last = min(first + FILE_ROWS, state.messages + 1)
             rows = [
@@ -59,7 +62,14 @@ def build(root: str, state: State) -> None:
         messages=state.messages,
     )
     row = folders_table([folder], [0])
-    _append(archive.table("folders"), [row], {ACCOUNT: 0})
+    _append(_opened(archive, "folders", sealer), [row], {ACCOUNT: 0})
+    sealer.seal()
+
+
+def _opened(archive: Archive, name: str, sealer: Sealer) -> Table:
+    table = archive.table(name)
+    table.watcher = sealer if name in SEALED else None
+    return table
 
 
 def _append(table: Table, rows: list[pa.Table], transactions: dict[str, int]) -> None:

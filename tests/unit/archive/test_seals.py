@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import itertools
 import os
 import shutil
@@ -22,7 +23,7 @@ from mailroom.archive import Archive
 from mailroom.archive.checking import seals as sealing
 from mailroom.archive.checking.integrity import verify_archive
 from mailroom.archive.checking.problems import ProblemKind, VerifyReport
-from mailroom.archive.checking.row_digests import leaf_digests, merkle_root
+from mailroom.archive.checking.row_digests import Leaves, leaf_digests
 from mailroom.archive.checking.seal_keys import read_key
 from mailroom.archive.checking.seals import read_seals
 from mailroom.archive.delta.schemas import TABLES
@@ -149,7 +150,7 @@ def test_seal_that_was_made_to_fit_breaks_the_chain_or_the_signature(tmp_path: P
     three_runs(tmp_path, HMAC)
 
     def forge(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return [*rows[:-1], {**rows[-1], "root": merkle_root([]), "rows": 0}]
+        return [*rows[:-1], {**rows[-1], "root": Leaves().root(), "rows": 0}]
 
     rewrite(tmp_path, "seals", forge)
     for name in ("locations", "audit", "folders"):
@@ -376,7 +377,7 @@ SCHEMA = pa.schema(
 def test_roots_agree_exactly_where_rows_do(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> None:
     """In whatever order; and no two different rows are written alike."""
     roots = [
-        merkle_root(leaf_digests("locations", pa.Table.from_pylist(found, schema=SCHEMA)))
+        Leaves(leaf_digests("locations", pa.Table.from_pylist(found, schema=SCHEMA))).root()
         for found in (first, second)
     ]
     said = [sorted(repr(sorted(row.items())) for row in found) for found in (first, second)]
@@ -386,5 +387,28 @@ def test_roots_agree_exactly_where_rows_do(first: list[dict[str, Any]], second: 
 @given(st.lists(st.binary(min_size=32, max_size=32), max_size=9))
 def test_root_does_not_depend_on_order(leaves: list[bytes]) -> None:
     """Files are joined and read in any order."""
-    found = {merkle_root(order) for order in itertools.islice(itertools.permutations(leaves), 24)}
+    found = {Leaves(order).root() for order in itertools.islice(itertools.permutations(leaves), 24)}
     assert len(found) == 1
+
+
+@given(rows, st.integers(1, 3))
+def test_a_row_has_its_digest_whatever_stands_beside_it(found: list[dict[str, Any]], times: int) -> None:
+    """Columns that say one thing for all rows are written once: no digest may depend on that."""
+    table = pa.Table.from_pylist(found, schema=SCHEMA)
+    together = leaf_digests("locations", pa.concat_tables([table] * times))
+    assert together == [leaf_digests("locations", table.slice(n, 1))[0] for n in range(len(found))] * times
+
+
+def test_a_digest_is_what_the_documentation_says() -> None:
+    """Whoever checks seals with a program of their own relies on it."""
+    row = {"account": "a", "folder": None, "flags": ["\\Seen", "\N{SNOWMAN}"], "uid": 7}
+    stated = "account=1:a\nflags=9:\\Seen\x1f\N{SNOWMAN}\nuid=1:7"
+    wanted = hashlib.sha256(b"\x00locations\n" + stated.encode()).digest()
+    assert leaf_digests("locations", pa.Table.from_pylist([row], schema=SCHEMA)) == [wanted]
+
+
+def test_the_root_over_three_rows_is_what_the_documentation_says() -> None:
+    """An odd one goes up a level as it is."""
+    first, second, third = (octet * 32 for octet in (b"\x00", b"\x01", b"\x02"))
+    pair = hashlib.sha256(b"\x01" + first + second).digest()
+    assert Leaves([third, first, second]).root() == hashlib.sha256(b"\x01" + pair + third).hexdigest()

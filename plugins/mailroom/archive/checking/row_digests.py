@@ -10,43 +10,104 @@ As in RFC 6962 section 2.1 leaves and nodes are hashed with different first octe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["leaf_digests", "merkle_root"]
+__all__ = ["Leaves", "leaf_digests"]
 
 LEAF, NODE = b"\x00", b"\x01"
+
+DIGEST_OCTETS = 32
+"""Length of a SHA-256."""
+
+_sha256 = hashlib.sha256
 
 
 def leaf_digests(name: str, table: pa.Table) -> list[bytes]:
     """Return the SHA-256 of each row of a table, over its values that are not null."""
-    parts = [_stated(column, table[column]) for column in table.column_names]
-    texts = pc.binary_join_element_wise(*parts, "\n", null_handling="skip").to_pylist()
+    if not table.num_rows:
+        return []
+    stated = [_stated(column, table[column]) for column in table.column_names]
+    parts = [part for part in stated if part is not None]
     begin = LEAF + name.encode() + b"\n"
-    return [hashlib.sha256(begin + text.encode("utf-8", "surrogatepass")).digest() for text in texts]
+    texts = pc.binary_join_element_wise(*parts, "\n", null_handling="skip") if parts else pa.scalar("")
+    if isinstance(texts, pa.Scalar):  # all rows say the same
+        return [_sha256(begin + texts.as_py().encode()).digest()] * table.num_rows
+    return [digest for chunk in _chunks(texts) for digest in _digests(begin, chunk)]
 
 
-def merkle_root(leaves: Iterable[bytes]) -> str:
-    """Return the root over leaves in any order, in hex.
+class Leaves:
+    """Digests of rows in any order; each takes its 32 octets of memory and no more.
 
-    >>> merkle_root([b"a", b"b"]) == merkle_root([b"b", b"a"]) != merkle_root([b"a", b"b", b"b"])
+    >>> Leaves([b"a" * 32, b"b" * 32]).root() == Leaves([b"b" * 32, b"a" * 32]).root()
     True
+    >>> Leaves([b"a" * 32]).root() == Leaves([b"a" * 32, b"a" * 32]).root()
+    False
     """
-    level = sorted(leaves)
-    while len(level) > 1:
-        pairs = [hashlib.sha256(NODE + a + b).digest() for a, b in zip(level[::2], level[1::2], strict=False)]
-        level = [*pairs, level[-1]] if len(level) % 2 else pairs
-    return (level[0] if level else hashlib.sha256(b"").digest()).hex()
+
+    def __init__(self, digests: Iterable[bytes] = ()) -> None:
+        self._octets = bytearray()
+        self.add(digests)
+
+    def __len__(self) -> int:
+        return len(self._octets) // DIGEST_OCTETS
+
+    def __iter__(self) -> Iterator[bytes]:
+        for start in range(0, len(self._octets), DIGEST_OCTETS):
+            yield bytes(self._octets[start : start + DIGEST_OCTETS])
+
+    def add(self, digests: Iterable[bytes]) -> None:
+        """Add digests."""
+        self._octets += b"".join(digests)
+
+    def root(self) -> str:
+        """Return the root of the Merkle tree over them, in hex."""
+        if not self._octets:
+            return _sha256(b"").hexdigest()
+        level = np.sort(np.frombuffer(self._octets, f"S{DIGEST_OCTETS}")).tobytes()
+        while len(level) > DIGEST_OCTETS:
+            level = _parents(level)
+        return level.hex()
 
 
-def _stated(column: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return ``name=length:value`` for each value, so that no two rows are written alike; null for null."""
+def _parents(level: bytes) -> bytes:
+    """Return the next level of a tree; an odd one goes up as it is."""
+    nodes, pair = memoryview(level), 2 * DIGEST_OCTETS
+    paired = len(level) - len(level) % pair
+    digests = [_sha256(NODE + nodes[start : start + pair]).digest() for start in range(0, paired, pair)]
+    return b"".join([*digests, nodes[paired:]])
+
+
+def _digests(begin: bytes, texts: pa.StringArray) -> list[bytes]:
+    """Return the SHA-256 of each text behind the same beginning; no text becomes a value of Python's."""
+    offsets = np.frombuffer(texts.buffers()[1], dtype=np.int32)[texts.offset :][: len(texts) + 1].tolist()
+    octets = memoryview(texts.buffers()[2] or b"")
+    return [_sha256(begin + octets[start:end]).digest() for start, end in pairwise(offsets)]
+
+
+def _chunks(texts: pa.ChunkedArray | pa.StringArray) -> list[pa.StringArray]:
+    return texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
+
+
+def _stated(column: str, values: pa.ChunkedArray) -> pa.ChunkedArray | pa.StringScalar | None:
+    """Return ``name=length:value`` for each value, so that no two rows are written alike; null for null.
+
+    Most columns of most batches say one thing, or nothing: one text for all rows, or None.
+    """
+    if values.null_count == len(values):
+        return None
     if pa.types.is_list(values.type):
         values = pc.binary_join(values, "\x1f")
     elif pa.types.is_timestamp(values.type):
         values = values.cast(pa.int64())
+    ends = None if values.null_count else pc.min_max(values)
+    if ends is not None and ends["min"] == ends["max"]:
+        text = ends["min"].cast(pa.string()).as_py()
+        return pa.scalar(f"{column}={len(text.encode())}:{text}")
     text = values.cast(pa.string())
     length = pc.binary_length(text).cast(pa.string())
     return pc.binary_join_element_wise(f"{column}=", length, ":", text, "")

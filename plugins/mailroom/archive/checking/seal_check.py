@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from mailroom.archive.archive import Archive
 from mailroom.archive.checking.problems import Problem, ProblemKind
-from mailroom.archive.checking.row_digests import leaf_digests, merkle_root
+from mailroom.archive.checking.row_digests import Leaves, leaf_digests
 from mailroom.archive.checking.seals import BEFORE, SEALED, Seal, open_marks, read_seals
 from mailroom.archive.delta.data_files import DataFile, aligned
 from mailroom.archive.replicating.replica import read_mark
@@ -21,7 +21,7 @@ from mailroom.archive.storage.store import LocalStore
 
 __all__ = ["SealCheck"]
 
-Runs = dict[str, list[bytes]]
+Runs = dict[str, Leaves]
 """The digests of rows, by run."""
 
 
@@ -98,7 +98,7 @@ def _rows_by_account(archive: Archive, files: Mapping[str, Sequence[DataFile]]) 
             rows = aligned(piece.table, table.spec.schema)
             places = zip(_texts(rows, "account"), _texts(rows, "run_id"), strict=True)
             for (account, run_id), leaf in zip(places, leaf_digests(name, rows), strict=True):
-                found.setdefault(account, {}).setdefault(run_id, []).append(leaf)
+                found.setdefault(account, {}).setdefault(run_id, Leaves()).add((leaf,))
     return found
 
 
@@ -111,8 +111,8 @@ def _add_erased(archive: Archive, files: Mapping[str, Sequence[DataFile]], found
         for account, run_id, leaf in zip(*columns, strict=True):
             erased.setdefault((account, run_id), set()).add(bytes.fromhex(leaf))
     for (account, run_id), leaves in erased.items():
-        there = found.setdefault(account, {}).setdefault(run_id, [])
-        there.extend(leaves.difference(there))
+        there = found.setdefault(account, {}).setdefault(run_id, Leaves())
+        there.add(leaves.difference(there))
 
 
 def _texts(rows: pa.Table, column: str) -> list[str]:
@@ -158,18 +158,18 @@ def _check_rows(
     newest = {seal.run_id: seal for seal in seals}
     for run_id, seal in newest.items():
         if run_id != BEFORE:
-            leaves = runs.pop(run_id, [])
-            if (len(leaves), merkle_root(leaves)) != (seal.rows, seal.root):
+            leaves = runs.pop(run_id, Leaves())
+            if (len(leaves), leaves.root()) != (seal.rows, seal.root):
                 yield _tampered(
                     account,
                     f"run {run_id} wrote {seal.rows:,} rows, and of them some were changed, removed or added "
                     f"since ({len(leaves):,} are there)",
                 )
     waiting = sum(len(runs.pop(run_id, ())) for run_id in at_work)
-    left = [leaf for leaves in runs.values() for leaf in leaves]
+    left = Leaves(leaf for leaves in runs.values() for leaf in leaves)
     before = newest.get(BEFORE)
-    wanted = (0, merkle_root([])) if before is None else (before.rows, before.root)
-    if (len(left), merkle_root(left)) != wanted:
+    wanted = (0, Leaves().root()) if before is None else (before.rows, before.root)
+    if (len(left), left.root()) != wanted:
         if is_copy and len(left) >= wanted[0]:
             waiting += len(left) - wanted[0]
         else:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from mailroom.archive.checking.row_digests import leaf_digests, merkle_root
+from mailroom.archive.checking.row_digests import Leaves, leaf_digests
 from mailroom.archive.checking.seal_keys import SealKey
 from mailroom.archive.delta.rows import build_table
 from mailroom.archive.delta.tables import Append
@@ -87,7 +87,7 @@ class Sealer:
     def __init__(self, archive: Archive, context: RunContext) -> None:
         self._archive = archive
         self._context = context
-        self._leaves: dict[str, list[bytes]] = {}
+        self._leaves: dict[str, Leaves] = {}
         self._others: dict[str, set[str]] = {}
         self._mark: str | None = None
         self._marked_at = 0.0
@@ -132,7 +132,7 @@ class Sealer:
                 is_ours = pc.equal(mine["run_id"], self._context.run_id)
                 self._others.setdefault(account, set()).update(set(others) - {self._context.run_id})
                 mine = mine.filter(is_ours)
-            self._leaves.setdefault(account, []).extend(leaf_digests(name, mine))
+            self._leaves.setdefault(account, Leaves()).add(leaf_digests(name, mine))
 
     def seal(self) -> Table | None:
         """Seal what was noted, and what runs that were killed long ago left; return the table, if any.
@@ -161,18 +161,18 @@ class Sealer:
 
     def _append(self, table: Table, account: str, others: Sequence[str], marks: Mapping[str, str]) -> None:
         run_id = self._context.run_id
-        leaves = self._leaves.get(account, [])
+        leaves = self._leaves.get(account, Leaves())
 
         def plan() -> Append | None:
             known = read_seals(table, account)
-            found: list[tuple[str, list[bytes]]] = []
+            found: list[tuple[str, Leaves]] = []
             if not known:
                 before = self._rows_before(account, {run_id, *others, *marks.values()})
-                found += [(BEFORE, before)] if before else []
+                found += [(BEFORE, before)] if len(before) else []
             if self._is_again or any(seal.run_id == run_id for seal in known):
                 # Several writers of one run, or one that was killed: its newest seal is over all rows.
                 found.append((run_id, self._rows_of(account, run_id)))
-            elif leaves:
+            elif len(leaves):
                 found.append((run_id, leaves))
             found += [(other, self._rows_of(account, other)) for other in others]
             seals = self._chained(account, found, known[-1] if known else None)
@@ -182,15 +182,13 @@ class Sealer:
 
         table.append(plan)
 
-    def _chained(
-        self, account: str, found: Iterable[tuple[str, list[bytes]]], last: Seal | None
-    ) -> list[Seal]:
+    def _chained(self, account: str, found: Iterable[tuple[str, Leaves]], last: Seal | None) -> list[Seal]:
         seals: list[Seal] = []
         for run_id, leaves in found:
             seal = Seal(
                 account=account,
                 run_id=run_id,
-                root=merkle_root(leaves),
+                root=leaves.root(),
                 rows=len(leaves),
                 previous=None if last is None else last.digest,
                 at=datetime.now(UTC),
@@ -200,15 +198,13 @@ class Sealer:
             seals.append(last)
         return seals
 
-    def _rows_of(self, account: str, run_id: str) -> list[bytes]:
+    def _rows_of(self, account: str, run_id: str) -> Leaves:
         """Return the digests of a run's rows, those that were removed by rule included."""
         equal = {"account": account, "run_id": run_id}
-        there = [
-            leaf
-            for name in SEALED
-            for rows in self._archive.scan_table(name, equal=equal)
-            for leaf in leaf_digests(name, rows)
-        ]
+        found = Leaves()
+        for name in SEALED:
+            for rows in self._archive.scan_table(name, equal=equal):
+                found.add(leaf_digests(name, rows))
         erased = {
             bytes.fromhex(leaf)
             for rows in self._archive.scan_table(
@@ -216,19 +212,20 @@ class Sealer:
             )
             for leaf in rows["leaf"].to_pylist()
         }
-        return there + sorted(erased.difference(there))
+        found.add(erased.difference(found) if erased else ())
+        return found
 
-    def _rows_before(self, account: str, without: set[str]) -> list[bytes]:
+    def _rows_before(self, account: str, without: set[str]) -> Leaves:
         """Return the digests of an account's rows that are not of these runs."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
         runs = pa.array(sorted(without), pa.string())
-        found: list[bytes] = []
+        found = Leaves()
         for name in SEALED:
             for rows in self._archive.scan_table(name, equal={"account": account}):
                 is_new = pc.fill_null(pc.is_in(rows["run_id"], value_set=runs), False)
-                found += leaf_digests(name, rows.filter(pc.invert(is_new)))
+                found.add(leaf_digests(name, rows.filter(pc.invert(is_new))))
         return found
 
 
