@@ -223,6 +223,51 @@ def test_a_source_that_shows_a_part_is_told(elsewhere: Dovecot) -> None:
     assert "shows 3" in (report.restore.folders[0].note or "")
 
 
+def between(source: Mailbox, target: Mailbox, **selection: Any) -> CopyReport:
+    """Copy one folder between two servers of chosen faults."""
+    with ImapServer({"INBOX": source}) as first, ImapServer({"INBOX": target}) as second:
+        return copy_account(
+            connecting(first.endpoint()),
+            connecting(second.endpoint()),
+            "old",
+            "new",
+            selection=RestoreSelection(**selection),
+            dry_run=False,
+            progress=NoProgress(),
+            stop=threading.Event(),
+        )
+
+
+ALARMS = [b"Subject: alarm\r\n\r\nsensor %d\r\n" % number for number in range(2)]
+LETTERS = [
+    make_message(message_id="<same@x>"),
+    make_message(message_id="<same@x>", subject="quite another letter", text="of other words\n" * 9),
+]
+
+
+@pytest.mark.parametrize(("ours", "foreign"), [LETTERS, ALARMS])
+def test_another_letter_of_the_same_look_is_no_match(ours: bytes, foreign: bytes) -> None:
+    """Same Message-ID and second, or none and the same size: it comes beside it, once."""
+    source, target = Mailbox(mail={1: Mail(content=ours)}), Mailbox(mail={1: Mail(content=foreign)})
+    report = between(source, target)
+    assert (report.summary()["added"], report.warnings) == (1, ())
+    assert between(source, target).summary()["added"] == 0
+    assert [mail.content for mail in target.mail.values()] == [foreign, ours]
+
+
+def test_what_the_target_writes_anew_is_not_added_again() -> None:
+    """Contents changed: known by header and date, counted and named; line ends: known by the rest."""
+    letter = make_message(subject="uno", text="line\n" * 3)
+    source = Mailbox(mail={5: Mail(content=letter), 6: Mail(content=ALARMS[0])})
+    target = Mailbox(stores=lambda content: content.replace(b"line", b"LINES") + b"\r\n")
+    assert between(source, target).summary()["added"] == 2
+    again = between(source, target)
+    summary = again.summary()
+    assert [summary[name] for name in ("added", "altered_before", "alike_before")] == [0, 1, 1]
+    assert summary["folders"][0]["alike"] == ["the source's UID 5 as UID 1"]
+    assert any("the source's UID 5" in sentence for sentence in again.warnings)
+
+
 def test_a_target_that_hides_older_messages_gets_none_twice() -> None:
     """EXISTS, SEARCH and STATUS know the newest thousand alone; what they hide was copied before."""
     source = {

@@ -256,6 +256,49 @@ def test_what_the_server_changed_is_told_and_recognised(
     assert len(odd.contents) == 3
 
 
+FOREIGN = [
+    make_message(subject="quite another letter", message_id="<same@x>", text="of other words\n" * 9),
+    make_message(
+        subject="[friends] A subject", message_id="<same@x>", headers=[("List-Id", "<friends.example.org>")]
+    ),
+    make_message(to="Carla <carla@example.com>", message_id="<same@x>", text="for somebody else\n"),
+]
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+def test_another_letter_of_the_same_message_id_and_second_is_no_match(odd: Odd, foreign: bytes) -> None:
+    """The archived one is brought back beside it, once."""
+    ours = make_message(message_id="<same@x>")
+    odd.archive([ours], internal_date=DATE)
+    odd.inbox.add(foreign, "", "04-Mar-2026 10:30:00 +0000")
+    report = odd.restore()
+    assert (report.summary()["added"], report.warnings) == (1, ())
+    assert odd.restore().summary()["added"] == 0
+    assert odd.contents == [foreign, ours]
+
+
+def test_another_letter_without_message_id_is_no_match(odd: Odd) -> None:
+    """Two alarms of one second and one size, of which the archive has one."""
+    ours, foreign = (b"Subject: alarm\r\n\r\nsensor %d\r\n" % number for number in (1, 2))
+    odd.archive([ours], internal_date=DATE)
+    odd.inbox.add(foreign, "", "04-Mar-2026 10:30:00 +0000")
+    assert odd.restore().summary()["added"] == 1
+    assert odd.restore().summary()["added"] == 0
+    assert odd.contents == [foreign, ours]
+
+
+def test_message_whose_text_the_server_wrote_anew_is_counted_and_named(odd: Odd) -> None:
+    """Its header and date say that it is the one; nobody should have to take that on trust."""
+    odd.inbox.stores = lambda content: content.replace(b"line", b"LINES OF TEXT")
+    odd.archive([mail(0), mail(1)])
+    odd.restore()
+    again = odd.restore()
+    digest = hashlib.sha256(mail(0)).hexdigest()
+    assert (again.summary()["added"], again.summary()["alike_before"]) == (0, 2)
+    assert f"{digest} as UID 1" in again.summary()["folders"][0]["alike"]
+    assert any(digest in sentence for sentence in again.warnings)
+
+
 def test_messages_without_message_id_are_told_apart_by_their_octets(odd: Odd) -> None:
     """Alarms of one second, of one size: all come back, none twice."""
     alarms = [b"Subject: alarm\r\n\r\nsensor %d\r\n" % number for number in range(9)]

@@ -1,6 +1,7 @@
-"""What a server says of messages in one short line each: size, date, flags; no headers, no bodies.
+"""What a server says of messages in one short line each: size, date, flags; no bodies.
 
-Cheap enough to be asked of a whole folder: servers keep all three in their index.
+Cheap enough to be asked of a whole folder: servers keep all three in their index. Chosen header fields
+are asked for of a few messages only.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from mailroom.client.imap_fetch import stream_commands
 from mailroom.model import FetchedMessage
 from mailroom.protocol.sequence_set import Uids, sequence_sets
 
-__all__ = ["fetch_facts", "fetch_object_ids"]
+__all__ = ["fetch_facts", "fetch_header_fields", "fetch_object_ids"]
 
 FACTS = "UID FLAGS INTERNALDATE RFC822.SIZE"
 
@@ -23,6 +24,17 @@ def fetch_facts(client: ImapClient, uids: Iterable[int] | Uids) -> Iterator[Fetc
     :raises ConnectionLost: if the server goes away.
     """
     return stream_commands(client.wire, (f"UID FETCH {text} ({FACTS})" for text in sequence_sets(uids)))
+
+
+def fetch_header_fields(
+    client: ImapClient, uids: Iterable[int] | Uids, fields: Iterable[str]
+) -> Iterator[FetchedMessage]:
+    """Yield these header fields of messages of the open folder; messages that are missing are left out.
+
+    :raises ConnectionLost: if the server goes away.
+    """
+    items = f"UID BODY.PEEK[HEADER.FIELDS ({' '.join(fields)})]"
+    return stream_commands(client.wire, (f"UID FETCH {text} ({items})" for text in sequence_sets(uids)))
 
 
 def fetch_object_ids(client: ImapClient, uids: Iterable[int] | Uids) -> Iterator[FetchedMessage]:

@@ -7,7 +7,8 @@ The map: ``headers`` → ``encoded_words``, ``addresses``, ``dates``, ``paramete
 ``charsets`` and ``transfer``; ``structure`` over ``parts`` → ``attachments``, ``contents``,
 ``detection``, ``text``; ``index`` and ``identity`` put them together, ``links`` and
 ``envelopes`` look closer on request; ``summary`` and ``authentication`` look at the header
-alone. ``mbox``, ``mbox_reader``, ``status`` and ``line_ends`` are about messages in files.
+alone; ``storing`` tells what a server made of a message. ``mbox``, ``mbox_reader``, ``status``
+and ``line_ends`` are about messages in files.
 A message is octets in
 memory or a mapped file; parts are offsets into it, and bodies are read in windows, so that a message of
 any size costs little memory.
@@ -26,16 +27,19 @@ from mailroom.message.envelopes import Envelope, unwrap
 from mailroom.message.identity import fingerprint_of_header
 from mailroom.message.index import AttachmentIndex, MessageIndex, index_message, iter_attachment
 from mailroom.message.links import Link, message_links
+from mailroom.message.storing import ORIGIN_FIELDS, bare_digest, origin_of_header
 from mailroom.message.summary import delivery_date, header_summary
 
 __all__ = [
     "DETECTION_OCTETS",
+    "ORIGIN_FIELDS",
     "AttachmentIndex",
     "AuthenticationResult",
     "AuthenticationResults",
     "Envelope",
     "Link",
     "MessageIndex",
+    "bare_digest",
     "delivery_date",
     "detect_type",
     "fingerprint_of_header",
@@ -44,6 +48,7 @@ __all__ = [
     "index_message",
     "iter_attachment",
     "message_links",
+    "origin_of_header",
     "top_authentication_results",
     "unwrap",
 ]

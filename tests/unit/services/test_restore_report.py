@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
+
+from mailroom.services.restoring.looks import Presence
 from mailroom.services.restoring.restore_report import (
     MAX_EXAMPLES,
     FolderRestore,
@@ -28,15 +31,25 @@ def test_message_that_was_there_with_other_bytes_is_told() -> None:
     """It was taken for the archived one, so somebody should know."""
     folder = FolderRestore(folder="A", target="A", already=1, altered_before=1)
     (warning,) = RestoreReport(account="a", target="t", folders=(folder,)).warnings
-    assert "1 messages were there already, with other bytes" in warning
+    assert "1 messages were there already, stored by the server in its own way" in warning
+
+
+def test_message_that_counts_for_its_header_is_named() -> None:
+    """Its contents are others: whoever is to trust that looks it up by both names."""
+    tally = RestoreTally(folder="A", target="A")
+    tally.plan(Presence(uids=np.array([7, 0]), alike={0: "ab" * 32}))
+    report = RestoreReport(account="a", target="t", folders=(tally.result(),))
+    assert f"compare: {'ab' * 32} as UID 7." in report.warnings[0]
+    assert report.summary()["alike_before"] == 1
+    assert report.summary()["folders"][0]["alike"] == [f"{'ab' * 32} as UID 7"]
 
 
 def test_second_look_counts_as_added_what_the_first_did_not_find() -> None:
     """What a broken session added without an answer was not there already."""
     tally = RestoreTally(folder="A", target="A")
-    tally.plan(10, 4, 0)
+    tally.plan(Presence(uids=np.array([1] * 4 + [0] * 6)))
     assert (tally.already, tally.added) == (4, 0)
-    tally.plan(10, 9, 0)
+    tally.plan(Presence(uids=np.array([1] * 9 + [0])))
     assert (tally.already, tally.added) == (4, 5)
 
 

@@ -15,7 +15,7 @@ from mailroom.client.imap_changes import change_flags
 from mailroom.client.imap_folders import permanent_flags
 from mailroom.policy.mailbox_plan import normal_flags
 from mailroom.policy.restore import sendable_flags
-from mailroom.services.restoring.restore_presence import Presence
+from mailroom.services.restoring.looks import Presence
 
 __all__ = ["update_flags"]
 

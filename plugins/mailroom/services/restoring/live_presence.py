@@ -3,26 +3,29 @@
 Here: the comparison of two folders by what servers say cheaply of each message; octets are compared
 only where that does not settle it. Not here: an archive's side of it (``restore_presence``).
 
-Messages are the same if Message-ID, size and date are (``policy.rematch``), or Message-ID and the date
-of arrival, for servers re-encode. Where one folder has several that look the same, and where a message
-has no Message-ID, their octets decide. A folder may hold a message twice: it is there when it is there
-twice.
+Messages are the same if Message-ID, size and date are (``policy.rematch``), or the whole header and the
+date of arrival, for servers re-encode. Where one folder has several that look the same, and where a
+message has no Message-ID, their octets decide, but for those that servers change (``message.storing``).
+A folder may hold a message twice: it is there when it is there twice.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import count
 
 import numpy as np
 import numpy.typing as npt
 
 from mailroom.client.imap import ImapClient
+from mailroom.client.imap_facts import fetch_header_fields
+from mailroom.message import ORIGIN_FIELDS, bare_digest, origin_of_header
 from mailroom.policy.rematch import match_appearances
 from mailroom.services.deleting.maildrop_deletion import digest_of, discard
-from mailroom.services.restoring.restore_presence import Looks, Places, Presence, Told
+from mailroom.services.restoring.looks import NO_TIME, Places, Presence, Told, take_place
+from mailroom.services.restoring.received import opened
 
 __all__ = ["find_live_present"]
 
@@ -45,10 +48,9 @@ def find_live_present(source: ImapClient, held: Told, target: ImapClient) -> Pre
     for found in np.flatnonzero(matches >= 0).tolist():
         uids[matches[found]] = told.uids[found]
     unknown = set(np.flatnonzero(matches < 0).tolist())
-    altered = _match(held, told, uids, unknown, lambda looks, at: looks.look(at) if looks.names[at] else None)
-    _match_octets(source, target, held, told, uids, unknown)
-    altered += _match(held, told, uids, unknown, lambda looks, at: looks.look(at))
-    return Presence(uids=uids, altered=altered)
+    alike = _match_headers(source, target, held, told, uids, unknown)
+    altered = _match_octets(source, target, held, told, uids, unknown)
+    return Presence(uids=uids, altered=altered, alike=alike)
 
 
 def _contents(source: ImapClient, held: Told) -> npt.NDArray[np.uint64]:
@@ -64,62 +66,103 @@ def _contents(source: ImapClient, held: Told) -> npt.NDArray[np.uint64]:
     for at in doubtful:
         digest = digests.get(held.uids[at])
         if digest is not None:
-            contents[at] = np.frombuffer(bytes.fromhex(digest)[:16], dtype=np.uint64)
+            contents[at] = np.frombuffer(bytes.fromhex(digest[0])[:16], dtype=np.uint64)
     return contents
 
 
-def _match(
-    held: Told,
-    told: Told,
-    uids: Places,
-    unknown: set[int],
-    key_of: Callable[[Looks, int], object],
-) -> int:
-    """Match what has the same key, in order; return how many did, and take them out of ``unknown``."""
+def _match_headers(
+    source: ImapClient, target: ImapClient, held: Told, told: Told, uids: Places, unknown: set[int]
+) -> dict[int, str]:
+    """Match what has the same header and came at the same time, though its size is another.
+
+    :returns: the places of the source's messages that were, and what these are called.
+    """
+    missing = [at for at in np.flatnonzero(uids == 0).tolist() if held.names[at]]
+    theirs = [at for at in sorted(unknown) if told.names[at]]
+    looks = {held.look(at) for at in missing} & {told.look(at) for at in theirs}
+    ours = [at for at in missing if held.look(at) in looks]
+    theirs = [at for at in theirs if told.look(at) in looks]
+    origins, there = _origins(source, held, ours), _origins(target, told, theirs)
     waiting: dict[object, list[int]] = defaultdict(list)
-    for place in np.flatnonzero(uids == 0).tolist()[::-1]:
-        key = key_of(held, place)
-        if key is not None:
-            waiting[key].append(place)
-    found = 0
-    for at in sorted(unknown):
-        places = waiting.get(key_of(told, at) or ())
-        if places:
-            uids[places.pop()] = told.uids[at]
+    for at in ours[::-1]:
+        if at in origins:
+            waiting[held.look(at), origins[at]].append(at)
+    alike = {}
+    for at in theirs:
+        place = take_place(waiting[told.look(at), there.get(at)], uids)
+        if place is not None:
+            uids[place] = told.uids[at]
             unknown.discard(at)
-            found += 1
-    return found
+            alike[place] = f"the source's UID {held.uids[place]}"
+    return alike
 
 
 def _match_octets(
     source: ImapClient, target: ImapClient, held: Told, told: Told, uids: Places, unknown: set[int]
-) -> None:
-    """Read what may be the same on both sides, and match what has the same octets."""
+) -> int:
+    """Read what may be the same on both sides, and match what has the same octets.
+
+    :returns: how many have the same octets but for those that servers change.
+    """
     missing = np.flatnonzero(uids == 0).tolist()
     sizes = {held.octets[at] for at in missing} & {told.octets[at] for at in unknown}
-    ours = {held.uids[at]: at for at in missing if held.octets[at] in sizes}
-    theirs = {told.uids[at]: at for at in unknown if told.octets[at] in sizes}
+    dates = _nameless_dates(held, missing) & _nameless_dates(told, unknown)
+    ours = _candidates(held, missing, sizes, dates)
+    theirs = _candidates(told, unknown, sizes, dates)
     if not ours or not theirs:
-        return
-    waiting: dict[str, list[int]] = defaultdict(list)
-    for uid, digest in sorted(_digests(source, ours).items(), reverse=True):
-        waiting[digest].append(ours[uid])
-    for uid, digest in sorted(_digests(target, theirs).items()):
-        if waiting[digest]:
-            uids[waiting[digest].pop()] = uid
-            unknown.discard(theirs[uid])
+        return 0
+    here, there = _digests(source, ours), _digests(target, theirs)
+    altered = 0
+    for kind in (0, 1):  # equal octets first, then those stored otherwise
+        waiting: dict[str, list[int]] = defaultdict(list)
+        for uid, digests in sorted(here.items(), reverse=True):
+            waiting[digests[kind]].append(ours[uid])
+        for uid, digests in sorted(there.items()):
+            at = theirs[uid]
+            place = take_place(waiting[digests[kind]], uids) if at in unknown else None
+            if place is not None:
+                uids[place] = uid
+                unknown.discard(at)
+                altered += kind
+    return altered
 
 
-def _digests(client: ImapClient, uids: Iterable[int]) -> dict[int, str]:
-    """Return the SHA-256 of messages of the open folder."""
+def _nameless_dates(looks: Told, places: Iterable[int]) -> set[int]:
+    """Return when those of the messages came that have no Message-ID."""
+    return {looks.dates[at] for at in places if not looks.names[at]} - {NO_TIME}
+
+
+def _candidates(looks: Told, places: Iterable[int], sizes: set[int], dates: set[int]) -> dict[int, int]:
+    """Return the messages to read, by UID: of one of these sizes, or nameless and of one of these dates."""
+    return {
+        looks.uids[at]: at
+        for at in places
+        if looks.octets[at] in sizes or (not looks.names[at] and looks.dates[at] in dates)
+    }
+
+
+def _origins(client: ImapClient, looks: Told, places: Iterable[int]) -> dict[int, str]:
+    """Return a digest of the header of messages of the open folder."""
+    asked = {looks.uids[at]: at for at in places}
+    told = fetch_header_fields(client, sorted(asked), ORIGIN_FIELDS) if asked else ()
+    return {
+        asked[message.uid]: origin_of_header(message.header)
+        for message in told
+        if message.uid in asked and message.header is not None
+    }
+
+
+def _digests(client: ImapClient, uids: Iterable[int]) -> dict[int, tuple[str, str]]:
+    """Return the SHA-256 of messages of the open folder, and that of what servers leave as it is."""
     wanted = sorted(set(uids))
-    found: dict[int, str] = {}
+    found: dict[int, tuple[str, str]] = {}
     if not wanted:
         return found
     with tempfile.TemporaryDirectory(prefix="mailroom-copy-") as folder:
         names = (f"{folder}/{number}" for number in count())
         for message in client.fetch_messages(wanted, lambda: next(names)):
             if message.body is not None:
-                found[message.uid] = digest_of(message.body)
+                with opened(message.body) as content:
+                    found[message.uid] = digest_of(message.body), bare_digest(content)
                 discard(message.body)
     return found

@@ -26,7 +26,8 @@ from mailroom.model import Body, FetchedMessage
 from mailroom.policy.mailbox_plan import normal_flags
 from mailroom.services.deleting.maildrop_deletion import digest_of, discard
 from mailroom.services.restoring.live_presence import find_live_present
-from mailroom.services.restoring.restore_presence import Presence, Told
+from mailroom.services.restoring.looks import Presence, Told
+from mailroom.services.restoring.received import opened
 from mailroom.services.restoring.restore_supply import EARLIEST, Unfit, Wanted
 
 __all__ = ["LiveSupply"]
@@ -110,13 +111,7 @@ class LiveSupply:
     def open(self, digest: str) -> Iterator[bytes | mmap.mmap]:
         """Give the octets of a message that ``missing`` has yielded and ``release`` has not seen."""
         body = self._bodies[digest]
-        if body.path is None:
-            yield body.content or b""
-            return
-        with (
-            open(body.path, "rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
-        ):
+        with opened(body) as content:
             yield content
 
     def release(self, digest: str) -> None:

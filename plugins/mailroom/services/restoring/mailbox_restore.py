@@ -22,8 +22,8 @@ from mailroom.policy.restore_folders import Placement
 from mailroom.policy.windows import is_at_limit
 from mailroom.services.progress import Progress
 from mailroom.services.restoring.flag_update import update_flags
+from mailroom.services.restoring.looks import Presence
 from mailroom.services.restoring.restore_check import SentMessages, read_back
-from mailroom.services.restoring.restore_presence import Presence
 from mailroom.services.restoring.restore_report import RestoreTally
 from mailroom.services.restoring.restore_supply import Supply, Wanted
 
@@ -112,7 +112,8 @@ class MailboxRestore:
             elif size is not None:
                 self.tally.added += 1
                 self.tally.octets += size
-        self.tally.altered_before = presence.altered if presence is not None else 0
+        if presence is not None:
+            self.tally.note_altered(presence)
 
     def restore(self) -> None:
         """Add what is missing, and look at it again.
@@ -184,7 +185,7 @@ class MailboxRestore:
             self.session.is_settled = True
             self.shown = client.examine(target).exists
             presence = self.supply.find_present(client)
-        self.tally.plan(len(presence.uids), len(presence.uids) - presence.missing, presence.altered)
+        self.tally.plan(presence)
         return presence
 
     def _add(self, presence: Presence) -> None:

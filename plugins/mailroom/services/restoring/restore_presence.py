@@ -2,64 +2,41 @@
 
 Here: the question that makes a restore safe to repeat. A message is recognised by its Message-ID,
 size and date (``policy.rematch``); where these do not settle it, by its octets, then by the identity
-of its contents, for servers re-encode; and last by what a server cannot well change both of: its
-Message-ID and the date it came. Not here: what is done about the rest (``mailbox_restore``).
+of its contents, for servers re-encode; and last, where a server wrote even the contents anew, by
+its whole header (``close_look``). Another letter is never taken for it. Not here: what is done about
+the rest (``mailbox_restore``).
 
 A message that lies twice in the archived folder is there when it is there twice.
 """
 
 from __future__ import annotations
 
-import mmap
 import os
 import tempfile
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from itertools import islice
+from itertools import count, islice
 
 import numpy as np
 import numpy.typing as npt
 
 from mailroom.archive import Archive, Described
 from mailroom.client.imap import ImapClient
-from mailroom.message import fingerprint_of_header, index_message
-from mailroom.model import Body, FetchedMessage, LocationRow
-from mailroom.policy.rematch import Appearance, Appearances, match_appearances
+from mailroom.message import index_message
+from mailroom.model import LocationRow
+from mailroom.policy.rematch import match_appearances
 from mailroom.services.deleting.maildrop_deletion import digest_of, discard
+from mailroom.services.restoring.close_look import Stranger, match_stored_otherwise
+from mailroom.services.restoring.looks import NO_TIME, Held, Places, Presence, Told, take_place
+from mailroom.services.restoring.received import opened
 
-__all__ = ["Looks", "Places", "Presence", "Told", "describe_rows", "find_present"]
-
-Places = npt.NDArray[np.int64]
+__all__ = ["describe_rows", "find_present"]
 
 DESCRIBE_ROWS = 20_000
 """How many rows are described at a time; each time the table of messages is looked through once."""
 
-NOBODY = "00" * 32
-"""Stands for a digest or identity that is not known."""
-
-_NO_TIME = -(2**62)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Presence:
-    """For each archived message, in the order of its rows, where it is on the server.
-
-    :param uids: its UID there, or 0.
-    :param altered: how many were recognised though their octets are not the archive's.
-    :param doubtful: places of those that are not there, where a message of their date and Message-ID is.
-    """
-
-    uids: Places
-    altered: int = 0
-    doubtful: frozenset[int] = frozenset()
-
-    @property
-    def missing(self) -> int:
-        """How many are not there."""
-        return int((self.uids == 0).sum())
+Numbers = npt.NDArray[np.intp]
 
 
 def describe_rows(
@@ -95,7 +72,7 @@ def find_present(
     :raises ConnectionLost: if the server goes away.
     :raises StoreUnavailable: if the archive cannot be read.
     """
-    held = _Held()
+    held = Held()
     for _, row, described in describe_rows(archive, rows()):
         held.add(row, described)
     told = Told()
@@ -114,172 +91,68 @@ def find_present(
     missing = np.flatnonzero(uids == 0)
     if not len(unknown) or not len(missing):
         return Presence(uids=uids)
-    with tempfile.TemporaryDirectory(prefix="mailroom-restore-") as folder:
-        altered, rest = _look_closely(client, held, told, unknown, missing, uids, folder)
-    alike = _match_rest(held, told, rest, missing, uids)
+    altered, rest = _look_closely(client, held, told, unknown, missing, uids)
     if strict:
-        uids[sorted(alike)] = 0
-        return Presence(uids=uids, altered=altered, doubtful=alike)
-    return Presence(uids=uids, altered=altered + len(alike))
+        return Presence(uids=uids, altered=altered, doubtful=_doubtful(held, told, rest, uids))
+    more, alike = match_stored_otherwise(archive, held, told, rest, uids)
+    return Presence(uids=uids, altered=altered + more, alike=alike)
 
 
 def _look_closely(
-    client: ImapClient,
-    held: _Held,
-    told: Told,
-    unknown: npt.NDArray[np.intp],
-    missing: npt.NDArray[np.intp],
-    uids: Places,
-    folder: str,
-) -> tuple[int, list[int]]:
+    client: ImapClient, held: Held, told: Told, unknown: Numbers, missing: Numbers, uids: Places
+) -> tuple[int, list[Stranger]]:
     """Read those of the unknown messages that may be one of the missing; fill in their UIDs.
 
     :returns: how many were recognised by identity, and those that are none of the missing.
     """
-    sizes, names = _set(held.octets, missing), _set(held.names, missing)
-    dates = _set(held.dates, missing) - {_NO_TIME}
-    doubtful = {
-        told.uids[at]: at
-        for at in unknown.tolist()
-        if told.octets[at] in sizes or (told.names[at] and told.names[at] in names) or told.dates[at] in dates
-    }
+    doubtful = _candidates(held, told, unknown, missing)
     by_digest, by_identity = defaultdict(list), defaultdict(list)
     for place in missing.tolist()[::-1]:
         by_digest[held.digest(place)].append(place)
         if held.names[place] and (identity := held.identity(place)):
             by_identity[identity].append(place)
-    names_of_files = (os.path.join(folder, str(number)) for number in range(2**62))
-    rest: list[int] = []
+    rest: list[Stranger] = []
     altered = 0
-    for message in client.fetch_messages(sorted(doubtful), lambda: next(names_of_files)):
-        if message.body is None or message.uid not in doubtful:
-            continue
-        digest = digest_of(message.body)
-        place = _take(by_digest[digest], uids)
-        if place is None and told.names[doubtful[message.uid]]:
-            place = _take(by_identity[_identity(message.body)], uids)
-            altered += place is not None
-        if place is None:
-            rest.append(doubtful[message.uid])
-        else:
-            uids[place] = message.uid
-        discard(message.body)
+    with tempfile.TemporaryDirectory(prefix="mailroom-restore-") as folder:
+        names = (os.path.join(folder, str(number)) for number in count())
+        for message in client.fetch_messages(sorted(doubtful), lambda: next(names)):
+            if message.body is None or message.uid not in doubtful:
+                continue
+            at = doubtful[message.uid]
+            place = take_place(by_digest[digest_of(message.body)], uids)
+            if place is None:
+                with opened(message.body) as content:
+                    if told.names[at]:
+                        place = take_place(by_identity[index_message(content).identity], uids)
+                        altered += place is not None
+                    if place is None:
+                        rest.append(Stranger.of(at, content))
+            if place is not None:
+                uids[place] = message.uid
+            discard(message.body)
     return altered, rest
 
 
-def _match_rest(
-    held: _Held, told: Told, rest: list[int], missing: npt.NDArray[np.intp], uids: Places
-) -> frozenset[int]:
-    """Match what has the same date and Message-ID, or without one, the same date and size; return which."""
+def _candidates(held: Held, told: Told, unknown: Numbers, missing: Numbers) -> dict[int, int]:
+    """Return the unknown messages that share a size, Message-ID or date with a missing one, by UID."""
+    sizes, names = _set(held.octets, missing), _set(held.names, missing) - {0}
+    dates = _set(held.dates, missing) - {NO_TIME}
+    return {
+        told.uids[at]: at
+        for at in unknown.tolist()
+        if told.octets[at] in sizes or told.names[at] in names or told.dates[at] in dates
+    }
+
+
+def _doubtful(held: Held, told: Told, rest: Iterable[Stranger], uids: Places) -> frozenset[int]:
+    """Return missing messages of whose date and Message-ID (or, without one, size) a stranger is."""
     by_look = defaultdict(list)
-    for place in missing.tolist()[::-1]:
-        if held.dates[place] != _NO_TIME:
+    for place in np.flatnonzero(uids == 0).tolist()[::-1]:
+        if held.dates[place] != NO_TIME:
             by_look[held.look(place)].append(place)
-    found = set()
-    for at in rest:
-        place = _take(by_look[told.look(at)], uids)
-        if place is not None:
-            uids[place] = told.uids[at]
-            found.add(place)
-    return frozenset(found)
+    found = (by_look[told.look(stranger.at)] for stranger in rest)
+    return frozenset(places.pop() for places in found if places)
 
 
-def _take(places: list[int], uids: Places) -> int | None:
-    """Return and remove the first of these places that was not found yet."""
-    while places:
-        place = places.pop()
-        if not uids[place]:
-            return place
-    return None
-
-
-def _set(column: array[int], places: npt.NDArray[np.intp]) -> set[int]:
+def _set(column: array[int], places: Numbers) -> set[int]:
     return {column[place] for place in places.tolist()}
-
-
-def _identity(body: Body) -> str:
-    if body.content is not None:
-        return index_message(body.content).identity
-    with (
-        open(body.path or os.devnull, "rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as m,
-    ):
-        return index_message(m).identity
-
-
-@dataclass(slots=True)
-class Looks:
-    """What many messages look like, in columns."""
-
-    looks: Appearances = field(default_factory=Appearances)
-    octets: array[int] = field(default_factory=lambda: array("q"))
-    dates: array[int] = field(default_factory=lambda: array("q"))
-    names: array[int] = field(default_factory=lambda: array("q"))
-
-    def __len__(self) -> int:
-        return len(self.octets)
-
-    def append(
-        self, octets: int, received: datetime | None, message_id: str | None, date: datetime | None
-    ) -> None:
-        """Add one message."""
-        self.looks.add(Appearance(octets=octets, internal_date=received, message_id=message_id, date=date))
-        self.octets.append(octets)
-        self.dates.append(_NO_TIME if received is None else int(received.timestamp()))
-        self.names.append(hash(message_id) or 1 if message_id else 0)
-
-    def look(self, place: int) -> tuple[int, int]:
-        """Return what a server cannot well change both of: the date, and who it says it is."""
-        return self.dates[place], self.names[place] or -self.octets[place] - 2**62
-
-
-@dataclass(slots=True)
-class _Held(Looks):
-    """Archived messages, the order that of their rows."""
-
-    _digests: bytearray = field(default_factory=bytearray)
-    _identities: bytearray = field(default_factory=bytearray)
-
-    def add(self, row: LocationRow, described: Described | None) -> None:
-        """Add one message; one that the tables do not know looks like nothing."""
-        octets = described.size if described is not None else -1
-        name = described.message_id if described is not None else None
-        self.append(octets, row.internal_date, name, described.date if described is not None else None)
-        identity = described.identity if described is not None else ""
-        self._identities += bytes.fromhex(identity or NOBODY)
-        self._digests += bytes.fromhex(row.sha256 or NOBODY)
-
-    def digest(self, place: int) -> str:
-        """Return the SHA-256 of one message."""
-        return self._digests[place * 32 : place * 32 + 32].hex()
-
-    def identity(self, place: int) -> str | None:
-        """Return the hash over what survives a change of server, where there is one."""
-        found = self._identities[place * 32 : place * 32 + 32].hex()
-        return None if found == NOBODY else found
-
-    def contents(self) -> npt.NDArray[np.uint64]:
-        """Return the first 128 bits of each digest."""
-        return np.frombuffer(bytes(self._digests), dtype=np.uint64).reshape(-1, 4)[:, :2]
-
-
-@dataclass(slots=True)
-class Told(Looks):
-    """Messages on the server, as it tells of them."""
-
-    uids: array[int] = field(default_factory=lambda: array("q"))
-
-    def add(self, message: FetchedMessage) -> None:
-        """Add one message."""
-        fingerprint = fingerprint_of_header(message.header or b"")
-        octets = -2 if message.octets is None else message.octets
-        self.append(octets, message.internal_date, fingerprint.message_id, _date_of(fingerprint.date))
-        self.uids.append(message.uid)
-
-
-def _date_of(text: str | None) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text) if text else None
-    except ValueError:
-        return None
-    return found.astimezone(UTC) if found is not None and found.tzinfo is not None else None

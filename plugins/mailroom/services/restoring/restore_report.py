@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mailroom.services.restoring.looks import Presence
 
 __all__ = ["FolderRestore", "RestoreReport", "RestoreTally"]
 
@@ -23,6 +27,8 @@ class RestoreTally:
     :param chosen: messages of the archive that belong here.
     :param already: how many of them were there before the run.
     :param altered_before: how many of those are there with other bytes than the archive's.
+    :param alike_before: how many of those are there with other contents, and count for their header and
+        date; ``alike`` names some of them.
     :param added: how many the run added; in a dry run, how many it would add.
     :param updated: how many of those there before got other flags.
     :param refused: how many were not taken, by reason.
@@ -37,6 +43,7 @@ class RestoreTally:
     chosen: int = 0
     already: int = 0
     altered_before: int = 0
+    alike_before: int = 0
     added: int = 0
     octets: int = 0
     checked: int = 0
@@ -44,17 +51,26 @@ class RestoreTally:
     refused: Counter[str] = field(default_factory=Counter)
     alterations: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
+    alike: list[str] = field(default_factory=list)
     note: str | None = None
 
-    def plan(self, chosen: int, found: int, altered: int) -> None:
+    def plan(self, presence: Presence) -> None:
         """Take in what a look at the folder found; what was not there at the first look was added since."""
-        self.chosen = chosen
-        if self.is_planned:
-            self.added = max(0, found - self.already)
-        else:
-            self.already, self.altered_before, self.is_planned = found, altered, True
+        self.chosen = len(presence.uids)
+        found = self.chosen - presence.missing
         self.refused.clear()
         self.examples.clear()
+        if self.is_planned:
+            self.added = max(0, found - self.already)
+            return
+        self.already, self.is_planned = found, True
+        self.note_altered(presence)
+
+    def note_altered(self, presence: Presence) -> None:
+        """Remember what counts as being there though its bytes are others."""
+        self.altered_before, self.alike_before = presence.altered, len(presence.alike)
+        few = islice(presence.alike.items(), MAX_EXAMPLES)
+        self.alike = [f"{name} as UID {presence.uids[place]}" for place, name in few]
 
     def name(self, digest: str, what: str) -> None:
         """Remember one message as an example."""
@@ -70,6 +86,7 @@ class RestoreTally:
             chosen=self.chosen,
             already=self.already,
             altered_before=self.altered_before,
+            alike_before=self.alike_before,
             added=self.added,
             octets=self.octets,
             checked=self.checked,
@@ -77,6 +94,7 @@ class RestoreTally:
             refused=dict(self.refused),
             alterations=dict(self.alterations),
             examples=tuple(self.examples),
+            alike=tuple(self.alike),
             note=self.note,
         )
 
@@ -91,6 +109,7 @@ class FolderRestore:
     chosen: int = 0
     already: int = 0
     altered_before: int = 0
+    alike_before: int = 0
     added: int = 0
     octets: int = 0
     checked: int = 0
@@ -98,7 +117,14 @@ class FolderRestore:
     refused: dict[str, int] = field(default_factory=dict)
     alterations: dict[str, int] = field(default_factory=dict)
     examples: tuple[str, ...] = ()
+    alike: tuple[str, ...] = ()
     note: str | None = None
+
+    @property
+    def is_worth_telling(self) -> bool:
+        """Whether anything was done or found here beside messages that are there as they should be."""
+        done = (self.added, self.refused, self.created, self.note, self.alterations, self.updated)
+        return any((*done, self.altered_before, self.alike_before))
 
     def summary(self) -> dict[str, Any]:
         """Return what is worth telling as a small JSON object."""
@@ -110,10 +136,21 @@ class FolderRestore:
             "added": self.added,
             "octets": self.octets,
         }
-        for name in ("created", "altered_before", "updated", "refused", "alterations", "note"):
+        for name in (
+            "created",
+            "altered_before",
+            "alike_before",
+            "updated",
+            "refused",
+            "alterations",
+            "note",
+        ):
             if value := getattr(self, name):
                 found[name] = value
-        return found | ({"examples": list(self.examples)} if self.examples else {})
+        for name in ("examples", "alike"):
+            if value := getattr(self, name):
+                found[name] = list(value)
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,11 +180,7 @@ class RestoreReport:
 
     def summary(self) -> dict[str, Any]:
         """Return the counts as a small JSON object, with the folders in which anything was done."""
-        told = [
-            f
-            for f in self.folders
-            if f.added or f.refused or f.created or f.note or f.alterations or f.updated
-        ]
+        told = [folder for folder in self.folders if folder.is_worth_telling]
         refused: Counter[str] = Counter()
         alterations: Counter[str] = Counter()
         for folder in self.folders:
@@ -160,6 +193,8 @@ class RestoreReport:
             "messages": sum(folder.chosen for folder in self.folders),
             "would_add" if self.dry_run else "added": sum(folder.added for folder in self.folders),
             "already": sum(folder.already for folder in self.folders),
+            "altered_before": sum(folder.altered_before for folder in self.folders),
+            "alike_before": sum(folder.alike_before for folder in self.folders),
             "octets": sum(folder.octets for folder in self.folders),
             "created_folders": sum(folder.created for folder in self.folders),
             "updated": sum(folder.updated for folder in self.folders),
@@ -191,7 +226,12 @@ def _alterations(folder: FolderRestore) -> list[str]:
         found.append(f"Folder {folder.target!r}: the server shows restored messages otherwise: {kinds}.")
     if folder.altered_before:
         found.append(
-            f"Folder {folder.target!r}: {folder.altered_before:,} messages were there already, "
-            "with other bytes than the archive's."
+            f"Folder {folder.target!r}: {folder.altered_before:,} messages were there already, stored by "
+            "the server in its own way."
+        )
+    if folder.alike_before:
+        found.append(
+            f"Folder {folder.target!r}: {folder.alike_before:,} messages count as there already, for their "
+            f"header and date are, with other contents; compare: {', '.join(folder.alike)}."
         )
     return found

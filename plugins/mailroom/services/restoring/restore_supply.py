@@ -17,8 +17,9 @@ from mailroom.archive import Archive, Described
 from mailroom.client.imap import ImapClient
 from mailroom.client.imap_append import Outgoing
 from mailroom.model import LocationRow
+from mailroom.services.restoring.looks import Presence
 from mailroom.services.restoring.restore_contents import ArchivedContents
-from mailroom.services.restoring.restore_presence import Presence, describe_rows, find_present
+from mailroom.services.restoring.restore_presence import describe_rows, find_present
 
 __all__ = ["ArchivedSupply", "Supply", "Wanted", "date_to_send"]
 
