@@ -120,6 +120,7 @@ class PlanRow:
     :param uids: by IMAP, the messages as a sequence set (RFC 3501 section 9) under ``uid_validity``.
     :param uidls: by POP3, the messages.
     :param by: who put it in this state.
+    :param digests: the SHA-256 of each message, in the order of ``uids`` or ``uidls``; empty in old plans.
     :param least_days: where somebody agreed to a part only: what was younger than so many days stays.
     """
 
@@ -142,6 +143,7 @@ class PlanRow:
     uids: str | None = None
     uidls: tuple[str, ...] = ()
     least_days: float | None = None
+    digests: tuple[str, ...] = ()
 
 
 def audit_of(

@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +17,7 @@ from typing import Any, cast
 import pytest
 
 from mailroom.archive import Archive
-from mailroom.archive.ledgers import has_plan_in_state, read_plans
+from mailroom.archive.ledgers import has_plan_in_state, read_plans, record_plan
 from mailroom.exceptions import ConfigurationError, StoreUnavailable
 from mailroom.ledger import PlanState
 from mailroom.model import MailProtocol
@@ -370,8 +371,26 @@ def test_a_uidl_that_is_given_again_is_not_what_a_plan_meant(archive_root: Path)
         drop.messages[0] = ("u0", old[2] + b"one line more\r\n")
         account.fetch()
         report = account.carry_out(shown)
-        assert (report.deleted, report.folders[0].kept) == (1, {"came after the plan": 1})
+        assert (report.deleted, report.folders[0].kept) == (1, {"not the message that was planned": 1})
         assert [uidl for uidl, _ in drop.messages] == ["u0"]
+
+
+def test_a_number_of_a_plan_that_stands_for_another_message_stays(filled: Filled) -> None:
+    """The plan knows the digest of each message that it means; what is another is told."""
+    (shown,) = read_plans(Archive(filled.account.root), "account", plan(filled.account))
+    assert len(set(shown.digests)) == 4
+    swapped = (shown.digests[1], shown.digests[0], *shown.digests[2:])
+    record_plan(filled.account.archive, [replace(shown, plan_id="swapped", digests=swapped)])
+    report = filled.account.carry_out("swapped")
+    assert (report.deleted, report.folders[0].kept) == (2, {"not the message that was planned": 2})
+    assert filled.there() == [1, 2, 5]
+
+
+def test_a_plan_of_before_digests_is_carried_out(filled: Filled) -> None:
+    """It knows numbers only; who each message is, is asked all the same."""
+    (shown,) = read_plans(Archive(filled.account.root), "account", plan(filled.account))
+    record_plan(filled.account.archive, [replace(shown, plan_id="old", digests=())])
+    assert filled.account.carry_out("old").deleted == 4
 
 
 def test_a_run_without_a_plan_writes_one_as_it_goes(filled: Filled) -> None:

@@ -39,6 +39,7 @@ class Keep(enum.Enum):
     GONE = "no longer on the server"
     AMBIGUOUS = "shares its UIDL with another"
     NOT_PLANNED = "came after the plan"
+    OTHER = "not the message that was planned"
     OVER_FRACTION = "over max_fraction"
 
 

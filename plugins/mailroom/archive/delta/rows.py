@@ -152,7 +152,8 @@ def plan_rows(table: pa.Table) -> Iterator[tuple[int, PlanRow]]:
     """Yield rows of ``plans`` as values, each after its seq."""
     for row in table.to_pylist():
         values = {_AUDIT_FIELDS.get(name, name): value for name, value in row.items() if name != "seq"}
-        values |= {"state": PlanState(row["state"]), "uidls": tuple(row["uidls"] or ())}
+        values |= {name: tuple(row[name] or ()) for name in ("uidls", "digests")}
+        values["state"] = PlanState(row["state"])
         yield row["seq"], PlanRow(**values)
 
 

@@ -207,9 +207,10 @@ _PLANS = _spec(
         ("run_id", pa.string(), "the run that wrote this row"),
         ("seq", pa.int64(), "number of the commit within the account; grows"),
         ("least_days", pa.float64(), "approved: what was younger than so many days stays; null: all of it"),
+        ("digests", _TEXTS, "SHA-256 of each message, in the order of uids or uidls; null in old plans"),
     ],
     bounds=("account", "plan_id"),
-    unique=("messages", "octets", "uids", "uidls"),
+    unique=("messages", "octets", "uids", "uidls", "digests"),
 )
 
 _AUDIT = _spec(

@@ -45,6 +45,7 @@ class PlanKeeper:
     least_age: timedelta | None = None
     plan_id: str = field(init=False)
     created: datetime = field(init=False)
+    _digests: tuple[str, dict[int | str, str]] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         """Name the plan."""
@@ -64,20 +65,25 @@ class PlanKeeper:
         since = verdict.since
         if self.least_age is not None and (since is None or moment - since < self.least_age):
             verdict = replace(verdict, keep=verdict.keep or Keep.TOO_YOUNG)
-        if self._came_after(row):
-            verdict = replace(verdict, keep=verdict.keep or Keep.NOT_PLANNED)
+        verdict = replace(verdict, keep=verdict.keep or self._beyond(row))
         return candidate_of(key, row, verdict)
 
-    def _came_after(self, row: LocationRow) -> bool:
-        """Return whether a number of the plan that was shown stands for a message that it cannot mean.
+    def _beyond(self, row: LocationRow) -> Keep | None:
+        """Return why a number of the plan that was shown stands for a message that it does not mean, or None.
 
-        Servers give UIDLs a second time; what was archived, or found under its UIDL, only after the plan
-        was made is not what was shown.
+        Servers give numbers a second time. A plan knows the digest of what it means; plans of before do not,
+        and of these, what was archived, or found under its UIDL, after one was made is not what was shown.
         """
         if self.shown is None:
-            return False
+            return None
+        if self._digests is None or self._digests[0] != row.folder:
+            self._digests = row.folder, self.shown.digests(row.folder)
+        meant = self._digests[1].get(row.uidl or row.uid or 0)
+        if meant is not None and meant != row.sha256:
+            return Keep.OTHER
         known = [row.archived_at, row.at if row.uidl is not None else None]
-        return any(date is not None and date > self.shown.created for date in known)
+        came_after = any(date is not None and date > self.shown.created for date in known)
+        return Keep.NOT_PLANNED if came_after else None
 
     def folders(self) -> frozenset[str] | None:
         """Return the folders that may be touched; None for all that the policy means."""

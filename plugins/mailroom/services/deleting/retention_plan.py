@@ -7,7 +7,7 @@ Here: gathering, writing and reading them. Not here: deciding (``policy``), carr
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,6 +31,7 @@ class PlannedPart:
 
     :param oldest: the earliest instant that the days of one of them count from.
     :param uids: by IMAP, under ``uid_validity``; by POP3 there are ``uidls``.
+    :param digests: the SHA-256 of each, in ascending order of UIDs or UIDLs; empty in old plans.
     """
 
     folder: str
@@ -42,6 +43,12 @@ class PlannedPart:
     uid_validity: int | None = None
     uids: frozenset[int] = frozenset()
     uidls: frozenset[str] = frozenset()
+    digests: tuple[str, ...] = ()
+
+    def digest_of_each(self) -> Iterator[tuple[int | str, str]]:
+        """Yield each UID or UIDL with the SHA-256 of its message; nothing of old plans."""
+        numbers: list[int] | list[str] = sorted(self.uids) or sorted(self.uidls)
+        return zip(numbers, self.digests, strict=bool(self.digests))
 
     def summary(self) -> dict[str, Any]:
         """Return what is worth telling as a small JSON object."""
@@ -64,8 +71,8 @@ class PartTally:
     oldest: datetime | None = None
     newest: datetime | None = None
     uid_validity: int | None = None
-    uids: set[int] = field(default_factory=set)
-    uidls: set[str] = field(default_factory=set)
+    uids: dict[int, str] = field(default_factory=dict)
+    uidls: dict[str, str] = field(default_factory=dict)
 
     def add(self, candidate: Candidate) -> None:
         """Add one message."""
@@ -74,9 +81,9 @@ class PartTally:
         self.octets += row.size or 0
         self.uid_validity = row.uid_validity
         if row.uid is not None:
-            self.uids.add(row.uid)
+            self.uids[row.uid] = row.sha256 or ""
         elif row.uidl is not None:
-            self.uidls.add(row.uidl)
+            self.uidls[row.uidl] = row.sha256 or ""
         if since is not None:
             self.oldest = min(self.oldest or since, since)
             self.newest = max(self.newest or since, since)
@@ -93,6 +100,7 @@ class PartTally:
             uid_validity=self.uid_validity,
             uids=frozenset(self.uids),
             uidls=frozenset(self.uidls),
+            digests=tuple(digest for _, digest in sorted((self.uids or self.uidls).items())),
         )
 
 
@@ -132,6 +140,11 @@ class Plan:
         """Return the messages it means in a maildrop."""
         return frozenset().union(*(part.uidls for part in self.parts))
 
+    def digests(self, folder: str) -> dict[int | str, str]:
+        """Return the SHA-256 of each message it means in one folder, by UID or UIDL; nothing of old plans."""
+        parts = (part for part in self.parts if part.folder == folder)
+        return {number: digest for part in parts for number, digest in part.digest_of_each()}
+
 
 def new_plan_id() -> str:
     """Return a name that no other plan has, short enough to be typed."""
@@ -166,6 +179,7 @@ def rows_of_parts(
             uid_validity=part.uid_validity,
             uids=encode_sequence_set(part.uids) if part.uids else None,
             uidls=tuple(sorted(part.uidls)),
+            digests=part.digests,
             state=state,
             by=run.who,
             at=at,
@@ -274,4 +288,5 @@ def _part(row: PlanRow) -> PlannedPart:
         uid_validity=row.uid_validity,
         uids=frozenset(decode_sequence_set(row.uids).tolist()) if row.uids else frozenset(),
         uidls=frozenset(row.uidls),
+        digests=row.digests,
     )
