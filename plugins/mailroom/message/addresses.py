@@ -48,6 +48,10 @@ _ADDRESS = re.compile(r"(?:\"[^\"]{1,64}\"|[^\s<>\"(),;:\[\]@]{1,64}+)@[^\s<>\"(
 _ROUTE = re.compile(r"\A@[^:]*+:")
 _MAILTO = re.compile(r"\A(?:mailto|smtp):", re.I)
 _COMMENT = re.compile(r"\([^()]*+\)")
+_QUOTED_PAIR = re.compile(r"\\(.)", re.S)
+_ESCAPED_SPECIAL = re.compile(r"\\+(?=[\"'(),;:<>]|\Z)")
+_SPACED_AT = re.compile(r"(?<=[^\s@])\s*+@\s*+(?=[^\s@])")
+_MAILTO_BRACKET = re.compile(r"\[(?:mailto|smtp):([^\[\]]*+)\]", re.I)
 _BRACKET = re.compile(r"\\.|[()]", re.S)
 
 
@@ -123,6 +127,7 @@ def _mailboxes(value: str, hint: str | None) -> Iterator[Address]:
     mailbox = _Mailbox()
     at = 0
     last_semicolon = value.rfind(";")
+    has_comments = True
     while (token := _TOKEN.match(value, at)) is not None:
         at = token.end()
         kind = token.lastgroup
@@ -136,36 +141,47 @@ def _mailboxes(value: str, hint: str | None) -> Iterator[Address]:
                 continue
             yield from mailbox.finished(hint)
             mailbox = _Mailbox()
-        elif kind == "comment":
-            comment, at = _comment(value, at)
-            mailbox.comments.append(comment)
+        elif kind == "comment" and has_comments:
+            comment, after = _comment(value, at)
+            has_comments = after > 0  # one that never ends is none, nor is another one after it
+            if has_comments:
+                mailbox.comments.append(comment)
+                at = after
+            else:
+                mailbox.add_text("(")
         elif kind == "angle":
-            if mailbox.angle is not None:  # two mailboxes and no comma
-                following, mailbox.phrase = mailbox.phrase, []
+            if mailbox.angle is not None and not mailbox.take_back_angle(token["angle"]):
+                following, mailbox.phrase = mailbox.phrase, []  # two mailboxes and no comma
                 yield from mailbox.finished(hint)
                 mailbox = _Mailbox(following)
-            mailbox.angle = token["angle"]
+            mailbox.angle, mailbox.is_closed = token["angle"], token[0].endswith(">")
             mailbox.phrase_before, mailbox.phrase = mailbox.phrase, []
         else:
-            mailbox.phrase.append(token["quoted"] if kind == "quoted" else token[0])
-            mailbox.raw.append(token[0])
+            mailbox.add_text(token[0], _unescaped(token))
     yield from mailbox.finished(hint)
 
 
+def _unescaped(token: re.Match[str]) -> str:
+    """Return a piece of a name without backslashes that escape; any other one stays, as in DOMAIN\\user."""
+    if token.lastgroup == "quoted":
+        return _QUOTED_PAIR.sub(r"\1", token["quoted"]) if "\\" in token[0] else token["quoted"]
+    return _ESCAPED_SPECIAL.sub("", token[0]) if "\\" in token[0] else token[0]
+
+
 def _comment(value: str, at: int) -> tuple[str, int]:
-    """Return the text of a comment that opened before ``at``, and where it ends; comments nest."""
+    """Return the text of a comment that opened before ``at``, and where it ends, or -1; comments nest."""
     depth, start = 1, at
     for bracket in _BRACKET.finditer(value, at):
         depth += {"(": 1, ")": -1}.get(bracket[0], 0)
         if depth == 0:
             return value[start : bracket.start()], bracket.end()
-    return value[start:], len(value)
+    return "", -1
 
 
 class _Mailbox:
     """What is known of one mailbox while its tokens are read."""
 
-    __slots__ = ("angle", "comments", "phrase", "phrase_before", "raw")
+    __slots__ = ("angle", "comments", "is_closed", "phrase", "phrase_before", "raw")
 
     def __init__(self, phrase: list[str] | None = None) -> None:
         self.phrase: list[str] = phrase or []
@@ -173,6 +189,19 @@ class _Mailbox:
         self.raw: list[str] = list(self.phrase)
         self.comments: list[str] = []
         self.angle: str | None = None
+        self.is_closed = False
+
+    def add_text(self, raw: str, shown: str | None = None) -> None:
+        self.phrase.append(raw if shown is None else shown)
+        self.raw.append(raw)
+
+    def take_back_angle(self, following: str) -> bool:
+        """Make what stood in brackets part of the name, where only what follows is an address."""
+        if "@" in (self.angle or "") or "@" not in following:
+            return False
+        said = f"<{self.angle}>" if self.is_closed else self.angle or ""
+        self.phrase = [*self.phrase_before, said, *self.phrase]
+        return True
 
     def add_colon(self, *, is_group: bool) -> None:
         if is_group and self.angle is None and "@" not in "".join(self.raw):
@@ -182,7 +211,7 @@ class _Mailbox:
             self.raw.append(":")
 
     def finished(self, hint: str | None) -> Iterator[Address]:
-        phrase = "".join(self.phrase_before).strip(" <>") or "".join(self.phrase).strip(" <>")
+        phrase = _bared("".join(self.phrase_before)) or _bared("".join(self.phrase))
         comment = " ".join(self.comments).strip()
         if self.angle is not None:
             address = decode_words(self.angle, hint).strip()
@@ -192,7 +221,11 @@ class _Mailbox:
         raw = "".join(self.raw)
         if "=?" in raw:
             raw = decode_words(raw, hint)
+        raw = _MAILTO_BRACKET.sub(r" \1 ", raw)
         found = _ADDRESS.search(raw)
+        if found is None and "@" in raw:
+            raw = _SPACED_AT.sub("@", raw)
+            found = _ADDRESS.search(raw)
         if found is None:
             if any(map(str.isalnum, phrase)):
                 yield _without_address(phrase, comment, hint)
@@ -205,6 +238,12 @@ class _Mailbox:
         name = decode_words(rest.replace('"', " ").strip(" \t[]<>:") or comment, hint)
         for each in all_found:
             yield _address(name if len(all_found) == 1 else "", each[0])
+
+
+def _bared(phrase: str) -> str:
+    """Return a name without white space and brackets around it, unless it ends in a pair of them."""
+    bare = phrase.strip(" <>")
+    return f"{bare}>" if phrase.rstrip().endswith(">") and "<" in bare[1:] else bare
 
 
 def _with_angle(name: str, address: str, hint: str | None) -> Address:
@@ -229,7 +268,7 @@ def _address(name: str, address: str) -> Address:
     if " " in address and '"' not in address:
         address = address.replace(" ", "")
     address = address.lower()
-    name = " ".join((name.replace("\\", "") if "\\" in name else name).split())
+    name = " ".join(name.split())
     if len(name) > 1 and name[0] == name[-1] and name[0] in "'\"":
         name = name[1:-1].strip()
     return Address("" if name.lower() == address else name, address)

@@ -88,6 +88,7 @@ _UTF8_SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|
 _HIGH_RUN = re.compile(rb"[\x80-\xff]+")
 _WINDOWS_1252 = {octet: bytes([octet]).decode("cp1252", "replace") for octet in range(0x80, 0xA0)}
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_EUC_PAIRS = re.compile(rb"(?:[\xa1-\xfe]{2})++|\x8e(?=[\xa1-\xdf])")
 
 
 def is_known(label: str) -> bool:
@@ -174,6 +175,8 @@ def _decode_as(data: bytes, codec: str) -> str:
     text = _decoded(data, codec)
     if text is None and codec == "utf-8":
         return _decode_western(data, is_labelled=True)
+    if text is None and codec == "euc_jp":
+        text = _decoded(_EUC_PAIRS.sub(_shifted_pairs, data), "cp932")
     if text is None and codec not in STATEFUL_CODECS:
         text = _decoded(data, "utf-8")
     if text is None:
@@ -231,6 +234,11 @@ def _decode_jis_run(escape: bytes, piece: bytes) -> str:
     if escape == b"$(D":
         return (b"\x1b$(D" + piece + b"\x1b(B").decode("iso2022_jp_2", "replace")
     return piece.decode("ascii")
+
+
+def _shifted_pairs(found: re.Match[bytes]) -> bytes:
+    """Return EUC-JP as Shift_JIS, which has the characters that vendors added (code page 51932)."""
+    return b"" if found[0] == b"\x8e" else _shifted(bytes(octet & 0x7F for octet in found[0]))
 
 
 def _shifted(piece: bytes) -> bytes:

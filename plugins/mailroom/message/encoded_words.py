@@ -24,6 +24,7 @@ MAX_VALUE_CHARACTERS = 64 * 1024
 _OPENING = re.compile(r"=\?\s{0,4}([^?\s]{0,64}+)\s{0,4}\?\s{0,4}([bBqQ])\s{0,4}\?")
 _STILL_TEXT = re.compile(r"[0-9A-Fa-f]{2}[^\s?]*+\?=")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+_PADDING = re.compile(r"=+\s*+(?=[A-Za-z0-9+/])")
 _CONTROLS = re.compile("[\0-\x1f\x7f]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -107,8 +108,7 @@ def _octets(words: list[_Word]) -> bytes:
         ) and not all(map(_is_whole, texts)):
             return _decode_base64(b"".join(texts))  # one text was cut into words without regard to its quanta
     return b"".join(
-        _decode_base64(_base64_text(word.text)) if word.encoding == "b" else _decode_q(word.text)
-        for word in words
+        _decode_word_base64(word.text) if word.encoding == "b" else _decode_q(word.text) for word in words
     )
 
 
@@ -117,6 +117,12 @@ def _base64_text(text: str) -> bytes:
     if b"-" in raw or b"_" in raw:
         raw = raw.replace(b"-", b"+").replace(b"_", b"/")
     return _NOT_BASE64.sub(b"", raw)
+
+
+def _decode_word_base64(text: str) -> bytes:
+    """Decode one word, which may hold several texts that were encoded and padded one by one."""
+    pieces = _PADDING.split(text.rstrip("= \t")) if "=" in text else [text]
+    return b"".join([_decode_base64(_base64_text(piece)) for piece in pieces])
 
 
 def _decode_base64(text: bytes) -> bytes:

@@ -13,6 +13,7 @@ __all__ = ["guess_codec"]
 
 _SAMPLE_OCTETS = 4096
 _FEWEST_OCTETS = 6
+_FEWEST_SHIFTED = 4
 _HIGH = re.compile(rb"[\x80-\xff]+")
 _LETTER = re.compile(rb"[A-Za-z]")
 _LOWER_HALF = re.compile(rb"[\xc0-\xdf\xa3\xb3]")
@@ -22,7 +23,7 @@ _NOT_HANGUL = re.compile(rb"[^\xb0-\xc8]")
 _PAIRS = re.compile(rb"(?:[\xa1-\xf7][\xa1-\xfe])+")
 _SHIFT_JIS = re.compile(rb"(?:[\x81-\x9f\xe0-\xea][\x40-\x7e\x80-\xfc]|[\xa1-\xdf])+")
 _BIG5 = re.compile(rb"(?:[\xa1-\xf9][\x40-\x7e\xa1-\xfe])+")
-_SHIFTED_KANA = re.compile(rb"\x82[\x9f-\xf1]|\x83[\x40-\x96]")
+_SHIFTED = re.compile(rb"\x82[\x9f-\xf1]|\x83[\x40-\x96]|[\x88-\x9f][\x40-\x7e\x80-\xfc]")
 _COMMON_BIG5 = re.compile(rb"[\xa4-\xc6][\x40-\x7e\xa1-\xfe]")
 
 
@@ -44,12 +45,19 @@ def guess_codec(data: bytes) -> str | None:
     data = data[:_SAMPLE_OCTETS]
     runs = _HIGH.findall(data)
     high = b"".join(runs)
-    if len(high) < _FEWEST_OCTETS or len(high) < len(_LETTER.findall(data)):
+    if len(high) < len(_LETTER.findall(data)):
         return None  # accents among Latin letters
+    if _is_shift_jis(data, high):
+        return "cp932"
+    if len(high) < _FEWEST_OCTETS:
+        return None
     alphabet = _guess_alphabet(runs, high)
     if alphabet is not None:
         return alphabet
-    return _guess_pairs(high[::2]) if all(map(_PAIRS.fullmatch, runs)) else _guess_mixed(data, high)
+    if all(map(_PAIRS.fullmatch, runs)):
+        return _guess_pairs(high[::2])
+    is_big5 = len(_COMMON_BIG5.findall(data)) >= 3 and _covers(_BIG5, data, high)
+    return "big5hkscs" if is_big5 else None
 
 
 def _guess_alphabet(runs: list[bytes], high: bytes) -> str | None:
@@ -101,13 +109,11 @@ def _guess_pairs(leads: bytes) -> str:
     return "gb18030" if _NOT_HANGUL.search(leads) is not None else "cp949"
 
 
-def _guess_mixed(data: bytes, high: bytes) -> str | None:
-    """Tell Shift_JIS and Big5, whose second octets may be ASCII."""
-    if len(_SHIFTED_KANA.findall(data)) >= 2 and _covers(_SHIFT_JIS, data, high):
-        return "cp932"
-    if len(_COMMON_BIG5.findall(data)) >= 3 and _covers(_BIG5, data, high):
-        return "big5hkscs"
-    return None
+def _is_shift_jis(data: bytes, high: bytes) -> bool:
+    """Tell Shift_JIS, whose second octets may be ASCII, by octets that are rare in other charsets."""
+    if len(high) < _FEWEST_SHIFTED or len(_SHIFTED.findall(data)) < 2:
+        return False
+    return _covers(_SHIFT_JIS, data, high)
 
 
 def _covers(pattern: re.Pattern[bytes], data: bytes, high: bytes) -> bool:

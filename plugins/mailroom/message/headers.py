@@ -183,6 +183,8 @@ def _fields_among_others(text: str) -> Header:
         elif (field := _FIELD_LINE.match(line)) is not None:
             values = fields.setdefault(field[1].lower(), [])
             values.append(field[2].rstrip())
+        elif not (values and values[-1].endswith((",", ";"))):
+            values = []  # what continues a line that is no field belongs to none
     return fields
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from mailroom.message.headers import Header, first
+from mailroom.message.headers import Header, first, unfold
 from mailroom.message.parameters import parse_parameters
 
 __all__ = [
@@ -42,6 +42,7 @@ _TYPE = re.compile(r"[\w!#$&^+.-]+/[\w!#$&^+.-]+")
 _MENDABLE = re.compile(
     r"[\s\"';]*+([A-Za-z][\w+.-]{1,30})\s*+/[/\s]*+(\w[\w+.-]{0,80}\w)\s*+[\"'.:]?\s*+(?:[\s;,]|\Z)"
 )
+_BOUNDED = re.compile(r"multipart/\w[^;]{0,40};(?s:.{0,2000}?)\bboundary\s?=", re.IGNORECASE)
 _BARE_TYPES = {"text": "text/plain", "plain": "text/plain", "html": "text/html", "message": "message/rfc822"}
 
 
@@ -76,15 +77,26 @@ def is_signed_file(media_type: str, name: str) -> bool:
     )
 
 
+def _stated_type(header: Header) -> str:
+    """Return the first Content-Type, or of several the first that is a multipart with a boundary."""
+    values = header["content-type"]
+    if len(values) > 1:
+        for value in map(unfold, values):
+            if _BOUNDED.match(value) is not None:
+                return value
+    return first(header, "content-type")
+
+
 def read_media_type(header: Header, default: str) -> tuple[str, dict[str, str]]:
     """Return a part's media type and parameters; what is no type counts as text or as octets."""
     if "content-type" not in header:
         return default, {}
-    found = parse_parameters(first(header, "content-type"))
+    value = _stated_type(header)
+    found = parse_parameters(value)
     media_type = found.value
     if _TYPE.fullmatch(media_type) is not None:
         return media_type, found.parameters
-    mended = _MENDABLE.match(first(header, "content-type"))
+    mended = _MENDABLE.match(value)
     if mended is not None:  # in quotes, with white space around its slash, or with a colon after it
         return f"{mended[1]}/{mended[2]}".lower(), found.parameters
     main = media_type.partition("/")[0]

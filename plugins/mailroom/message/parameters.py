@@ -35,12 +35,14 @@ _SIMPLE = re.compile(
 _SIMPLEST = re.compile(r"([^\s;,=\"()]++);\s*+([A-Za-z-]++)=\"([^\"\\]++)\"\s*+\Z")
 _SIMPLE_PAIR = re.compile(r";\s*([A-Za-z-]+)=(?:\"([^\"\\]*)\"|([^\s;\"]+))")
 _VALUE = re.compile(r"\s*+([^\s;,(\"=]*+)(?![^\s;,(\"]*=)\s*+(?:\([^()]*+\))?")
-_ATTRIBUTE = re.compile(r"[;,\s]*+([A-Za-z][\w!#$&+.^`{|}~-]*+(?:\*\d{0,4}\*?)?)\s*+=\s*+")
+_ATTRIBUTE = re.compile(
+    r"[;,\s]*+([A-Za-z][\w!#$&+.^`{|}~-]*+(?:\*\d{0,4}\*?)?)\s*+(?:\([^()]*+\)\s*+)?(?:=|:(?=\s*+\"))\s*+"
+)
 _KNOWN = r"(?:file)?name|charset|boundary|size|type|format|delsp|(?:creation|modification|read)-date|x-[\w-]+"
 _NEXT = re.compile(
     rf"[;,]\s*[A-Za-z][\w-]*+(?:\*\d{{0,4}}\*?)?\s*+=|\s(?:{_KNOWN})(?:\*\d{{0,4}}\*?)?\s*+=", re.I
 )
-_NEXT_AFTER_QUOTE = re.compile(r"\s*+(?:[;,(]|\Z|[A-Za-z][\w-]*+(?:\*\d{0,4}\*?)?\s*+=)")
+_NEXT_AFTER_QUOTE = re.compile(r"\"?\s*+(?:[;,(]|\Z|[A-Za-z][\w-]*+(?:\*\d{0,4}\*?)?\s*+=)")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.S)
 _TOKEN = re.compile(r"[^\s;,(\"]*+")
 _ENCODED_WORD = re.compile(r"=\?[^?\s]*\?[bBqQ]\?[^?]*\?=(?:\s*=\?[^?\s]*\?[bBqQ]\?[^?]*\?=)*")

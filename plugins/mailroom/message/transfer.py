@@ -51,6 +51,9 @@ _BASE64_OR_LINE_END = _BASE64 + b"\r\n"
 _NOT_BASE64 = bytes(set(range(256)) - set(_BASE64))
 _PADDING = re.compile(rb"=+")
 _SOFT_BREAK_WITH_SPACE = re.compile(rb"=[ \t]++(?=\r?\n)")
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_NOT_URL_SAFE = re.compile(rb"[^A-Za-z0-9_=\r\n-]|--|__")
+_LONG_RUN = re.compile(rb"[A-Za-z0-9+/]{48}")
 _ODD_LINE = re.compile(rb"^[A-Za-z0-9+/=]*+[^A-Za-z0-9+/=\r\n][^\r\n]*+", re.M)
 
 
@@ -77,8 +80,13 @@ _NAMES = {
 
 @functools.lru_cache(maxsize=256)
 def _encoding_of(value: str) -> Encoding | None:
-    name = re.split(r"[;,(]", value, maxsplit=1)[0]
-    return _NAMES.get(re.sub(r"[^a-z0-9]+", "", name.lower()))
+    name = re.split(r"[;,(]", value, maxsplit=1)[0].lower()
+    words = name.split() or [""]
+    return _NAMES.get(_squeezed(name)) or _NAMES.get(_squeezed(words[0]))
+
+
+def _squeezed(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "", name)
 
 
 def encoding_of(value: str) -> Encoding | None:
@@ -98,6 +106,8 @@ def decoded_chunks(buffer: Buffer, start: int, end: int, encoding: Encoding) -> 
     if encoding is Encoding.IDENTITY:
         return windows(buffer, start, end)
     if encoding is Encoding.BASE64 and is_base64(buffer, start, end):
+        if _is_url_safe(buffer, start, end):
+            return _base64_chunks(buffer, start, end, _URL_SAFE)
         return _base64_chunks(buffer, *content_range(buffer, start, end))
     if encoding is Encoding.QUOTED_PRINTABLE:
         return _quoted_chunks(buffer, start, end)
@@ -118,6 +128,14 @@ def is_base64(buffer: Buffer, start: int, end: int) -> bool:
     return _WORDS_IN_HEAD * first.count(b" ") <= len(first)
 
 
+def _is_url_safe(buffer: Buffer, start: int, end: int) -> bool:
+    """Whether base64 is written in the alphabet for URLs (RFC 4648 section 5), which no mail should be."""
+    head = buffer[start : min(end, start + _HEAD_OCTETS)]
+    if b"-" not in head and b"_" not in head:
+        return False
+    return _NOT_URL_SAFE.search(head) is None
+
+
 def content_range(buffer: Buffer, start: int, end: int) -> tuple[int, int]:
     """Return where base64 starts and ends: without text that a gateway or a list put below it.
 
@@ -136,6 +154,8 @@ def content_range(buffer: Buffer, start: int, end: int) -> tuple[int, int]:
 
 
 def _is_text(line: bytes) -> bool:
+    if _LONG_RUN.search(line) is not None:  # encoded, with a mark or so before it
+        return False
     spaces = line.count(b" ")
     strange = len(line.translate(None, _BASE64)) - spaces
     return strange > 4 or spaces > 1 or (strange > 0 and spaces > 0)
@@ -149,9 +169,11 @@ def _is_complete(buffer: Buffer, start: int, stop: int) -> bool:
     return sum(len(window.translate(None, _NOT_BASE64)) for window in windows(buffer, start, stop)) % 4 == 0
 
 
-def _base64_chunks(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:
+def _base64_chunks(buffer: Buffer, start: int, end: int, alphabet: bytes | None = None) -> Iterator[bytes]:
     rest = b""
     for window in windows(buffer, start, end):
+        if alphabet is not None:
+            window = window.translate(alphabet)
         data = rest + window if rest else window
         padding = data.find(b"=")
         # whole lines above the padding are decoded as they are; the careful way costs ten times as much

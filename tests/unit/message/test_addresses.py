@@ -77,6 +77,16 @@ def test_examples_of_the_rfc(value: str, shown: list[str]) -> None:
         ("John  \t Doe <john@example.org>", "John Doe", "john@example.org"),
         ("John (a\\)b) Doe <john@example.org>", "John Doe", "john@example.org"),
         ("John \\ Doe <john@example.org>\\", "John Doe", "john@example.org"),
+        ("John \\(Jack\\) Doe <john@example.org>", "John (Jack) Doe", "john@example.org"),
+        ("John (Jack Doe <john@example.org>", "John (Jack Doe", "john@example.org"),
+        ('"John <jack@example.com>" <john@example.org>', "John <jack@example.com>", "john@example.org"),
+        ("John <Sales> <john@example.org>", "John <Sales>", "john@example.org"),
+        ("John <John <john@example.org>>", "John John", "john@example.org"),
+        ("OFFICE\\john <john@example.org>", "OFFICE\\john", "john@example.org"),
+        ('"OFFICE\\\\john" <john@example.org>', "OFFICE\\john", "john@example.org"),
+        ('\\"John\\" <john@example.org>', "John", "john@example.org"),
+        ("John [mailto:john@example.org]", "John", "john@example.org"),
+        ("john @ example.org", "", "john@example.org"),
     ],
 )  # fmt: skip
 def test_one_mailbox_as_programs_write_it(value: str, name: str, address: str) -> None:

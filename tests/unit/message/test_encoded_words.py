@@ -34,6 +34,8 @@ def test_examples_of_the_rfc(value: str, text: str) -> None:
     ("value", "text"),
     [
         ("=?UTF-8*en-GB?Q?caf=C3=A9?=", "café"),
+        ("=?utf-8?B?Y2E=ZsOp?=", "café"),
+        ("=?euc-jp?B?raGkraSs?=", "①きが"),
         ("=?utf-8?q?caf=c3=a9?=", "café"),
         ("=? UTF-8? Q?caf=C3=A9?=", "café"),
         ("=?utf-8?Q?two words?=", "two words"),

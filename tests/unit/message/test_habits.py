@@ -205,6 +205,9 @@ HABITS = {
     "a report generator: a tab in the type": Habit(
         message=attached('Content-Type: application/\tpdf; name="report.pdf"')
     ),
+    "a gateway: a second Content-Type above the first": Habit(
+        message=attached(NAMED).replace("MIME-Version", "Content-Type: text/plain\nMIME-Version", 1)
+    ),
     "a report generator: a name and no type at all": Habit(
         message=attached('Content-Type: ; name="report.pdf"')
     ),

@@ -68,6 +68,12 @@ def test_a_malformed_line_does_not_end_the_header(block: bytes) -> None:
     assert defects == {Defect.HEADER_LINE_MALFORMED}
 
 
+def test_what_continues_a_malformed_line_belongs_to_no_field() -> None:
+    """Words below a line that is no field are not taken for the field above it."""
+    block = b"From: a@example.org\r\nscanned by us\r\n and by them\r\nSubject: x\r\n\r\n"
+    assert read_header(block, 0, len(block), set())[0] == {"from": ["a@example.org"], "subject": ["x"]}
+
+
 def test_a_parameter_that_lost_its_indentation_belongs_to_the_line_above() -> None:
     """A folded parameter without its leading space is mended where the line above ends with a semicolon."""
     header, _, _ = read(b'Content-Type: application/zip;\r\nname="a:b.zip"\r\nX: y\r\nno field\r\n\r\n')

@@ -53,6 +53,9 @@ def test_examples_of_rfc_2231(value: str, parameters: str) -> None:
     ("rest", "name"),
     [
         ("filename=report (1).pdf", "report (1).pdf"),
+        ('filename="report.pdf""', "report.pdf"),
+        ('filename:"report.pdf"', "report.pdf"),
+        ("filename(the report)=report.pdf", "report.pdf"),
         ("filename=Invoice_(3).pdf", "Invoice_(3).pdf"),
         ("filename=a;b.pdf", "a;b.pdf"),
         ("filename=a.pdf; size=12", "a.pdf"),

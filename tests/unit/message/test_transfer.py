@@ -21,6 +21,7 @@ NOISE = random.Random(1).randbytes(3 * WINDOW_OCTETS)
         (" BASE64 ", Encoding.BASE64),
         ("base64;", Encoding.BASE64),
         ("x-base64", Encoding.BASE64),
+        ("base64 charset=utf-8", Encoding.BASE64),
         ("Quoted-Printable", Encoding.QUOTED_PRINTABLE),
         ("quoted printable", Encoding.QUOTED_PRINTABLE),
         ("7bit", Encoding.IDENTITY),
@@ -60,6 +61,7 @@ def test_names_of_encodings(value: str, encoding: Encoding | None) -> None:
         (b"\r\n\r\nQUJD", b"ABC"),
         (b"QUJD\0RA==", b"ABCD"),
         (b"====", b""),
+        (b"_-8=", b"\xff\xef"),
     ],
 )
 def test_base64_whole_and_damaged(encoded: bytes, content: bytes) -> None:
@@ -80,6 +82,14 @@ def test_base64_whole_and_damaged(encoded: bytes, content: bytes) -> None:
 def test_text_below_base64_is_not_decoded(below: bytes, content: bytes) -> None:
     """What gateways and lists put below an attachment does not get into the file."""
     encoded = base64.encodebytes(content).replace(b"\n", b"\r\n") + below
+    assert decode(encoded, Encoding.BASE64) == content
+
+
+@pytest.mark.parametrize("mark", [b"> ", b"| "])
+def test_marks_before_lines_of_base64_are_no_text(mark: bytes) -> None:
+    """What was quoted by a program that forwarded it is decoded whole."""
+    content = bytes(range(57)) * 3
+    encoded = b"".join(mark + line + b"\r\n" for line in base64.encodebytes(content).splitlines())
     assert decode(encoded, Encoding.BASE64) == content
 
 
