@@ -51,6 +51,7 @@ def get_provider_info() -> dict[str, Any]:
                     "mailroom.operators.forget",
                     "mailroom.operators.import_mail",
                     "mailroom.operators.optimize",
+                    "mailroom.operators.partitions",
                     "mailroom.operators.replicate",
                     "mailroom.operators.retention",
                     "mailroom.operators.retention_approval",

@@ -1,6 +1,7 @@
 """Assets: how other DAGs learn that a mailbox, or a place attachments go to, has changed.
 
-A DAG that shall run after new mail came says ``schedule=[mailbox_asset("imap_default")]``.
+A DAG that shall run after new mail came says ``schedule=[mailbox_asset("imap_default")]``; one that shall
+run for each day of it schedules on a ``PartitionedAssetTimetable`` of ``mailbox_partitions``.
 Events go through one alias, because which account a task works on is known only when its
 templates are rendered. Airflow wants one name to one URI, everywhere and for ever, so both
 come from here and nowhere else; they hold no host, user or credentials.
@@ -18,10 +19,21 @@ from airflow.sdk import Asset, AssetAlias
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-__all__ = ["MAILROOM_ALIAS", "announce", "delivery_asset", "mailbox_asset", "with_alias"]
+__all__ = [
+    "MAILROOM_ALIAS",
+    "announce",
+    "delivery_asset",
+    "delivery_partitions",
+    "mailbox_asset",
+    "mailbox_partitions",
+    "with_alias",
+]
 
 MAILROOM_ALIAS = AssetAlias("mailroom")
-"""The outlet of all Mailroom operators; ``schedule=[AssetAlias("mailroom")]`` runs after any change."""
+"""The outlet of all Mailroom operators; ``schedule=[AssetAlias("mailroom")]`` runs after any change.
+
+An alias of the author's, as in ``outlets=[AssetAlias("invoices")]``, has the same events of that operator.
+"""
 
 MAX_FOLDER_CHARACTERS = 600
 """A longer folder name, quoted, is replaced by a digest: Airflow takes names of up to 1,500 characters."""
@@ -55,6 +67,31 @@ def delivery_asset(destination: str) -> Asset:
     return Asset(name=f"mailroom/attachments/{place}", uri=place)
 
 
+def mailbox_partitions(conn_id: str, by: str) -> Asset:
+    """Return the asset whose events are the days, or the folders, of an account that have new mail.
+
+    ``MailPartitionsOperator`` emits them, one a partition; for ``PartitionedAssetTimetable``.
+
+    :param by: ``day`` or ``folder``.
+    """
+    return _partitioned(mailbox_asset(conn_id), by)
+
+
+def delivery_partitions(destination: str, by: str) -> Asset:
+    """Return the asset whose events are the days, or the folders, of mail newly delivered to a place.
+
+    :param by: ``day`` or ``folder``.
+    """
+    return _partitioned(delivery_asset(destination), by)
+
+
+def _partitioned(asset: Asset, by: str) -> Asset:
+    """Return an asset beside another: what waits for partitions must hear of nothing else."""
+    if by not in ("day", "folder"):
+        raise ValueError(f"Partitions are by day or by folder, not by {by!r}.")
+    return Asset(name=f"{asset.name}?by={by}", uri=f"{asset.uri}?by={by}")
+
+
 def with_alias(outlets: Any) -> list[Any]:  # Any: Airflow's own outlets argument is untyped
     """Return the outlets a DAG author gave, and the alias."""
     given = list(outlets) if isinstance(outlets, (list, tuple)) else [outlets] if outlets else []
@@ -64,10 +101,14 @@ def with_alias(outlets: Any) -> list[Any]:  # Any: Airflow's own outlets argumen
 def announce(context: Context, asset: Asset, summary: Mapping[str, Any], changes: Sequence[str]) -> None:
     """Record an asset event, which Airflow publishes when the task succeeds; none if nothing changed.
 
+    It goes through every alias among the task's outlets, ours and the author's.
+
     :param summary: what the run did; its counts become the event's extra.
     :param changes: the counts that speak of a change.
     """
     events = context.get("outlet_events")
     is_change = any(summary.get(name) for name in changes) and not summary.get("dry_run")
     if events is not None and is_change:
-        events[MAILROOM_ALIAS].add(asset, extra={k: v for k, v in summary.items() if type(v) is int})
+        outlets = getattr(context.get("task"), "outlets", None) or [MAILROOM_ALIAS]
+        for alias in (outlet for outlet in outlets if isinstance(outlet, AssetAlias)):
+            events[alias].add(asset, extra={k: v for k, v in summary.items() if type(v) is int})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -269,8 +270,8 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
             if any(wishes) and account is not None and not report.dry_run:
                 report, settled = settle(archive, account, report, run, wishes, progress=progress, stop=stop)
         summary = conclude(report, run, self.log) | settled
-        for place in _changed(policy.rules, destination, summary):
-            announce(context, delivery_asset(place), summary, CHANGES)
+        for place, counts in _by_destination(policy.rules, destination, summary).items():
+            announce(context, delivery_asset(place), counts, CHANGES)
         return summary
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
@@ -308,16 +309,16 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         return policy
 
 
-def _changed(
+def _by_destination(
     rules: Sequence[AttachmentRule], destination: str | None, summary: Mapping[str, Any]
-) -> Iterator[str]:
-    """Yield the destinations that something was delivered to."""
+) -> dict[str, Mapping[str, Any]]:
+    """Return what was done by destination: the sums of its rules' counts, or all where there is one."""
     from mailroom.policy.attachments import label_of
 
-    delivered = {name: tally["delivered"] for name, tally in summary.get("rules", {}).items()}
-    places = [
-        rule.destination or destination
-        for number, rule in enumerate(rules)
-        if delivered.get(label_of(rules, number), summary["delivered"] if len(rules) == 1 else 0)
-    ]
-    yield from (place for place in dict.fromkeys(places) if place is not None)
+    places = [str(rule.destination or destination) for rule in rules]
+    if len(set(places)) == 1:
+        return {places[0]: summary}
+    sums: dict[str, Counter[str]] = {place: Counter() for place in places}
+    for number, place in enumerate(places):
+        sums[place].update(summary.get("rules", {}).get(label_of(rules, number), {}))
+    return {place: {"dry_run": summary["dry_run"], **counts} for place, counts in sums.items()}

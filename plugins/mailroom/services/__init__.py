@@ -5,7 +5,7 @@ A module a job, called by the command line and by operators; the rooms hold thei
 - ``fetch``: ``fetching``; ``mirror``, ``lanes``: ``mirroring``; ``check``: ``checking``
 - ``retention``, ``retention_preview``, ``plan_approval``, ``policy_explanation``, ``holds``: ``deleting``
 - ``two_way``, ``change_choice``: ``pushing``; ``restore``, ``copy``: ``restoring``
-- ``attachments``, ``new_mail``, ``aftermath``, ``inspection``, ``rule_files``: ``delivering``
+- ``attachments``, ``new_mail``, ``partitions``, ``aftermath``, ``inspection``, ``rule_files``: ``delivering``
 - ``export``, ``import_mail``: ``exchanging``
 - ``audit``, ``forget``, ``optimize``, ``replicate``, ``search``: the archive alone
 - ``destinations``, ``progress``: what several of them share

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG, Param, PartitionedAssetTimetable
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
 
@@ -20,6 +20,7 @@ from tests.support.airflow_home import REPOSITORY
 FILES = sorted((REPOSITORY / "dags").glob("*.py"))
 NAMES = [
     "example_mail_csv",
+    "example_mail_daily",
     "example_mail_invoices",
     "mail_attachments",
     "mail_copy",
@@ -88,7 +89,8 @@ def test_parsing_loads_no_engine() -> None:
         text=True,
         check=True,
     )
-    assert json.loads(ran.stdout.splitlines()[-1]) == []
+    # Airflow's own handlers of asset URIs load botocore, as soon as any DAG names an asset.
+    assert set(json.loads(ran.stdout.splitlines()[-1])) <= {"botocore"}
 
 
 @pytest.mark.parametrize(
@@ -103,7 +105,10 @@ def test_files_hold_wiring_only(path: Path) -> None:
 
 def test_dag_is_made_for_hand_and_schedule(dag: DAG) -> None:
     """One run at a time, no catching up, nothing runs until somebody says so, and the file says how."""
-    assert dag.schedule is None
+    if dag.dag_id == "example_mail_daily":  # a run for a partition is made by nothing else
+        assert isinstance(dag.schedule, PartitionedAssetTimetable)
+    else:
+        assert dag.schedule is None
     assert dag.catchup is False
     assert dag.max_active_runs == 1
     assert "mailroom" in dag.tags

@@ -28,6 +28,7 @@ from mailroom.operators.imap import ImapMirrorOperator
 from mailroom.operators.import_mail import MailImportOperator
 from mailroom.operators.inspect import MailInspectOperator
 from mailroom.operators.optimize import ArchiveOptimizeOperator
+from mailroom.operators.partitions import MailPartitionsOperator
 from mailroom.operators.pop3 import Pop3FetchOperator
 from mailroom.operators.replicate import ArchiveReplicateOperator
 from mailroom.operators.restore import ImapRestoreOperator
@@ -52,7 +53,9 @@ OPERATORS: list[tuple[type[BaseOperator], dict[str, Any]]] = [
     (ArchiveForgetOperator, {}),
     (ArchiveOptimizeOperator, {}),
 ]
-each_operator = pytest.mark.parametrize(("operator", "needed"), OPERATORS)
+each_operator = pytest.mark.parametrize(
+    ("operator", "needed"), [*OPERATORS, (MailPartitionsOperator, {"account": "home"})]
+)
 
 
 @pytest.fixture(autouse=True)
@@ -112,7 +115,7 @@ def test_operator_can_be_copied_and_pickled(operator: type[BaseOperator], needed
     made.prepare_for_execution().on_kill()
 
 
-@each_operator
+@pytest.mark.parametrize(("operator", "needed"), OPERATORS)
 def test_operator_announces_through_the_alias(operator: type[BaseOperator], needed: dict[str, Any]) -> None:
     """One alias, so that a DAG can wait for any mailbox."""
     assert MAILROOM_ALIAS in operator(task_id="t", **needed).outlets
