@@ -282,6 +282,8 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         said = as_text("destination", self.destination) or policy.destination
         places = dict.fromkeys(rule.destination or said for rule in policy.rules)
         archive = archive_dataset(as_text("account", self.account), as_text("archive", self.archive))
+        if as_flag("dry_run", self.dry_run):
+            return lineage([archive], [])
         return lineage([archive], [place_dataset(place) for place in places if place is not None])
 
     def on_kill(self) -> None:

@@ -17,6 +17,7 @@ from mailroom.operators.restore import READ_BACK
 from mailroom.operators.run import StopSwitch, conclude, log_progress, run_context, utc_now
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context, ObjectStoragePath
 
     from mailroom.policy.restore import RestoreSelection
@@ -141,6 +142,17 @@ class ImapToImapOperator(BaseOperator):
         summary = conclude(report, run, self.log)
         announce(context, mailbox_asset(target), summary, CHANGES)
         return summary
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
+        """Tell OpenLineage from which account to which, and through which archive."""
+        from mailroom.operators.lineage import lineage, mailbox_dataset, place_dataset
+
+        source = required_text("source_conn_id", self.source_conn_id)
+        target = required_text("target_conn_id", self.target_conn_id)
+        root = as_text("archive", self.archive)
+        passed = [] if root is None else [place_dataset(root)]
+        is_rehearsal = as_flag("dry_run", self.dry_run)
+        return lineage([mailbox_dataset(source)], [] if is_rehearsal else [*passed, mailbox_dataset(target)])
 
     def on_kill(self) -> None:
         """Let what is under way be finished, then stop."""

@@ -23,6 +23,7 @@ from mailroom.operators.assets import announce, delivery_asset, with_alias
 from mailroom.operators.run import StopSwitch, conclude, log_progress, run_context
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context, ObjectStoragePath
 
     from mailroom.services.export import ExportSelection
@@ -126,6 +127,13 @@ class MailExportOperator(BaseOperator):
         summary = conclude(report, run, self.log)
         announce(context, delivery_asset(destination), summary, CHANGES)
         return summary
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
+        """Tell OpenLineage which archive the files are of, and where they lie."""
+        from mailroom.operators.lineage import archive_dataset, lineage, place_dataset
+
+        archive = archive_dataset(as_text("account", self.account), as_text("archive", self.archive))
+        return lineage([archive], [place_dataset(required_text("destination", self.destination))])
 
     def on_kill(self) -> None:
         """Let the message in hand be written, then stop."""

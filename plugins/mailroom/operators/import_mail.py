@@ -14,7 +14,9 @@ from mailroom.operators.assets import announce, mailbox_asset, with_alias
 from mailroom.operators.run import StopSwitch, conclude, log_progress, run_context, utc_now
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context, ObjectStoragePath
+
 
 __all__ = ["MailImportOperator"]
 
@@ -84,6 +86,13 @@ class MailImportOperator(BaseOperator):
         summary = conclude(report, run, self.log)
         announce(context, mailbox_asset(account), summary, CHANGES)
         return summary
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
+        """Tell OpenLineage where the mail came from and went to."""
+        from mailroom.operators.lineage import archive_dataset, lineage, place_dataset
+
+        source = place_dataset(required_text("source", self.source))
+        return lineage([source], [archive_dataset(None, as_text("archive", self.archive))])
 
     def on_kill(self) -> None:
         """Let what was read be committed, then stop."""

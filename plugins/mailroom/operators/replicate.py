@@ -14,7 +14,9 @@ from mailroom.operators.assets import announce, delivery_asset, with_alias
 from mailroom.operators.run import StopSwitch, conclude, log_progress, run_context
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context, ObjectStoragePath
+
 
 __all__ = ["ArchiveReplicateOperator"]
 
@@ -68,6 +70,13 @@ class ArchiveReplicateOperator(BaseOperator):
         summary = conclude(report, run, self.log)
         announce(context, delivery_asset(copy), summary, CHANGES)
         return summary
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
+        """Tell OpenLineage which archive the copy is of."""
+        from mailroom.operators.lineage import archive_dataset, lineage, place_dataset
+
+        archive = archive_dataset(None, as_text("archive", self.archive))
+        return lineage([archive], [place_dataset(required_text("copy", self.copy))])
 
     def on_kill(self) -> None:
         """Let the objects under way be copied and recorded, then stop."""

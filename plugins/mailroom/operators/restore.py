@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from mailroom.exceptions import ConfigurationError
 from mailroom.hooks.archive import archive_of_account
 from mailroom.hooks.errors import airflow_errors
 from mailroom.hooks.imap import ImapHook
 from mailroom.operators.arguments import (
     as_choice,
     as_flag,
+    as_moment,
     as_patterns,
     as_text,
-    is_given,
     required_text,
 )
 from mailroom.operators.assets import announce, mailbox_asset, with_alias
 from mailroom.operators.run import StopSwitch, conclude, log_progress, run_context
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context, ObjectStoragePath
 
     from mailroom.policy.restore import RestoreSelection
@@ -141,6 +141,15 @@ class ImapRestoreOperator(BaseOperator):
         announce(context, mailbox_asset(target), summary, CHANGES)
         return summary
 
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
+        """Tell OpenLineage which archive the mail came from, and which account it was added to."""
+        from mailroom.operators.lineage import archive_dataset, lineage, mailbox_dataset
+
+        target = required_text("imap_conn_id", self.imap_conn_id)
+        archive = archive_dataset(target, as_text("archive", self.archive))
+        is_rehearsal = as_flag("dry_run", self.dry_run)
+        return lineage([archive], [] if is_rehearsal else [mailbox_dataset(target)])
+
     def on_kill(self) -> None:
         """Let what is under way be finished, then stop."""
         self._stop.press()
@@ -155,7 +164,7 @@ class ImapRestoreOperator(BaseOperator):
         return RestoreSelection(
             folders=as_patterns("folders", self.folders, default=("*",)),
             exclude=as_patterns("exclude", self.exclude),
-            as_of=_moment("as_of", self.as_of),
+            as_of=as_moment("as_of", self.as_of),
             query=query,
             messages=as_patterns("messages", self.messages),
             run=as_text("deleted_in_run", self.deleted_in_run),
@@ -163,22 +172,3 @@ class ImapRestoreOperator(BaseOperator):
             with_deleted=as_flag("with_deleted", self.with_deleted),
             read_back=ReadBack(as_choice("read_back", self.read_back, READ_BACK) or "facts"),
         )
-
-
-def _moment(name: str, value: object) -> datetime | None:
-    """Return a moment; a day alone is its end, and UTC counts where no time zone is given.
-
-    :raises ConfigurationError: it is none.
-    """
-    if not is_given(value):
-        return None
-    text = str(value).strip()
-    try:
-        found = value if isinstance(value, datetime) else datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigurationError(
-            f"{name} must be a moment such as 2026-01-31T12:00, not {text[:60]!r}."
-        ) from None
-    if not isinstance(value, datetime) and len(text) == len("2026-01-31"):
-        found = datetime.combine(found.date(), time.max)
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
