@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import psycopg
 import pytest
 
 from mailroom.archive import Archive
 from tests.support.dag_runs import DagRunResult, run_dag
 from tests.support.dovecot import Dovecot
 from tests.support.mail import make_message
+from tests.support.postgres import Postgres
 from tests.support.s3 import S3Server
+from tests.support.unpacked import PackagesMissing
 from tests.system.conftest import PDF, Connect, Server, raw_messages
 
 pytestmark = pytest.mark.usefixtures("airflow_database", "connections")
@@ -215,6 +220,55 @@ def test_lines_of_csv_attachments_are_loaded_once(server: Server, archive_root: 
     with duckdb.connect(str(database)) as opened:
         rows = opened.sql("SELECT filename, line, fields ->> 'sku' FROM lines ORDER BY 1, 2").fetchall()
     assert rows == [("a.csv", 1, "A-1"), ("a.csv", 2, "B-2"), ("b.csv", 1, "C-3")]
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    """A running PostgreSQL."""
+    try:
+        server = Postgres().__enter__()
+    except PackagesMissing as missing:
+        pytest.skip(str(missing))
+    yield server
+    server.__exit__()
+
+
+def test_lines_of_csv_attachments_are_in_postgres_once(
+    server: Server, archive_root: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By Airflow's connection; a second run adds nothing, and one after a kill replaces what there was."""
+    warehouse = {
+        "conn_type": "postgres",
+        "host": "127.0.0.1",
+        "port": postgres.port,
+        "login": postgres.user,
+        "schema": "postgres",
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_POSTGRES_DEFAULT", json.dumps(warehouse))
+    for name, text in (
+        ("a.csv", b"sku,count\nA-1,3\nB-2,5\n"),
+        ("b.csv", "sku;count;städte\nC-3;1;Köln\n".encode("latin-1")),
+        ("c.csv", "\ufeffsku\tcount\nD\0-4\t2\t9\n".encode()),
+    ):
+        server.add(make_message(subject=name, attachments=[(name, "text/csv", text)]))
+    done("mail_imap_mirror", archive_root)
+
+    def load() -> dict[str, int]:
+        return dict(done("example_mail_csv_postgres", archive_root).results["load"])
+
+    assert [load(), load()] == [{"files": 3, "lines": 4}, {"files": 0, "lines": 0}]
+    shutil.rmtree(archive_root / "tables" / "consumed")  # as a kill before the note leaves it
+    assert load() == {"files": 3, "lines": 4}
+    with psycopg.connect(
+        host="127.0.0.1", port=postgres.port, user=postgres.user, dbname="postgres"
+    ) as opened:
+        rows = opened.execute("SELECT filename, line, fields FROM mail_lines ORDER BY 1, 2").fetchall()
+    assert rows == [
+        ("a.csv", 1, {"sku": "A-1", "count": "3"}),
+        ("a.csv", 2, {"sku": "B-2", "count": "5"}),
+        ("b.csv", 1, {"sku": "C-3", "count": "1", "städte": "Köln"}),
+        ("c.csv", 1, {"sku": "D-4", "count": "2", "more": ["9"]}),
+    ]
 
 
 @pytest.mark.parametrize(("answer", "left"), [("keep", 3), ("days", 3), ("none", 0)])

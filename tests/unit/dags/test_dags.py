@@ -20,6 +20,7 @@ from tests.support.airflow_home import REPOSITORY
 FILES = sorted((REPOSITORY / "dags").glob("*.py"))
 NAMES = [
     "example_mail_csv",
+    "example_mail_csv_postgres",
     "example_mail_daily",
     "example_mail_invoices",
     "mail_attachments",
@@ -34,7 +35,18 @@ NAMES = [
     "mail_retention",
 ]
 
-HEAVY = {"deltalake", "pyarrow", "numpy", "imapclient", "pandas", "s3fs", "botocore", "aiobotocore", "duckdb"}
+HEAVY = {
+    "deltalake",
+    "pyarrow",
+    "numpy",
+    "imapclient",
+    "pandas",
+    "s3fs",
+    "botocore",
+    "aiobotocore",
+    "duckdb",
+    "psycopg",
+}
 
 
 def dag_of(path: Path) -> DAG:
