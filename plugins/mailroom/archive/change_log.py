@@ -4,13 +4,14 @@ Belongs here: reading the log down to the newest row of each change, and appendi
 writers never act on the same state. Does not belong here: what a request means (``changes``).
 
 A change that is over stays over: of a change with a row that says so, no other row counts. So what
-waits is found by reading two columns, however long the history is.
+waits is found by reading two columns, however long the history is (``open_changes``).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -22,11 +23,10 @@ from mailroom.archive.delta.rows import build_table
 from mailroom.archive.delta.schemas import TABLES
 from mailroom.archive.delta.tables import Append
 from mailroom.archive.delta.upkeep import keep_up
+from mailroom.archive.open_changes import OVER, OpenChanges
 from mailroom.change_request import ChangeRequest, RequestKind, RequestState
 
 __all__ = ["ChangeLog"]
-
-_OVER = pa.array([state.value for state in RequestState if not state.is_waiting])
 
 
 class ChangeLog:
@@ -36,19 +36,29 @@ class ChangeLog:
         self._archive = archive
         self._account = account
         self._table = archive.table("changes")
+        self._open = OpenChanges(self._table, account)
 
     @property
     def version(self) -> int:
         """The version of the table that was read last, or -1 where there is none."""
         return self._table.version
 
-    def waiting(self) -> list[ChangeRequest]:
-        """Return the changes that are not over, in the order in which they were asked for.
+    def count(self) -> Counter[tuple[bool, str]]:
+        """Return how many changes are not over, by whether they add messages, and by folder.
 
         :raises StoreUnavailable: where the archive cannot be read.
         """
-        self._table.refresh()
-        return self._waiting()
+        self._refresh()
+        return self._open.by_folder()
+
+    def waiting(self, folders: Collection[str] | None = None) -> list[ChangeRequest]:
+        """Return the changes that are not over, in the order in which they were asked for.
+
+        :param folders: those of these folders alone.
+        :raises StoreUnavailable: where the archive cannot be read.
+        """
+        self._refresh()
+        return _newest(self._open.rows_of(folders))
 
     def newest(self) -> Iterator[ChangeRequest]:
         """Yield each change as it stands: those that are over first, then those that wait.
@@ -57,9 +67,9 @@ class ChangeLog:
         """
         self._table.refresh()
         for piece in self._table.scan(TABLES["changes"].schema.names, equal={"account": self._account}):
-            over = piece.table.filter(pc.is_in(piece.table["state"], value_set=_OVER))
+            over = piece.table.filter(pc.is_in(piece.table["state"], value_set=OVER))
             yield from (_request(row) for row in over.to_pylist())
-        yield from self._waiting()
+        yield from self.waiting()
 
     def append(self, plan: Callable[[list[ChangeRequest]], Sequence[ChangeRequest]]) -> list[ChangeRequest]:
         """Commit rows, durably; where another writer was first, ``plan`` is asked again.
@@ -67,7 +77,32 @@ class ChangeLog:
         :param plan: returns the rows to be added, given what waits; none adds nothing.
         :raises StoreUnavailable: where the store refuses.
         """
-        return self._commit(lambda: list(plan(self._waiting())))
+
+        def planned() -> list[ChangeRequest]:
+            self._open.refresh()
+            return list(plan(_newest(self._open.rows_of(None))))
+
+        return self._commit(planned)
+
+    def request(
+        self,
+        rows: Sequence[ChangeRequest],
+        after: Callable[[list[ChangeRequest], Sequence[ChangeRequest]], list[ChangeRequest]],
+    ) -> list[ChangeRequest]:
+        """Commit changes that are asked for, durably; return what was committed.
+
+        :param after: returns the changes as they follow those that wait of the same messages.
+        :raises StoreUnavailable: where the store refuses.
+        """
+        places = {row.place for row in rows}
+        uids = {row.uid for row in rows if row.uid is not None}
+
+        def planned() -> list[ChangeRequest]:
+            self._open.refresh()
+            waiting = _newest(self._open.asked_of(uids)) if uids else []
+            return after([request for request in waiting if request.place in places], rows)
+
+        return self._commit(planned)
 
     def update(self, rows: Sequence[ChangeRequest]) -> list[ChangeRequest]:
         """Commit, durably, how changes stand now, except those that are over; return what was committed.
@@ -76,10 +111,14 @@ class ChangeLog:
         """
 
         def plan() -> list[ChangeRequest]:
-            known = set(self._open_ids().to_pylist())
-            return [row for row in rows if row.change_id in known]
+            self._open.refresh()
+            return [row for row in rows if row.change_id in self._open.ids]
 
         return self._commit(plan)
+
+    def _refresh(self) -> None:
+        self._table.refresh()
+        self._open.refresh()
 
     def _commit(self, plan: Callable[[], list[ChangeRequest]]) -> list[ChangeRequest]:
         added: list[ChangeRequest] = []
@@ -98,34 +137,17 @@ class ChangeLog:
             durability.sync()
         return added
 
-    def _open_ids(self) -> pa.Array:
-        """Return the ids of changes that are not over."""
-        columns = ["change_id", "state"]
-        scanned = self._table.scan(columns, equal={"account": self._account})
-        states = [piece.table for piece in scanned]
-        if not states:
-            return pa.array([], pa.string())
-        known = pa.concat_tables(states)
-        is_over = pc.is_in(known["state"], value_set=_OVER)
-        over = known["change_id"].filter(is_over).combine_chunks()
-        ids = pc.unique(known["change_id"].filter(pc.invert(is_over)))
-        return ids.filter(pc.invert(pc.is_in(ids, value_set=over)))
 
-    def _waiting(self) -> list[ChangeRequest]:
-        ids = self._open_ids()
-        if not len(ids):
-            return []
-        newest: dict[str, tuple[int, ChangeRequest]] = {}
-        first: dict[str, int] = {}
-        for piece in self._table.scan(TABLES["changes"].schema.names, equal={"account": self._account}):
-            chosen = piece.table.filter(pc.is_in(piece.table["change_id"], value_set=ids))
-            for row in chosen.to_pylist():
-                first[row["change_id"]] = min(row["seq"], first.get(row["change_id"], row["seq"]))
-                before = newest.get(row["change_id"])
-                if before is None or before[0] <= row["seq"]:
-                    newest[row["change_id"]] = (row["seq"], _request(row))
-        # A change keeps the place of its first row, whatever was said of it since.
-        return [newest[change_id][1] for change_id in sorted(newest, key=first.__getitem__)]
+def _newest(rows: Iterable[dict[str, Any]]) -> list[ChangeRequest]:  # Any: columns of many kinds
+    """Return the newest row of each change; it keeps the place of its first one, whatever was said since."""
+    newest: dict[str, dict[str, Any]] = {}
+    first: dict[str, int] = {}
+    for row in rows:
+        change_id, seq = row["change_id"], row["seq"]
+        first[change_id] = min(seq, first.get(change_id, seq))
+        if change_id not in newest or newest[change_id]["seq"] <= seq:
+            newest[change_id] = row
+    return [_request(newest[change_id]) for change_id in sorted(newest, key=first.__getitem__)]
 
 
 def _table(rows: Sequence[ChangeRequest], seq: int) -> pa.Table:

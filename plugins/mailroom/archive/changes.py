@@ -9,7 +9,8 @@ what the server made of it.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -145,7 +146,7 @@ class AccountChanges:
                 )
                 for message in chunk
             ]
-            done.requested += len(self._log.append(lambda waiting, rows=rows: rows))  # type: ignore[misc]  # bound now
+            done.requested += len(self._log.request(rows, _after))
         return done
 
     def waiting(self) -> list[ChangeRequest]:
@@ -154,6 +155,28 @@ class AccountChanges:
         :raises StoreUnavailable: where the archive cannot be read.
         """
         return [] if self.are_settled() else self._log.waiting()
+
+    def count(self) -> int:
+        """Return how many changes wait.
+
+        :raises StoreUnavailable: where the archive cannot be read.
+        """
+        return 0 if self.are_settled() else self._log.count().total()
+
+    def pages(self) -> Iterator[list[ChangeRequest]]:
+        """Yield what waits, some folders at a time, so that it need not fit into memory at once.
+
+        A folder is whole in one page, its changes in the order of asking. Those of messages that are there
+        come first, those that add messages in pages of their own after them.
+
+        :raises StoreUnavailable: where the archive cannot be read.
+        """
+        left = Counter[tuple[bool, str]]() if self.are_settled() else self._log.count()
+        for is_append in (False, True):
+            folders = {folder: number for (adds, folder), number in sorted(left.items()) if adds is is_append}
+            for names in _gathered(folders):
+                waiting = self._log.waiting(names)
+                yield [r for r in waiting if (r.kind is RequestKind.APPEND) is is_append]
 
     def newest(self) -> Iterator[ChangeRequest]:
         """Yield each change as it stands: those that are over first, then those that wait."""
@@ -219,7 +242,7 @@ class AccountChanges:
                 for row in chunk
                 if row.protocol is MailProtocol.IMAP and row.change.is_live
             ]
-            added = self._log.append(lambda waiting, rows=rows: _after(waiting, rows))  # type: ignore[misc]  # bound now
+            added = self._log.request(rows, _after)
             done.requested += len(added)
             done.left_out += len(rows) - len(added)
         return done
@@ -241,6 +264,20 @@ def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
     waiting = iter(items)
     while chunk := list(islice(waiting, REQUESTS_A_COMMIT)):
         yield chunk
+
+
+def _gathered(folders: Mapping[str, int]) -> Iterator[list[str]]:
+    """Yield names of folders that together have about as many requests as are committed together."""
+    names: list[str] = []
+    total = 0
+    for name, number in folders.items():
+        if names and total + number > REQUESTS_A_COMMIT:
+            yield names
+            names, total = [], 0
+        names.append(name)
+        total += number
+    if names:
+        yield names
 
 
 def _after(waiting: Sequence[ChangeRequest], rows: Sequence[ChangeRequest]) -> list[ChangeRequest]:

@@ -98,7 +98,7 @@ def outcome_of(options: argparse.Namespace, requested: Requested, changes: Accou
         "account": options.account,
         "requested": requested.requested,
         "left_out": requested.left_out,
-        "waiting": len(changes.waiting()),
+        "waiting": changes.count(),
     }
     return Outcome(headline=headline(summary), summary=summary)
 

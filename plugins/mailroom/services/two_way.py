@@ -79,7 +79,7 @@ def push_changes(
     changes = archive.changes(context.account)
     if changes.are_settled():
         return PushReport(account=context.account)
-    if not changes.waiting():
+    if not changes.count():
         changes.note_settled()
         return PushReport(account=context.account)
     from mailroom.services.pushing.push_run import PushRun
@@ -97,7 +97,7 @@ def push_changes(
             stop=stop,
         )
         run.run()
-        waiting = len(changes.waiting())
+        waiting = changes.count()
         report = PushReport(
             account=context.account,
             pushed=run.tally.pushed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,6 +72,46 @@ def test_over_is_over(archive: Archive) -> None:
     assert Archive(archive.url).changes(ACCOUNT).record([replace(begun, state=RequestState.CONFLICT)]) == []
     assert [r.state for r in changes.newest()] == [RequestState.PUSHED]
     assert changes.waiting() == []
+
+
+def test_two_writers_always_agree_on_what_waits(archive: Archive) -> None:
+    """Whatever each of them did, and through the joining of files: both show what a fresh look shows."""
+    chance = random.Random(5)
+    writers = [archive.changes(ACCOUNT), Archive(archive.url).changes(ACCOUNT)]
+    for number in range(130):
+        writer = chance.choice(writers)
+        waiting = writer.waiting() if number % 3 else []
+        if len(waiting) < 4:
+            writer.request_flags(rows(archive)[: chance.randint(1, 3)], add=[f"$k{number}"])
+        else:
+            state = chance.choice([RequestState.BEGUN, RequestState.PUSHED, RequestState.CONFLICT])
+            writer.record([replace(r, state=state) for r in chance.sample(waiting, 2)])
+        if number % 10 == 9:
+            fresh = Archive(archive.url).changes(ACCOUNT)
+            expected = fresh.waiting()
+            assert [w.waiting() for w in writers] == [expected, expected]
+            assert [w.count() for w in writers] == [len(expected)] * 2
+    assert len(list((Path(archive.url) / "tables/changes").glob("*.parquet"))) > len(
+        archive.table("changes").files()
+    )
+
+
+def test_what_waits_comes_in_pages_of_whole_folders(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the order of asking within a folder; new mail comes last, whatever its folder."""
+    monkeypatch.setattr("mailroom.archive.changes.REQUESTS_A_COMMIT", 3)
+    known = rows(archive)
+    changes = archive.changes(ACCOUNT)
+    changes.request_append([NewMessage(sha256=digest(1))] * 2, "A")
+    for folder in ("C", "B", "A", "B", "C"):
+        changes.request_flags([replace(row, folder=folder) for row in known[:2]], add=[f"${folder}"])
+    pages = [[(r.kind.value, r.folder) for r in page] for page in changes.pages()]
+    flags = RequestKind.FLAGS.value
+    assert pages == [[(flags, "A")] * 2, [(flags, "B")] * 4, [(flags, "C")] * 4, [("append", "A")] * 2]
+    assert changes.count() == 12
+    changes.withdraw()
+    assert list(changes.pages()) == []
 
 
 def test_only_what_has_not_begun_can_be_taken_back(archive: Archive) -> None:

@@ -16,7 +16,7 @@ from datetime import datetime
 from mailroom.archive import AccountChanges, Archive, ArchiveWriter
 from mailroom.change_request import Attempt, ChangeRequest, RequestState
 from mailroom.client.imap import ImapClient
-from mailroom.client.imap_folders import create_folder, personal_namespace, subscribe
+from mailroom.client.imap_folders import create_folder, list_foreign, personal_namespace, subscribe
 from mailroom.exceptions import CommandRejected
 from mailroom.model import Folder, RunContext
 from mailroom.policy.restore_folders import TargetAccount, place_target
@@ -59,6 +59,7 @@ class Desk:
     folders: dict[str, Folder] = field(default_factory=dict)
     foreign: dict[str, Folder] = field(default_factory=dict)
     _placed: dict[str, str] = field(default_factory=dict)
+    _looked_for: set[str] = field(default_factory=set)
 
     def place(self, folder: str) -> str:
         """Return the server's name of the folder that was asked for, whether it is there or is to be made.
@@ -77,6 +78,15 @@ class Desk:
             )
             self._placed[folder] = place_target(folder, account)
         return self._placed[folder]
+
+    def look_for(self, names: set[str]) -> None:
+        """Find out which folders are shared, or other users', of those in which something is asked for.
+
+        :raises ConnectionLost: if the server goes away.
+        """
+        names -= self._looked_for
+        self._looked_for |= names
+        self.foreign |= {f.name: f for f in list_foreign(self.client, self.folders.values(), names)}
 
     def known(self, folder: str) -> Folder | None:
         """Return what the server lists of a folder, or None."""

@@ -16,7 +16,6 @@ from itertools import groupby
 from mailroom.archive import AccountChanges, Archive, ArchiveWriter
 from mailroom.change_request import ChangeRequest, RequestKind
 from mailroom.client.imap import ImapClient
-from mailroom.client.imap_folders import list_foreign
 from mailroom.exceptions import CommandRejected, ConnectionLost
 from mailroom.model import RunContext
 from mailroom.services.progress import Progress
@@ -71,12 +70,10 @@ class PushRun:
                 _log.warning("the session of %s broke: %s", self.context.account, error)
 
     def _session(self) -> None:
-        waiting = self.changes.waiting()
-        if not waiting:
+        total = self.changes.count()
+        if not total:
             return
         with self.connect() as client:
-            folders = client.list_folders()
-            named = {name for request in waiting for name in (request.folder, request.target) if name}
             desk = Desk(
                 archive=self.archive,
                 changes=self.changes,
@@ -87,23 +84,28 @@ class PushRun:
                 stop=self.stop,
                 tally=self.tally,
                 client=client,
-                folders={folder.name: folder for folder in folders},
-                foreign={folder.name: folder for folder in list_foreign(client, folders, named)},
+                folders={folder.name: folder for folder in client.list_folders()},
             )
-            self.progress.start("push", len(waiting), None)
+            self.progress.start("push", total, None)
             try:
-                for (is_append, folder), requests in _by_folder(waiting):
-                    if self.stop.is_set():
-                        return
-                    try:
-                        if is_append:
-                            AppendPush(desk=desk, folder=desk.place(folder), requests=requests).push()
-                        else:
-                            MailboxPush(desk=desk, folder=folder, requests=requests).push()
-                    except CommandRejected as error:
-                        self._note_refused(folder, error)
+                for waiting in self.changes.pages():
+                    desk.look_for({name for r in waiting for name in (r.folder, r.target) if name})
+                    self._push(desk, waiting)
             finally:
                 self.progress.finish()
+
+    def _push(self, desk: Desk, waiting: Sequence[ChangeRequest]) -> None:
+        """Push the changes of some folders, one folder after the other."""
+        for (is_append, folder), requests in _by_folder(waiting):
+            if self.stop.is_set():
+                return
+            try:
+                if is_append:
+                    AppendPush(desk=desk, folder=desk.place(folder), requests=requests).push()
+                else:
+                    MailboxPush(desk=desk, folder=folder, requests=requests).push()
+            except CommandRejected as error:
+                self._note_refused(folder, error)
 
     def _note_refused(self, folder: str, error: CommandRejected) -> None:
         """Tell of a folder where the server refused what it never should; all else goes on."""
