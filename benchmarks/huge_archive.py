@@ -17,7 +17,8 @@ import pyarrow as pa
 
 from benchmarks.scripted_imap import State
 from mailroom.archive import Archive
-from mailroom.archive.checking.seals import SEALED, Sealer
+from mailroom.archive.checking.sealer import Sealer
+from mailroom.archive.checking.seals import SEALED
 from mailroom.archive.delta.rows import folders_table
 from mailroom.archive.delta.tables import Append, Table
 from mailroom.model import FolderRow, RunContext

@@ -77,6 +77,7 @@ class HoldRow:
     :param folder: pattern of folder names; None for all. ``sender`` and ``query`` likewise.
     :param until: when it ends by itself; None for never.
     :param grace_days: for how long it is still obeyed after its end or release.
+    :param run_id: names this row among those that are sealed; None where an older Mailroom wrote it.
     """
 
     hold_id: str
@@ -90,6 +91,7 @@ class HoldRow:
     sender: str | None = None
     query: str | None = None
     until: datetime | None = None
+    run_id: str | None = None
 
 
 class PlanState(enum.Enum):

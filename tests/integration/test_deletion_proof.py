@@ -422,7 +422,7 @@ def test_run_that_comes_second_to_the_intent_deletes_nothing(mailbox: Account) -
     class Second(ImapClient):
         def noop(self) -> None:
             super().noop()
-            journal = IntentJournal(mailbox.archive.store)
+            journal = IntentJournal(mailbox.archive)
             row = AuditRow(
                 account="account",
                 protocol=MailProtocol.IMAP,

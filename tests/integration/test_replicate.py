@@ -8,7 +8,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -77,13 +76,13 @@ def assert_same(source: Any, copy: Any) -> None:
 
 def fill(root: Any, first: int, count: int) -> None:
     """Archive messages with attachments in two folders of one account and in the maildrop of another."""
-    archive = _opened(root)
-    with archive.writer(context(f"run-{first}")) as writer:
+    archive, run = _opened(root), f"run-{first}"
+    with archive.writer(context(run)) as writer:
         for number in range(first, first + count):
-            writer.add(body(number, attachments=number % 3), place(number, folder=f"F{number % 2}"))
-            row = replace(maildrop_row(f"u{number}"), account="second")
-            writer.add(body(number, attachments=number % 3), row)
-        writer.close_folder(folder_row("F0", messages=count, uid_next=first + count))
+            found = body(number, attachments=number % 3)
+            writer.add(found, place(number, folder=f"F{number % 2}", run_id=run))
+            writer.add(found, maildrop_row(f"u{number}", account="second", run_id=run))
+        writer.close_folder(folder_row("F0", messages=count, uid_next=first + count, run_id=run))
         writer.finish("succeeded", {"added": count}, 0)
 
 

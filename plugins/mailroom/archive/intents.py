@@ -7,7 +7,8 @@ The order is: intent on the disk, deletion on the server, result committed, inte
 an intent of an earlier one asks the server which of its messages are still there; the others went by it.
 A run that is at work holds its intent: nobody else takes it for that of a dead one, and no second run
 deletes on the same IMAP account meanwhile (a POP3 server sees to that itself, RFC 1939 section 3).
-A file and no table: it is gone a moment later, and the archive does not grow by it.
+A file and no table: it is gone a moment later, and the archive does not grow by it. Where seals are signed,
+so are intents: what the audit will say of a run that was cut off must not be anybody's to write.
 """
 
 from __future__ import annotations
@@ -16,18 +17,18 @@ import dataclasses
 import enum
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from mailroom.archive.storage.store import Store
 from mailroom.exceptions import ArchiveError, ConfigurationError
 from mailroom.ledger import AuditAction, AuditRow
 from mailroom.model import Change, MailProtocol
 
 if TYPE_CHECKING:
     from mailroom.archive.archive import Archive
+    from mailroom.archive.checking.seal_keys import SealKey
 
 __all__ = ["IntendedDeletions", "Intent", "IntentJournal"]
 
@@ -65,8 +66,9 @@ class IntentJournal:
     :raises StoreUnavailable: from every method, where the store refuses.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        self._store = archive.store
 
     def write(self, change: Change, rows: Sequence[AuditRow]) -> tuple[str, Callable[[], None]]:
         """Write down what is about to go, in place of what the same run wrote before, and hold it.
@@ -83,7 +85,10 @@ class IntentJournal:
             name: value for name, value in facts[0].items() if all(other[name] == value for other in facts)
         }
         own = [{name: value for name, value in each.items() if name not in shared} for each in facts]
-        said = {"format": _FORMAT, "change": change.value, "all": shared, "each": own}
+        said: dict[str, Any] = {"format": _FORMAT, "change": change.value, "all": shared, "each": own}
+        key = self._archive.seal_key
+        if key is not None:
+            said["signature"] = key.sign(_signed_content(said))
         return path, self._store.hold_file(path, json.dumps(said).encode())
 
     def refuse_others(self, account: str, *, than: str = "") -> None:
@@ -106,11 +111,12 @@ class IntentJournal:
     def pending(self, account: str) -> list[Intent]:
         """Return the deletions on an account that were begun, and of which no result was committed.
 
-        :raises ArchiveError: where a file cannot be understood.
+        :raises ArchiveError: where a file cannot be understood, or is not signed with the key that is given.
         """
         paths = self._store.list_files(_folder(account))
         contents = self._store.read_files(paths) if paths else []
-        return [_read(path, content) for path, content in zip(paths, contents, strict=True) if content]
+        key = self._archive.seal_key
+        return [_read(path, content, key) for path, content in zip(paths, contents, strict=True) if content]
 
     def clear(self, path: str) -> None:
         """Forget an intent whose result is committed."""
@@ -131,15 +137,30 @@ def _plain(value: Any) -> Any:  # Any: the values of a row, as JSON takes them
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def _read(path: str, content: bytes) -> Intent:
+def _signed_content(said: Mapping[str, Any]) -> bytes:
+    return b"intent\n" + json.dumps(said, sort_keys=True).encode()
+
+
+def _read(path: str, content: bytes, key: SealKey | None) -> Intent:
     try:
         said = json.loads(content)
+        signature = said.pop("signature", None)
+        is_ours = key is None or (
+            isinstance(signature, str) and key.verifies(_signed_content(said), signature)
+        )
         rows = tuple(_row({**said["all"], **own}) for own in said["each"])
-        return Intent(path=path, change=Change(said["change"]), rows=rows)
-    except (ValueError, KeyError, TypeError) as error:
+        intent = Intent(path=path, change=Change(said["change"]), rows=rows)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArchiveError(
             f"The note {path} of a deletion that was cut off cannot be read; look at it, and delete it."
         ) from error
+    if not is_ours:
+        raise ArchiveError(
+            f"The note {path} of a deletion that was cut off is not signed with the key for seals: it was "
+            "written without that key, or by somebody else. Look at it; delete it, or have it settled by one "
+            "run without the key."
+        )
+    return intent
 
 
 def _row(facts: dict[str, Any]) -> AuditRow:
@@ -165,7 +186,7 @@ class IntendedDeletions:
         :raises ConfigurationError: where the clock cannot be trusted.
         :raises ArchiveError: where another run is deleting on the account, or the store refuses.
         """
-        journal = IntentJournal(self._archive.store)
+        journal = IntentJournal(self._archive)
         self.let_go()
         self._path, self._let_go = journal.write(change, rows)
         try:
@@ -183,7 +204,7 @@ class IntendedDeletions:
         :raises StoreUnavailable: where the store refuses.
         """
         if self._path is not None:
-            IntentJournal(self._archive.store).clear(self._path)
+            IntentJournal(self._archive).clear(self._path)
             self._path = None
         self.let_go()
 

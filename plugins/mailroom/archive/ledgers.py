@@ -1,13 +1,15 @@
 """Legal holds and plans of deletion, read and written outside of a run's batches.
 
 Belongs here: whole logs that are small, and single rows that must be durable at once. Does not
-belong here: rows of a run (``writer``), what they mean (``policy``).
+belong here: rows of a run (``writer``), what they mean (``policy``). Rows are sealed as those of runs are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
+
+from mailroom.model import RunContext
 
 if TYPE_CHECKING:
     from mailroom.archive.archive import Archive
@@ -73,11 +75,20 @@ def record_plan(archive: Archive, rows: Sequence[PlanRow]) -> None:
 
 
 def _append(archive: Archive, name: str, rows: Sequence[Row], as_table: AsTable) -> None:
+    from mailroom.archive.checking.sealer import Sealer
     from mailroom.archive.delta.account_logs import append_numbered
 
+    first = rows[0]
     durability = archive.prepare()
     try:
-        append_numbered(archive.table(name), rows, as_table)
+        table = archive.table(name)
+        run = RunContext(
+            run_id=first.run_id or "", what=name, account=first.account, started=first.at, who=first.by
+        )
+        sealer = table.watcher = Sealer(archive, run)
+        append_numbered(table, rows, as_table)
+        durability.sync()
+        sealer.seal()
         durability.sync()
     finally:
         durability.close()

@@ -130,7 +130,7 @@ class ArchiveWriter:
         self._put(row, intake.add(body, expected, keeps_bytes=keeps_bytes))
         self._batch.arrivals += 1
         self._batch.octets += body.octets
-        self._seal_when_full()
+        self._hand_over_when_full()
 
     def expect(
         self, moved: Mapping[str, Sequence[Described]], *, folder: str, keep_bytes: bool = False
@@ -154,7 +154,7 @@ class ArchiveWriter:
         for row in rows:
             self._opened()
             self._put(row, None)
-            self._seal_when_full()
+            self._hand_over_when_full()
 
     def audit(self, rows: Iterable[AuditRow]) -> None:
         """Record who took messages away; committed before the rows of ``locations`` that say they are gone.
@@ -197,7 +197,7 @@ class ArchiveWriter:
         """
         if self._engine is None:
             return []
-        self._seal()
+        self._hand_over()
         self._engine.intake.hurry(on=True)
         self._pipeline.drain()
         self._engine.intake.hurry(on=False)
@@ -272,7 +272,7 @@ class ArchiveWriter:
     def _put(self, row: LocationRow, arrival: Arrival | None) -> None:
         key = key_of(row)
         if key in self._batch.keys:
-            self._seal()  # two rows of one place in one commit could not be told apart
+            self._hand_over()  # two rows of one place in one commit could not be told apart
         self._begin_batch()
         self._batch.keys.add(key)
         self._batch.entries.append((row, arrival))
@@ -285,7 +285,7 @@ class ArchiveWriter:
             self._batch_began = time.monotonic()
             self._looked_at = 0
 
-    def _seal_when_full(self) -> None:
+    def _hand_over_when_full(self) -> None:
         batch = self._batch
         if (
             batch.arrivals >= BATCH_MESSAGES
@@ -293,16 +293,16 @@ class ArchiveWriter:
             or len(batch.entries) >= BATCH_ROWS
             or (batch.arrivals and time.monotonic() - self._batch_began >= BATCH_SECONDS)
         ):
-            self._seal()
+            self._hand_over()
         elif batch.octets - self._looked_at >= LOOK_AFTER_OCTETS and self._engine is not None:
             self._looked_at = batch.octets
             if self._is_full_of_text(self._engine):
-                self._seal()
+                self._hand_over()
 
     def _is_full_of_text(self, engine: Engine) -> bool:
         return self._batch.octets * engine.intake.share_of_text() >= BATCH_TEXT_OCTETS
 
-    def _seal(self) -> None:
+    def _hand_over(self) -> None:
         self._pipeline.check()
         if self._batch.is_empty:
             return
@@ -310,7 +310,7 @@ class ArchiveWriter:
         if self._engine is not None:
             self._engine.intake.hand_over()
         self._is_synced = False
-        self._pipeline.seal(batch)
+        self._pipeline.hand_over(batch)
 
     def _opened(self) -> Engine:
         if self._is_over:

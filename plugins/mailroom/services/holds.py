@@ -72,6 +72,7 @@ def place_hold(
         state=HoldState.PLACED,
         by=by,
         at=at,
+        run_id=uuid.uuid4().hex,
     )
     record_hold(archive, row)
     return row
@@ -90,7 +91,7 @@ def release_hold(archive: Archive, hold_id: str, *, by: str, at: datetime) -> Ho
         raise ConfigurationError(f"There is no hold {hold_id!r}; the archive has these: {names}.")
     if hold.state is HoldState.RELEASED:
         raise ConfigurationError(f"The hold {hold_id} was released on {hold.at.date()} already.")
-    row = replace(hold, state=HoldState.RELEASED, by=by, at=at)
+    row = replace(hold, state=HoldState.RELEASED, by=by, at=at, run_id=uuid.uuid4().hex)
     record_hold(archive, row)
     return row
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -63,6 +64,22 @@ class Leaves:
     def add(self, digests: Iterable[bytes]) -> None:
         """Add digests."""
         self._octets += b"".join(digests)
+
+    def add_all(self, others: Leaves) -> None:
+        """Add what others hold."""
+        self._octets += others._octets
+
+    def starts(self) -> npt.NDArray[np.int64]:
+        """Return the first 8 octets of each, by which it can be found again among few millions."""
+        octets = np.frombuffer(self._octets, dtype=">i8").reshape(len(self), DIGEST_OCTETS // 8)
+        return octets[:, 0].astype(np.int64)
+
+    def chosen(self, places: npt.NDArray[np.intp]) -> Leaves:
+        """Return those at some places."""
+        found = Leaves()
+        octets = np.frombuffer(self._octets, dtype=np.uint8).reshape(len(self), DIGEST_OCTETS)
+        found._octets += octets[places].tobytes()
+        return found
 
     def root(self) -> str:
         """Return the root of the Merkle tree over them, in hex."""

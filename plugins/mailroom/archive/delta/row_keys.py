@@ -23,6 +23,7 @@ _KEYS = {
     "attachments": ("message_sha256", "part"),
     "locations": ("account", "protocol", "folder", "uidvalidity", "uid", "uidl", "sha256", "seq"),
     "folders": ("account", "folder", "seq"),
+    "seals": ("account", "seq", "seal"),
     "consumed": ("consumer", "message_sha256", "part"),
 }
 """Key columns of the tables whose rows have some; of any other table a row is all its columns."""

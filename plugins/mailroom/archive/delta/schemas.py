@@ -11,6 +11,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from mailroom.archive.delta.pipeline_schemas import CONSUMED
+from mailroom.archive.delta.seal_schemas import ERASURES, SEALS
 from mailroom.archive.delta.table_spec import TEXTS as _TEXTS
 from mailroom.archive.delta.table_spec import TIME as _TIME
 from mailroom.archive.delta.table_spec import TableSpec
@@ -150,6 +151,7 @@ _RUNS = _spec(
         ("bytes", pa.int64(), "octets of messages received"),
         ("outcome", pa.string(), "succeeded, interrupted, failed"),
         ("who", pa.string(), "DAG, task and try, or command line"),
+        ("seal", pa.string(), "the account's seal over the rows of this run; null where it wrote none"),
     ],
 )
 
@@ -279,6 +281,7 @@ _HOLDS = _spec(
         ("by", pa.string(), "who placed or released it"),
         ("at", _TIME, "when"),
         ("seq", pa.int64(), "number of the commit within the account; grows"),
+        ("run_id", pa.string(), "the run that wrote this row; null where an older version wrote it"),
     ],
     bounds=("account",),
 )
@@ -336,26 +339,6 @@ _LINKS = _spec(
     unique=("sha256", "href", "text"),
 )
 
-_SEALS = _spec(
-    "seals",
-    "One row a run and account: a Merkle root over the rows that the run wrote, chained.",
-    [
-        ("account", pa.string(), "connection id, or user@host"),
-        ("run_id", pa.string(), "the run; empty for all rows that are older than the account's first seal"),
-        ("root", pa.string(), "hex Merkle root over the digests of the run's rows in the sealed tables"),
-        ("rows", pa.int64(), "how many rows those were"),
-        ("previous", pa.string(), "seal of the account's row before; null in its first"),
-        ("seal", pa.string(), "hex SHA-256 over account, seq, run_id, root, rows, previous and at"),
-        ("algorithm", pa.string(), "hmac-sha256 or ed25519, or null where it is not signed"),
-        ("key_id", pa.string(), "which key signed it"),
-        ("signature", pa.string(), "hex signature of seal"),
-        ("at", _TIME, "when it was sealed"),
-        ("seq", pa.int64(), "number of the seal within the account, from 0, without gaps"),
-    ],
-    bounds=("account",),
-    unique=("run_id", "root", "previous", "seal", "signature", "at"),
-)
-
 _TOMBSTONES = _spec(
     "tombstones",
     "Messages on their way out of the archive: a log; of a message the row with the highest seq counts.",
@@ -369,26 +352,12 @@ _TOMBSTONES = _spec(
     unique=("sha256",),
 )
 
-_ERASURES = _spec(
-    "erasures",
-    "Digests of rows that were removed from sealed tables, so that the seals over them still hold.",
-    [
-        ("account", pa.string(), "the account whose rows they were"),
-        ("of_run", pa.string(), "the run that had written the row"),
-        ("leaf", pa.string(), "hex digest of the row, see seals"),
-        ("at", _TIME, "when it was removed"),
-        ("run_id", pa.string(), "the run that removed it"),
-    ],
-    bounds=("account", "run_id"),
-    unique=("leaf",),
-)
-
 TABLES = {
     spec.name: spec
     for spec in (
         *(_MESSAGES, _TEXTS_TABLE, _ATTACHMENTS, _LOCATIONS, _FOLDERS, _RUNS, _DELIVERIES),
         *(_AUTHENTICATION, _ENVELOPES, _LINKS),
-        *(_PLANS, _AUDIT, _CHANGES, _HOLDS, _SEALS, _TOMBSTONES, _ERASURES),
+        *(_PLANS, _AUDIT, _CHANGES, _HOLDS, SEALS, _TOMBSTONES, ERASURES),
         CONSUMED,
     )
 }

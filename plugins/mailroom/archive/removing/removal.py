@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 
 from mailroom.archive.archive import Archive
 from mailroom.archive.checking.row_digests import leaf_digests
-from mailroom.archive.checking.seals import SEALED, Sealer
+from mailroom.archive.checking.sealer import Sealer
 from mailroom.archive.delta.account_logs import append_numbered
 from mailroom.archive.delta.data_files import aligned
 from mailroom.archive.delta.rows import audit_table, build_table
@@ -55,7 +55,7 @@ ABOUT_MESSAGES = {
 BESIDE_MESSAGES = ("links", "envelopes", "authentication", "texts", "attachments")
 """Those of them that say more of messages, and nothing without their row."""
 
-ERASED = tuple(name for name in SEALED if name != "erasures")
+ERASED = ("locations", "folders")
 """Sealed tables whose rows may go: their digests stay, so that the seals over them hold."""
 
 MAX_PASSES = 60
@@ -164,7 +164,7 @@ class Removal:
             leaves = np.zeros(rows.num_rows, dtype=bool)
             if name == "locations":
                 leaves |= _among(rows["sha256"], going)
-            if self.account is not None and name != "audit" and not (name == "folders" and len(kept)):
+            if self.account is not None and not (name == "folders" and len(kept)):
                 leaves |= self._is_of_account(rows, kept)
             if leaves.any():
                 yield rows.filter(pa.array(leaves))
@@ -244,7 +244,7 @@ def follow_removals(source: Archive, copy: Archive) -> None:
     for rows in source.scan_table("messages", ["sha256"]):
         forgotten.difference_update(rows["sha256"].to_pylist())
     going = digest_set(sorted(forgotten))
-    for name in ("locations", "folders"):
+    for name in ERASED:
         _drop_leaves(copy.table(name), _erased_leaves(copy))
     for name, key in ABOUT_MESSAGES.items():
         drop_rows(copy.table(name), key, lambda column: _among(column, going))

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from mailroom.archive.archive import Archive
-from mailroom.archive.checking.seals import SEALED, Sealer
+from mailroom.archive.checking.sealer import Sealer
+from mailroom.archive.checking.seals import SEALED
 from mailroom.archive.delta.rows import build_table
 from mailroom.archive.delta.tables import Append, Table
 from mailroom.archive.removing.tombstones import Revival, Tombstones
@@ -77,6 +78,7 @@ class Engine:
             octets,
             outcome,
             context.who,
+            self.sealer.newest.get(context.account),
         )
         row = build_table("runs", [[value] for value in values])
         table.append(lambda: Append(rows=[row], transactions={"runs": table.transaction_version("runs") + 1}))

@@ -27,7 +27,7 @@ MAX_WAITING_BATCHES = 1
 
 
 class Pipeline:
-    """Commits batches in the order they are sealed, in one thread.
+    """Commits batches in the order they are handed over, in one thread.
 
     :param where: the archive's root, for messages to people.
     """
@@ -47,13 +47,13 @@ class Pipeline:
         return self._error is not None
 
     def start(self, intake: Intake, committer: Committer) -> None:
-        """Begin to commit what is sealed."""
+        """Begin to commit what is handed over."""
         from concurrent.futures import ThreadPoolExecutor
 
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="mailroom-commit")
         self._pool.submit(self._run, intake, committer).add_done_callback(self._ended)
 
-    def seal(self, batch: Batch) -> None:
+    def hand_over(self, batch: Batch) -> None:
         """Hand a batch over; blocks while too many wait.
 
         :raises ArchiveError: where a thread has failed.
@@ -67,7 +67,7 @@ class Pipeline:
         self.check()
 
     def drain(self) -> None:
-        """Block until all that was sealed is committed.
+        """Block until all that was handed over is committed.
 
         :raises ArchiveError: where a thread has failed.
         """

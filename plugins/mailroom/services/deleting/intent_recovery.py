@@ -66,7 +66,7 @@ def settle_mailboxes(client: ImapClient, archive: Archive, writer: ArchiveWriter
     :raises ArchiveError: where another run is deleting now, or the archive cannot be read or written.
     :raises ConnectionLost: where the server goes away.
     """
-    IntentJournal(archive.store).refuse_others(account)
+    IntentJournal(archive).refuse_others(account)
 
     def find(rows: Sequence[AuditRow]) -> Found | None:
         folder, validity = rows[0].folder, rows[0].uid_validity
@@ -96,7 +96,7 @@ def _settle(
     find: Callable[[Sequence[AuditRow]], Found | None],
 ) -> int:
     count = 0
-    journal = IntentJournal(archive.store)
+    journal = IntentJournal(archive)
     for intent in journal.pending(account):
         if intent.rows[0].protocol is not protocol or journal.is_held(intent):
             continue

@@ -145,7 +145,7 @@ class FetchRun:
 
         Then every message would be passed over one by one, and the outcome is noted at once.
         """
-        if self.mode.deletes and IntentJournal(self.archive.store).pending(self.context.account):
+        if self.mode.deletes and IntentJournal(self.archive).pending(self.context.account):
             return False
         known = self.archive.noted.maildrop_overview(self.context.account)
         if known is None or self.mode.is_due(known.oldest, self.now()):
