@@ -1,7 +1,7 @@
 """Which parts are attachments, and what they are called, as a mail client would show them.
 
 Belongs here: Content-Disposition (RFC 2183), names in all their places and forms, names
-made up for parts without one, files uuencoded in text. Does not belong here: making a
+made up for parts without one. Does not belong here: files in a text (``embedded``), making a
 name safe for a path (``policy``), and decoding (``contents``).
 """
 
@@ -12,20 +12,14 @@ from typing import Literal, NamedTuple
 
 from mailroom.message.encoded_words import decode_words
 from mailroom.message.headers import first, unfolded
-from mailroom.message.octets import find
 from mailroom.message.parameters import lost_characters, parse_parameters
 from mailroom.message.parts import Part
 from mailroom.message.text import BODY_TYPES
-from mailroom.message.transfer import Encoding
-from mailroom.message.uuencoded import find_blocks
 
-__all__ = ["MAX_NAME_CHARACTERS", "Disposition", "File", "describe", "made_up_name", "uuencoded_parts"]
+__all__ = ["MAX_NAME_CHARACTERS", "Disposition", "File", "describe", "made_up_name"]
 
 MAX_NAME_CHARACTERS = 1000
 """Longer names are cut at the front of their extension. Characters."""
-
-MAX_QUOTED_OCTETS = 16 * 1024 * 1024
-"""Text that is quoted-printable is searched for uuencoded files up to this size. Octets."""
 
 Disposition = Literal["attachment", "inline"] | None
 
@@ -170,32 +164,3 @@ def made_up_name(part: Part, number: int, hint: str | None = None, detected: str
         if subject:
             return _shortened(f"{subject}.eml")
     return f"attachment-{number}.{extension}"
-
-
-def uuencoded_parts(part: Part) -> list[tuple[Part, str]]:
-    """Return a part, and its name, for each file uuencoded in a text; numbered ``1.uu1`` and so on."""
-    if part.media_type != "text/plain":
-        return []
-    if part.encoding is Encoding.QUOTED_PRINTABLE and find(part.buffer, b"begin ", part.start, part.end) >= 0:
-        if part.end - part.start > MAX_QUOTED_OCTETS:
-            return []
-        text = b"".join(part.chunks())
-        part = part._replace(buffer=text, start=0, end=len(text))
-    elif part.encoding is not Encoding.IDENTITY:
-        return []
-    return [
-        (
-            Part(
-                path=f"{part.path}.uu{number}",
-                buffer=part.buffer,
-                header={},
-                start=block.start,
-                end=block.end,
-                media_type="application/octet-stream",
-                parameters={},
-                encoding=Encoding.UUENCODE,
-            ),
-            decode_words(block.name.decode("utf-8", "surrogateescape")),
-        )
-        for number, block in enumerate(find_blocks(part.buffer, part.start, part.end), 1)
-    ]

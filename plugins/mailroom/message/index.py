@@ -13,10 +13,11 @@ from typing import Literal, NamedTuple
 
 from mailroom.exceptions import MailroomError
 from mailroom.message.addresses import MAX_ADDRESSES, Address, parse_addresses, parse_sender
-from mailroom.message.attachments import Disposition, File, describe, made_up_name, uuencoded_parts
+from mailroom.message.attachments import Disposition, File, describe, made_up_name
 from mailroom.message.charsets import is_known
 from mailroom.message.contents import Content, charset_of, read_content
 from mailroom.message.defects import Defect, Defects
+from mailroom.message.embedded import embedded_parts, is_embedded
 from mailroom.message.encoded_words import decode_words
 from mailroom.message.headers import Header, first, unfolded
 from mailroom.message.identity import date_of, identity_of, printable, traits_of
@@ -38,8 +39,8 @@ _MESSAGE_ID = re.compile(r"<[^<>\s]{1,998}>")
 class AttachmentIndex(NamedTuple):
     """One attachment of a message.
 
-    :param part: its number as IMAP counts parts, ``2.1``; files uuencoded in the text of part 1
-        are ``1.uu1``, ``1.uu2`` and so on.
+    :param part: its number as IMAP counts parts, ``2.1``; files in the text of part 1 are
+        ``1.uu1``, ``1.uu2`` and so on where they are uuencoded, ``1.yenc1`` or ``1.hqx1`` (BinHex).
     :param filename: as a mail client would show it, which is not safe for a path.
     :param disposition: None where the message does not say.
     :param size: octets, decoded. :param sha256: hex digest of the same octets.
@@ -135,8 +136,8 @@ def iter_attachment(content: Buffer, part: str) -> Iterator[bytes]:
     for leaf in root.leaves():
         if leaf.path == part:
             return leaf.chunks()
-        if part.startswith(f"{leaf.path}.uu"):
-            for file, _ in uuencoded_parts(leaf):
+        if is_embedded(part, leaf):
+            for file, _ in embedded_parts(leaf):
                 if file.path == part:
                     return file.chunks()
     raise MailroomError(
@@ -228,8 +229,8 @@ class _Reader:
         return content
 
     def _text_beside_files(self, leaf: Part, content: Content) -> str:
-        """Return a leaf's text without the files uuencoded in it, which become attachments."""
-        parts = uuencoded_parts(leaf)
+        """Return a leaf's text without the files that stand in it, which become attachments."""
+        parts = embedded_parts(leaf)
         if not parts:
             return content.text
         texts: list[str] = []

@@ -13,10 +13,12 @@ from mailroom.message.headers import Header, first, unfold
 from mailroom.message.parameters import parse_parameters
 
 __all__ = [
+    "BINHEX_TYPES",
     "MESSAGE_TYPES",
     "SIGNED_FILE",
     "SIGNED_TYPES",
     "TNEF_TYPES",
+    "is_binhex",
     "is_encrypted",
     "is_media_type",
     "is_signed_file",
@@ -36,6 +38,9 @@ SIGNED_FILE = "application/pkcs7-file"
 
 TNEF_TYPES = frozenset(("application/ms-tnef", "application/vnd.ms-tnef"))
 """What Outlook packs."""
+
+BINHEX_TYPES = frozenset(("application/mac-binhex40", "application/mac-binhex", "application/x-mac-binhex40"))
+"""What old Macintoshes pack."""
 
 _TNEF_NAME = re.compile(r"win(?:mail)?\.dat\Z", re.IGNORECASE)
 _TYPE = re.compile(r"[\w!#$&^+.-]+/[\w!#$&^+.-]+")
@@ -68,6 +73,13 @@ def is_tnef(media_type: str, name: str) -> bool:
     if media_type != "application/octet-stream":
         return media_type in TNEF_TYPES
     return _TNEF_NAME.match(name) is not None
+
+
+def is_binhex(media_type: str, name: str) -> bool:
+    """Whether a part is in BinHex by its type, or by its name where the type says nothing."""
+    return media_type in BINHEX_TYPES or (
+        media_type == "application/octet-stream" and name.lower().endswith(".hqx")
+    )
 
 
 def is_signed_file(media_type: str, name: str) -> bool:

@@ -10,13 +10,20 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mailroom.message.headers import Header
-from mailroom.message.media_types import MESSAGE_TYPES, SIGNED_FILE, TNEF_TYPES, is_signed_file
+from mailroom.message.media_types import (
+    BINHEX_TYPES,
+    MESSAGE_TYPES,
+    SIGNED_FILE,
+    TNEF_TYPES,
+    is_signed_file,
+)
 from mailroom.message.octets import Buffer
 from mailroom.message.transfer import Encoding, decoded_chunks
 
 __all__ = ["Part"]
 
 _BLANK_OCTETS = 256
+_PACKING = TNEF_TYPES | BINHEX_TYPES | {SIGNED_FILE}
 
 
 class Part(NamedTuple):
@@ -57,13 +64,13 @@ class Part(NamedTuple):
 
     @property
     def is_bundle(self) -> bool:
-        """Whether it is a winmail.dat or a signed file, with the files in it."""
+        """Whether it is a winmail.dat, a signed file or one in BinHex, with the files in it."""
         return bool(self.children) and self.children[0].is_packed
 
     @property
     def is_packed(self) -> bool:
-        """Whether it was packed in a winmail.dat or a signature, whose octets hold it."""
-        return self.container in TNEF_TYPES or self.container == SIGNED_FILE
+        """Whether it was packed in a winmail.dat, a signature or BinHex, whose octets hold it."""
+        return self.container in _PACKING
 
     @property
     def is_blank(self) -> bool:

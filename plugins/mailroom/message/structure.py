@@ -17,12 +17,14 @@ from typing import NamedTuple
 
 from mailroom.message.defects import Defect, Defects
 from mailroom.message.detection import detect_type
+from mailroom.message.embedded import binhex_file
 from mailroom.message.headers import Header, first, read_header, skip_envelope
 from mailroom.message.media_types import (
     MESSAGE_TYPES,
     SIGNED_FILE,
     SIGNED_TYPES,
     TNEF_TYPES,
+    is_binhex,
     is_encrypted,
     is_media_type,
     is_signed_file,
@@ -194,12 +196,27 @@ class _Builder:
     def _opened(
         self, span: _Span, encoding: Encoding, media_type: str, name: str, *, path: str, depth: int
     ) -> tuple[Part, ...]:
-        """Build what is within a file that holds others: what was signed, or what Outlook packed."""
+        """Build what is within a file that holds others: what was signed, or what was packed."""
         if is_signed_file(media_type, name):
             return self._signed(span, encoding, name, path=path, depth=depth)
         if is_tnef(media_type, name):
             return self._packed(span, encoding, path=path, depth=depth)
-        return ()
+        return self._binhex(span, encoding, path=path, depth=depth) if is_binhex(media_type, name) else ()
+
+    def _binhex(self, span: _Span, encoding: Encoding, *, path: str, depth: int) -> tuple[Part, ...]:
+        """Build the file of an old Macintosh."""
+        if self._is_at_limit(depth):
+            return ()
+        if encoding is not Encoding.IDENTITY:
+            decoded = self._decoded(span, encoding, MAX_NESTED_OCTETS) or b""
+            span = _Span(decoded, 0, len(decoded))
+        whole = Part(path, span.buffer, {}, span.start, span.end, "", {}, Encoding.IDENTITY)
+        found = binhex_file(whole)
+        if found is None:
+            return ()
+        self.parts_left -= 1
+        file, name = found
+        return (file._replace(parameters={"name": name}, container="application/mac-binhex40"),)
 
     def _signed(
         self, span: _Span, encoding: Encoding, name: str, *, path: str, depth: int
@@ -262,7 +279,7 @@ class _Builder:
             children = self._packed(span, Encoding.IDENTITY, path=path, depth=depth)
         return Part(
             path,
-            data,
+            data if packed.content is None else packed.content,
             {},
             packed.start,
             packed.end,

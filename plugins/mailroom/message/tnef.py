@@ -2,8 +2,9 @@
 
 Belongs here: walking the attributes of a TNEF stream ([MS-OXTNEF] section 2.1) and the MAPI
 properties within (section 2.1.3.3) to names and contents. Does not belong here: where such a
-stream comes from (``structure``). Nothing is copied: contents are offsets into the stream, and
-one walk sees each octet once. A stream that is cut or damaged yields what stands before.
+stream comes from (``structure``), and reading rich text (``rtf``). Nothing else is copied: contents are
+offsets into the stream, and one walk sees each octet once. A stream that is cut or damaged yields what
+stands before.
 
     stream = signature key *(level id length data checksum)
     properties = count *(type id [name] [count] value)
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mailroom.message.charsets import decode_text
+from mailroom.message.rtf import decompressed_rtf, rtf_text
 
 __all__ = ["MAX_TNEF_OCTETS", "Packed", "unpack_tnef"]
 
@@ -43,7 +45,8 @@ _VARIABLE = (_OBJECT, _STRING, _UNICODE, _BINARY)
 _MANY = 0x1000
 _NAMED = 0x8000
 _LONG_NAME, _SHORT_NAME, _SHOWN_NAME, _CONTENT, _MEDIA_TYPE = 0x3707, 0x3704, 0x3001, 0x3701, 0x370E
-_TEXT, _HTML, _TEXT_CODE_PAGE = 0x1000, 0x1013, 0x3FDE
+_TEXT, _HTML, _RICH_TEXT, _TEXT_CODE_PAGE = 0x1000, 0x1013, 0x1009, 0x3FDE
+_ABOUT_TEXT = (_TEXT, _HTML, _RICH_TEXT, _TEXT_CODE_PAGE)
 _MESSAGE_INTERFACE = b"\x07\x03\x02\0\0\0\0\0\xc0\0\0\0\0\0\0\x46"
 _INTERFACE_OCTETS = 16
 
@@ -54,6 +57,7 @@ class Packed(NamedTuple):
     :param media_type: as the sender's program stated it, or empty; ``application/ms-tnef`` for a
         message within the message, which is such a stream itself.
     :param charset: of a text, or empty.
+    :param content: what the offsets are into, where that is not the stream: text that was compressed.
     """
 
     name: str
@@ -61,6 +65,7 @@ class Packed(NamedTuple):
     start: int
     end: int
     charset: str = ""
+    content: bytes | None = None
 
 
 class _Value(NamedTuple):
@@ -88,13 +93,24 @@ class _File:
 
 
 def unpack_tnef(data: bytes) -> tuple[list[Packed], list[Packed]]:
-    """Return the files of a stream, and its texts (plain and HTML, where it has them); never raises."""
+    """Return the files of a stream, and its texts; never raises.
+
+    Texts are plain and HTML where it has them, else what its rich text says.
+    """
     if not data.startswith(_SIGNATURE):
         return [], []
     walk = _Walk(data)
     with contextlib.suppress(struct.error):  # the stream is cut: what came before stands
         walk.run()
-    return [packed for file in walk.files if (packed := file.packed()) is not None], walk.texts
+    files = [packed for file in walk.files if (packed := file.packed()) is not None]
+    return files, walk.texts or _rich_texts(data, walk.rich_text)
+
+
+def _rich_texts(data: bytes, rich_text: _Value | None) -> list[Packed]:
+    document = decompressed_rtf(data[rich_text.start : rich_text.end]) if rich_text is not None else b""
+    media_type, text = rtf_text(document)
+    content = text.encode("utf-8", "replace")
+    return [Packed("", media_type, 0, len(content), "utf-8", content)] if text.strip() else []
 
 
 class _Walk:
@@ -104,6 +120,7 @@ class _Walk:
         self.data = data
         self.files: list[_File] = []
         self.texts: list[Packed] = []
+        self.rich_text: _Value | None = None
         self.code_page = "cp1252"
         self.properties_left = MAX_PROPERTIES
 
@@ -152,10 +169,7 @@ class _Walk:
         elif name == _BODY:
             self.texts.append(Packed("", "text/plain", start, self._without_nul(start, end), self.code_page))
         elif name == _MESSAGE_PROPERTIES:
-            values = [
-                one for one in self._properties(start, end) if one.property in (_TEXT, _HTML, _TEXT_CODE_PAGE)
-            ]
-            self._message_texts(values)
+            self._message_texts([one for one in self._properties(start, end) if one.property in _ABOUT_TEXT])
 
     def _message_texts(self, values: list[_Value]) -> None:
         code_page = self.code_page
@@ -164,7 +178,9 @@ class _Walk:
                 number = struct.unpack_from("<I", self.data, value.start)[0]
                 code_page = "utf-8" if number == 65001 else f"cp{number}"
         for value in values:
-            if value.property == _TEXT_CODE_PAGE:
+            if value.property == _RICH_TEXT:
+                self.rich_text = value
+            if value.property not in (_TEXT, _HTML):
                 continue
             is_html = value.property == _HTML
             charset = "utf-16-le" if value.kind == _UNICODE else code_page if is_html else self.code_page

@@ -3,7 +3,7 @@
 Belongs here: base64, quoted-printable and uuencode (RFC 2045 section 6 and the Unix
 program), damaged ones too: padding in the middle or none at all, stray characters, text
 that a gateway put below the base64, soft line breaks with white space after them. Does
-not belong here: what the decoded octets are.
+not belong here: what the decoded octets are, and the encodings of ``yenc`` and ``binhex``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from collections.abc import Iterator
 
 import pybase64
 
+from mailroom.message.binhex import binhex_decoded_chunks
 from mailroom.message.octets import Buffer, windows
+from mailroom.message.yenc import yenc_decoded_chunks
 
 __all__ = [
     "Encoding",
@@ -58,12 +60,17 @@ _ODD_LINE = re.compile(rb"^[A-Za-z0-9+/=]*+[^A-Za-z0-9+/=\r\n][^\r\n]*+", re.M)
 
 
 class Encoding(enum.Enum):
-    """How content is encoded; ``IDENTITY`` is 7bit, 8bit, binary, and whatever nobody knows."""
+    """How content is encoded; ``IDENTITY`` is 7bit, 8bit, binary, and whatever nobody knows.
+
+    yEnc and BinHex are never said to be one; they are found in content.
+    """
 
     IDENTITY = "identity"
     BASE64 = "base64"
     QUOTED_PRINTABLE = "quoted-printable"
     UUENCODE = "uuencode"
+    YENC = "yenc"
+    BINHEX = "binhex"
 
 
 _NAMES = {
@@ -111,9 +118,8 @@ def decoded_chunks(buffer: Buffer, start: int, end: int, encoding: Encoding) -> 
         return _base64_chunks(buffer, *content_range(buffer, start, end))
     if encoding is Encoding.QUOTED_PRINTABLE:
         return _quoted_chunks(buffer, start, end)
-    if encoding is Encoding.UUENCODE:
-        return uu_decoded_chunks(buffer, start, end)
-    return windows(buffer, start, end)
+    decoder = _OTHER_DECODERS.get(encoding, windows)
+    return decoder(buffer, start, end)
 
 
 def is_base64(buffer: Buffer, start: int, end: int) -> bool:
@@ -299,3 +305,10 @@ def _decode_uu_line(line: bytes) -> bytes:
         return binascii.a2b_uu(line[: 1 + (length * 4 + 2) // 3].ljust(1 + (length + 2) // 3 * 4, b" "))
     except binascii.Error:
         return b""
+
+
+_OTHER_DECODERS = {
+    Encoding.UUENCODE: uu_decoded_chunks,
+    Encoding.YENC: yenc_decoded_chunks,
+    Encoding.BINHEX: binhex_decoded_chunks,
+}

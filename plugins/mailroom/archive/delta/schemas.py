@@ -62,7 +62,11 @@ _ATTACHMENTS = _spec(
     "One row an attachment.",
     [
         ("message_sha256", pa.string(), "the message it is in"),
-        ("part", pa.string(), "IMAP part path, such as 2.1; 2.uu1 and 2.tnef1 are files packed in part 2"),
+        (
+            "part",
+            pa.string(),
+            "IMAP part path, such as 2.1; 2.uu1, 2.yenc1, 2.hqx1, 2.tnef1: files in part 2",
+        ),
         ("filename", pa.string(), "name as a mail program shows it; not safe as a path"),
         ("content_type", pa.string(), "media type, lower case"),
         ("disposition", pa.string(), "'attachment', 'inline', or null"),
