@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -338,14 +339,8 @@ def test_marks_that_a_killed_run_lifted_are_put_back_by_the_next(
 ) -> None:
     """They were written down before they were lifted."""
 
-    class Killed(WithoutUidplus):
-        pass
-
-    def kill(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    setattr(Killed, moment, kill)
-    filled.connect = lambda: Killed.connect(filled.endpoint)  # type: ignore[method-assign]
+    killed = type("Killed", (WithoutUidplus,), {moment: kill})
+    filled.connect = lambda: killed.connect(filled.endpoint)  # type: ignore[attr-defined]
     mark_deleted(dovecot, user, 6)
     with pytest.raises(KeyboardInterrupt):
         filled.retain(MONTH)
@@ -385,11 +380,10 @@ class LikeGmail(ImapClient):
 def test_into_the_trash_instead_of_away(
     dovecot: Dovecot, user: str, filled: Account, client: type[ImapClient]
 ) -> None:
-    """By policy, and on Gmail always; from the trash itself messages go for good. The audit tells which."""
+    """By policy; from the trash itself messages go for good. The audit tells which."""
     filled.connect = lambda: client.connect(filled.endpoint)  # type: ignore[method-assign]
     make_trash(dovecot, user)
-    policy = replace(policy_of(MONTH), to_trash=client is not LikeGmail)
-    assert filled.retain(policy).deleted == 4
+    assert filled.retain(replace(policy_of(MONTH), to_trash=True)).deleted == 4
     assert there(dovecot, user) == [5, 6]
     assert len(there(dovecot, user, "Trash")) == 4
     assert {row["action"] for row in filled.audit()} == {"moved_to_trash"}
@@ -400,6 +394,103 @@ def test_into_the_trash_instead_of_away(
     assert filled.retain(replace(policy_of(everything), to_trash=True)).deleted == 4
     assert there(dovecot, user, "Trash") == []
     assert filled.audit()[-1]["action"] == "deleted"
+    assert notes(filled) == []
+
+
+def notes(account: Account) -> list[Path]:
+    return list((account.root / "trashed").rglob("*.json"))
+
+
+def test_gmail_deletes_by_way_of_its_trash(dovecot: Dovecot, user: str, filled: Account) -> None:
+    """Moved there and expunged there in the same run; what lay there before stays."""
+    make_trash(dovecot, user)
+    dovecot.append(user, mail(1), folder="Trash")
+    filled.connect = lambda: LikeGmail.connect(filled.endpoint)  # type: ignore[method-assign]
+    report = filled.retain(MONTH)
+    assert (report.deleted, report.failures) == (4, ())
+    assert (there(dovecot, user), there(dovecot, user, "Trash")) == ([5, 6], [1])
+    assert {row["action"] for row in filled.audit()} == {"deleted"}
+    assert notes(filled) == []
+
+
+def test_what_gmail_cannot_expunge_is_told(dovecot: Dovecot, user: str, filled: Account) -> None:
+    """It lies in the trash, and the audit says so."""
+
+    class Refusing(LikeGmail):
+        def expunge(self, uids: object) -> None:
+            raise CommandRejected("No.", command="EXPUNGE", kind="NO", text="not now")
+
+    make_trash(dovecot, user)
+    filled.connect = lambda: Refusing.connect(filled.endpoint)  # type: ignore[method-assign]
+    report = filled.retain(MONTH)
+    assert report.deleted == 4
+    assert "stay there: the server refuses to expunge: not now" in report.failures[0]
+    assert len(there(dovecot, user, "Trash")) == 4
+    assert {row["action"] for row in filled.audit()} == {"moved_to_trash"}
+
+
+@pytest.mark.parametrize("moment", ["mark_deleted", "expunge"])
+def test_what_a_killed_run_left_in_gmails_trash_is_expunged_by_the_next(
+    dovecot: Dovecot, user: str, filled: Account, moment: str
+) -> None:
+    """The run had written down whom it moved; each deletion is in the audit once."""
+    make_trash(dovecot, user)
+    dovecot.append(user, mail(1), folder="Trash")
+    killed = type("Killed", (LikeGmail,), {moment: kill})
+    filled.connect = lambda: killed.connect(filled.endpoint)  # type: ignore[attr-defined]
+    with pytest.raises(KeyboardInterrupt):
+        filled.retain(MONTH)
+    assert len(there(dovecot, user, "Trash")) == 5
+    filled.connect = lambda: LikeGmail.connect(filled.endpoint)  # type: ignore[method-assign]
+    filled.retain(MONTH)
+    assert (there(dovecot, user), there(dovecot, user, "Trash")) == ([5, 6], [1])
+    assert Counter(row["uid"] for row in filled.audit()) == Counter([1, 2, 3, 4])
+    assert notes(filled) == []
+
+
+@pytest.mark.parametrize("moment", ["mark_deleted", "expunge"])
+@pytest.mark.parametrize("mirrors", [False, True], ids=["", "mirrored between"])
+def test_nothing_is_copied_into_the_trash_twice(
+    dovecot: Dovecot, user: str, filled: Account, moment: str, mirrors: bool
+) -> None:
+    """A run that was killed between COPY and EXPUNGE had written down what it copied; two runs may be."""
+    make_trash(dovecot, user)
+    killed = type("Killed", (WithoutMove,), {moment: kill})
+    policy = replace(policy_of(MONTH), to_trash=True)
+    for _ in range(2):
+        filled.connect = lambda: killed.connect(filled.endpoint)  # type: ignore[attr-defined]
+        with pytest.raises(KeyboardInterrupt):
+            filled.retain(policy)
+        filled.connect = lambda: WithoutMove.connect(filled.endpoint)  # type: ignore[method-assign]
+        if mirrors:
+            mirror(filled)
+    assert (len(there(dovecot, user)), len(there(dovecot, user, "Trash"))) == (6, 4)
+    assert filled.retain(policy).deleted == 4
+    assert (there(dovecot, user), len(there(dovecot, user, "Trash"))) == ([5, 6], 4)
+    assert notes(filled) == []
+
+
+def kill(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_what_somebody_took_out_of_the_trash_is_copied_again(
+    dovecot: Dovecot, user: str, filled: Account
+) -> None:
+    """The note of a killed run says what may be there; the trash is asked."""
+    make_trash(dovecot, user)
+    killed = type("Killed", (WithoutMove,), {"expunge": kill})
+    policy = replace(policy_of(MONTH), to_trash=True)
+    filled.connect = lambda: killed.connect(filled.endpoint)  # type: ignore[attr-defined]
+    with pytest.raises(KeyboardInterrupt):
+        filled.retain(policy)
+    with dovecot.mailbox(user) as phone:
+        phone.select_folder("Trash")
+        phone.delete_messages([2, 3])
+        phone.expunge()
+    filled.connect = lambda: WithoutMove.connect(filled.endpoint)  # type: ignore[method-assign]
+    assert filled.retain(policy).deleted == 4
+    assert len(there(dovecot, user, "Trash")) == 4
 
 
 def test_the_longest_sent_go_first_beyond_a_batch(
@@ -463,21 +554,6 @@ def test_an_account_that_has_no_trash_is_left_alone(filled: Account) -> None:
     report = filled.retain(replace(policy_of(MONTH), to_trash=True))
     assert report.deleted == 0
     assert "no folder as \\Trash" in report.failures[0]
-
-
-def test_a_full_account_is_told(
-    dovecot: Dovecot, user: str, filled: Account, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A server without room refuses to move; nothing is lost, and the reason is given."""
-
-    def refuse(*_: object) -> None:
-        raise CommandRejected("no", command="MOVE", kind="NO", code="OVERQUOTA", text="Quota exceeded")
-
-    monkeypatch.setattr("mailroom.services.deleting.mailbox_removal.move_messages", refuse)
-    make_trash(dovecot, user)
-    report = filled.retain(replace(policy_of(MONTH), to_trash=True))
-    assert (report.deleted, len(there(dovecot, user))) == (0, 6)
-    assert "Quota exceeded" in report.failures[0]
 
 
 def test_unread_mail_is_marked_read_only_where_asked(dovecot: Dovecot, user: str, filled: Account) -> None:

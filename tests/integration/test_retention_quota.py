@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from mailroom.client.imap import ImapClient
 from mailroom.client.imap_quota import read_quota
+from tests.integration.runs import days
 from tests.integration.test_retention_policy import Filled, mirror
 from tests.support.command import run_command
 from tests.support.dovecot import Dovecot, find_dovecot
@@ -21,6 +23,7 @@ mail_plugins = quota
 plugin {
   quota = count:Account
   quota_vsizes = yes
+  quota_grace = 0
   quota_rule = *:storage=20M
 }
 """
@@ -34,6 +37,75 @@ def limited() -> Iterator[Dovecot]:
         pytest.skip("Dovecot 2.4 writes quotas otherwise in its configuration")
     with Dovecot(extra=PLUGIN, imap_extra="mail_plugins = quota imap_quota") as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def narrow() -> Iterator[Dovecot]:
+    """A server whose accounts have 1 MB each."""
+    with Dovecot(extra=PLUGIN.replace("20M", "1M"), imap_extra="mail_plugins = quota imap_quota") as server:
+        yield server
+
+
+class OnlyCopies(ImapClient):
+    """A server that cannot move."""
+
+    def supports(self, name: str) -> bool:
+        return name != "MOVE" and super().supports(name)
+
+
+def crowded(server: Dovecot, root: Path, client: type[ImapClient], **folders: int) -> Filled:
+    """An account with so many old messages of 160 kB in each folder, mirrored."""
+    made = Filled(server, server.add_user(), root)
+    with server.mailbox(made.user) as phone:
+        phone.create_folder("Trash")
+    for folder, number in folders.items():
+        for age in range(number):
+            made.put(100 - age, folder=folder, text="palabra\n" * 18_000)
+    made.account.connect = lambda: client.connect(made.account.endpoint)  # type: ignore[method-assign]
+    mirror(made.account)
+    made.account.wait(days(1))
+    return made
+
+
+TO_TRASH = "{to_trash: true, rules: [{delete_after: 30d, folders: [INBOX]}]}"
+TRASH_TOO = """{to_trash: true, rules: [
+    {name: mail, delete_after: 30d, folders: [INBOX]}, {name: bin, delete_after: 0, folders: [Trash]}]}"""
+
+
+@pytest.mark.parametrize(
+    ("client", "folders", "policy", "left"),
+    [
+        (ImapClient, {"INBOX": 6}, TO_TRASH, (0, 6)),
+        (OnlyCopies, {"INBOX": 5}, TO_TRASH, (0, 5)),
+        (OnlyCopies, {"INBOX": 4, "Trash": 2}, TRASH_TOO, (0, 4)),
+    ],
+    ids=["moved", "copied one at a time", "copied into the room that the trash gave"],
+)
+def test_a_crowded_account_is_tidied(
+    narrow: Dovecot,
+    archive_root: Path,
+    client: type[ImapClient],
+    folders: dict[str, int],
+    policy: str,
+    left: tuple[int, int],
+) -> None:
+    """Where there is no room for all copies at once, what frees room comes first, then part by part."""
+    made = crowded(narrow, archive_root, client, **folders)
+    report = made.retain(policy)
+    assert report.failures == ()
+    assert (len(made.there()), len(made.there("Trash"))) == left
+    actions = Counter(row["action"] for row in made.account.audit())
+    assert actions == Counter(moved_to_trash=folders["INBOX"], deleted=folders.get("Trash", 0)) + Counter()
+
+
+def test_a_full_account_loses_nothing_and_is_told_why(narrow: Dovecot, archive_root: Path) -> None:
+    """No room for a single copy: all stays, once, and the sentence says what to do."""
+    made = crowded(narrow, archive_root, OnlyCopies, INBOX=6)
+    for _ in range(2):
+        report = made.retain(TO_TRASH)
+        assert (report.deleted, len(made.there()), made.there("Trash")) == (0, 6, [])
+        assert "the account is full: empty the trash first" in report.failures[0]
+    assert made.account.audit() == []
 
 
 @pytest.fixture

@@ -33,12 +33,14 @@ class Expunged:
     """What became of the messages that were to go.
 
     :param gone: UIDs that we deleted; what others deleted meanwhile is not among them.
+    :param in_trash: those of them that lie in the trash, where they were not to stay.
     :param spared: UIDs that were flagged after it was decided that they may go.
     :param refusal: why some or all of the others are still there, as the end of a sentence.
     :param is_broken: whether the server did what nobody asked for, so that nothing more may be asked of it.
     """
 
     gone: frozenset[int]
+    in_trash: frozenset[int] = frozenset()
     spared: frozenset[int] = frozenset()
     refusal: str | None = None
     is_broken: bool = False

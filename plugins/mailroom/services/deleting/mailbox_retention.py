@@ -91,7 +91,7 @@ class MailboxRetention:
             trash=find_trash(folders.values()),
         )
         if self.writer is not None:
-            self._removal.restore_marks()
+            self._removal.resume()
         discarding = discarding_folders(folders.values())
         bound = bind_policy(
             self.keeper.policy,
@@ -249,24 +249,33 @@ class MailboxRetention:
         at, name = self.now(), tally.folder
         action = self._removal.action_in(name)
         validity = plan.delete[0].row.uid_validity or 0
-        foreign = self._removal.note_foreign(name, validity, chosen.keys())
+        try:
+            prepared = self._removal.prepare(name, validity, chosen.keys())
+        except CommandRejected as error:
+            return refused("say what the trash holds", error)
         self.writer.intend(
             [self.keeper.audit(each, at, action) for each in chosen.values()], Change.DELETED_BY_RETENTION
         )
-        outcome = self._removal.remove(name, chosen.keys(), foreign, spare_flagged=source.rules.keep_flagged)
+        outcome = self._removal.remove(name, chosen.keys(), prepared, spare_flagged=source.rules.keep_flagged)
         self._is_over = outcome.is_broken
         tally.kept[Keep.FLAGGED] += len(outcome.spared)
-        self._record([chosen[uid] for uid in sorted(outcome.gone)], self.writer, action)
+        self._record(
+            [
+                (chosen[uid], AuditAction.MOVED_TO_TRASH if uid in outcome.in_trash else action)
+                for uid in sorted(outcome.gone)
+            ],
+            self.writer,
+        )
         for uid in outcome.gone:
             tally.delete(chosen[uid])
         return outcome.refusal
 
-    def _record(self, gone: Sequence[Candidate], writer: ArchiveWriter, action: AuditAction) -> None:
+    def _record(self, gone: Sequence[tuple[Candidate, AuditAction]], writer: ArchiveWriter) -> None:
         at = self.now()
-        writer.audit(self.keeper.audit(each, at, action) for each in gone)
+        writer.audit(self.keeper.audit(each, at, action) for each, action in gone)
         writer.record(
             replace(each.row, change=Change.DELETED_BY_RETENTION, at=at, run_id=self.context.run_id)
-            for each in gone
+            for each, _ in gone
         )
         writer.settle()
 
