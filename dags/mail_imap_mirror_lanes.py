@@ -83,8 +83,8 @@ with DAG(
             0.25,
             type="number",
             title="Stop where more than this share is gone",
-            description_md="If so much of the account has vanished within seven days, the run stops and "
-            "asks, as the server may have lost it. 1 allows everything.",
+            description_md="If so much of the account has vanished within seven days or four runs, the run "
+            "stops and asks, as the server may have lost it. 1 allows everything.",
             section="Care",
             minimum=0,
             maximum=1,

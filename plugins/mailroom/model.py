@@ -28,6 +28,7 @@ __all__ = [
     "LocationRow",
     "MailProtocol",
     "RunContext",
+    "RunLoss",
     "Security",
     "SpoolFactory",
 ]
@@ -254,6 +255,19 @@ class LocationRow:
     archived_at: datetime | None = None
     moved_from: str | None = None
     labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLoss:
+    """How many messages one run recorded as gone.
+
+    :param is_allowed: whether a person allowed any loss for it.
+    """
+
+    started: datetime
+    ended: datetime
+    lost: int
+    is_allowed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,7 +68,7 @@ class ImapMirrorOperator(BaseOperator):
     :param order: ``oldest`` or ``newest`` first.
     :param other_namespaces: whether to read shared folders and other users' folders too.
     :param max_gone: stop where more than this share of the account seems to have gone, within the last 7
-        days and this run together; 1 allows it.
+        days or 4 runs and this run together; 1 allows it.
     :param windowed: patterns of folders that show only a part of their messages to IMAP, where the mirror
         does not see that by itself; what they do not list is never taken for gone.
     :param all_drafts: whether to archive every state of a draft that the server shows; by default only

@@ -8,21 +8,24 @@ RFC 4549.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from mailroom.exceptions import ConfigurationError
-from mailroom.model import FolderRow
+from mailroom.model import FolderRow, RunLoss
 
 __all__ = [
+    "GUARDED_RUNS",
     "GUARDED_TIME",
+    "LONGEST_MEMORY",
     "LOSS_ALLOWED",
     "MirrorSelection",
     "check_folders",
     "check_loss",
     "is_great_loss",
     "is_unchanged",
+    "losses_remembered",
     "search_criteria",
 ]
 
@@ -31,6 +34,12 @@ SMALL_LOSS = 50
 
 GUARDED_TIME = timedelta(days=7)
 """How long a loss is remembered: an account that loses a little in each run is noticed as well."""
+
+GUARDED_RUNS = 4
+"""So many runs in which mail went are remembered longer, for an account that is mirrored once a week."""
+
+LONGEST_MEMORY = timedelta(days=92)
+"""No loss is remembered longer than that."""
 
 LOSS_ALLOWED = "loss_allowed"
 """What a run is marked with, among its counts, for which a person allowed any loss."""
@@ -55,7 +64,7 @@ class MirrorSelection:
     :param order: ``oldest`` or ``newest`` first.
     :param other_namespaces: whether shared and other users' folders are looked at as well.
     :param max_gone: stop where more than this share of the account would be recorded as gone, in this
-        run and those of the last ``GUARDED_TIME`` together; 1 allows it, and begins to count anew.
+        run and those remembered (``losses_remembered``) together; 1 allows it, and begins to count anew.
     :param windowed: patterns of folders that are known to show a part only; what they lack is never
         taken for gone.
     :param all_drafts: whether every state of a draft is archived that the server shows, and not the newest
@@ -145,7 +154,22 @@ def is_great_loss(lost: int, held: int, max_gone: float) -> bool:
     return lost > SMALL_LOSS and lost > held * max_gone
 
 
-def check_loss(account: str, lost: int, held: int, max_gone: float) -> None:
+def losses_remembered(now: datetime, runs: Iterable[RunLoss]) -> tuple[int, datetime]:
+    """Return how many messages runs have recorded as gone that count still, and since when they count.
+
+    Losses of ``GUARDED_TIME`` count, and those of the last ``GUARDED_RUNS`` in which any mail went, up to
+    ``LONGEST_MEMORY``; none from before a run for which a person allowed any.
+
+    :param runs: mirrors of one account, in any order.
+    """
+    known = [run for run in runs if run.ended > now - LONGEST_MEMORY]
+    allowed = max((run.ended for run in known if run.is_allowed), default=now - LONGEST_MEMORY)
+    losing = sorted((run for run in known if run.lost and run.ended > allowed), key=lambda run: run.ended)
+    since = max(allowed, min([now - GUARDED_TIME, *(run.started for run in losing[-GUARDED_RUNS:])]))
+    return sum(run.lost for run in losing if run.ended > since), since
+
+
+def check_loss(account: str, lost: int, held: int, max_gone: float, since: datetime) -> None:
     """Refuse to record that a large part of an account is gone.
 
     An account that was moved, a server restored from an old copy or a wrong host looks like
@@ -154,12 +178,13 @@ def check_loss(account: str, lost: int, held: int, max_gone: float) -> None:
 
     :param lost: messages that would be nowhere in the account any more, with those that went lately.
     :param held: messages that were there when the first of them went.
+    :param since: the moment from which on they count.
     :raises ConfigurationError: where ``is_great_loss`` says so.
     """
     if not is_great_loss(lost, held, max_gone):
         return
     raise ConfigurationError(
-        f"{lost:,} of the {held:,} messages that {account} held within the last {GUARDED_TIME.days} days are "
+        f"{lost:,} of the {held:,} messages that {account} held since {since:%Y-%m-%d} are "
         f"no longer on the server, which is more than max_gone ({max_gone:.0%}) allows, so none more was "
         "recorded as gone; new mail was archived, and nothing was removed. Check that this is the right "
         "server, that its mail is complete, and that no folder shows its newest messages only (windowed, "

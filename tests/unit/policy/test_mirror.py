@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
 from mailroom.exceptions import ConfigurationError
-from mailroom.model import FolderRow
+from mailroom.model import FolderRow, RunLoss
 from mailroom.policy.mirror import (
     SMALL_LOSS,
     MirrorSelection,
     check_folders,
     check_loss,
     is_unchanged,
+    losses_remembered,
     search_criteria,
 )
 from tests.unit.policy.rows import NOW
@@ -126,15 +127,45 @@ def test_selection_that_cannot_be_meant_is_refused(values: dict[str, Any]) -> No
 )
 def test_loss_within_limits_is_recorded(before: int, after: int, max_gone: float) -> None:
     """Few messages may always go, more of them up to the share allowed."""
-    check_loss("a", before - after, before, max_gone)
+    check_loss("a", before - after, before, max_gone, NOW)
 
 
 @pytest.mark.parametrize(("before", "after", "max_gone"), [(51, 0, 0.25), (1000, 749, 0.25), (100, 49, 0.0)])
 def test_mass_disappearance_stops_with_a_way_on(before: int, after: int, max_gone: float) -> None:
     """A server that lost its mail is not taken for a person who deleted it."""
     with pytest.raises(ConfigurationError, match=r"no longer on the server.*max_gone=1") as caught:
-        check_loss("a", before - after, before, max_gone)
+        check_loss("a", before - after, before, max_gone, NOW)
     assert (caught.value.facts["lost"], caught.value.facts["held"]) == (before - after, before)
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [
+        ([], (0, 7)),
+        ([(1, 10)], (10, 7)),
+        ([(8, 10)], (10, 8)),  # a week is not over where a mirror runs once a week
+        ([(7 * week + 1, 10) for week in range(9)], (40, 22)),  # the last four
+        ([(day, 10) for day in range(7)], (70, 7)),
+        ([(60, 10), (91, 10), (93, 10)], (20, 91)),
+        ([(1, 10), (3, -1), (5, 10)], (10, 3)),  # allowed: what went before does not count
+        ([(1, 10), (30, -1)], (10, 7)),
+    ],
+)
+def test_losses_are_remembered_over_days_and_over_runs(
+    losses: list[tuple[int, int]], expected: tuple[int, int]
+) -> None:
+    """Days ago and how many went; less than none stands for a run in which all was allowed."""
+    runs = [
+        RunLoss(
+            started=NOW - timedelta(days=days, hours=1),
+            ended=NOW - timedelta(days=days),
+            lost=abs(lost),
+            is_allowed=lost < 0,
+        )
+        for days, lost in losses
+    ]
+    lost, since = losses_remembered(NOW, runs)
+    assert (lost, (NOW - since).days) == expected
 
 
 def test_every_folder_gone_is_another_account() -> None:

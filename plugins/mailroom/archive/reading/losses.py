@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from mailroom.archive.archive import Archive
 from mailroom.archive.digests import halves, halves_of
 from mailroom.archive.reading.places import CHANGES, Places
-from mailroom.model import Change, LocationRow, MailProtocol
+from mailroom.model import Change, LocationRow, MailProtocol, RunLoss
 
 __all__ = ["lost_messages", "recorded_losses"]
 
@@ -34,21 +34,23 @@ _LIVE = np.array([Change(word).is_live for word in CHANGES] + [False])
 _EXPUNGED = CHANGES.index(Change.EXPUNGED.value)
 
 
-def recorded_losses(
-    archive: Archive, account: str, since: datetime, *, allowed_by: str
-) -> tuple[int, datetime]:
-    """Return how many messages mirrors have recorded as expunged lately, moved ones included, and since when.
+def recorded_losses(archive: Archive, account: str, *, allowed_by: str) -> list[RunLoss]:
+    """Return how many messages each mirror of an account has recorded as expunged, moved ones included.
 
-    :param since: the earliest moment that counts.
-    :param allowed_by: the count (in ``runs.counts``) of a run for which any loss was allowed: it begins anew.
+    :param allowed_by: the count (in ``runs.counts``) of a run for which any loss was allowed.
     :raises StoreUnavailable: where the archive cannot be read.
     """
-    runs: list[tuple[datetime, dict[str, int]]] = []
-    for table in archive.scan_table("runs", ["ended", "counts", "what"], equal={"account": account}):
-        recent = table.filter(pc.and_(pc.equal(table["what"], "mirror"), pc.greater(table["ended"], since)))
-        runs += [(row["ended"], json.loads(row["counts"] or "{}")) for row in recent.to_pylist()]
-    allowed = max((ended for ended, counts in runs if counts.get(allowed_by)), default=since)
-    return sum(counts.get("expunged", 0) for ended, counts in runs if ended > allowed), allowed
+    found = []
+    columns = ["started", "ended", "counts", "what"]
+    for table in archive.scan_table("runs", columns, equal={"account": account}):
+        for row in table.filter(pc.equal(table["what"], "mirror")).to_pylist():
+            counts = json.loads(row["counts"] or "{}")
+            lost, is_allowed = counts.get("expunged", 0), bool(counts.get(allowed_by))
+            if lost or is_allowed:
+                found.append(
+                    RunLoss(started=row["started"], ended=row["ended"], lost=lost, is_allowed=is_allowed)
+                )
+    return found
 
 
 def lost_messages(

@@ -46,7 +46,7 @@ def add_to(words: Words[Parser]) -> None:
         type=share,
         default=0.25,
         metavar="SHARE",
-        help="stop where more than this share of the account would be gone within 7 days (1 allows it)",
+        help="stop where more than this share of the account would go within 7 days or 4 runs (1 allows it)",
     )
     parser.add_argument(
         "--windowed",

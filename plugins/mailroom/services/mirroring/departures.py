@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING
 from mailroom.exceptions import CommandRejected
 from mailroom.model import Change, Folder, FolderRow, LocationRow, RunContext
 from mailroom.policy.mirror import (
-    GUARDED_TIME,
     LOSS_ALLOWED,
     MirrorSelection,
     check_folders,
     check_loss,
     is_great_loss,
+    losses_remembered,
 )
 from mailroom.policy.renames import find_renames
 from mailroom.services.mirroring.mirror_report import MirrorTally
@@ -198,12 +198,12 @@ class Departures:
             return
         from mailroom.archive.reading.losses import lost_messages, recorded_losses
 
-        begin = self.now() - GUARDED_TIME
-        recorded, since = recorded_losses(self.archive, account, begin, allowed_by=LOSS_ALLOWED)
+        runs = recorded_losses(self.archive, account, allowed_by=LOSS_ALLOWED)
+        recorded, since = losses_remembered(self.now(), runs)
         if is_great_loss(going + recorded, held + recorded, max_gone):
             self.writer.flush()
             lost, before = lost_messages(self.archive, account, self._going(standings), since)
-            check_loss(account, lost + before, held + before, max_gone)
+            check_loss(account, lost + before, held + before, max_gone, since)
 
     def _going(self, standings: Sequence[Standing]) -> Iterator[LocationRow]:
         """Yield the rows that are about to be recorded as gone, but for what went along with its folder."""
