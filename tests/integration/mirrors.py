@@ -115,10 +115,18 @@ def mail(*uids: int) -> dict[int, Mail]:
 
 @dataclass
 class Odd:
-    """An odd server and its archive."""
+    """An odd server and its archive.
+
+    :param ago: how long before now its runs take place.
+    """
 
     server: ImapServer
     root: Path
+    ago: timedelta = timedelta(0)
+
+    def now(self) -> datetime:
+        """Return the time of its runs."""
+        return datetime.now(UTC) - self.ago
 
     @property
     def inbox(self) -> Mailbox:
@@ -139,11 +147,9 @@ class Odd:
         return mirror_account(
             self.connect,
             self.archive,
-            RunContext(
-                run_id=uuid.uuid4().hex, what="mirror", account="a", started=datetime.now(UTC), who="a test"
-            ),
+            RunContext(run_id=uuid.uuid4().hex, what="mirror", account="a", started=self.now(), who="a test"),
             selection=MirrorSelection(**selection),
-            now=lambda: datetime.now(UTC),
+            now=self.now,
             progress=NoProgress(),
             stop=threading.Event(),
         )

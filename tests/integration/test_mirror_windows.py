@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from mailroom.archive import Archive
+from mailroom.change_request import RequestState
 from mailroom.exceptions import ConfigurationError
 from tests.integration.mirrors import Odd, mail
 from tests.support.imap_server import ImapServer, Mailbox
@@ -73,6 +76,26 @@ def test_what_is_deleted_in_a_window_is_gone_and_nothing_else(odd: Odd) -> None:
     assert (report.added, report.not_listed, report.expunged, report.warnings) == (1, 0, 1, ())
 
 
+@pytest.mark.parametrize("expunge", [False, True], ids=["moved", "expunged"])
+def test_what_a_push_took_away_makes_no_window(odd: Odd, expunge: bool) -> None:
+    """A thousand stay, and only the oldest are missing: the archive knows why, and takes none for hidden."""
+    show(odd, 1, CAP + 20)
+    odd.server.folders["Trash"] = Mailbox()
+    odd.mirror()
+    changes_asked = odd.archive.changes("a")
+    oldest = odd.archive.folder_state("a", "INBOX").rows(range(1, 21))
+    changes_asked.request_deletion(oldest, expunge=expunge)
+    rows = changes_asked.waiting()
+    show(odd, 21, CAP + 20)
+    changes_asked.record([replace(row, state=RequestState.PUSHED) for row in rows])
+    report = odd.mirror()
+    assert (report.not_listed, report.expunged, report.warnings) == (0, 20, ())
+    assert not Archive(odd.root).last_folders("a")["INBOX"].windowed
+    show(odd, 41, CAP + 20)
+    odd.inbox.mail |= mail(*range(CAP + 21, CAP + 41))
+    assert odd.mirror().not_listed == 20  # nothing was asked for of these
+
+
 def test_a_window_that_opens_shows_everything_again(odd: Odd) -> None:
     """What was hidden is there as before, and nothing is stored twice."""
     show(odd, 1, CAP + 20)
@@ -112,6 +135,23 @@ def test_an_account_that_loses_a_little_in_each_run_is_noticed(odd: Odd) -> None
     assert odd.mirror(max_gone=1.0).expunged == 35
     show(odd, 107, 405)
     assert odd.mirror().expunged == 1  # what a person allowed is no longer held against the account
+
+
+def test_an_account_mirrored_once_a_week_is_guarded_too(odd: Odd) -> None:
+    """No two runs lie within the days that are remembered; the last runs are, whenever they were."""
+    show(odd, 1, 300)
+    odd.ago = timedelta(weeks=4)
+    odd.mirror()
+    for runs in range(1, 3):
+        odd.ago -= timedelta(weeks=1)
+        show(odd, 35 * runs + 1, 300 + 35 * runs)
+        assert odd.mirror().expunged == 35
+    odd.ago -= timedelta(weeks=1)
+    show(odd, 106, 405)
+    with pytest.raises(ConfigurationError, match="105 of the 370 messages"):
+        odd.mirror()
+    odd.ago -= timedelta(weeks=1)
+    assert odd.mirror(max_gone=1.0).expunged == 35
 
 
 def test_the_mail_of_another_account_in_its_place_is_noticed(odd: Odd) -> None:

@@ -29,6 +29,9 @@ from mailroom.change_request import ChangeRequest, RequestKind, RequestState
 __all__ = ["ChangeLog"]
 
 
+_LEAVING = pa.array([RequestKind.MOVE.value, RequestKind.DELETE.value])
+
+
 class ChangeLog:
     """The changes of one account."""
 
@@ -70,6 +73,22 @@ class ChangeLog:
             over = piece.table.filter(pc.is_in(piece.table["state"], value_set=OVER))
             yield from (_request(row) for row in over.to_pylist())
         yield from self.waiting()
+
+    def pushed_away(self, folder: str, uid_validity: int) -> list[int]:
+        """Return the UIDs of messages of a folder that were moved or deleted by a push.
+
+        :raises StoreUnavailable: where the archive cannot be read.
+        """
+        self._table.refresh()
+        columns = ["kind", "folder", "uidvalidity", "uid", "state"]
+        found: list[int] = []
+        for piece in self._table.scan(columns, equal={"account": self._account}):
+            table = piece.table
+            is_it = pc.and_(pc.equal(table["folder"], folder), pc.equal(table["uidvalidity"], uid_validity))
+            is_done = pc.and_(is_it, pc.equal(table["state"], RequestState.PUSHED.value))
+            leaves = pc.is_in(table["kind"], value_set=_LEAVING)
+            found += table.filter(pc.and_(is_done, leaves))["uid"].drop_null().to_pylist()
+        return found
 
     def append(self, plan: Callable[[list[ChangeRequest]], Sequence[ChangeRequest]]) -> list[ChangeRequest]:
         """Commit rows, durably; where another writer was first, ``plan`` is asked again.

@@ -182,6 +182,17 @@ class AccountChanges:
         """Yield each change as it stands: those that are over first, then those that wait."""
         return self._log.newest() if self._archive.store.exists("tables/changes") else iter(())
 
+    def pushed_away(self, folder: str, uid_validity: int) -> list[int]:
+        """Return the UIDs of messages of a folder that a push has moved or deleted, whenever it did.
+
+        :raises StoreUnavailable: where the archive cannot be read.
+        """
+        return (
+            self._log.pushed_away(folder, uid_validity)
+            if self._archive.store.exists("tables/changes")
+            else []
+        )
+
     def withdraw(self, change_ids: Collection[str] | None = None, *, by: str = "python") -> int:
         """Take back changes that no run has set out to do yet; return how many there were.
 

@@ -16,6 +16,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -59,6 +60,9 @@ class Appearance:
 LEVELS = 3
 """How many keys an appearance has."""
 
+RECEIVED_LEVELS = 2
+"""How many of them hold only where the server says the same of a message as before."""
+
 
 @dataclass(slots=True)
 class Appearances:
@@ -82,17 +86,21 @@ class Appearances:
             yield np.frombuffer(bytes(column), dtype=np.uint64).reshape(-1, 2)
 
 
-def match_appearances(former: Appearances, contents: Keys, found: Appearances) -> npt.NDArray[np.int64]:
+def match_appearances(
+    former: Appearances, contents: Keys, found: Appearances, *, as_received: bool = False
+) -> npt.NDArray[np.int64]:
     """Return for each found message the place of the former one it is, or -1.
 
     No former message is matched twice. Of several that share a key, all former ones must have
     the same content; they are then matched in their order, as far as they go round.
 
     :param contents: the first 128 bits of the digest of each former message, aligned to ``former``.
+    :param as_received: whether the Date header, which people write, may not stand for the date of arrival.
     """
+    levels = RECEIVED_LEVELS if as_received else LEVELS
     matches = np.full(len(found), -1, dtype=np.int64)
     is_taken = np.zeros(len(former), dtype=bool)
-    for former_keys, found_keys in zip(former.columns(), found.columns(), strict=True):
+    for former_keys, found_keys in islice(zip(former.columns(), found.columns(), strict=True), levels):
         open_former = np.flatnonzero(~is_taken & former_keys.any(axis=1))
         open_found = np.flatnonzero((matches < 0) & found_keys.any(axis=1))
         if not len(open_former) or not len(open_found):

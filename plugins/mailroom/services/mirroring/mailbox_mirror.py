@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -21,22 +21,20 @@ import numpy as np
 from mailroom.archive import Archive, ArchiveWriter
 from mailroom.client.imap import ImapClient, SelectedFolder
 from mailroom.message import fingerprint_of_header
-from mailroom.model import Folder, FolderRow, LocationRow, RunContext
+from mailroom.model import Folder, FolderRow, RunContext
 from mailroom.policy.drafts import superseded_drafts
 from mailroom.policy.folders import matches_pattern
 from mailroom.policy.mailbox_plan import FolderPlan, plan_folder
 from mailroom.policy.mirror import MirrorSelection, search_criteria
 from mailroom.policy.uid_sets import Uids, ascending, common, is_among, joined, without
 from mailroom.policy.windows import Listing, window_of
-from mailroom.services.mirroring.contents import identities_of
 from mailroom.services.mirroring.crew import Crew
-from mailroom.services.mirroring.known_objects import known_objects
-from mailroom.services.mirroring.mailbox_download import MailboxDownload, place_row
+from mailroom.services.mirroring.mailbox_download import MailboxDownload
 from mailroom.services.mirroring.mailbox_flags import record_changed_flags
 from mailroom.services.mirroring.mailbox_holdings import Holdings, Rows
 from mailroom.services.mirroring.mirror_report import MirrorTally
+from mailroom.services.mirroring.recognition import Recognition
 from mailroom.services.mirroring.renaming import is_another
-from mailroom.services.mirroring.renumbering import recognise
 from mailroom.services.mirroring.suspects import Suspects
 from mailroom.services.progress import Progress
 
@@ -69,6 +67,7 @@ class MailboxMirror:
 
     :param selected: the mailbox, opened for reading.
     :param last: the folder's row of the last run, or None.
+    :param leavers: what left other folders since, or None where nothing did.
     """
 
     client: ImapClient
@@ -86,6 +85,7 @@ class MailboxMirror:
     selected: SelectedFolder
     last: FolderRow | None
     holdings: Holdings
+    leavers: Rows | None = None
     recognised: Uids = field(default_factory=lambda: _NONE)
     superseded: Uids = field(default_factory=lambda: _NONE)
     is_windowed: bool = False
@@ -99,7 +99,7 @@ class MailboxMirror:
         listed = self._list()
         self._check_numbers(listed)
         plan = self._plan(listed, self.holdings.live, self.holdings.unfetchable)
-        fetch = self._known_elsewhere(self._recognise(self._without_old_drafts(plan.fetch, listed)))
+        fetch = self._recognise(self._without_old_drafts(plan.fetch, listed))
         download = self._download()
         self.progress.start(self.folder.name, len(fetch), None)
         try:
@@ -141,17 +141,16 @@ class MailboxMirror:
     def _look_for_window(self, listed: Uids, gone: Uids) -> None:
         """Note where the folder has the habits of one that shows its newest messages only."""
         holdings, last = self.holdings, self.last
-        reason = window_of(
-            Listing(
-                host=self.client.host,
-                listed=listed,
-                gone=gone,
-                known=len(holdings.state.live),
-                before=None if last is None or last.deleted else last.messages,
-                was_window=last is not None and last.windowed and not last.deleted,
-                is_renumbered=not holdings.is_numbered,
-            )
+        seen = Listing(
+            host=self.client.host,
+            listed=listed,
+            gone=gone,
+            known=len(holdings.state.live),
+            before=None if last is None or last.deleted else last.messages,
+            was_window=last is not None and last.windowed and not last.deleted,
+            is_renumbered=not holdings.is_numbered,
         )
+        reason = window_of(seen) and window_of(self._but_for_pushes(seen))
         if reason is None:
             return
         self.is_windowed = True
@@ -161,6 +160,13 @@ class MailboxMirror:
         self.shown_from = int(listed[0])  # the oldest slide away: what is younger and missing is gone
         if len(gone) and gone[0] < self.shown_from:
             self._warn(f"{reason}; what is older than those is not taken for gone")
+
+    def _but_for_pushes(self, seen: Listing) -> Listing:
+        """Return a listing without what is missing because a push moved or deleted it."""
+        state = self.holdings.state
+        changes = self.archive.changes(self.context.account)
+        pushed = common(state.live, ascending(changes.pushed_away(self.folder.name, state.uid_validity or 0)))
+        return replace(seen, gone=without(seen.gone, pushed), known=seen.known - len(pushed))
 
     def _check_numbers(self, listed: Uids) -> None:
         """Ask who the newest known message is: if another one, no number can be trusted.
@@ -192,38 +198,6 @@ class MailboxMirror:
         """The order to fetch in; ascending while `_check_numbers` must still find out after a kill."""
         return "oldest" if self.holdings.is_restored else self.selection.order
 
-    def _recognise(self, uids: Uids) -> Uids:
-        """Record messages that are known by another number or folder; return the others."""
-        former = self.holdings.former
-        if former is None or not len(uids):
-            return uids
-        found: list[int] = []
-        self.writer.record(self._recognised_rows(former, uids, found))
-        self.recognised = ascending(found)
-        rest = uids[~is_among(uids, self.recognised)]
-        if len(rest):
-            self.writer.expect(identities_of(self.archive, former()), folder=self.folder.name)
-        return rest
-
-    def _recognised_rows(self, former: Rows, uids: Uids, found: list[int]) -> Iterator[LocationRow]:
-        """Yield the rows of recognised messages; ``found`` gets their UIDs."""
-        for known in recognise(self.client, self.archive, uids, former):
-            found.append(known.message.uid)
-            if self.holdings.is_same_numbering and known.former_uid == known.message.uid:
-                continue  # nothing has happened to it
-            self.tally.recognised += 1
-            self.tally.added += 1
-            self.tally.steps += 1
-            yield place_row(
-                known.message,
-                self.context,
-                self.folder.name,
-                self.holdings.uid_validity,
-                self.now(),
-                sha256=known.sha256,
-                archived_at=known.archived_at,
-            )
-
     def _without_old_drafts(self, uids: Uids, listed: Uids) -> Uids:
         """Leave out drafts of which the server shows a newer state; they are about to be deleted there."""
         is_drafts = (self.folder.special_use or "").lower() == "\\drafts"
@@ -244,32 +218,22 @@ class MailboxMirror:
         self.tally.superseded += len(self.superseded)
         return uids[~is_among(uids, self.superseded)]
 
-    def _known_elsewhere(self, uids: Uids) -> Uids:
-        """Record messages that are archived from another folder; return the others."""
-        if not self.client.identifiers or not len(uids):
-            return uids
-        self.writer.flush()  # what this run has brought counts too
-        found: list[int] = []
-        self.writer.record(self._rows_from_elsewhere(uids, found))
-        self.recognised = joined(self.recognised, ascending(found))
-        return uids[~is_among(uids, self.recognised)]
-
-    def _rows_from_elsewhere(self, uids: Uids, found: list[int]) -> Iterator[LocationRow]:
-        """Yield the rows of messages known by their ids; ``found`` gets their UIDs."""
-        for message, known in known_objects(self.client, self.archive, self.context.account, uids):
-            found.append(message.uid)
-            self.tally.recognised += 1
-            self.tally.added += 1
-            self.tally.steps += 1
-            yield place_row(
-                message,
-                self.context,
-                self.folder.name,
-                self.holdings.uid_validity,
-                self.now(),
-                sha256=known.sha256,
-                archived_at=known.archived_at,
-            )
+    def _recognise(self, uids: Uids) -> Uids:
+        """Record new messages that the archive holds already; return the others."""
+        known = Recognition(
+            client=self.client,
+            archive=self.archive,
+            writer=self.writer,
+            context=self.context,
+            folder=self.folder.name,
+            holdings=self.holdings,
+            leavers=self.leavers,
+            now=self.now,
+            tally=self.tally,
+        )
+        rest = known.without_known(uids)
+        self.recognised = known.found
+        return rest
 
     def _look_again(self, download: MailboxDownload, before: Uids) -> Uids:
         """List once more and fetch what came meanwhile or was missed; return the listing."""

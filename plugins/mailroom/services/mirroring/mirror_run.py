@@ -24,6 +24,7 @@ from mailroom.policy.mirror import MirrorSelection, is_unchanged
 from mailroom.services.mirroring.crew import BREAKING_ERRORS, WORTHWHILE_SECONDS, Crew
 from mailroom.services.mirroring.departures import Departures, is_gone
 from mailroom.services.mirroring.mirror_report import MirrorReport, MirrorTally
+from mailroom.services.mirroring.moved_mail import Leavers
 from mailroom.services.mirroring.suspects import Suspects
 from mailroom.services.progress import Progress
 
@@ -80,6 +81,7 @@ class MirrorRun:
     leading: str | None = None
     in_hand: int = 0
     departures: Departures = field(init=False)
+    leavers: Leavers = field(init=False)
     standings: list[Standing] = field(default_factory=list)
     suspects: Suspects = field(default_factory=Suspects)
     refused: set[str] = field(default_factory=set)
@@ -100,6 +102,7 @@ class MirrorRun:
             stop=self.stop,
             tally=self.tally,
         )
+        self.leavers = Leavers(archive=self.archive, account=self.context.account, departures=self.departures)
 
     def run(self) -> MirrorReport:
         """Work off all folders, then record what is gone.
@@ -132,6 +135,8 @@ class MirrorRun:
             with self.crew.connected() as client:
                 if self.chosen is None:
                     self._choose(client)
+                if not self.leavers.is_known:
+                    self.leavers.find(client, self.waiting, self.last, self.live)
                     self.crew.hire(self._helpers_wanted(client), self._help)
                 self._work(client, in_hand, is_helper=False)
         except BREAKING_ERRORS as error:
@@ -284,6 +289,7 @@ class MirrorRun:
             folder=folder,
             selected=selected,
             last=last,
+            leavers=self.leavers.rows(folder.name),
             holdings=Holdings(
                 state=state,
                 uid_validity=selected.uid_validity or NO_UID_VALIDITY,

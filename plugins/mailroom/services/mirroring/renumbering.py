@@ -50,11 +50,17 @@ class Recognised:
 
 
 def recognise(
-    client: ImapClient, archive: Archive, uids: Uids, former: Callable[[], Iterable[LocationRow]]
+    client: ImapClient,
+    archive: Archive,
+    uids: Uids,
+    former: Callable[[], Iterable[LocationRow]],
+    *,
+    as_received: bool = False,
 ) -> Iterator[Recognised]:
     """Yield those of the messages ``uids`` of the open mailbox that are among the former ones.
 
     :param former: the rows of messages that may turn up under another number.
+    :param as_received: whether the date of arrival has to be the same; else the Date header may be instead.
     :raises ConnectionLost: if the server goes away.
     :raises StoreUnavailable: if the archive cannot be read.
     """
@@ -68,7 +74,7 @@ def recognise(
     for message in client.fetch_fingerprints(uids):
         if message.octets is not None and message.header is not None:
             told.add(message)
-    matches = match_appearances(held.appearances, held.contents(), told.appearances)
+    matches = match_appearances(held.appearances, held.contents(), told.appearances, as_received=as_received)
     for place in np.flatnonzero(matches >= 0).tolist():
         yield held.recognised(int(matches[place]), told.message(place))
 
