@@ -6,7 +6,8 @@
     attachments("~/mail").filter(content_type="application/pdf").to_polars()
 
 A function a table: ``messages``, ``texts``, ``attachments``, ``locations`` (where mail is now;
-``location_history`` is the log), ``folders`` (likewise), ``runs``, ``deliveries``. Nothing is read
+``location_history`` is the log), ``folders`` (likewise), ``runs``, ``deliveries``, and what
+``mailroom inspect`` found: ``authentication``, ``envelopes``, ``links``. Nothing is read
 before rows are asked for, and then only the columns and rows that are. ``connect`` opens
 all tables in DuckDB, for SQL. All columns are described in docs/archive.md.
 
@@ -32,10 +33,13 @@ if TYPE_CHECKING:
 __all__ = [
     "Rows",
     "attachments",
+    "authentication",
     "connect",
     "deliveries",
+    "envelopes",
     "folder_history",
     "folders",
+    "links",
     "location_history",
     "locations",
     "messages",
@@ -113,13 +117,29 @@ def deliveries(root: Root | Archive, **options: Any) -> Rows:
     return _rows(root, "deliveries", options)
 
 
+def authentication(root: Root | Archive, **options: Any) -> Rows:
+    """Return what receiving servers found of who messages are from: SPF, DKIM, DMARC, one row a message."""
+    return _rows(root, "authentication", options)
+
+
+def envelopes(root: Root | Archive, **options: Any) -> Rows:
+    """Return in which envelopes messages travelled: one row a message that was inspected."""
+    return _rows(root, "envelopes", options)
+
+
+def links(root: Root | Archive, **options: Any) -> Rows:
+    """Return the links in messages that were inspected: one row each."""
+    return _rows(root, "links", options)
+
+
 def connect(
     root: Root | Archive, connection: duckdb.DuckDBPyConnection | None = None, **options: Any
 ) -> duckdb.DuckDBPyConnection:
     """Return a DuckDB connection in which each table of the archive is a view, read lazily.
 
     Besides the tables there are ``locations_now`` and ``folders_now`` (the newest row of each place),
-    ``threads`` (which thread each message is in) and ``contacts`` (who wrote and was written to).
+    ``threads`` (which thread each message is in), ``contacts`` (who wrote and was written to) and
+    ``authenticated_messages`` (messages with ``spf``, ``dkim``, ``dkim_domain`` and ``dmarc``).
 
         connect("~/mail").sql("SELECT from_address, count(*) FROM messages GROUP BY ALL").show()
 

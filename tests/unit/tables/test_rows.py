@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from mailroom import tables
 from mailroom.archive import Archive
 from mailroom.exceptions import ConfigurationError
 from mailroom.model import Body, Change, MailProtocol
+from mailroom.services.inspection import inspect_messages
+from mailroom.services.progress import NoProgress
 from tests.support.archives import (
     NOW,
     archive_messages,
@@ -263,3 +266,47 @@ def test_contacts_are_who_wrote_and_was_written_to(archive_root: Path) -> None:
         ("bob@x.example", "Bob", 0, 2),
         ("carla@x.example", "Carla", 0, 1),
     ]
+
+
+def test_contacts_of_messages_without_recipients_are_counted(root: Path) -> None:
+    """What an older Mailroom wrote lacks a column, and one message names an address twice."""
+    make_old(root, {"messages": ("cc",)})
+    found = tables.connect(root).sql("SELECT sum(sent), sum(received) FROM contacts").fetchall()
+    assert found == [(5, 5)]
+
+
+def test_one_message_counts_once_for_an_address(archive_root: Path) -> None:
+    """Also where it names the address twice, with another name."""
+    archive = kept(archive_root, "From: a@x.example\nTo: Bob <b@x.example>\nCc: Robert <B@x.example>")
+    found = tables.connect(archive).sql("SELECT address, received FROM contacts ORDER BY 1").fetchall()
+    assert found == [("a@x.example", 0), ("b@x.example", 1)]
+
+
+def test_messages_have_what_their_server_found(archive_root: Path) -> None:
+    """Columns of the message; null where nobody looked, or where another server wrote."""
+    results = "spf={0}; dkim={0} header.d=x.example; dmarc={0}"
+    head = "Authentication-Results: mx.example.net; " + results + "\nSubject: {0}"
+    archive = kept(archive_root, head.format("pass"), head.format("fail"))
+    inspect_messages(
+        archive,
+        what=["authentication"],
+        authserv_id="mx.example.net",
+        now=lambda: NOW,
+        progress=NoProgress(),
+        stop=threading.Event(),
+    )
+    with archive.writer(context("run-2")) as writer:
+        content = b"Subject: new\r\n\r\ntext\r\n"
+        writer.add(Body(octets=len(content), content=content), place(9, run_id="run-2"))
+        writer.finish("succeeded", {}, 0)
+    found = tables.connect(archive).sql(
+        "SELECT subject, spf, dkim, dkim_domain, dmarc, authenticated_by "
+        "FROM authenticated_messages ORDER BY subject"
+    )
+    assert found.fetchall() == [
+        ("fail", "fail", "fail", "x.example", "fail", "mx.example.net"),
+        ("new", None, None, None, None, None),
+        ("pass", "pass", "pass", "x.example", "pass", "mx.example.net"),
+    ]
+    assert tables.authentication(archive).filter(dmarc="pass").count() == 1
+    assert tables.links(archive).count() == tables.envelopes(archive).count() == 0

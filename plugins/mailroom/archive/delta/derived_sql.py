@@ -1,4 +1,4 @@
-"""What follows from the tables, in the SQL of DuckDB: the newest rows of logs, threads, contacts.
+"""What follows from the tables, in the SQL of DuckDB: newest rows, threads, contacts, who mail is from.
 
 Belongs here: views over tables of the same names. Does not belong here: making them (``mailroom.tables``).
 They are worked out when they are asked for, so that they cannot disagree with the tables.
@@ -8,10 +8,24 @@ from __future__ import annotations
 
 __all__ = ["VIEWS"]
 
-_PEOPLE = """
-    SELECT "from" AS person, "date", sha256, 'sent' AS role FROM messages WHERE "from" IS NOT NULL
-    UNION ALL SELECT unnest("to"), "date", sha256, 'received' FROM messages
-    UNION ALL SELECT unnest(cc), "date", sha256, 'received' FROM messages
+# Names and addresses are taken apart once for each text, of which there are few; what is counted are
+# messages, by number, for one may name an address twice.
+_CONTACTS = """
+    WITH people AS (
+        SELECT "from" AS person, "date", true AS is_author, 0 AS message FROM messages
+        UNION ALL SELECT unnest(list_concat("to", cc)), "date", false, row_number() OVER () FROM messages),
+    written AS (
+        SELECT person,
+               lower(trim(CASE WHEN person LIKE '%<%>' THEN regexp_extract(person, '<([^<>]*)>$', 1)
+                               ELSE person END)) AS address,
+               nullif(trim(regexp_replace(person, '<[^<>]*>$', ''), ' "'), '') AS name
+        FROM (SELECT DISTINCT person FROM people WHERE person LIKE '%@%'))
+    SELECT address,
+           arg_max(name, "date") FILTER (person LIKE '%<%>') AS name,
+           count(*) FILTER (is_author) AS sent,
+           count(DISTINCT message) FILTER (NOT is_author) AS received,
+           min("date") AS first, max("date") AS last
+    FROM people JOIN written USING (person) GROUP BY address
 """
 
 VIEWS = {
@@ -37,15 +51,10 @@ VIEWS = {
             WHERE r.root <> w.root AND depth < 100)
         SELECT sha256, arg_max(root, depth) AS thread FROM walked GROUP BY sha256
     """,
-    "contacts": f"""
-        SELECT lower(trim(CASE WHEN person LIKE '%<%>' THEN regexp_extract(person, '<([^<>]*)>$', 1)
-                               ELSE person END)) AS address,
-               arg_max(nullif(trim(regexp_replace(person, '<[^<>]*>$', ''), ' "'), ''), "date")
-                   FILTER (person LIKE '%<%>') AS name,
-               count(DISTINCT sha256) FILTER (role = 'sent') AS sent,
-               count(DISTINCT sha256) FILTER (role = 'received') AS received,
-               min("date") AS first, max("date") AS last
-        FROM ({_PEOPLE}) WHERE person LIKE '%@%' GROUP BY 1
+    "contacts": _CONTACTS,
+    "authenticated_messages": """
+        SELECT m.*, a.spf, a.dkim, a.dkim_domain, a.dmarc, a.server AS authenticated_by
+        FROM messages m LEFT JOIN authentication a USING (sha256)
     """,
 }
 """The query of each view, by its name."""
