@@ -118,6 +118,15 @@ with DAG(
             "mirrored there, and the second one filled from it. Empty: straight, nothing is kept.",
             section="The archive",
         ),
+        "state": Param(
+            None,
+            type=["null", "string"],
+            title="Remember what is in step",
+            description_md="A folder, or a URL such as s3://aws_default@bucket/state: what both accounts had "
+            "is noted there, and the next run compares only what is new. An archive remembers by itself. "
+            "Empty: each run compares all messages.",
+            section="The archive",
+        ),
     },
 ):
     ImapToImapOperator(
@@ -130,6 +139,7 @@ with DAG(
         folder_map="{{ params.folder_map }}",
         into="{{ params.into }}",
         update_flags="{{ params.update_flags }}",
+        state="{{ params.state }}",
         read_back="{{ params.read_back }}",
         dry_run="{{ params.dry_run }}",
     )

@@ -3,7 +3,8 @@
 The map, from the ground up; imports run one way, towards the first line:
 
 - ``model``, ``exceptions``: frozen value types named as the RFCs name things; the error tree
-- ``change_request``: what somebody wants changed on a server; ``ledger``: what was planned and deleted
+- ``change_request``: what somebody wants changed on a server; ``ledger``: what was planned and deleted;
+  ``in_step``: what a folder and its copy looked like when they were the same
 - ``protocol``: bytes in, events out; no socket, no clock
 - ``message``: one RFC 5322 message: headers, parts, attachments, identity
 - ``policy``: snapshots in, plans out: what to fetch, what changed, what may be deleted

@@ -49,6 +49,18 @@ def test_an_account_is_copied(
     assert (again["added"], again["already"]) == (0, 2)
 
 
+@pytest.mark.usefixtures("password")
+def test_what_is_in_step_is_remembered(accounts: tuple[str, str, str], tmp_path: Path) -> None:
+    """In a folder of one's choice; a mapping that means no folder is told and does no harm."""
+    state = str(tmp_path / "state")
+    assert copy(accounts, "--state", state).status == 0
+    assert len(list((tmp_path / "state" / "bookmarks").iterdir())) == 1
+    finished = copy(accounts, "--state", state, "--map", "Nowhere=There")
+    assert finished.status == 0
+    assert "2 were there already" in finished.out
+    assert "No folder 'Nowhere'" in finished.out
+
+
 def test_the_second_password_is_asked_for(accounts: tuple[str, str, str]) -> None:
     """Where nobody can be asked, the sentence names the variable."""
     finished = copy(accounts)
@@ -62,6 +74,7 @@ def test_the_second_password_is_asked_for(accounts: tuple[str, str, str]) -> Non
     [
         (("--map", "Sent"), "write OLD=NEW"),
         (("--map", "A=B", "--into", "C"), "not both"),
+        (("--state", "s", "--archive", "a"), "remembers by itself"),
         (("--folder", "Nowhere"), "No folder matches"),
     ],
 )

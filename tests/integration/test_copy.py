@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from mailroom.archive import Archive
+from mailroom.archive.reading.copy_marks import CopyMarks
 from mailroom.client.imap import ImapClient
 from mailroom.model import Endpoint, MailProtocol, RunContext
 from mailroom.policy.restore import RestoreSelection
@@ -62,7 +63,14 @@ class Pair:
     def append(self, content: bytes, folder: str = "INBOX", **options: Any) -> None:
         self.source.append(self.from_user, content, folder, **({"internal_date": WHEN} | options))
 
-    def copy(self, *, by_archive: bool = False, dry_run: bool = False, **selection: Any) -> CopyReport:
+    def copy(
+        self,
+        *,
+        by_archive: bool = False,
+        dry_run: bool = False,
+        state: Path | None = None,
+        **selection: Any,
+    ) -> CopyReport:
         more: dict[str, Any] = {
             "selection": RestoreSelection(**selection),
             "dry_run": dry_run,
@@ -73,7 +81,8 @@ class Pair:
         target = self.target.endpoint(self.to_user, MailProtocol.IMAP)
         connect = [connecting(source), connecting(target)]
         if not by_archive:
-            return copy_account(*connect, "old", "new", **more)
+            marks = None if state is None else CopyMarks.at(state, "old", "new")
+            return copy_account(*connect, "old", "new", marks=marks, **more)
         run = RunContext(run_id=uuid.uuid4().hex, what="copy", account="old", started=WHEN, who="a test")
         return copy_by_archive(
             *connect, Archive(self.root), run, "new", now=lambda: datetime.now(UTC), **more
@@ -223,19 +232,43 @@ def test_a_source_that_shows_a_part_is_told(elsewhere: Dovecot) -> None:
     assert "shows 3" in (report.restore.folders[0].note or "")
 
 
+class Between:
+    """One folder copied between two servers of chosen faults, whose commands are recorded."""
+
+    def __init__(self, source: Mailbox, target: Mailbox, state: Path | None = None) -> None:
+        self.source, self.target, self.state = source, target, state
+        self.commands: list[str] = []
+
+    def copy(self, **selection: Any) -> CopyReport:
+        with ImapServer({"INBOX": self.source}) as first, ImapServer({"INBOX": self.target}) as second:
+            report = copy_account(
+                connecting(first.endpoint()),
+                connecting(second.endpoint()),
+                "old",
+                "new",
+                selection=RestoreSelection(**selection),
+                dry_run=False,
+                progress=NoProgress(),
+                stop=threading.Event(),
+                marks=None if self.state is None else CopyMarks.at(self.state, "old", "new"),
+            )
+        self.commands = [*first.commands, *second.commands]
+        return report
+
+    @property
+    def fetched(self) -> list[str]:
+        """The sets of messages that were asked for."""
+        return [command.split(" ")[2] for command in self.commands if command.startswith("UID FETCH")]
+
+    @property
+    def added(self) -> int:
+        """How many messages one more copy adds."""
+        return int(self.copy().summary()["added"])
+
+
 def between(source: Mailbox, target: Mailbox, **selection: Any) -> CopyReport:
     """Copy one folder between two servers of chosen faults."""
-    with ImapServer({"INBOX": source}) as first, ImapServer({"INBOX": target}) as second:
-        return copy_account(
-            connecting(first.endpoint()),
-            connecting(second.endpoint()),
-            "old",
-            "new",
-            selection=RestoreSelection(**selection),
-            dry_run=False,
-            progress=NoProgress(),
-            stop=threading.Event(),
-        )
+    return Between(source, target).copy(**selection)
 
 
 ALARMS = [b"Subject: alarm\r\n\r\nsensor %d\r\n" % number for number in range(2)]
@@ -296,3 +329,139 @@ def test_a_target_that_hides_older_messages_gets_none_twice() -> None:
         assert "newest messages only" in again.failures[0]
         del inbox[max(inbox)]  # below the limit nothing is hidden
         assert copy().summary()["added"] == 51
+
+
+def box(*numbers: int) -> Mailbox:
+    """Return a folder of numbered messages, some of which look the same."""
+    return Mailbox(
+        mail={uid: Mail(content=make_message(subject=f"n {number}")) for uid, number in enumerate(numbers, 1)}
+    )
+
+
+@pytest.fixture
+def remembering(tmp_path: Path) -> Between:
+    """A folder that was copied, look-alikes and all, and what is remembered of it."""
+    found = Between(box(1, 2, 2, 3, 4), Mailbox(), tmp_path)
+    assert found.added == 5
+    return found
+
+
+def test_what_is_in_step_is_not_compared_again(remembering: Between) -> None:
+    """No message is asked for on either side, no folder is opened; the counts are told all the same."""
+    again = remembering.copy().summary()
+    assert (again["added"], again["already"], again["messages"]) == (0, 5, 5)
+    assert remembering.fetched == []
+    assert not any(command.startswith(("EXAMINE", "SELECT")) for command in remembering.commands)
+
+
+def test_new_mail_alone_is_looked_at(remembering: Between) -> None:
+    """What came since; also where it is a copy of what is there already."""
+    for number in (2, 9):
+        remembering.source.add(make_message(subject=f"n {number}"), "", None)
+    report = remembering.copy().summary()
+    assert (report["added"], report["already"], report["messages"]) == (2, 5, 7)
+    assert set(remembering.fetched) <= {"6:7", "6,7"}
+    assert remembering.added == 0
+    assert remembering.fetched == []
+
+
+def test_what_somebody_deletes_at_the_target_comes_back(remembering: Between) -> None:
+    """As it does where nothing is remembered; with new mail at the same time, too."""
+    del remembering.target.mail[2]
+    assert remembering.added == 1
+    del remembering.target.mail[3]
+    remembering.source.add(make_message(subject="n 9"), "", None)
+    assert remembering.added == 2
+    assert remembering.added == 0
+
+
+def test_mail_that_moved_out_and_back_is_there_already(remembering: Between) -> None:
+    """It has another number then, and is no second message."""
+    content = remembering.source.mail.pop(1).content
+    remembering.source.mail[9] = Mail(content=content)
+    assert remembering.added == 0
+
+
+def test_foreign_mail_at_the_target_hides_nothing(remembering: Between) -> None:
+    """All that was copied is there, and what comes after it is compared with what the source has new."""
+    remembering.target.add(make_message(subject="n 9"), "", None)
+    assert remembering.added == 0
+    for number in (9, 9):
+        remembering.source.add(make_message(subject=f"n {number}"), "", None)
+    assert remembering.added == 1
+    assert remembering.added == 0
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_new_numbers_mean_a_whole_comparison(remembering: Between, side: str) -> None:
+    """UIDVALIDITY says that no number means what it did."""
+    getattr(remembering, side).uid_validity = 2
+    assert remembering.added == 0
+    assert "1:5" in remembering.fetched
+
+
+def test_a_target_at_which_others_work_is_compared_again(tmp_path: Path) -> None:
+    """What was deleted there while the copy ran must not count as there for ever."""
+    pair = Between(box(1, 2, 3), Mailbox(), tmp_path)
+    pair.target.refuses = lambda content: pair.target.mail.pop(1, None) and None
+    pair.copy()
+    pair.target.refuses = None
+    assert pair.added > 0
+    assert {mail.content for mail in pair.target.mail.values()} == {
+        mail.content for mail in pair.source.mail.values()
+    }
+
+
+def test_what_was_refused_is_tried_again(tmp_path: Path) -> None:
+    """It is not in step."""
+    pair = Between(box(1, 2, 3), Mailbox(refuses=lambda content: "NO not now"), tmp_path)
+    assert len(pair.copy().failures) == 1
+    pair.target.refuses = None
+    assert pair.added == 3
+
+
+def test_a_part_that_a_source_shows_is_not_in_step(tmp_path: Path) -> None:
+    """What it hides may show later, with no new number."""
+    pair = Between(box(1, 2, 3), Mailbox(), tmp_path)
+    pair.source.window = 2
+    assert pair.added == 2
+    pair.source.window = None
+    assert pair.added == 1
+
+
+@pytest.mark.parametrize("by_archive", [False, True])
+def test_flags_follow_though_all_else_is_in_step(pair: Pair, tmp_path: Path, by_archive: bool) -> None:
+    """On a server that counts changes (CONDSTORE), where asked for."""
+    way: dict[str, Any] = {"by_archive": by_archive, "state": tmp_path / "state"}
+    expected = {"INBOX": "INBOX", "Sent": "INBOX.Gesendet"}
+    for _ in range(2):
+        pair.copy(**way, with_flags=True)
+    assert pair.copy(**way, with_flags=True).restore.summary()["already"] == 38
+    with pair.source.mailbox(pair.from_user) as client:
+        client.select_folder("INBOX")
+        client.add_flags([1, 2], [b"\\Flagged"])
+    assert pair.copy(**way).restore.summary()["updated"] == 0
+    assert pair.copy(**way, with_flags=True).restore.summary()["updated"] == 2
+    with pair.target.mailbox(pair.to_user) as client:
+        client.select_folder("INBOX.Gesendet")
+        client.remove_flags([1], [b"\\Seen"])
+    assert pair.copy(**way, with_flags=True).restore.summary()["updated"] == 1
+    assert named(pair.shown()) == wanted(pair, **expected)
+
+
+@pytest.mark.parametrize("by_archive", [False, True])
+def test_a_copy_that_remembers_ends_as_one_that_does_not(
+    pair: Pair, tmp_path: Path, by_archive: bool
+) -> None:
+    """New mail, mail deleted at the target, and nothing to do in between."""
+    way: dict[str, Any] = {"by_archive": by_archive, "state": tmp_path / "state"}
+    pair.copy(**way)
+    assert pair.copy(**way).restore.summary()["already"] == 38
+    pair.append(make_message(subject="neu"))
+    with pair.target.mailbox(pair.to_user) as client:
+        client.select_folder("INBOX.Gesendet")
+        client.delete_messages([1])
+        client.expunge()
+    assert pair.copy(**way).restore.summary()["added"] == 2
+    assert named(pair.shown()) == wanted(pair, INBOX="INBOX", Sent="INBOX.Gesendet")
+    assert pair.copy(**way).restore.summary()["added"] == 0

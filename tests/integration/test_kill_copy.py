@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -34,8 +35,14 @@ def counts(found: Content) -> dict[str, Counter[tuple[object, ...]]]:
     return {folder: Counter(messages) for folder, messages in found.items()}
 
 
+@pytest.mark.parametrize("remembers", [False, True])
 def test_killed_while_copying(
-    dovecot: Dovecot, user: str, host: Dovecot, monkeypatch: pytest.MonkeyPatch
+    dovecot: Dovecot,
+    user: str,
+    host: Dovecot,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    remembers: bool,
 ) -> None:
     """After each kill nothing is there twice; the run after it ends where one run would have."""
     monkeypatch.setenv("MAILROOM_TARGET_PASSWORD", "secret")
@@ -51,6 +58,7 @@ def test_killed_while_copying(
         name = host.add_user()
         return name, f"imap://{name}@127.0.0.1:{host.imap_port}"
 
+    more = ["--state", str(tmp_path)] if remembers else []
     whole = run_command("copy", source, target()[1], "--quiet")
     assert whole.status == 0, whole.err
     killed = 0
@@ -58,10 +66,10 @@ def test_killed_while_copying(
         name, url = target()
         for _ in range(2):
             moment = CHANCE.uniform(EARLIEST, 1.0) * whole.seconds
-            killed += kill_after(moment, "copy", source, url, "--quiet").was_killed
+            killed += kill_after(moment, "copy", source, url, "--quiet", *more).was_killed
             for folder, found in counts(shown(host, name)).items():
                 assert found - wanted[folder] == Counter(), "a message is there more often than it was"
-        last = run_command("copy", source, url, "--quiet")
+        last = run_command("copy", source, url, "--quiet", *more)
         assert last.status == 0, last.err
         assert counts(shown(host, name)) == wanted
     assert killed, "the command always finished before it was killed"

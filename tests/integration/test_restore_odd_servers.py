@@ -19,7 +19,7 @@ from mailroom.exceptions import ConnectionLost
 from mailroom.model import Body, Change, LocationRow, MailProtocol
 from mailroom.policy.restore import ReadBack
 from mailroom.services.restore import RestoreReport
-from mailroom.services.restoring import mailbox_restore, restore_run
+from mailroom.services.restoring import account_fill, mailbox_restore
 from tests.integration.restores import of, restore
 from tests.support.archives import NOW, archive_messages, context, folder_row
 from tests.support.imap_server import CAPABILITIES, ImapServer, Mailbox
@@ -91,7 +91,7 @@ class Odd:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mailbox_restore, "SETTLE_SECONDS", 0.01)
-    monkeypatch.setattr(restore_run, "BREAK_SECONDS", 0.01)
+    monkeypatch.setattr(account_fill, "BREAK_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ def test_server_that_always_hangs_up_ends_the_run(odd: Odd) -> None:
     odd.inbox.refuses = hang_up
     with pytest.raises(ConnectionLost):
         odd.restore()
-    assert odd.server.sessions == restore_run.MAX_IDLE_BREAKS
+    assert odd.server.sessions == account_fill.MAX_IDLE_BREAKS
 
 
 @each_kind

@@ -25,6 +25,17 @@ class SelectedFolder:
     read_only: bool
     mailbox_id: str | None = None
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """What STATUS would have said at that moment, as far as it was told."""
+        told = {
+            "MESSAGES": self.exists,
+            "UIDVALIDITY": self.uid_validity,
+            "UIDNEXT": self.uid_next,
+            "HIGHESTMODSEQ": self.highest_modseq,
+        }
+        return {name: value for name, value in told.items() if value is not None}
+
 
 def selected_folder(name: str, told: Mapping[str, list[Any]], *, read_only: bool) -> SelectedFolder:
     """Return a mailbox that was just opened.

@@ -22,8 +22,16 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
     from mailroom.archive import Archive
+    from mailroom.archive.reading.copy_marks import CopyMarks
 
-__all__ = ["archive_of_account", "archive_of_named_account", "archive_root", "object_path", "open_archive"]
+__all__ = [
+    "archive_of_account",
+    "archive_of_named_account",
+    "archive_root",
+    "copy_marks",
+    "object_path",
+    "open_archive",
+]
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +83,17 @@ def open_archive(root: str) -> Archive:
     from mailroom.archive import Archive
 
     return Archive(object_path(root))
+
+
+def copy_marks(root: str, source: str, target: str) -> CopyMarks:
+    """Return what copies of one account to another left in step, kept below ``root``.
+
+    :raises ConfigurationError: the root is no absolute path or URL, or names a connection that is not there.
+    :raises StoreUnavailable: the store cannot be read.
+    """
+    from mailroom.archive.reading.copy_marks import CopyMarks
+
+    return CopyMarks.at(object_path(root), source, target)
 
 
 def object_path(root: str) -> str | ObjectStoragePath:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from mailroom.exceptions import ConfigurationError
-from mailroom.hooks.archive import open_archive
+from mailroom.hooks.archive import copy_marks, open_archive
 from mailroom.hooks.errors import airflow_errors
 from mailroom.hooks.imap import ImapHook
 from mailroom.operators.arguments import as_choice, as_flag, as_patterns, as_text, required_text
@@ -44,6 +44,8 @@ class ImapToImapOperator(BaseOperator):
         subfolders go with them. What is not named goes to the folder of the same name or use.
     :param into: a folder below which everything goes.
     :param update_flags: whether messages that are there already get the flags they have at the source.
+    :param state: a folder (path, or URL of an object store) in which to remember what both accounts had, so
+        that what is in step is not compared again; an archive remembers by itself.
     :param read_back: how closely to look at what was added: ``none``, ``facts`` (size, date and
         flags), ``sample`` or ``all`` (octets as well).
     :param dry_run: say what would be added, add nothing.
@@ -58,6 +60,7 @@ class ImapToImapOperator(BaseOperator):
         "folder_map",
         "into",
         "update_flags",
+        "state",
         "read_back",
         "dry_run",
     )
@@ -74,6 +77,7 @@ class ImapToImapOperator(BaseOperator):
         folder_map: Mapping[str, str] | Sequence[str] | str = (),
         into: str | None = None,
         update_flags: bool | str = False,
+        state: str | ObjectStoragePath | None = None,
         read_back: str = "facts",
         dry_run: bool | str = False,
         outlets: Any = None,  # Any: as Airflow takes it
@@ -88,6 +92,7 @@ class ImapToImapOperator(BaseOperator):
         self.folder_map = folder_map
         self.into = into
         self.update_flags = update_flags
+        self.state = state
         self.read_back = read_back
         # The public name is ours: of Airflow's method of this name nothing in Airflow makes use.
         self.dry_run = dry_run  # type: ignore[method-assign, assignment]
@@ -108,7 +113,7 @@ class ImapToImapOperator(BaseOperator):
                 raise ConfigurationError(f"{source} is both source and target: name two accounts.")
             run = run_context(context, what="copy", account=source)
             selection = self._selection()
-            root = as_text("archive", self.archive)
+            root, state = as_text("archive", self.archive), as_text("state", self.state)
             hooks = ImapHook(source), ImapHook(target)
             for hook in hooks:
                 hook.get_endpoint()
@@ -125,6 +130,7 @@ class ImapToImapOperator(BaseOperator):
                     dry_run=dry_run,
                     progress=progress,
                     stop=stop,
+                    marks=None if state is None else copy_marks(state, source, target),
                 )
             else:
                 report = copy_by_archive(

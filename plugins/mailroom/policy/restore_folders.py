@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["Archived", "Placement", "TargetAccount", "place_folders", "place_target"]
+__all__ = ["Archived", "Placement", "TargetAccount", "place_folders", "place_target", "unknown_names"]
 
 PLACED_BY_USE = ("\\archive", "\\drafts", "\\junk", "\\sent", "\\trash")
 """Uses that make two folders of different names the same; the others are views of a whole account."""
@@ -20,11 +20,15 @@ INBOX = "INBOX"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archived:
-    """One folder of the archive."""
+    """One folder of the archive, or of the account that is copied.
+
+    :param subscribed: whether mail programs are to show it; None where that is not known.
+    """
 
     name: str
     delimiter: str | None = None
     special_use: str | None = None
+    subscribed: bool | None = None
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -53,6 +57,7 @@ class Placement:
 
     :param special_use: what to mark it with when it is made, or None.
     :param is_renamed: whether its name had to change more than delimiter and prefix.
+    :param subscribed: whether mail programs showed it where it comes from; None where that is not known.
     """
 
     source: str
@@ -60,6 +65,7 @@ class Placement:
     exists: bool
     special_use: str | None = None
     is_renamed: bool = False
+    subscribed: bool | None = None
 
 
 def place_folders(
@@ -72,20 +78,24 @@ def place_folders(
     """Return where each folder goes, parents before children; no two go to one place but where named.
 
     :param into: a folder below which everything goes, INBOX too; special uses do not count then.
-    :param names: where some folders go, as the account calls its own; their subfolders go with them.
+    :param names: where some folders go, as the account calls its own; their subfolders go with them, also
+        those of a folder that cannot hold mail itself.
     """
     ordered = sorted(archived, key=lambda folder: (folder.levels[0] != INBOX, folder.levels))
     strip = _has_inbox_prefix(ordered)
-    chosen: dict[tuple[str, ...], str] = {}
-    uses = _by_use(account) if into is None else {}
     told = names or {}
+    chosen = _told_places(told, ordered, strip)
+    uses = _by_use(account) if into is None else {}
     taken: set[str] = set()
     placements = []
     for folder in ordered:
-        levels = folder.levels[1:] if strip and len(folder.levels) > 1 else folder.levels
+        levels = _stripped(folder.levels, strip)
         if folder.name in told:
-            place = chosen[levels] = told[folder.name]
-            placements.append(Placement(source=folder.name, target=place, exists=place in account.folders))
+            place = told[folder.name]
+            exists = place in account.folders
+            placements.append(
+                Placement(source=folder.name, target=place, exists=exists, subscribed=folder.subscribed)
+            )
             continue
         use = (folder.special_use or "").lower() if into is None else ""
         named = _name(levels, account, chosen, into)
@@ -106,6 +116,7 @@ def place_folders(
                 exists=exists,
                 special_use=folder.special_use if wants_use else None,
                 is_renamed=target != named or not _is_faithful(levels, account),
+                subscribed=folder.subscribed,
             )
         )
     return placements
@@ -137,6 +148,30 @@ def place_target(name: str, account: TargetAccount) -> str:
     if bare == INBOX or bare in account.folders or bare.startswith((prefix, *account.foreign)):
         return bare
     return f"{prefix}{bare}"
+
+
+def unknown_names(archived: Iterable[Archived], names: Iterable[str]) -> list[str]:
+    """Return those of the names that are neither one of the folders nor above one."""
+    known = {
+        (folder.delimiter or "").join(folder.levels[:depth])
+        for folder in archived
+        for depth in range(1, len(folder.levels) + 1)
+    }
+    return [name for name in names if name not in known]
+
+
+def _told_places(
+    told: Mapping[str, str], ordered: Iterable[Archived], strip: bool
+) -> dict[tuple[str, ...], str]:
+    """Return where the user says that folders go, by their levels."""
+    delimiter = next((folder.delimiter for folder in ordered if folder.delimiter), None)
+    levels = {name: tuple(name.split(delimiter)) if delimiter else (name,) for name in told}
+    return {_stripped(levels[name], strip): place for name, place in told.items()}
+
+
+def _stripped(levels: tuple[str, ...], strip: bool) -> tuple[str, ...]:
+    """Return the levels of a name without the INBOX that all names begin with."""
+    return levels[1:] if strip and len(levels) > 1 else levels
 
 
 def _by_use(account: TargetAccount) -> dict[str, str]:

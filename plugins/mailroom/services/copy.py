@@ -1,6 +1,6 @@
 """One account copied to another: straight, or by way of an archive.
 
-Here: the service a user calls. Not here: the runs (``copy_run``, ``restore_run``, ``mirror_run``). Only
+Here: the service a user calls. Not here: the runs (``account_fill``, ``mirror_run``). Only
 ever adds: nothing is deleted or overwritten on either side, so that a folder of which a server shows
 only a part costs nothing. Flags of messages that are there already change only where asked for.
 """
@@ -13,11 +13,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from mailroom.archive.reading.copy_marks import CopyMarks
 from mailroom.model import RunContext
 from mailroom.policy.mirror import MirrorSelection
 from mailroom.policy.restore import RestoreSelection
 from mailroom.services.progress import Progress
-from mailroom.services.restoring.copy_run import CopyRun
+from mailroom.services.restoring.account_fill import AccountFill
+from mailroom.services.restoring.live_source import LiveSource
 from mailroom.services.restoring.restore_report import RestoreReport
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ def copy_account(
     dry_run: bool,
     progress: Progress,
     stop: threading.Event,
+    marks: CopyMarks | None = None,
 ) -> CopyReport:
     """Add to one account what another one holds and it does not; nothing lies in between.
 
@@ -79,29 +82,23 @@ def copy_account(
 
     :param account: the source, for people; ``target`` likewise.
     :param dry_run: say what would be added, add nothing.
+    :param marks: what earlier runs left in step; None where all is to be compared.
     :raises ConfigurationError: if a pattern means no folder.
     :raises ConnectionLost: if a server cannot be reached, or keeps going away.
     """
-    run = CopyRun(
-        connect_source=connect_source,
-        connect_target=connect_target,
+    source = LiveSource(connect=connect_source, selection=selection, with_marks=marks is not None)
+    run = AccountFill(
+        connect=connect_target,
+        source=source,
         account=account,
         target=target,
         selection=selection,
         dry_run=dry_run,
         progress=progress,
         stop=stop,
+        marks=marks,
     )
-    run.run()
-    report = RestoreReport(
-        account=account,
-        target=target,
-        dry_run=dry_run,
-        folders=tuple(tally.result() for tally in run.tallies.values()),
-        problems=tuple(run.problems),
-        interrupted=stop.is_set(),
-    )
-    return CopyReport(restore=report)
+    return CopyReport(restore=run.run())
 
 
 def copy_by_archive(
@@ -118,6 +115,8 @@ def copy_by_archive(
     stop: threading.Event,
 ) -> CopyReport:
     """Mirror one account into an archive, and add to another one what it lacks of that.
+
+    What is in step is remembered in the archive.
 
     :param context: the run, whose account is the source's name in the archive.
     :raises ConfigurationError: if a pattern means no folder, or too much of the source seems to be gone.
@@ -145,5 +144,6 @@ def copy_by_archive(
         dry_run=dry_run,
         progress=progress,
         stop=stop,
+        marks=CopyMarks(archive.store, context.account, target),
     )
     return CopyReport(restore=restore, mirror=mirror)

@@ -1,8 +1,8 @@
 """An archive, or a part of it, back onto any IMAP account.
 
-Here: the service a user calls. Not here: the run (``restore_run``), one folder
-(``mailbox_restore``). Only ever adds: nothing on the target is deleted or overwritten, the archive
-is only read, and a message that is there already is not added again.
+Here: the service a user calls. Not here: the run (``account_fill``), which folders and messages are
+meant (``archived_source``), one folder (``mailbox_restore``). Only ever adds: nothing on the target is
+deleted or overwritten, the archive is only read, and a message that is there already is not added again.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ import threading
 from collections.abc import Callable
 
 from mailroom.archive import Archive
+from mailroom.archive.reading.copy_marks import CopyMarks
 from mailroom.archive.reading.snapshot import accounts_of
 from mailroom.client.imap import ImapClient
 from mailroom.exceptions import ConfigurationError
 from mailroom.policy.restore import RestoreSelection
 from mailroom.services.progress import Progress
+from mailroom.services.restoring.account_fill import AccountFill
+from mailroom.services.restoring.archived_source import ArchivedSource
+from mailroom.services.restoring.restore_contents import ArchivedContents
 from mailroom.services.restoring.restore_report import FolderRestore, RestoreReport
-from mailroom.services.restoring.restore_run import RestoreRun
 
 __all__ = ["FolderRestore", "RestoreReport", "choose_account", "restore_account"]
 
@@ -32,6 +35,7 @@ def restore_account(
     dry_run: bool,
     progress: Progress,
     stop: threading.Event,
+    marks: CopyMarks | None = None,
 ) -> RestoreReport:
     """Add to an account what the archive holds of another one, or of itself, and is not there.
 
@@ -41,30 +45,24 @@ def restore_account(
     :param account: the archived account.
     :param target: the account it goes to, for people.
     :param dry_run: say what would be added, add nothing.
+    :param marks: what earlier runs left in step; None where all is to be compared.
     :param stop: when set, what is under way is finished, and the session ends.
     :raises ConfigurationError: if a pattern means no folder, or nothing is there to restore.
     :raises ConnectionLost: if the server cannot be reached, or keeps going away.
     :raises ArchiveError: if the archive cannot be read.
     """
-    run = RestoreRun(
-        connect=connect,
-        archive=archive,
-        account=account,
-        selection=selection,
-        dry_run=dry_run,
-        progress=progress,
-        stop=stop,
-        target=target,
-    )
-    run.run()
-    return RestoreReport(
-        account=account,
-        target=target,
-        dry_run=dry_run,
-        folders=tuple(tally.result() for tally in run.tallies.values()),
-        problems=tuple(run.problems),
-        interrupted=stop.is_set(),
-    )
+    with ArchivedContents(archive) as contents:
+        return AccountFill(
+            connect=connect,
+            source=ArchivedSource(archive=archive, account=account, selection=selection, contents=contents),
+            account=account,
+            target=target,
+            selection=selection,
+            dry_run=dry_run,
+            progress=progress,
+            stop=stop,
+            marks=marks,
+        ).run()
 
 
 def choose_account(archive: Archive, named: str | None, target: str) -> str:

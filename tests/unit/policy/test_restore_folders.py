@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailroom.policy.restore_folders import Archived, TargetAccount, place_folders, place_target
+from mailroom.policy.restore_folders import (
+    Archived,
+    TargetAccount,
+    place_folders,
+    place_target,
+    unknown_names,
+)
 
 
 def placed(
@@ -212,3 +218,20 @@ def test_the_servers_own_name_stays(name: str, delimiter: str, root: str) -> Non
     account = TargetAccount(delimiter=delimiter, prefix=prefix, folders={"INBOX": None})
     once = place_target(name, account)
     assert place_target(once, account) == once
+
+
+def test_named_folder_that_holds_no_mail_takes_its_subfolders_along() -> None:
+    """It is not among the folders, and still says where those below it go."""
+    sources = [Archived(name="Old/2019/May", delimiter="/"), Archived(name="Old/2020", delimiter="/")]
+    account = TargetAccount(delimiter=".", prefix="INBOX.", folders={})
+    placed = place_folders(sources, account, names={"Old/2019": "INBOX.Nineteen", "Old": "INBOX.Past"})
+    assert {one.source: one.target for one in placed} == {
+        "Old/2019/May": "INBOX.Nineteen.May",
+        "Old/2020": "INBOX.Past.2020",
+    }
+
+
+def test_names_that_mean_no_folder_are_found() -> None:
+    """A folder above one counts, a part of a name does not."""
+    sources = [Archived(name="Old/2019", delimiter="/")]
+    assert unknown_names(sources, ["Old", "Old/2019", "Ol", "Old/20", "2019"]) == ["Ol", "Old/20", "2019"]

@@ -25,13 +25,24 @@ from mailroom.archive.storage.store import Store
 from mailroom.exceptions import ArchiveError
 from mailroom.model import FolderRow, MailProtocol
 
-__all__ = ["AccountOverview", "Bookmarks", "MaildropOverview", "digest_of_listing"]
+__all__ = [
+    "AccountOverview",
+    "Bookmarks",
+    "MaildropOverview",
+    "account_prefix",
+    "decoded",
+    "digest_of_listing",
+    "encoded",
+]
 
 MAX_AGE = timedelta(days=1)
 """How long a bookmark counts: once a day the tables are read even so, and damage to them is found."""
 
 MAX_ENTRIES = 64
 """How many log entries of others are looked through before reading the tables is as quick."""
+
+FOLDER = "bookmarks"
+"""Where they lie, below an archive's root."""
 
 CHANGES = "changes"
 """What a bookmark is about that is about no protocol."""
@@ -91,9 +102,10 @@ class Bookmarks:
         self._store = store
 
     def drop(self, account: str) -> None:
-        """Delete what is said of an account."""
-        for what in (*(protocol.value for protocol in MailProtocol), "changes"):
-            self._store.remove(_path(account, what))
+        """Delete what is said of an account, and of its copies."""
+        for name in self._store.names(FOLDER):
+            if f"{FOLDER}/{name}".startswith(f"{account_prefix(account)}."):
+                self._store.remove(f"{FOLDER}/{name}")
 
     def read_account(self, account: str, now: datetime) -> AccountOverview | None:
         """Return the overview of an IMAP account as the tables have it now, or None."""
@@ -151,7 +163,7 @@ class Bookmarks:
     def _read(self, account: str, what: str, now: datetime) -> dict[str, Any] | None:
         try:
             (octets,) = self._store.read_files([_path(account, what)])
-            said = None if octets is None else _decoded(octets)
+            said = None if octets is None else decoded(octets)
             if said is None or said["account"] != account or said["format"] != _FORMAT:
                 return None
             age = now - datetime.fromisoformat(said["at"])
@@ -207,27 +219,35 @@ class Bookmarks:
                 "tables": tables,
                 **facts,
             }
-            self._store.replace_file(_path(account, what), _encoded(said))
+            self._store.replace_file(_path(account, what), encoded(said))
         except ArchiveError:
             return  # the next run reads the tables, and says what is wrong with the store
 
 
+def account_prefix(account: str) -> str:
+    """Return how the paths of all files about an account begin."""
+    return f"{FOLDER}/{hashlib.sha256(account.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
+
+
 def _path(account: str, what: str) -> str:
-    name = hashlib.sha256(account.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    return f"bookmarks/{name}.{what}.json"
+    return f"{account_prefix(account)}.{what}.json"
 
 
 def _entry(table: str, version: int) -> str:
     return f"tables/{table}/_delta_log/{version:020d}.json"
 
 
-def _encoded(said: Mapping[str, Any]) -> bytes:
+def encoded(said: Mapping[str, Any]) -> bytes:
+    """Return a small file that says this, and by a digest that it is whole."""
     text = json.dumps(said, sort_keys=True).encode("ascii")
     return hashlib.sha256(text).hexdigest().encode() + b"\n" + text + b"\n"
 
 
-def _decoded(octets: bytes) -> dict[str, Any] | None:
-    """Return what a bookmark says, or None where it is not whole."""
+def decoded(octets: bytes) -> dict[str, Any] | None:
+    """Return what such a file says, or None where it is not whole.
+
+    :raises ValueError: where it never was one.
+    """
     digest, _, text = octets.partition(b"\n")
     if hashlib.sha256(text.removesuffix(b"\n")).hexdigest().encode() != digest:
         return None

@@ -58,6 +58,13 @@ def add_to(words: Words[Parser]) -> None:
         help="how closely to look at what was added: size, date and flags (default), octets of a sample, "
         "or of all",
     )
+    parser.add_argument(
+        "--state",
+        type=place,
+        metavar="FOLDER",
+        help="remember here what both accounts had, so that what is in step is not compared again "
+        "(with --archive it is remembered there)",
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what would be added, add nothing")
     parser.add_argument(
         "--target-auth",
@@ -86,11 +93,15 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
             with_flags=options.update_flags,
             read_back=ReadBack(options.read_back),
         )
+    if options.state is not None and options.archive is not None:
+        raise UsageError("--state is for a copy without --archive: an archive remembers by itself.")
     if _is_same(options.endpoint, options.target_endpoint):
         raise UsageError(f"{user_at_host(options.endpoint)} is both source and target: name two accounts.")
     source, target = connect_imap(options.endpoint), connect_imap(options.target_endpoint)
     account, goal = account_name(options, options.endpoint), user_at_host(options.target_endpoint)
     if options.archive is None:
+        from mailroom.archive.reading.copy_marks import CopyMarks
+
         report = copy_account(
             source,
             target,
@@ -100,6 +111,7 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
             dry_run=options.dry_run,
             progress=terminal.progress(),
             stop=stop,
+            marks=None if options.state is None else CopyMarks.at(options.state, account, goal),
         )
     else:
         from mailroom.archive import Archive

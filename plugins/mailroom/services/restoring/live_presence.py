@@ -23,6 +23,7 @@ from mailroom.client.imap import ImapClient
 from mailroom.client.imap_facts import fetch_header_fields
 from mailroom.message import ORIGIN_FIELDS, bare_digest, origin_of_header
 from mailroom.policy.rematch import match_appearances
+from mailroom.protocol.sequence_set import Uids
 from mailroom.services.deleting.maildrop_deletion import digest_of, discard
 from mailroom.services.restoring.looks import NO_TIME, Places, Presence, Told, take_place
 from mailroom.services.restoring.received import opened
@@ -30,17 +31,19 @@ from mailroom.services.restoring.received import opened
 __all__ = ["find_live_present"]
 
 
-def find_live_present(source: ImapClient, held: Told, target: ImapClient) -> Presence:
+def find_live_present(source: ImapClient, held: Told, target: ImapClient, listed: Uids) -> Presence:
     """Ask the target's open folder which of the source's messages it holds; nothing in either changes.
 
     :param source: its folder is open.
     :param held: the source's messages.
+    :param listed: UIDs of the target's messages that count.
     :raises ConnectionLost: if one of the servers goes away.
     """
     told = Told()
-    for message in target.fetch_fingerprints(target.search("ALL")):
-        told.add(message)
     uids = np.zeros(len(held), dtype=np.int64)
+    if len(held):
+        for message in target.fetch_fingerprints(listed):
+            told.add(message)
     if not len(told):
         return Presence(uids=uids)
     contents = _contents(source, held)

@@ -17,6 +17,7 @@ from mailroom.client.imap_append import AppendOutcome, Outgoing, append_messages
 from mailroom.client.imap_folders import append_limit, create_folder, permanent_flags, subscribe, unselect
 from mailroom.client.imap_quota import Room, room_in
 from mailroom.exceptions import CommandRejected, IntegrityError
+from mailroom.in_step import FolderMark, InStep
 from mailroom.policy.restore import ReadBack, sendable_flags
 from mailroom.policy.restore_folders import Placement
 from mailroom.policy.windows import is_at_limit
@@ -88,7 +89,9 @@ class MailboxRestore:
     permanent: frozenset[str] | None = None
     limit: int | None = None
     sent: SentMessages = field(default_factory=SentMessages)
+    seen: FolderMark | None = None
     shown: int = 0
+    added: int = 0
     has_vanished: bool = False
     can_make_again: bool = True
 
@@ -105,6 +108,7 @@ class MailboxRestore:
 
     def count(self, presence: Presence | None) -> None:
         """Take into the tally what a run would do; for a dry run."""
+        self.tally.in_step = self.supply.known
         for place, size in enumerate(self.supply.sizes()):
             self.tally.chosen += 1
             if presence is not None and presence.uids[place]:
@@ -138,6 +142,26 @@ class MailboxRestore:
                 self.session.client, self.placement.target, presence, self.supply.known_flags()
             )
 
+    def in_step(self) -> InStep | None:
+        """Return that the folder holds all there is; None where it does not, or others were at work in it.
+
+        :raises ConnectionLost: if the server goes away.
+        """
+        source = self.supply.mark()
+        if source is None or self.seen is None or self.tally.refused or self.stop.is_set():
+            return None
+        unselect(self.session.client)
+        now = FolderMark.of(self.session.client.folder_status(self.placement.target))
+        if now is None or not now.holds_as_many(self.seen.after(self.added)):
+            return None
+        return InStep(
+            source=source,
+            target=now,
+            messages=self.tally.in_step + self.tally.chosen,
+            with_flags=self.with_flags and now.is_unchanged(self.seen),
+            rest=self.supply.rest,
+        )
+
     def _may_be_hidden(self, presence: Presence) -> bool:
         """Return whether what is missing may have been sent before: the first is, and later ones are there.
 
@@ -146,6 +170,7 @@ class MailboxRestore:
         """
         return bool(
             presence.missing
+            and not self.supply.known
             and presence.uids[0] == 0
             and presence.missing < len(presence.uids)
             and is_at_limit(self.session.client.host, self.shown)
@@ -170,8 +195,7 @@ class MailboxRestore:
     def _settled_plan(self) -> Presence:
         """Return what is there, seen at a time when nothing is on its way in."""
         client, target = self.session.client, self.placement.target
-        self.shown = client.examine(target).exists
-        presence = self.supply.find_present(client)
+        presence = self._look()
         while presence.missing and not self.session.is_settled:
             unselect(client)
             before = client.folder_status(target)
@@ -183,10 +207,15 @@ class MailboxRestore:
                     break
                 before = now
             self.session.is_settled = True
-            self.shown = client.examine(target).exists
-            presence = self.supply.find_present(client)
-        self.tally.plan(presence)
+            presence = self._look()
+        self.tally.plan(presence, self.supply.known)
         return presence
+
+    def _look(self) -> Presence:
+        opened = self.session.client.examine(self.placement.target)
+        self.shown, self.added = opened.exists, 0
+        self.seen = FolderMark.of(opened.counts)
+        return self.supply.find_present(self.session.client)
 
     def _add(self, presence: Presence) -> None:
         client, target = self.session.client, self.placement.target
@@ -248,6 +277,7 @@ class MailboxRestore:
         if refusal is None:
             self.session.over_quota = 0
             self.tally.added += 1
+            self.added += 1
             self.tally.octets += message.octets
             self.sent.confirm(message.place, outcome.uid)
             self.progress.advance(1, message.octets)

@@ -24,7 +24,9 @@ class RestoreTally:
     """The counts of one folder while it is worked off.
 
     :param is_planned: whether it was asked before in this run what is there.
-    :param chosen: messages of the archive that belong here.
+    :param in_step: messages that an earlier run left in step, and that are on both sides still; they are
+        among ``chosen`` and ``already`` of the result.
+    :param chosen: messages that belong here.
     :param already: how many of them were there before the run.
     :param altered_before: how many of those are there with other bytes than the archive's.
     :param alike_before: how many of those are there with other contents, and count for their header and
@@ -40,6 +42,7 @@ class RestoreTally:
     created: bool = False
     special_use: str | None = None
     is_planned: bool = False
+    in_step: int = 0
     chosen: int = 0
     already: int = 0
     altered_before: int = 0
@@ -54,13 +57,15 @@ class RestoreTally:
     alike: list[str] = field(default_factory=list)
     note: str | None = None
 
-    def plan(self, presence: Presence) -> None:
+    def plan(self, presence: Presence, in_step: int = 0) -> None:
         """Take in what a look at the folder found; what was not there at the first look was added since."""
         self.chosen = len(presence.uids)
         found = self.chosen - presence.missing
         self.refused.clear()
         self.examples.clear()
+        self.in_step, before = in_step, self.in_step
         if self.is_planned:
+            self.already += before - in_step  # what was known at the first look and is looked at now
             self.added = max(0, found - self.already)
             return
         self.already, self.is_planned = found, True
@@ -83,8 +88,8 @@ class RestoreTally:
             folder=self.folder,
             target=self.target,
             created=self.created,
-            chosen=self.chosen,
-            already=self.already,
+            chosen=self.in_step + self.chosen,
+            already=self.in_step + self.already,
             altered_before=self.altered_before,
             alike_before=self.alike_before,
             added=self.added,
@@ -159,6 +164,7 @@ class RestoreReport:
 
     :param account: the archived account.
     :param target: the account it went to, as user and host.
+    :param hints: one sentence for each thing that was asked for in vain and does no harm.
     """
 
     account: str
@@ -166,6 +172,7 @@ class RestoreReport:
     dry_run: bool = False
     folders: tuple[FolderRestore, ...] = ()
     problems: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
     interrupted: bool = False
 
     @property
@@ -175,8 +182,8 @@ class RestoreReport:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Return one sentence for each folder in which the server shows messages otherwise."""
-        return tuple(sentence for folder in self.folders for sentence in _alterations(folder))
+        """Return one sentence for each folder in which the server shows messages otherwise, and all hints."""
+        return (*self.hints, *(sentence for folder in self.folders for sentence in _alterations(folder)))
 
     def summary(self) -> dict[str, Any]:
         """Return the counts as a small JSON object, with the folders in which anything was done."""

@@ -16,6 +16,7 @@ from typing import Protocol
 from mailroom.archive import Archive, Described
 from mailroom.client.imap import ImapClient
 from mailroom.client.imap_append import Outgoing
+from mailroom.in_step import FolderMark
 from mailroom.model import LocationRow
 from mailroom.services.restoring.looks import Presence
 from mailroom.services.restoring.restore_contents import ArchivedContents
@@ -50,6 +51,21 @@ class Wanted:
 class Supply(Protocol):
     """The messages of one folder, in the same order at each call."""
 
+    @property
+    def note(self) -> str | None:
+        """What is to be said of the folder, if anything."""
+
+    @property
+    def known(self) -> int:
+        """How many more there are that need not be looked at: an earlier run left them in step."""
+
+    def mark(self) -> FolderMark | str | None:
+        """Return what the folder looks like with all that is supplied; None where that is not known."""
+
+    @property
+    def rest(self) -> str | None:
+        """Which messages of the target are none of these, by the last look; None where that is not known."""
+
     def sizes(self) -> Iterator[int | None]:
         """Yield the size of each message; None where it cannot be sent."""
 
@@ -77,11 +93,16 @@ class ArchivedSupply:
     """The messages of one folder of an archive.
 
     :param rows: the archived messages, in the same order at each call.
+    :param mark: returns a digest of them.
     """
 
     archive: Archive
     rows: Callable[[], Iterable[LocationRow]]
     contents: ArchivedContents
+    mark: Callable[[], str]
+    note: str | None = None
+    known: int = 0
+    rest: str | None = None
 
     def sizes(self) -> Iterator[int | None]:
         """Yield the size of each message; None where the tables do not know it."""
