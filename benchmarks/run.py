@@ -26,6 +26,7 @@ from benchmarks.parts.commits import measure_commits
 from benchmarks.parts.mail import measure_mail
 from benchmarks.parts.memory import measure_memory
 from benchmarks.parts.million import measure_million
+from benchmarks.parts.retention import measure_retention
 from benchmarks.parts.rounds import warm_up
 from benchmarks.parts.s3 import measure_s3
 from benchmarks.places import Places
@@ -49,6 +50,7 @@ PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "commits": measure_commits,
     "memory": measure_memory,
     "s3": measure_s3,
+    "retention": measure_retention,
 }
 """The parts beside fetching. From commits on files are deleted, which slows the creation of others; what
 comes after them measures memory, and what a server that holds everything in memory takes."""
