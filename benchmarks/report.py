@@ -15,7 +15,7 @@ from rich.table import Table
 from benchmarks.figures import Figure
 from benchmarks.rivals import program_versions
 
-__all__ = ["PAGE", "RESULTS", "page_with", "results_of", "tables_of", "write_results"]
+__all__ = ["PAGE", "RESULTS", "merged", "page_with", "results_of", "tables_of", "write_results"]
 
 RESULTS = Path(__file__).parent / "results.json"
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
@@ -42,6 +42,15 @@ def results_of(
         },
         "figures": [figure.as_json(versions) for figure in figures],
     }
+
+
+def merged(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """Return earlier results in which the parts that were measured now have the figures of now."""
+    parts = {figure["part"] for figure in now["figures"]}
+    kept = [figure for figure in before["figures"] if figure["part"] not in parts]
+    later = [*before["taken"].get("later", ()), now["taken"]["command"]]
+    taken = {**before["taken"], "later": list(dict.fromkeys(later))}
+    return {"taken": taken, "figures": [*kept, *now["figures"]]}
 
 
 def write_results(results: dict[str, Any], path: Path) -> None:
@@ -81,9 +90,10 @@ def page_with(results: dict[str, Any] | None, page: str) -> str:
 def _markdown(results: dict[str, Any]) -> str:
     taken = results["taken"]
     versions = ", ".join(f"{name} {version}" for name, version in taken["versions"].items())
+    later = "".join(f" Later, of some parts: `{command}`." for command in taken.get("later", ()))
     lines = [
         f"`{taken['command']}`: {taken['rounds']} rounds in {taken['seconds'] / 60:.0f} minutes on "
-        f"{taken['cores']} cores ({taken['system']}); {versions}.",
+        f"{taken['cores']} cores ({taken['system']}); {versions}.{later}",
         "",
         f"| {' | '.join(HEADER)} |",
         f"| {' | '.join('---' for _ in HEADER)} |",

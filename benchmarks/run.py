@@ -1,12 +1,14 @@
 """``make bench``: Mailroom and everybody else side by side on the same servers, interleaved.
 
 Whole processes from cold start, medians of the rounds. A complete measurement writes
-``benchmarks/results.json`` and the table of ``docs/performance.md``; parts only print theirs.
+``benchmarks/results.json`` and the table of ``docs/performance.md``; parts only print theirs, unless
+``--output benchmarks/results.json`` puts their figures in the place of those of before.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -31,7 +33,7 @@ from benchmarks.parts.rounds import warm_up
 from benchmarks.parts.s3 import measure_s3
 from benchmarks.places import Places
 from benchmarks.programs import require_programs
-from benchmarks.report import RESULTS, results_of, tables_of, write_results
+from benchmarks.report import RESULTS, merged, results_of, tables_of, write_results
 from tests.support.dovecot import DovecotMissing
 
 __all__ = ["main"]
@@ -83,9 +85,11 @@ def main() -> int:
     is_complete = not (options.small or options.only or options.account or options.link)
     path = options.output or (RESULTS if is_complete else None)
     if path is not None:
+        if not is_complete and path.exists():
+            results = merged(json.loads(path.read_text()), results)
         write_results(results, path)
         console.print(f"Written to {path}.", markup=False)
-    if path == RESULTS:
+    if path is not None and path.absolute() == RESULTS:
         page.main()
     return 0
 
@@ -106,7 +110,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--account", choices=[account.name for account in ACCOUNTS])
     parser.add_argument("--link", choices=[link.name for link in LINKS])
     parser.add_argument("--place", type=Path, help="folder with room for all that is fetched")
-    parser.add_argument("--output", type=Path, help="where results go, also those of a part")
+    parser.add_argument(
+        "--output", type=Path, help="where results go; those of a part take its place in what is there"
+    )
     options = parser.parse_args()
     options.rounds = 1 if options.small else options.rounds
     return options

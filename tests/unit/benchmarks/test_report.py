@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.figures import Bound, Figure, Target
-from benchmarks.report import PAGE, RESULTS, page_with, results_of
+from benchmarks.report import PAGE, RESULTS, merged, page_with, results_of
 
 EMPTY = page_with(None, PAGE.read_text())
 
@@ -72,6 +72,22 @@ def test_the_page_shows_each_figure_and_its_note_once() -> None:
     assert "| IMAP, whole account (1) |  | 2.00 s | fdm | 9.00 s | 4.50 × |  |  |" in page
     assert "| IMAP, whole account (1) |  | 2.00 s | getmail | 9.00 s |" in page
     assert page.count("Seconds scaled from 200 messages.") == 1
+
+
+def test_a_part_takes_the_place_of_its_earlier_figures() -> None:
+    """Those of other parts stay, and the page says what was measured later."""
+    before = results(figure(), figure(part="memory", work="Peak"))
+    now = results_of(
+        [figure(part="memory", work="Peak", ours=3.0)],
+        rounds=1,
+        seconds=5.0,
+        creation=[],
+        command="make bench ARGS=--only memory",
+    )
+    found = merged(merged(before, now), now)
+    assert [(each["part"], each["ours"]) for each in found["figures"]] == [("first", 2.0), ("memory", 3.0)]
+    assert (found["taken"]["rounds"], found["taken"]["later"]) == (3, ["make bench ARGS=--only memory"])
+    assert "Later, of some parts: `make bench ARGS=--only memory`." in page_with(found, EMPTY)
 
 
 def test_figures_are_replaced_and_prose_stays() -> None:
