@@ -208,7 +208,8 @@ class _Session:
         self._say("* ID NIL")
 
     def _enable(self, command: str) -> None:
-        self._say("* ENABLED")
+        asked = command.split()[1:]
+        self._say(" ".join(["* ENABLED", *(word for word in asked if word in self._server.capabilities)]))
 
     def _namespace(self, command: str) -> None:
         self._say('* NAMESPACE (("" "/")) NIL NIL')

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import re
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from mailroom.client.imap_fetch import stream_commands
 from mailroom.client.imap_selected import SelectedFolder, selected_folder
-from mailroom.client.imap_sets import sets_of, uids_in_sets, uids_listed
+from mailroom.client.imap_sets import sets_of, uids_found, uids_listed
 from mailroom.client.imap_sign_in import open_connection
-from mailroom.client.imap_wire import ImapWire, Library, quoted_name, translated
+from mailroom.client.imap_wire import ImapWire, Library, translated
 from mailroom.client.transport import Waiting
 from mailroom.exceptions import CapabilityMissing, CommandRejected, LocalProtocolError, MailroomError
 from mailroom.model import Endpoint, FetchedMessage, Folder, SpoolFactory
@@ -33,9 +32,6 @@ __all__ = ["ImapClient", "SelectedFolder"]
 HEADER_FIELDS = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)]"
 """The header fields that tell who a message is."""
 
-_ALL = re.compile(rb"(?i:(?:\A| )ALL ([^ ]+))")
-"""The UIDs in an ESEARCH response (RFC 4731 section 3.1)."""
-
 
 class ImapClient:
     """A signed-in connection; make it with :meth:`connect`. Not for use from two threads at once."""
@@ -43,6 +39,7 @@ class ImapClient:
     def __init__(self, endpoint: Endpoint, library: Library, capabilities: frozenset[str]) -> None:
         self._library = library
         self._wire = library.wire
+        self._name_of = library.wire.folder_name
         self.host = endpoint.host
         self.capabilities = capabilities
         self._selected: SelectedFolder | None = None
@@ -142,12 +139,12 @@ class ImapClient:
         :raises ConnectionLost: if the server goes away.
         """
         self._wire.untagged_responses.pop("STATUS", None)
-        self._command("STATUS", quoted_name(name), self.status_items)
+        self._command("STATUS", self._wire.quoted_name(name), self.status_items)
         return self.statuses_told().get(name, {})
 
     def statuses_told(self) -> dict[str, dict[str, int]]:
         """Return the counts that the server has stated since they were asked for, by folder."""
-        return dict(parse_status(*parts) for parts in self._untagged("STATUS"))
+        return dict(parse_status(*parts, name_of=self._name_of) for parts in self._untagged("STATUS"))
 
     def examine(self, name: str) -> SelectedFolder:
         """Open a folder for reading; nothing in it changes, \\Recent included.
@@ -176,8 +173,7 @@ class ImapClient:
         asked = criteria or ("ALL",)
         if self.supports("ESEARCH"):
             self._uid("SEARCH", "RETURN", "(ALL)", *asked)
-            found = [_ALL.search(answer) for answer, *_ in self._untagged("ESEARCH")]
-            return uids_in_sets(match[1] for match in found if match)
+            return uids_found(answer for answer, *_ in self._untagged("ESEARCH"))
         self._uid("SEARCH", *asked)
         return uids_listed(answer.partition(b"(")[0].strip() for answer, *_ in self._untagged("SEARCH"))
 
@@ -303,7 +299,7 @@ class ImapClient:
         self._wire.untagged_responses.clear()
         self._wire.is_readonly = True
         extension = ("(CONDSTORE)",) if self.supports("CONDSTORE") else ()
-        self._command(command, quoted_name(name), *extension)
+        self._command(command, self._wire.quoted_name(name), *extension)
         told = self._wire.untagged_responses
         self._wire.state = "SELECTED"
         self._selected = selected_folder(name, told, read_only=command == "EXAMINE")
@@ -335,21 +331,18 @@ class ImapClient:
             options += ["SPECIAL-USE"] if self.supports("SPECIAL-USE") else []
             options += [f"STATUS {self._listed_items()}"] if self.supports("LIST-STATUS") else []
         try:
-            self._command(
-                "LIST", '""', quoted_name(pattern), *([f"RETURN ({' '.join(options)})"] if options else ())
-            )
+            returned = [f"RETURN ({' '.join(options)})"] if options else ()
+            self._command("LIST", '""', self._wire.quoted_name(pattern), *returned)
         except CommandRejected:
             if not options:
                 raise
             return self._list(pattern)
         told = list(self._untagged("STATUS"))
-        counts = dict(parse_status(*parts) for parts in told)
-        ids = dict(parse_mailbox_id(*parts) for parts in told)
+        counts = dict(parse_status(*parts, name_of=self._name_of) for parts in told)
+        ids = dict(parse_mailbox_id(*parts, name_of=self._name_of) for parts in told)
         return {
-            folder.name: dataclasses.replace(
-                folder, status=counts.get(folder.name), mailbox_id=ids.get(folder.name)
-            )
-            for folder in (parse_list(*parts[:2]) for parts in self._untagged("LIST"))
+            f.name: dataclasses.replace(f, status=counts.get(f.name), mailbox_id=ids.get(f.name))
+            for f in self._told("LIST")
         }
 
     def namespaces(self) -> Namespaces:
@@ -361,7 +354,8 @@ class ImapClient:
             return Namespaces()
         with translated(self._wire.transport.where):
             found = self._library.namespace()
-        return Namespaces.parse(found.personal, (*(found.other or ()), *(found.shared or ())))
+        others = (*(found.other or ()), *(found.shared or ()))
+        return Namespaces.parse(found.personal, others, name_of=self._name_of)
 
     def _subscribed(self, asked: bytes) -> set[str] | None:
         """Return what LSUB lists, or None where the server refuses to say it."""
@@ -369,7 +363,11 @@ class ImapClient:
             self._end("LSUB", asked)
         except CommandRejected:
             return None
-        return {parse_list(*parts[:2]).name for parts in self._untagged("LSUB")}
+        return {folder.name for folder in self._told("LSUB")}
+
+    def _told(self, response: str) -> list[Folder]:
+        """Return the folders of LIST or LSUB responses."""
+        return [parse_list(*parts[:2], name_of=self._name_of) for parts in self._untagged(response)]
 
     def _command(self, name: str, *arguments: Any) -> None:  # Any: imaplib takes text and octets
         self._end(name, self._begin(name, *arguments))

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from mailroom.client.imap import ImapClient
-from mailroom.client.imap_wire import ImapWire, farewell, quoted_name, rejection
+from mailroom.client.imap_wire import ImapWire, farewell, rejection
 from mailroom.exceptions import (
     MAX_QUOTED_OCTETS,
     CommandRejected,
@@ -94,7 +94,9 @@ def append_messages(
     wire = client.wire
     if wire.is_streaming:
         raise LocalProtocolError("An earlier answer on this connection is still being read: finish it.")
-    run = _Run(wire=wire, client=client, mailbox=quoted_name(folder, "APPEND"), open_content=open_content)
+    run = _Run(
+        wire=wire, client=client, mailbox=wire.quoted_name(folder, "APPEND"), open_content=open_content
+    )
     wire.is_streaming = True
     is_over = False
     try:

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from mailroom.client.imap import ImapClient
 from mailroom.client.imap_folders import run_command
 from mailroom.client.imap_sets import sets_of
-from mailroom.client.imap_wire import quoted_name
 
 __all__ = ["change_flags", "copy_messages", "move_messages"]
 
@@ -37,7 +36,7 @@ def copy_messages(client: ImapClient, uids: Iterable[int], folder: str) -> None:
     :raises CommandRejected: if it refuses.
     :raises ConnectionLost: if it goes away.
     """
-    mailbox = quoted_name(folder, "COPY")
+    mailbox = client.wire.quoted_name(folder, "COPY")
     for text in sets_of(uids):
         run_command(client, "UID", "COPY", text, mailbox)
 
@@ -48,6 +47,6 @@ def move_messages(client: ImapClient, uids: Iterable[int], folder: str) -> None:
     :raises CommandRejected: if the server refuses; some may have been moved even so.
     :raises ConnectionLost: if it goes away.
     """
-    mailbox = quoted_name(folder, "MOVE")
+    mailbox = client.wire.quoted_name(folder, "MOVE")
     for text in sets_of(uids):
         run_command(client, "UID", "MOVE", text, mailbox)

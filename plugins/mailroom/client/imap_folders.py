@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mailroom.client.imap import ImapClient
-from mailroom.client.imap_wire import quoted_name, translated
+from mailroom.client.imap_wire import translated
 from mailroom.exceptions import CommandRejected, LocalProtocolError
 from mailroom.model import Folder
 from mailroom.protocol.imap_append import parse_flags, parse_personal_namespace
 from mailroom.protocol.imap_listing import parse_status
-from mailroom.protocol.modified_utf7 import decode_mailbox_name
 
 __all__ = [
     "append_limit",
@@ -49,7 +48,7 @@ def create_folder(client: ImapClient, name: str, special_use: str | None = None)
     :raises CommandRejected: if the server refuses.
     :raises ConnectionLost: if it goes away.
     """
-    mailbox = quoted_name(name, "CREATE")
+    mailbox = client.wire.quoted_name(name, "CREATE")
     if special_use is not None and client.supports("CREATE-SPECIAL-USE"):
         try:
             return _create(client, mailbox, f"(USE ({special_use}))")
@@ -73,7 +72,7 @@ def subscribe(client: ImapClient, name: str) -> None:
     :raises CommandRejected: if the server refuses.
     :raises ConnectionLost: if it goes away.
     """
-    run_command(client, "SUBSCRIBE", quoted_name(name, "SUBSCRIBE"))
+    run_command(client, "SUBSCRIBE", client.wire.quoted_name(name, "SUBSCRIBE"))
 
 
 def unselect(client: ImapClient) -> None:
@@ -96,7 +95,7 @@ def personal_namespace(client: ImapClient) -> tuple[str, str | None]:
     if found is None:
         listed = client.list_folders()
         return "", next((folder.delimiter for folder in listed if folder.delimiter), None)
-    return decode_mailbox_name(found[0]), found[1]
+    return client.wire.folder_name(found[0]), found[1]
 
 
 def list_foreign(client: ImapClient, own: Iterable[Folder], names: Iterable[str]) -> list[Folder]:
@@ -141,7 +140,7 @@ def append_limit(client: ImapClient, name: str) -> int | None:
         return None
     client.wire.untagged_responses.pop("STATUS", None)
     try:
-        run_command(client, "STATUS", quoted_name(name, "STATUS"), "(APPENDLIMIT)")
+        run_command(client, "STATUS", client.wire.quoted_name(name, "STATUS"), "(APPENDLIMIT)")
     except CommandRejected:
         return None
     told = client.wire.untagged_responses.pop("STATUS", None) or ()

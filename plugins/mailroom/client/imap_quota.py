@@ -9,7 +9,6 @@ import re
 
 from mailroom.client.imap import ImapClient
 from mailroom.client.imap_folders import run_command
-from mailroom.client.imap_wire import quoted_name
 from mailroom.exceptions import CommandRejected
 from mailroom.protocol.imap_quota import Quota, parse_quota
 
@@ -49,7 +48,7 @@ def _ask(client: ImapClient, folder: str) -> list[bytes]:
         return []
     client.wire.untagged_responses.pop("QUOTA", None)
     try:
-        run_command(client, "GETQUOTAROOT", quoted_name(folder, "GETQUOTAROOT"))
+        run_command(client, "GETQUOTAROOT", client.wire.quoted_name(folder, "GETQUOTAROOT"))
     except CommandRejected:
         return []
     told = client.wire.untagged_responses.pop("QUOTA", None) or ()

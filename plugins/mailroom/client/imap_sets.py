@@ -7,13 +7,17 @@ takes a tenth of a second to start.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mailroom.protocol.sequence_set import Uids
 
-__all__ = ["sets_of", "uids_in_sets", "uids_listed"]
+__all__ = ["sets_of", "uids_found", "uids_listed"]
+
+_ALL = re.compile(rb"(?i:(?:\A| )ALL ([^ ]+))")
+"""The UIDs in an ESEARCH response (RFC 4731 section 3.1)."""
 
 
 def sets_of(uids: Iterable[int] | Uids) -> Iterator[str]:
@@ -23,14 +27,14 @@ def sets_of(uids: Iterable[int] | Uids) -> Iterator[str]:
     return sequence_sets(uids)
 
 
-def uids_in_sets(sets: Iterable[bytes]) -> Uids:
-    """Return the UIDs that sequence sets name, ascending.
+def uids_found(answers: Iterable[bytes]) -> Uids:
+    """Return the UIDs that ESEARCH responses name, ascending.
 
-    :raises RemoteProtocolError: where one is no sequence set.
+    :raises RemoteProtocolError: where one names no sequence set.
     """
     from mailroom.protocol.sequence_set import decode_sequence_set, merged
 
-    return merged([decode_sequence_set(text) for text in sets])
+    return merged([decode_sequence_set(match[1]) for answer in answers if (match := _ALL.search(answer))])
 
 
 def uids_listed(lists: Iterable[bytes]) -> Uids:

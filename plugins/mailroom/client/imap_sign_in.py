@@ -1,6 +1,6 @@
-"""From the greeting to a connection ready for use: STARTTLS, sign-in, ID, COMPRESS.
+"""From the greeting to a connection ready for use: STARTTLS, sign-in, ID, ENABLE, COMPRESS.
 
-RFC 3501 section 6.2, RFC 2971, 4959 and 4978.
+RFC 3501 section 6.2, RFC 2971, 4959, 4978, 5161 and 9755.
 
 A password never leaves over a connection that should have been encrypted: a server that
 refuses STARTTLS is an error. No error quotes a secret.
@@ -75,6 +75,8 @@ def open_connection(endpoint: Endpoint) -> tuple[Library, frozenset[str]]:
             library.remember(capabilities)
             if "ID" in capabilities:
                 _identify(library)
+            if "ENABLE" in capabilities and capabilities & {"UTF8=ACCEPT", "UTF8=ONLY"}:
+                _speak_utf8(library)
             if _is_worth_compressing(transport, endpoint, capabilities):
                 _compress(library, transport)
     except BaseException:
@@ -252,6 +254,21 @@ def _identify(library: Library) -> None:
     """
     fields = " ".join(f'"{word}"' for pair in IDENTITY.items() for word in pair)
     library.wire._command("ID", f"({fields})")
+
+
+def _speak_utf8(library: Library) -> None:
+    """Ask for UTF-8 (RFC 9755): else a server may hide mail whose header needs it, or give it otherwise.
+
+    Older Couriers do. Folder names come in UTF-8 then.
+    """
+    wire = library.wire
+    wire.untagged_responses.pop("ENABLED", None)
+    try:
+        wire._simple_command("ENABLE", "UTF8=ACCEPT")
+    except CommandRejected as error:
+        _log.info("%s refused to speak UTF-8: %s", wire.transport.where, error.text)
+    told = wire.untagged_responses.pop("ENABLED", None) or ()
+    wire.is_utf8 = any(isinstance(words, bytes) and b"UTF8=ACCEPT" in words.upper() for words in told)
 
 
 def _is_worth_compressing(transport: Transport, endpoint: Endpoint, capabilities: frozenset[str]) -> bool:

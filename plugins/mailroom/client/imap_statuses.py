@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mailroom.client.imap import ImapClient
-from mailroom.client.imap_wire import quoted_name, translated
+from mailroom.client.imap_wire import translated
 from mailroom.exceptions import CommandRejected
 from mailroom.model import Folder
 
@@ -39,7 +39,7 @@ def with_statuses(client: ImapClient, folders: Sequence[Folder]) -> list[Folder]
             tags = []
             for folder in some:
                 with contextlib.suppress(CommandRejected):  # some names cannot be sent
-                    tags.append(wire._command("STATUS", quoted_name(folder.name, "STATUS"), items))
+                    tags.append(wire._command("STATUS", wire.quoted_name(folder.name, "STATUS"), items))
             for tag in tags:
                 with contextlib.suppress(CommandRejected):
                     wire._command_complete("STATUS", tag)

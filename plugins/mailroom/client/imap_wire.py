@@ -24,14 +24,13 @@ from mailroom.exceptions import (
     LocalProtocolError,
     RemoteProtocolError,
 )
-from mailroom.protocol.modified_utf7 import encode_mailbox_name
+from mailroom.protocol.modified_utf7 import RAW, decode_mailbox_name, encode_mailbox_name, name_in_utf8
 
 __all__ = [
     "BUSY_CODES",
     "ImapWire",
     "Library",
     "farewell",
-    "quoted_name",
     "rejection",
     "translated",
 ]
@@ -64,6 +63,9 @@ class ImapWire(imaplib.IMAP4):
         self.transport = transport
         self.is_streaming = False
         """Whether the answers to commands are being read elsewhere (``imap_fetch``)."""
+        self.is_utf8 = False
+        """Whether folder names go both ways in UTF-8 (RFC 9755); else in modified UTF-7."""
+        self._sent_otherwise: dict[str, bytes] = {}
         super().__init__()
 
     def open(self, host: str = "", port: int = 0, timeout: float | None = None) -> None:
@@ -87,6 +89,39 @@ class ImapWire(imaplib.IMAP4):
     def shutdown(self) -> None:
         """Close the connection."""
         self.transport.close()
+
+    def folder_name(self, octets: bytes) -> str:
+        """Return the name of a folder for people, as the server sent it.
+
+        A server that says it speaks UTF-8 and sends modified UTF-7 is understood, and answered likewise.
+        """
+        name = decode_mailbox_name(octets)
+        if not self.is_utf8:
+            return name
+        plain = name_in_utf8(octets)
+        if octets.isascii() and not name.isascii() and not name.startswith(RAW):
+            self._sent_otherwise[name] = octets
+            return name
+        return plain
+
+    def quoted_name(self, name: str, command: str = "EXAMINE") -> bytes:
+        """Return a folder's name as commands take it.
+
+        ``quoted = DQUOTE *QUOTED-CHAR DQUOTE`` (RFC 3501 section 9). Octets above ASCII go out where
+        both sides speak UTF-8, or as the server sent them, for only such a server has them.
+
+        :param command: which one, for the error.
+        :raises CommandRejected: if the name holds what cannot be sent.
+        """
+        is_plain = self.is_utf8 and not name.startswith(RAW)
+        octets = name.encode("utf-8", "replace") if is_plain else encode_mailbox_name(name)
+        octets = self._sent_otherwise.get(name, octets)
+        if _CONTROLS.search(octets):
+            why = "a name with control characters cannot be sent"
+            raise CommandRejected(
+                f"Folder {name!r}: {why}.", command=command, kind="NO", code="CANNOT", text=why
+            )
+        return b'"' + octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
     def _get_capabilities(self) -> None:
         """Learn what the server offers: from its greeting, or by asking where that does not say."""
@@ -154,22 +189,6 @@ def translated(where: str) -> Iterator[None]:
         raise _no_imap(where) from error
     except (ImapClientProtocolError, ValueError) as error:
         raise _no_imap(where) from error
-
-
-def quoted_name(name: str, command: str = "EXAMINE") -> bytes:
-    """Return a folder's name as commands take it.
-
-    ``quoted = DQUOTE *QUOTED-CHAR DQUOTE`` (RFC 3501 section 9). Octets above ASCII go out as
-    the server sent them, for only such a server has them.
-
-    :param command: which one, for the error.
-    :raises CommandRejected: if the name holds what cannot be sent.
-    """
-    octets = encode_mailbox_name(name)
-    if _CONTROLS.search(octets):
-        why = "a name with control characters cannot be sent"
-        raise CommandRejected(f"Folder {name!r}: {why}.", command=command, kind="NO", code="CANNOT", text=why)
-    return b'"' + octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
 
 def _no_imap(where: str) -> RemoteProtocolError:

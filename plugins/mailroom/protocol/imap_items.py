@@ -17,7 +17,7 @@ from typing import Any
 from mailroom.model import Body, FetchedMessage
 from mailroom.protocol.imap_dates import parse_internal_date
 from mailroom.protocol.imap_syntax import Part, Reader, Value, unreadable
-from mailroom.protocol.modified_utf7 import decode_mailbox_name
+from mailroom.protocol.modified_utf7 import RAW, decode_mailbox_name
 
 __all__ = ["parse_fetch_items", "parse_flags"]
 
@@ -110,8 +110,12 @@ def _keep_extended(found: dict[str, Any], name: bytes, value: Value) -> None:  #
         found["internal_date"] = parse_internal_date(_octets(value) or b"")
     elif name == b"SAVEDATE":
         found["save_date"] = parse_internal_date(_octets(value) or b"")
-    elif name == b"X-GM-LABELS":
-        labels = {decode_mailbox_name(label) for label in _items(value) if isinstance(label, bytes)}
+    elif name == b"X-GM-LABELS":  # in UTF-8 where folder names are
+        labels = {
+            decode_mailbox_name(label).removeprefix(RAW)
+            for label in _items(value)
+            if isinstance(label, bytes)
+        }
         found["labels"] = tuple(sorted(labels))
 
 

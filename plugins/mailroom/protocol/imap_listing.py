@@ -9,7 +9,7 @@ folders are whose, out. Names stay whole: a folder called ``007`` is no number. 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -18,6 +18,9 @@ from mailroom.model import Folder
 from mailroom.protocol.modified_utf7 import decode_mailbox_name
 
 __all__ = ["Namespaces", "parse_list", "parse_mailbox_id", "parse_status"]
+
+NameOf = Callable[[bytes], str]
+"""Reads a folder's name: modified UTF-7, or what else the connection speaks."""
 
 _STRING = rb'"((?:[^"\\]|\\.)*)"'
 _LIST = re.compile(rb"\(([^()]*)\) (?:NIL|" + _STRING + rb") ", re.IGNORECASE | re.DOTALL)
@@ -37,9 +40,18 @@ class Namespaces:
     foreign: tuple[str, ...] = ()
 
     @classmethod
-    def parse(cls, personal: Iterable[object] | None, foreign: Iterable[object] | None) -> Self:
-        """Take the prefixes from pairs of prefix and delimiter, as IMAPClient reads them."""
-        return cls(personal=_prefixes(personal), foreign=_prefixes(foreign))
+    def parse(
+        cls,
+        personal: Iterable[object] | None,
+        foreign: Iterable[object] | None,
+        *,
+        name_of: NameOf = decode_mailbox_name,
+    ) -> Self:
+        """Take the prefixes from pairs of prefix and delimiter, as IMAPClient reads them.
+
+        :param name_of: reads the octets of a prefix.
+        """
+        return cls(personal=_prefixes(personal, name_of), foreign=_prefixes(foreign, name_of))
 
     @property
     def foreign_prefixes(self) -> tuple[str, ...]:
@@ -67,11 +79,12 @@ class Namespaces:
         )
 
 
-def parse_list(text: bytes, literal: bytes | None = None) -> Folder:
+def parse_list(text: bytes, literal: bytes | None = None, *, name_of: NameOf = decode_mailbox_name) -> Folder:
     """Return the folder of one LIST response.
 
     :param text: what follows ``* LIST ``, up to a literal where there is one.
     :param literal: the literal, where the name came as one.
+    :param name_of: reads the octets of a name.
     :raises RemoteProtocolError: where it is no LIST response.
     """
     match = _LIST.match(text)
@@ -81,37 +94,42 @@ def parse_list(text: bytes, literal: bytes | None = None) -> Folder:
     name, _ = _mailbox(text, match.end(), literal, "LIST")
     separator = None if delimiter is None else _ESCAPED.sub(rb"\1", delimiter).decode("latin-1")
     return Folder(
-        name=_canonical(name),
+        name=_canonical(name, name_of),
         delimiter=separator or None,
         attributes=tuple(attribute.decode("latin-1") for attribute in attributes.split()),
     )
 
 
-def parse_status(text: bytes, literal: bytes | None = None, rest: bytes = b"") -> tuple[str, dict[str, int]]:
+def parse_status(
+    text: bytes, literal: bytes | None = None, rest: bytes = b"", *, name_of: NameOf = decode_mailbox_name
+) -> tuple[str, dict[str, int]]:
     """Return folder name and counts of one STATUS response; items without a number are left out.
 
     :param text: what follows ``* STATUS ``, up to a literal where there is one.
     :param rest: what follows the literal.
+    :param name_of: reads the octets of a name.
     :raises RemoteProtocolError: where it is no STATUS response.
     """
-    name, items = _status_items(text, literal, rest)
+    name, items = _status_items(text, literal, rest, name_of)
     return name, {item[0].decode().upper(): int(item[1]) for item in _ITEM.findall(items)}
 
 
-def parse_mailbox_id(text: bytes, literal: bytes | None = None, rest: bytes = b"") -> tuple[str, str | None]:
+def parse_mailbox_id(
+    text: bytes, literal: bytes | None = None, rest: bytes = b"", *, name_of: NameOf = decode_mailbox_name
+) -> tuple[str, str | None]:
     """Return folder name and MAILBOXID of one STATUS response (RFC 8474 section 4.3); None where it has none.
 
     :param text: as for `parse_status`, and so the others.
     :raises RemoteProtocolError: where it is no STATUS response.
     """
-    name, items = _status_items(text, literal, rest)
+    name, items = _status_items(text, literal, rest, name_of)
     found = _MAILBOX_ID.search(items)
     return name, found and found[1].decode("ascii")
 
 
-def _status_items(text: bytes, literal: bytes | None, rest: bytes) -> tuple[str, bytes]:
+def _status_items(text: bytes, literal: bytes | None, rest: bytes, name_of: NameOf) -> tuple[str, bytes]:
     name, end = _mailbox(text, 0, literal, "STATUS")
-    return _canonical(name), rest if literal is not None else text[end:]
+    return _canonical(name, name_of), rest if literal is not None else text[end:]
 
 
 def _mailbox(text: bytes, start: int, literal: bytes | None, what: str) -> tuple[bytes, int]:
@@ -126,17 +144,15 @@ def _mailbox(text: bytes, start: int, literal: bytes | None, what: str) -> tuple
     return atom[0], atom.end()
 
 
-def _prefixes(pairs: Iterable[object] | None) -> tuple[str, ...]:
+def _prefixes(pairs: Iterable[object] | None, name_of: NameOf) -> tuple[str, ...]:
     firsts = (pair[0] for pair in pairs or () if isinstance(pair, tuple) and pair)
     # IMAPClient reads a prefix of digits as a number.
-    return tuple(
-        decode_mailbox_name(first if isinstance(first, bytes) else str(first).encode()) for first in firsts
-    )
+    return tuple(name_of(first if isinstance(first, bytes) else str(first).encode()) for first in firsts)
 
 
-def _canonical(octets: bytes) -> str:
+def _canonical(octets: bytes, name_of: NameOf) -> str:
     """Return the name for people; INBOX in any case is one folder (RFC 3501 section 5.1)."""
-    name = decode_mailbox_name(octets)
+    name = name_of(octets)
     return "INBOX" if name.upper() == "INBOX" else name
 
 

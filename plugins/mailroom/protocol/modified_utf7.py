@@ -1,4 +1,4 @@
-"""Mailbox names as IMAP writes them: modified UTF-7, both ways (RFC 3501 section 5.1.3).
+"""Mailbox names as IMAP writes them: modified UTF-7, both ways (RFC 3501 section 5.1.3), and UTF-8.
 
 Belongs here: names that a server sent, decoded for people so that encoding gives back
 exactly what the server sent. A name that is not what our own encoder would write (raw
@@ -12,7 +12,7 @@ from __future__ import annotations
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 
-__all__ = ["RAW", "decode_mailbox_name", "encode_mailbox_name"]
+__all__ = ["RAW", "decode_mailbox_name", "encode_mailbox_name", "name_in_utf8"]
 
 RAW = "\N{SYMBOL FOR SUBSTITUTE FORM TWO}"
 """Begins the decoded form of a name that is no proper modified UTF-7: its octets follow, read as UTF-8.
@@ -44,6 +44,19 @@ def decode_mailbox_name(octets: bytes) -> str:
     if name is None or name.startswith(RAW) or _encode(name) != octets:
         return _marked(octets)
     return name
+
+
+def name_in_utf8(octets: bytes) -> str:
+    """Return a mailbox name that came as UTF-8 (RFC 9755 section 3); what is none is kept as it stands.
+
+    >>> name_in_utf8("Entwürfe & mehr".encode())
+    'Entwürfe & mehr'
+    """
+    try:
+        name = octets.decode("utf-8")
+    except UnicodeDecodeError:
+        return _marked(octets)
+    return _marked(octets) if name.startswith(RAW) else name
 
 
 def _marked(octets: bytes) -> str:

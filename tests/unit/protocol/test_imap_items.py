@@ -109,10 +109,11 @@ def test_header_fields_are_kept_as_they_came() -> None:
 
 
 def test_labels_are_names_of_folders() -> None:
-    """They are written as LIST writes names: in modified UTF-7, quoted, as atoms or as literals."""
+    """They are written as LIST writes names: in modified UTF-7 or UTF-8, quoted, as atoms or as literals."""
     parts: list[Part] = [b'(UID 5 X-GM-LABELS ("\\\\Important" a "Caf&AOk-" {3}', b")))", b"))"]
     assert parse_fetch_items(parts, 1).labels == (")))", "Café", "\\Important", "a")
     assert parse_fetch_items([b"(UID 5 X-GM-LABELS ())"], 1).labels == ()
+    assert parse_fetch_items(['(UID 5 X-GM-LABELS ("Café"))'.encode()], 1).labels == ("Café",)
 
 
 @pytest.mark.parametrize(
