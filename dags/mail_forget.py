@@ -5,10 +5,14 @@ days: table rows, delivered attachments and search words at once, the messages' 
 this DAG, when no other run can count on them any more. What is under a legal hold stays. Nothing is deleted
 on a mail server: delete it there first, or the next mirror brings it back.
 
+First a **plan** is made and stored in the archive; then **a person is asked**, who sees counts and space
+under Browse > Required Actions; then just that plan is carried out. Who agreed stands in the audit of each
+message. The result of `forget` says where the **certificate** is that lists what went.
+
 **A run by hand is a dry run** unless you switch that off: it says what would go, and changes nothing.
 
 **On a schedule**, for keeping mail ten years: copy this file under another `dag_id`, set `schedule` (such as
-`"@daily"`), and the defaults of `dry_run` to `False` and of `days` to 3652.
+`"@daily"`), and the defaults of `dry_run` to `False`, of `days` to 3652, and of `ask` to `never`.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, Param
 
 from mailroom.operators.forget import ArchiveForgetOperator
+from mailroom.operators.forget_approval import ArchiveForgetApprovalOperator
 
 OPEN_SECTION = "Run Parameters"
 """Airflow shows the fields of this section unfolded; all others are folded until somebody opens them."""
@@ -64,6 +69,16 @@ with DAG(
             minimum=1,
             maximum=36500,
         ),
+        "ask": Param(
+            "always",
+            type="string",
+            title="Ask a person first?",
+            description_md="The plan is shown under Browse > Required Actions, and nothing goes before "
+            "somebody agrees. No answer within a day means no.",
+            section="Care",
+            enum=["always", "never"],
+            values_display={"always": "Always", "never": "Never"},
+        ),
         "by_date": Param(
             False,
             type="boolean",
@@ -89,13 +104,29 @@ with DAG(
         ),
     },
 ):
-    ArchiveForgetOperator(
-        task_id="forget",
+    plan = ArchiveForgetOperator(
+        task_id="plan_forget",
         archive="{{ params.archive }}",
         account="{{ params.account }}",
         person="{{ params.person }}",
         older_than="{{ params.days }}",
         by_date="{{ params.by_date }}",
+        dry_run=True,
+    )
+
+    ask = ArchiveForgetApprovalOperator(
+        task_id="ask_person",
+        archive="{{ params.archive }}",
+        plan_id="{{ ti.xcom_pull(task_ids='plan_forget').get('plan_id') or '' }}",
+        ask="{{ 'never' if params.dry_run else params.ask }}",
+    )
+
+    forget = ArchiveForgetOperator(
+        task_id="forget",
+        archive="{{ params.archive }}",
+        plan_id="{{ ti.xcom_pull(task_ids='plan_forget').get('plan_id') or '' }}",
         grace="{{ params.grace }}",
         dry_run="{{ params.dry_run }}",
     )
+
+    plan >> ask >> forget

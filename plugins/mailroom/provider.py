@@ -49,6 +49,7 @@ def get_provider_info() -> dict[str, Any]:
                     "mailroom.operators.inspect",
                     "mailroom.operators.export",
                     "mailroom.operators.forget",
+                    "mailroom.operators.forget_approval",
                     "mailroom.operators.import_mail",
                     "mailroom.operators.optimize",
                     "mailroom.operators.partitions",

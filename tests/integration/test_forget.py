@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import threading
 from dataclasses import replace
@@ -22,75 +21,31 @@ from mailroom.archive.searching.search_index import SearchIndex
 from mailroom.archive.storage.raw import LocalRawStore
 from mailroom.archive.writing.repair import Repair
 from mailroom.exceptions import ArchiveError, ConfigurationError, StoreUnavailable
-from mailroom.model import Body, Change
+from mailroom.model import Body
 from mailroom.policy.attachments import AttachmentRule
 from mailroom.services.attachments import deliver_attachments
-from mailroom.services.forget import ForgetReport, ForgetWish, SweepReport, forget_mail, sweep_archive
+from mailroom.services.forget import ForgetWish
 from mailroom.services.holds import place_hold
 from mailroom.services.progress import NoProgress
 from mailroom.services.replicate import replicate_archive
 from tests.support.archives import body, context, digest, folder_row, place
 from tests.support.command import run_command
+from tests.support.forgetting import (
+    ANA,
+    DAY,
+    NOW,
+    Killed,
+    archived,
+    digests,
+    fill,
+    forget,
+    objects,
+    sound,
+    sweep,
+    take_off,
+)
 from tests.support.mail import make_message
 from tests.support.s3 import S3Server
-
-RUNS = itertools.count(1)
-DAY = timedelta(days=1)
-NOW = datetime(2026, 11, 25, tzinfo=UTC)
-ANA = "ana@example.org"
-"""The author of all messages of ``archives.content``."""
-
-
-def fill(archive: Archive, numbers: range, account: str = "post", run: str = "run-1", **row: Any) -> None:
-    with archive.writer(context(run, account=account)) as writer:
-        for number in numbers:
-            mine = replace(place(number, run_id=run), account=account, **row)
-            writer.add(body(number, attachments=number % 2), mine)
-        writer.close_folder(replace(folder_row(messages=len(numbers), run_id=run), account=account))
-        writer.finish("succeeded", {}, 0)
-
-
-def take_off(archive: Archive, numbers: range, account: str = "post") -> None:
-    """Record that messages are no longer on the server."""
-    with archive.writer(context("off", account=account)) as writer:
-        writer.record(
-            replace(
-                place(n, run_id="off", sha256=digest(n, attachments=n % 2), change=Change.EXPUNGED),
-                account=account,
-            )
-            for n in numbers
-        )
-        writer.finish("succeeded", {}, 0)
-
-
-def forget(archive: Archive, *, apply: bool = True, at: datetime = NOW, **wish: Any) -> ForgetReport:
-    return forget_mail(
-        archive,
-        context(f"forget-{next(RUNS)}", what="forget"),
-        ForgetWish(**wish),
-        dry_run=not apply,
-        now=lambda: at,
-    )
-
-
-def sweep(archive: Archive, at: datetime = NOW + 3 * DAY) -> SweepReport:
-    return sweep_archive(archive, context("sweep-1", what="sweep"), now=lambda: at)
-
-
-def archived(archive: Archive) -> set[str]:
-    return set(archive.read_table("messages", ["sha256"])["sha256"].to_pylist())
-
-
-def objects(archive: Archive) -> set[str]:
-    return {name for name, _ in archive.raw.objects()}
-
-
-def sound(archive: Archive) -> bool:
-    return verify_archive(archive).failures == ()
-
-
-def digests(numbers: range) -> set[str]:
-    return {digest(n, attachments=n % 2) for n in numbers}
 
 
 @pytest.fixture
@@ -103,12 +58,18 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_dry_run_says_what_would_go_and_changes_nothing(root: Path) -> None:
-    """Counts of messages, octets, and what stays."""
-    before = sorted(root.rglob("*"))
+    """Counts of messages, octets, and what stays; only the plan is written down, and sealed."""
+
+    def files() -> list[Path]:
+        ours = {root / "tables" / name for name in ("plans", "seals")}
+        return sorted(f for f in root.rglob("*") if f.is_file() and not ours & set(f.parents))
+
+    before = files()
     report = forget(Archive(root), account="post", apply=False)
     assert (report.messages, report.shared, report.on_server, report.dry_run) == (5, 5, 5, True)
     assert report.octets > 1000
-    assert sorted(root.rglob("*")) == before
+    assert (report.certificate, files()) == (None, before)
+    assert (archived(Archive(root)), sound(Archive(root))) == (digests(range(1, 16)), True)
 
 
 def test_account_goes_with_what_only_it_had(root: Path) -> None:
@@ -295,16 +256,12 @@ def test_no_word_of_it_is_left_in_any_file(root: Path, monkeypatch: pytest.Monke
     sweep(Archive(root))
     gone = digests(range(1, 6))
     for path in root.glob("tables/*/*.parquet"):
-        if path.parent.name not in ("audit", "tombstones"):
+        if path.parent.name not in ("audit", "tombstones", "plans"):
             for name in ("sha256", "message_sha256"):
                 if name in pq.read_schema(path).names:
                     assert not gone & set(pq.read_table(path)[name].to_pylist()), path
     assert not (root / "search" / "index.sqlite").exists()
     assert not list(root.glob("bookmarks/*"))
-
-
-class Killed(BaseException):
-    """The process ends here."""
 
 
 def accounts_in_files(root: Path) -> set[str]:

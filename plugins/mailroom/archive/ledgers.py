@@ -41,26 +41,31 @@ def record_hold(archive: Archive, row: HoldRow) -> None:
     _append(archive, "holds", [row], holds_table)
 
 
-def read_plans(archive: Archive, account: str, plan_id: str | None = None) -> list[PlanRow]:
+def read_plans(archive: Archive, account: str | None, plan_id: str | None = None) -> list[PlanRow]:
     """Return all rows of one plan of an account, or of all, in the order they were written.
+
+    :param account: None where the plan alone is known.
 
     :raises StoreUnavailable: where the archive cannot be read.
     """
     from mailroom.archive.delta.rows import plan_rows
 
     found: list[tuple[int, PlanRow]] = []
-    equal = {"account": account} if plan_id is None else {"account": account, "plan_id": plan_id}
+    known = {"account": account, "plan_id": plan_id}
+    equal = {name: value for name, value in known.items() if value is not None}
     for table in archive.scan_table("plans", equal=equal):
         found += plan_rows(table)
     return [row for _, row in sorted(found, key=lambda each: each[0])]
 
 
-def has_plan_in_state(archive: Archive, account: str, state: PlanState) -> bool:
+def has_plan_in_state(archive: Archive, account: str, state: PlanState, what: str = "retention") -> bool:
     """Return whether a plan of an account is or was in a state; what the plans hold is not read.
+
+    :param what: what made the plan.
 
     :raises StoreUnavailable: where the archive cannot be read.
     """
-    equal = {"account": account, "state": state.value}
+    equal = {"account": account, "state": state.value, "what": what}
     return any(rows.num_rows for rows in archive.scan_table("plans", ("plan_id",), equal=equal))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from mailroom.exceptions import ConfigurationError
 from mailroom.hooks.archive import archive_root, open_archive
 from mailroom.hooks.errors import airflow_errors
 from mailroom.operators.arguments import as_duration, as_flag, as_text
@@ -24,11 +25,15 @@ class ArchiveForgetOperator(BaseOperator):
     """Remove mail from an archive, and delete the objects of what was removed days ago.
 
     Rows, delivered attachments and search words go at once, objects with a later run of this task.
-    What a legal hold means stays. **Without ``dry_run=False`` nothing is changed.**
+    What a legal hold means stays. **Without ``dry_run=False`` nothing is removed**: it makes a plan, which
+    ``ArchiveForgetApprovalOperator`` can show to a person, and which is carried out by its ``plan_id``.
+    The certificate of what went is kept in the archive; the summary says where.
 
-    Give exactly one of ``account``, ``person`` and ``older_than``; none of them only deletes objects.
+    Give exactly one of ``plan_id``, ``account``, ``person`` and ``older_than``; none of them only deletes
+    objects.
 
     :param archive: root of the archive; by default the configured one.
+    :param plan_id: the plan to carry out, and nothing beyond it: what came since, or is held by now, stays.
     :param account: an account: all of its places, and messages that no other account has.
     :param person: an address: messages that it wrote or received.
     :param older_than: days since archiving; what is on a server still stays.
@@ -39,6 +44,7 @@ class ArchiveForgetOperator(BaseOperator):
 
     template_fields: Sequence[str] = (
         "archive",
+        "plan_id",
         "account",
         "person",
         "older_than",
@@ -52,6 +58,7 @@ class ArchiveForgetOperator(BaseOperator):
         self,
         *,
         archive: str | ObjectStoragePath | None = None,
+        plan_id: str | None = None,
         account: str | None = None,
         person: str | None = None,
         older_than: timedelta | float | str | None = None,
@@ -63,6 +70,7 @@ class ArchiveForgetOperator(BaseOperator):
     ) -> None:
         super().__init__(outlets=with_alias(outlets), **kwargs)
         self.archive = archive
+        self.plan_id = plan_id
         self.account = account
         self.person = person
         self.older_than = older_than
@@ -84,17 +92,25 @@ class ArchiveForgetOperator(BaseOperator):
             archive = open_archive(archive_root(as_text("archive", self.archive)))
             grace = as_duration("grace", self.grace) or GRACE
             dry_run = as_flag("dry_run", self.dry_run, default=True)
+            plan_id = as_text("plan_id", self.plan_id)
             values = {
                 "account": as_text("account", self.account),
                 "person": as_text("person", self.person),
                 "older_than": as_duration("older_than", self.older_than),
             }
+            given = [name for name, value in {"plan_id": plan_id, **values}.items() if value is not None]
+            if plan_id is not None and len(given) > 1:
+                raise ConfigurationError(f"Give plan_id or {given[1]}: a plan says already what is to go.")
             run = run_context(context, what="forget", account=str(values["account"] or ""))
             swept = {} if dry_run else sweep_archive(archive, run, now=utc_now, grace=grace).summary()
-            if not any(value is not None for value in values.values()):
+            if not given:
                 return swept
-            wish = ForgetWish(**values, by_date=as_flag("by_date", self.by_date))  # type: ignore[arg-type]  # as checked above
-            report = forget_mail(archive, run, wish, dry_run=dry_run, now=utc_now, grace=grace)
+            wish = None
+            if plan_id is None:
+                wish = ForgetWish(**values, by_date=as_flag("by_date", self.by_date))  # type: ignore[arg-type]  # as checked above
+            report = forget_mail(
+                archive, run, wish, plan_id=plan_id, dry_run=dry_run, now=utc_now, grace=grace
+            )
         return {**conclude(report, run, self.log), "swept": swept}
 
     def on_kill(self) -> None:

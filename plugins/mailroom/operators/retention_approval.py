@@ -6,7 +6,7 @@ without a worker slot. No answer in time means no.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from mailroom.operators.run import run_context, utc_now
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
 
-__all__ = ["MailRetentionApprovalOperator"]
+__all__ = ["MailRetentionApprovalOperator", "answer_in"]
 
 ASK = ("policy", "always", "never")
 """When somebody is asked: as the plan's policy says, always, or never."""
@@ -125,14 +125,14 @@ class MailRetentionApprovalOperator(ApprovalOperator):
         if "error" not in event:
             with airflow_errors():
                 account, archive = self._place()
-                user = event.get("responded_by_user") or {}
+                is_yes, by = answer_in(event, self.APPROVE)
                 least_days = (event.get("params_input") or {}).get(LEAST_DAYS)
                 record_answer(
                     archive,
                     account,
                     required_text("plan_id", self.plan_id),
-                    is_yes=event["chosen_options"] == [self.APPROVE],
-                    by=str(user.get("name") or user.get("id") or NOBODY),
+                    is_yes=is_yes,
+                    by=by,
                     at=utc_now(),
                     least_age=timedelta(days=least_days) if least_days else None,
                     run_id=run_context(context, what="retention", account=account).run_id,
@@ -142,6 +142,15 @@ class MailRetentionApprovalOperator(ApprovalOperator):
     def _place(self) -> tuple[str, Any]:  # Any: the archive, which is not imported at parse
         account = required_text("conn_id", self.conn_id)
         return account, archive_of_account(account, as_text("archive", self.archive))
+
+
+def answer_in(event: Mapping[str, Any], approve: str) -> tuple[bool, str]:
+    """Return whether somebody agreed, and who answered.
+
+    :param event: what Airflow's trigger says; ``approve`` is the option that means yes.
+    """
+    user = event.get("responded_by_user") or {}
+    return event["chosen_options"] == [approve], str(user.get("name") or user.get("id") or NOBODY)
 
 
 def _days_field() -> Param:

@@ -7,6 +7,6 @@ A module a job, called by the command line and by operators; the rooms hold thei
 - ``two_way``, ``change_choice``: ``pushing``; ``restore``, ``copy``: ``restoring``
 - ``attachments``, ``new_mail``, ``partitions``, ``aftermath``, ``inspection``, ``rule_files``: ``delivering``
 - ``export``, ``import_mail``: ``exchanging``
-- ``audit``, ``forget``, ``optimize``, ``replicate``, ``search``: the archive alone
+- ``forget``: ``forgetting``; ``audit``, ``optimize``, ``replicate``, ``search``: the archive alone
 - ``destinations``, ``progress``: what several of them share
 """

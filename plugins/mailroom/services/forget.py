@@ -1,8 +1,9 @@
 """Remove mail from the archive itself: of an account, about a person, or older than so many days.
 
-Here: the services a user calls: the plan with its counts, the removal, the sweep, the certificate. Not here:
-tables and objects (``archive.removal``, ``archive.sweep``).
+Here: the services a user calls: the plan, the removal, the sweep. Their parts are in ``forgetting``; not
+here: tables and objects (``archive.removing``).
 
+First there is a plan: a dry run writes it down, somebody may agree to it, and then just its messages go.
 What goes, goes in two steps. At once: every row about it, its delivered attachments, its words in the search
 index. Days later, when no run that began before can be at work: its raw object, and the old files of the
 tables. What a legal hold means stays, whoever asks.
@@ -10,228 +11,97 @@ tables. What a legal hold means stays, whoever asks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mailroom.archive import Archive
-from mailroom.archive.ledgers import read_holds
+from mailroom.archive.removing.delivered import WithdrawnDeliveries, count_deliveries, withdraw_deliveries
+from mailroom.archive.removing.leaving import extent_of, unfinished
+from mailroom.archive.removing.removal import Order, Removal
+from mailroom.archive.removing.sweep import sweep_objects
 from mailroom.archive.replicating.replica import refuse_replica
-from mailroom.exceptions import ConfigurationError
+from mailroom.exceptions import ArchiveError, ConfigurationError
+from mailroom.ledger import PlanState
 from mailroom.model import RunContext
-from mailroom.policy.durations import in_days
-from mailroom.policy.holds import EVERY_ACCOUNT, holds_on
-from mailroom.services.deleting.held import archived_uses
+from mailroom.services.deleting.retention_plan import refuse_if_over
+from mailroom.services.forgetting.certificate import certificate_of, gone_under, keep_certificate
+from mailroom.services.forgetting.forget_plan import (
+    ForgetPlan,
+    begun_plans,
+    load_forget_plan,
+    new_plan,
+    settle_forget_plan,
+    write_plan,
+)
+from mailroom.services.forgetting.forget_report import ForgetReport, SweepReport
+from mailroom.services.forgetting.meant import Meant, held_among, meant_by, meant_by_plan
+from mailroom.services.forgetting.wish import ForgetWish
 
-if TYPE_CHECKING:
-    from mailroom.ledger import HoldRow
-
-__all__ = ["GRACE", "ForgetReport", "ForgetWish", "SweepReport", "forget_mail", "sweep_archive"]
+__all__ = [
+    "GRACE",
+    "ForgetReport",
+    "ForgetWish",
+    "SweepReport",
+    "answer_plan",
+    "forget_mail",
+    "sweep_archive",
+]
 
 GRACE = timedelta(days=2)
 """How long an object stays after its rows are gone; longer than any run takes, and than Delta keeps files."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ForgetWish:
-    """What is to go: exactly one of account, person and age.
-
-    :param account: all places of this account, and the messages that no other account has.
-    :param person: messages that this address wrote or received.
-    :param older_than: messages archived so long ago, as far as they are on no server any more.
-    :param by_date: count the age from the message's own date, where it has one.
-    :raises ConfigurationError: if it is none of them, or more than one.
-    """
-
-    account: str | None = None
-    person: str | None = None
-    older_than: timedelta | None = None
-    by_date: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse what makes no sense."""
-        given = [value for value in (self.account, self.person, self.older_than) if value is not None]
-        if len(given) != 1:
-            raise ConfigurationError("Say what is to go: an account, or a person's address, or an age.")
-        if self.person is not None and "@" not in self.person.strip().strip("@"):
-            raise ConfigurationError(f"{self.person!r} is no address; write it whole, as ana@example.org.")
-        if self.older_than is not None and self.older_than <= timedelta(0):
-            raise ConfigurationError("The age must be more than nothing, such as 10 years (3652d).")
-
-    def in_words(self) -> str:
-        """Return it as the audit states it."""
-        if self.account is not None:
-            return f"forget account {self.account}"
-        if self.older_than is not None:
-            return f"older than {in_days(self.older_than)} since {'sent' if self.by_date else 'archived'}"
-        return "forget a person"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ForgetReport:
-    """What a removal did, or in a dry run would do; with its digests it is the certificate.
-
-    :param shared: messages that stay, for other accounts have them.
-    :param held: messages that stay under legal hold.
-    :param on_server: of an age: messages that stay, for they are on a server; else: messages that are on a
-        server as well, and will come back from there unless they are deleted there.
-    :param deliveries: delivered attachments, deleted or to be.
-    :param changed: delivered attachments that had another content by now, or were gone, and were left alone.
-    :param rows: rows removed, by table.
-    :param digests: SHA-256 of every message.
-    """
-
-    what: str
-    archive: str
-    who: str
-    run_id: str
-    at: datetime
-    dry_run: bool
-    messages: int = 0
-    octets: int = 0
-    shared: int = 0
-    held: int = 0
-    on_server: int = 0
-    deliveries: int = 0
-    changed: int = 0
-    rows: dict[str, int] = field(default_factory=dict)
-    objects_go_after: datetime | None = None
-    digests: tuple[str, ...] = field(default=(), repr=False)
-    failures: tuple[str, ...] = ()
-    interrupted: bool = False
-
-    def summary(self) -> dict[str, Any]:
-        """Return the counts as a small JSON object."""
-        names = ("messages", "octets", "shared", "held", "on_server", "deliveries", "changed")
-        return {
-            "what": self.what,
-            "dry_run": self.dry_run,
-            **{name: getattr(self, name) for name in names},
-            "rows": dict(self.rows),
-            "objects_go_after": None if self.objects_go_after is None else self.objects_go_after.isoformat(),
-            "failed": len(self.failures),
-        }
-
-    def certificate(self) -> dict[str, Any]:
-        """Return what went, message by message, by whose order and when; no content and no name of mail."""
-        return {
-            "certificate": "removal from a mail archive",
-            "archive": self.archive,
-            "by": self.who,
-            "run_id": self.run_id,
-            "at": self.at.isoformat(),
-            **self.summary(),
-            "not_removed": list(self.failures),
-            "sha256": list(self.digests),
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SweepReport:
-    """What a sweep did.
-
-    :param removed: raw objects deleted.
-    :param revived: messages that came back meanwhile, and stay.
-    :param waiting: messages whose days of grace are not over.
-    """
-
-    removed: int = 0
-    octets: int = 0
-    revived: int = 0
-    waiting: int = 0
-    failures: tuple[str, ...] = ()
-    interrupted: bool = False
-
-    def summary(self) -> dict[str, Any]:
-        """Return the counts as a small JSON object."""
-        names = ("removed", "octets", "revived", "waiting")
-        return {name: getattr(self, name) for name in names}
+_log = logging.getLogger(__name__)
 
 
 def forget_mail(
     archive: Archive,
     context: RunContext,
-    wish: ForgetWish,
+    wish: ForgetWish | None = None,
     *,
+    plan_id: str | None = None,
     dry_run: bool,
     now: Callable[[], datetime],
     grace: timedelta = GRACE,
 ) -> ForgetReport:
-    """Remove mail from the archive: rows now, objects by a sweep after the days of grace.
+    """Remove what is meant, or only plan it; safe to repeat, and what was cut off before is ended as well.
 
-    Killed anywhere, the same call again ends it.
-
-    :param dry_run: tell what would go; nothing is changed.
-    :raises ConfigurationError: if there is no archive, or it is a copy, which follows its source by itself.
-    :raises StoreUnavailable: if the store refuses, or others write all the time.
+    :param wish: what is to go. Either this or ``plan_id`` is given.
+    :param plan_id: the plan to carry out, and nothing beyond it: what came since, or is held by now, stays.
+    :param dry_run: write a plan down, and change nothing else.
+    :param grace: days from now until objects go.
+    :raises ConfigurationError: if there is no archive, it is a copy, or the plan is over or not there.
+    :raises StoreUnavailable: if the store refuses; what was begun is ended by the next run.
     """
-    if not archive.exists():
-        raise ConfigurationError(f"There is no archive at {archive.url}; check the path.")
-    refuse_replica(archive.store)
-    from mailroom.archive.removing import delivered, leaving
-
+    _check(archive)
     at = now()
-    chosen, shared, on_server = _chosen(archive, wish, at)
-    unfinished, leftover = leaving.unfinished(archive)
-    chosen |= unfinished
-    held = _held(archive, chosen | shared, at)
-    going = sorted(chosen - held)
-    report: dict[str, Any] = {
-        "what": wish.in_words(),
-        "archive": archive.url,
-        "who": context.who,
-        "run_id": context.run_id,
-        "at": at,
-        "dry_run": dry_run,
-        "messages": len(going),
-        "octets": leaving.octets_of(archive, going),
-        "shared": len(shared - held),
-        "held": len(held),
-        "on_server": on_server,
-        "digests": tuple(going),
-    }
-    if dry_run:
-        return ForgetReport(**report, deliveries=delivered.count_deliveries(archive, going))
-    return _apply(archive, context, wish, (sorted(held), sorted(leftover)), report, grace)
+    if plan_id is not None:
+        plan = load_forget_plan(archive, plan_id)
+        refuse_if_over(plan)
+        run = _Run(archive=archive, context=context, what=plan.rule, at=at, grace=grace, plans=(plan,))
+        meant = meant_by_plan(archive, plan, at)
+        return run.planned(meant) if dry_run else run.carry_out(meant, plan.one_account)
+    if wish is None:
+        raise ConfigurationError("Say what is to go: an account, or a person's address, or an age.")
+    begun = () if dry_run else tuple(begun_plans(archive, wish))
+    meant = meant_by(archive, wish, at)
+    run = _Run(archive=archive, context=context, what=wish.in_words(), at=at, grace=grace, plans=begun)
+    run = run.with_plan(wish, meant, dry_run=dry_run)
+    return run.planned(meant) if dry_run else run.carry_out(meant, wish.account)
 
 
-def _apply(
-    archive: Archive,
-    context: RunContext,
-    wish: ForgetWish,
-    stays: tuple[list[str], list[str]],
-    report: dict[str, Any],
-    grace: timedelta,
-) -> ForgetReport:
-    from mailroom.archive.removing.delivered import withdraw_deliveries
-    from mailroom.archive.removing.removal import Removal
+def answer_plan(
+    archive: Archive, plan_id: str, *, is_yes: bool, by: str, at: datetime, run_id: str
+) -> ForgetPlan:
+    """Record that somebody agreed to a plan, or did not.
 
-    durability = archive.prepare()
-    try:
-        withdrawn = withdraw_deliveries(archive, report["digests"])
-        removal = Removal(
-            archive=archive,
-            context=context,
-            digests=report["digests"],
-            rule=report["what"],
-            at=report["at"],
-            account=wish.account,
-            kept=stays[0],
-            leftover=stays[1],
-            failed_deliveries=frozenset(withdrawn.failed),
-        )
-        removal.apply(durability)
-    finally:
-        durability.close()
-    return ForgetReport(
-        **report,
-        deliveries=withdrawn.deleted,
-        changed=withdrawn.changed,
-        rows={name: count for name, count in removal.rows.items() if count},
-        objects_go_after=report["at"] + grace,
-        failures=tuple(withdrawn.failures),
-    )
+    :raises ConfigurationError: if there is no such plan, or it is over.
+    :raises StoreUnavailable: if the archive cannot be written.
+    """
+    state = PlanState.APPROVED if is_yes else PlanState.REFUSED
+    return settle_forget_plan(archive, load_forget_plan(archive, plan_id), state, by=by, at=at, run_id=run_id)
 
 
 def sweep_archive(
@@ -243,15 +113,11 @@ def sweep_archive(
     :raises ConfigurationError: if there is no archive, it is a copy, or the days of grace are too few.
     :raises StoreUnavailable: if the store refuses; the next sweep goes on from there.
     """
-    if not archive.exists():
-        raise ConfigurationError(f"There is no archive at {archive.url}; check the path.")
     if grace < timedelta(days=1):
         raise ConfigurationError(
             "The days of grace must be one or more: a run that began before may still count on an object."
         )
-    refuse_replica(archive.store)
-    from mailroom.archive.removing.sweep import sweep_objects
-
+    _check(archive)
     durability = archive.prepare()
     try:
         tally = sweep_objects(archive, durability, now=now(), grace=grace, run_id=context.run_id)
@@ -262,56 +128,156 @@ def sweep_archive(
     )
 
 
-def _chosen(archive: Archive, wish: ForgetWish, at: datetime) -> tuple[set[str], set[str], int]:
-    """Return what is meant, what of it stays for others, and how many are on a server."""
-    from mailroom.archive.removing import leaving
-
-    if wish.account is not None:
-        chosen, shared = leaving.of_account(archive, wish.account)
-        return chosen, shared, len(leaving.live_messages(archive, chosen))
-    if wish.person is not None:
-        chosen = leaving.about_person(archive, wish.person)
-        return chosen, set(), len(leaving.live_messages(archive, chosen))
-    if wish.older_than is None:
-        return set(), set(), 0
-    chosen = leaving.older_than(archive, at - wish.older_than, by_date=wish.by_date)
-    live = leaving.live_messages(archive, chosen)
-    return chosen - live, set(), len(live)
+def _check(archive: Archive) -> None:
+    if not archive.exists():
+        raise ConfigurationError(f"There is no archive at {archive.url}; check the path.")
+    refuse_replica(archive.store)
 
 
-def _held(archive: Archive, chosen: set[str], at: datetime) -> set[str]:
-    """Return what a legal hold means, wherever it is or was."""
-    from mailroom.archive.removing import leaving
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """One removal, or the plan of one.
 
-    holds = read_holds(archive)
-    if not holds or not chosen:
-        return set()
-    places = leaving.places_of(archive, chosen)
-    nowhere = chosen - {digest for digests in places.values() for digest in digests}
-    held = _held_at(archive, holds, EVERY_ACCOUNT, "", nowhere, at)
-    uses = {account: archived_uses(archive, account) for account in {account for account, _ in places}}
-    for (account, folder), digests in places.items():
-        use = uses[account].get(folder)
-        held |= _held_at(archive, holds, account, folder, digests - held, at, use=use)
-    return held
+    :param what: what is to go, in words.
+    :param plans: those that are carried out: one, and before it such as were begun and never ended.
+    """
 
+    archive: Archive
+    context: RunContext
+    what: str
+    at: datetime
+    grace: timedelta
+    plans: tuple[ForgetPlan, ...]
 
-def _held_at(
-    archive: Archive,
-    holds: list[HoldRow],
-    account: str,
-    folder: str,
-    digests: set[str],
-    at: datetime,
-    *,
-    use: str | None = None,
-) -> set[str]:
-    obeyed = holds_on(holds, account, folder, at, use=use)
-    if not obeyed or not digests:
-        return set()
-    fields = archive.message_fields(digests, obeyed.columns) if obeyed.columns else {}
-    return {
-        digest
-        for digest in digests
-        if obeyed.reason(fields.get(digest) if obeyed.columns else {}) is not None
-    }
+    def with_plan(self, wish: ForgetWish, meant: Meant, *, dry_run: bool) -> _Run:
+        """Write down what no plan names yet; in a dry run, where that fails, it can be looked at only.
+
+        :raises StoreUnavailable: if the store refuses.
+        """
+        goes = sorted(meant.goes.difference(*(plan.goes for plan in self.plans)))
+        places = sorted(meant.places.difference(*(plan.places for plan in self.plans)))
+        if not goes and not places:
+            return self
+        extent = extent_of(self.archive, goes)
+        plan = new_plan(wish, self.context, self.at, goes=goes, places=places, extent=extent)
+        try:
+            write_plan(self.archive, plan)
+        except ArchiveError as error:
+            if not dry_run:
+                raise
+            _log.warning("The plan cannot be written down, so it can be looked at only: %s", error)
+            return self
+        return replace(self, plans=(*self.plans, plan))
+
+    def planned(self, meant: Meant) -> ForgetReport:
+        """Return what would go.
+
+        :raises StoreUnavailable: if the archive cannot be read.
+        """
+        octets, oldest, newest = extent_of(self.archive, meant.goes)
+        return self._report(
+            meant,
+            sorted(meant.goes),
+            dry_run=True,
+            octets=octets,
+            oldest=oldest,
+            newest=newest,
+            deliveries=count_deliveries(self.archive, meant.goes),
+        )
+
+    def carry_out(self, meant: Meant, account: str | None) -> ForgetReport:
+        """Remove, and certify what went.
+
+        :param account: whose places leave the archive.
+        :raises StoreUnavailable: if the store refuses.
+        """
+        begun, leftover = unfinished(self.archive)
+        begun -= held_among(self.archive, begun, self.at)
+        leftover.update(gone_under(self.archive, self.plans))
+        going = meant.goes | begun
+        durability = self.archive.prepare()
+        try:
+            withdrawn = withdraw_deliveries(self.archive, going | leftover)
+            removal = Removal(
+                archive=self.archive,
+                context=self.context,
+                digests=sorted(going),
+                rule=self.what,
+                at=self.at,
+                account=account,
+                kept=sorted(meant.held | meant.later),
+                leftover=sorted(leftover),
+                begun=frozenset(begun | leftover),
+                failed_deliveries=frozenset(withdrawn.failed),
+                orders=tuple(Order(plan.plan_id, plan.approved_by, plan.means) for plan in self.plans),
+            )
+            removal.apply(durability)
+            report = self._certified(self._done(meant, removal, withdrawn))
+            durability.sync()
+        finally:
+            durability.close()
+        self._end(report)
+        return report
+
+    def _done(self, meant: Meant, removal: Removal, withdrawn: WithdrawnDeliveries) -> ForgetReport:
+        gone = gone_under(self.archive, self.plans)
+        left = {digest for plan in self.plans for digest in plan.goes}.difference(gone)
+        octets = sum(plan.octets for plan in self.plans) - extent_of(self.archive, left)[0]
+        return self._report(
+            meant,
+            gone,
+            dry_run=False,
+            octets=octets,
+            oldest=min((plan.oldest for plan in self.plans if plan.oldest), default=None),
+            newest=max((plan.newest for plan in self.plans if plan.newest), default=None),
+            deliveries=withdrawn.deleted,
+            changed=withdrawn.changed,
+            rows={name: count for name, count in removal.rows.items() if count},
+            objects_go_after=self.at + self.grace,
+            failures=tuple(withdrawn.failures),
+        )
+
+    def _report(self, meant: Meant, digests: Sequence[str], *, dry_run: bool, **facts: Any) -> ForgetReport:
+        plan = self.plans[-1] if self.plans else None
+        return ForgetReport(
+            what=self.what,
+            archive=self.archive.url,
+            who=self.context.who,
+            run_id=self.context.run_id,
+            at=self.at,
+            dry_run=dry_run,
+            plan_id=None if plan is None else plan.plan_id,
+            approved_by=None if plan is None else plan.approved_by,
+            messages=len(digests),
+            digests=tuple(digests),
+            shared=len(meant.places),
+            held=len(meant.held),
+            later=len(meant.later),
+            on_server=meant.on_server,
+            **facts,
+        )
+
+    def _certified(self, report: ForgetReport) -> ForgetReport:
+        """Write the certificate into the archive, where there was a plan."""
+        said = certificate_of(report, self.plans)
+        if report.plan_id is None:
+            return replace(report, certified=said)
+        path = keep_certificate(self.archive, said, report.plan_id)
+        return replace(report, certified=said, certificate=f"{self.archive.url}/{path}")
+
+    def _end(self, report: ForgetReport) -> None:
+        """Record that the plans are carried out; one of which something is left can be carried out again."""
+        if report.failures:
+            return
+        gone, by = frozenset(report.digests), self.context
+        for plan in self.plans:
+            count = len(gone.intersection(plan.goes))
+            settle_forget_plan(
+                self.archive,
+                plan,
+                PlanState.EXECUTED,
+                by=by.who,
+                at=self.at,
+                run_id=by.run_id,
+                messages=count,
+            )

@@ -24,6 +24,7 @@ from mailroom.operators.check import MailCheckOperator
 from mailroom.operators.copy import ImapToImapOperator
 from mailroom.operators.export import MailExportOperator
 from mailroom.operators.forget import ArchiveForgetOperator
+from mailroom.operators.forget_approval import ArchiveForgetApprovalOperator
 from mailroom.operators.imap import ImapMirrorOperator
 from mailroom.operators.import_mail import MailImportOperator
 from mailroom.operators.inspect import MailInspectOperator
@@ -168,6 +169,21 @@ def test_nobody_is_asked_about_nothing() -> None:
     for values in ({"plan_id": None}, {"plan_id": "None"}, {"plan_id": "p", "ask": "never"}):
         task = MailRetentionApprovalOperator(task_id="t", conn_id="home", **values)
         assert task.execute(cast(Any, {})) is None
+
+
+def test_nobody_is_asked_about_forgetting_nothing() -> None:
+    """Where nothing is to go, or nobody is to be asked, the task is done at once; silence is no."""
+    for values in ({"plan_id": None}, {"plan_id": ""}, {"plan_id": "p", "ask": "never"}):
+        task = ArchiveForgetApprovalOperator(task_id="t", **values)
+        assert task.execute(cast(Any, {})) is None
+    assert (task.defaults, task.response_timeout) == (["Reject"], timedelta(days=1))
+    assert {"archive", "plan_id", "ask"} < set(task.template_fields)
+
+
+def test_forgetting_takes_a_plan_or_words(tmp_path: Path) -> None:
+    """A plan says already what is to go."""
+    task = ArchiveForgetOperator(task_id="t", archive=str(tmp_path), plan_id="p", person="ana@example.org")
+    assert "Give plan_id or person" in refusal(task)
 
 
 def test_the_preview_takes_templates_and_leaves_times_to_a_policy() -> None:

@@ -22,8 +22,8 @@ from mailroom.model import SERVER_PROTOCOLS, Change
 
 __all__ = [
     "about_person",
+    "extent_of",
     "live_messages",
-    "octets_of",
     "of_account",
     "older_than",
     "places_of",
@@ -139,16 +139,23 @@ def places_of(archive: Archive, digests: Collection[str]) -> dict[tuple[str, str
     return dict(found)
 
 
-def octets_of(archive: Archive, digests: Collection[str]) -> int:
-    """Return the size of these messages, in octets.
+def extent_of(archive: Archive, digests: Collection[str]) -> tuple[int, datetime | None, datetime | None]:
+    """Return the size of these messages, in octets, and when the oldest and the newest were sent.
 
-    :raises StoreUnavailable: where the archive cannot be read.
+    Where nobody knows when one was sent, it is when it was archived.
+
+    :raises StoreUnavailable: if the archive cannot be read.
     """
+    octets, ends = 0, list[datetime]()
+    if not digests:
+        return octets, None, None
     wanted = pa.array(sorted(digests), pa.string())
-    return sum(
-        pc.sum(rows.filter(pc.is_in(rows["sha256"], value_set=wanted))["size"]).as_py() or 0
-        for rows in archive.scan_table("messages", ["sha256", "size"])
-    )
+    for rows in archive.scan_table("messages", ["sha256", "size", "date", "archived_at"]):
+        mine = rows.filter(pc.is_in(rows["sha256"], value_set=wanted))
+        octets += pc.sum(mine["size"]).as_py() or 0
+        found = pc.min_max(pc.coalesce(mine["date"], mine["archived_at"])).as_py()
+        ends += [moment for moment in found.values() if moment is not None]
+    return octets, min(ends, default=None), max(ends, default=None)
 
 
 def _tuples(rows: pa.Table) -> Iterator[tuple[str, str, str]]:

@@ -37,7 +37,7 @@ from mailroom.exceptions import StoreUnavailable
 from mailroom.ledger import AuditAction, AuditRow
 from mailroom.model import MailProtocol, RunContext
 
-__all__ = ["ABOUT_MESSAGES", "Removal", "digest_set", "drop_rows", "follow_removals"]
+__all__ = ["ABOUT_MESSAGES", "Order", "Removal", "digest_set", "drop_rows", "follow_removals"]
 
 ABOUT_MESSAGES = {
     "locations": "sha256",
@@ -67,6 +67,18 @@ Gone = Callable[[Any], Sequence[bool] | Mask]
 """Says for each value of a key column whether its row goes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A plan that a removal carries out.
+
+    :param means: says whether it names a message.
+    """
+
+    plan_id: str
+    approved_by: str | None
+    means: Callable[[str], bool]
+
+
 @dataclass(slots=True, kw_only=True)
 class Removal:
     """One removal.
@@ -75,6 +87,8 @@ class Removal:
     :param account: an account all of whose places leave it as well; None for none.
     :param kept: messages of that account that stay, with their places.
     :param leftover: messages that left before, in a removal that was cut off; rows beside ``messages`` go.
+    :param begun: messages that removals which were cut off have begun on.
+    :param orders: the plans that it carries out, its own last.
     :param failed_deliveries: destination and path of attachments that are still there, and keep their rows.
     :ivar rows: how many rows went, by table.
     """
@@ -87,6 +101,8 @@ class Removal:
     account: str | None = None
     kept: Sequence[str] = ()
     leftover: Sequence[str] = ()
+    begun: frozenset[str] = frozenset()
+    orders: Sequence[Order] = ()
     failed_deliveries: frozenset[tuple[str, str]] = frozenset()
     rows: dict[str, int] = field(default_factory=dict)
     _erased: dict[str, set[str]] = field(default_factory=dict)
@@ -106,7 +122,7 @@ class Removal:
             table = self.archive.table(name)
             if name == "deliveries":
                 self.rows[name] = drop_rows(
-                    table, [key, "destination", "path"], lambda rows: self._is_withdrawn(rows, going)
+                    table, [key, "destination", "path"], lambda rows: self._is_withdrawn(rows, left)
                 )
             else:
                 gone = left if name in BESIDE_MESSAGES else going
@@ -200,19 +216,32 @@ class Removal:
         }
 
     def _told(self) -> set[tuple[str, str]]:
-        """Return account and message of what the audit says was forgotten, so that it is said once."""
+        """Return account and message of what the audit says of these plans already, so that it is said once.
+
+        A message that was forgotten long ago, came back, and goes again is told of again.
+        """
+        names = {order.plan_id for order in self.orders}
         equal = {"action": AuditAction.FORGOTTEN.value}
+        columns = ["account", "message_sha256", "plan_id"]
         return {
             (account, digest)
-            for rows in self.archive.scan_table("audit", ["account", "message_sha256"], equal=equal)
-            for account, digest in zip(*(rows[c].to_pylist() for c in rows.column_names), strict=True)
+            for rows in self.archive.scan_table("audit", columns, equal=equal)
+            for account, digest, plan_id in zip(*(rows[c].to_pylist() for c in columns), strict=True)
+            if plan_id in names or digest in self.begun
         }
+
+    def _order_of(self, digest: str) -> Order | None:
+        for order in self.orders:
+            if order.means(digest):
+                return order
+        return self.orders[-1] if self.orders else None
 
     def _append_audit(self, table: Table, account: str, rows: pa.Table, told: set[tuple[str, str]]) -> None:
         wanted: list[AuditRow] = []
         for digest, protocol in zip(rows["sha256"].to_pylist(), rows["protocol"].to_pylist(), strict=True):
             if digest is not None and (account, digest) not in told:
                 told.add((account, digest))
+                order = self._order_of(digest)
                 wanted.append(
                     AuditRow(
                         account=account,
@@ -224,6 +253,8 @@ class Removal:
                         at=self.at,
                         message_sha256=digest,
                         rule=self.rule,
+                        plan_id=None if order is None else order.plan_id,
+                        approved_by=None if order is None else order.approved_by,
                     )
                 )
         if wanted:

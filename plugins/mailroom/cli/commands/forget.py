@@ -8,14 +8,18 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
+from mailroom.cli.account import UsageError
 from mailroom.cli.common_arguments import Parser, Words, add_command
 from mailroom.cli.engine import existing_archive, now, run_context, usage_errors
 from mailroom.cli.phrases import Summary, count, messages, octets_in_words
 from mailroom.cli.terminal import Outcome, Terminal
 from mailroom.cli.values import duration, name
 from mailroom.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from mailroom.services.forget import ForgetReport, ForgetWish
 
 __all__ = ["add_to", "headline", "run"]
 
@@ -37,6 +41,9 @@ def add_to(words: Words[Parser]) -> None:
         help="this account: all of its places, and messages that no other account has",
     )
     what.add_argument(
+        "--plan", type=name, metavar="PLAN", help="just what was shown, by the name that its plan was given"
+    )
+    what.add_argument(
         "--person", type=name, metavar="ADDRESS", help="messages that this address wrote or received"
     )
     what.add_argument(
@@ -49,30 +56,60 @@ def add_to(words: Words[Parser]) -> None:
         "--by-date", action="store_true", help="with --older-than: count from when it was sent"
     )
     parser.add_argument("--apply", action="store_true", help="really remove it")
-    parser.add_argument("--certificate", metavar="FILE", help="write what went to this file, as JSON")
+    parser.add_argument(
+        "--approve",
+        type=name,
+        metavar="NAME",
+        help="with --plan: you have looked at it and agree, and this is who you are; the audit names you",
+    )
+    parser.add_argument(
+        "--certificate",
+        metavar="FILE",
+        help="write what went to this file as well, as JSON, or as Markdown where its name ends with .md",
+    )
 
 
 def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
     """Remove mail from the archive, or say what would go."""
-    from mailroom.services.forget import ForgetWish, forget_mail
+    from mailroom.services.forget import answer_plan, forget_mail
+
+    if options.approve and not (options.plan and options.apply):
+        raise UsageError("--approve is for a plan that was shown: give --plan too, and --apply.")
+    wish = None if options.plan else _wish(options)
+    archive = existing_archive(options.archive)
+    context = run_context("forget", options.account or "")
+    with _certificate(options.certificate if options.apply else None) as file:
+        if options.approve:
+            answer_plan(
+                archive, options.plan, is_yes=True, by=options.approve, at=now(), run_id=context.run_id
+            )
+        report = forget_mail(archive, context, wish, plan_id=options.plan, dry_run=not options.apply, now=now)
+        if file is not None:
+            _write_certificate(report, file)
+    return Outcome.of(report, headline)
+
+
+def _wish(options: argparse.Namespace) -> ForgetWish:
+    from mailroom.services.forget import ForgetWish
 
     with usage_errors():
-        wish = ForgetWish(
+        return ForgetWish(
             account=options.account,
             person=options.person,
             older_than=options.older_than,
             by_date=options.by_date,
         )
-    archive = existing_archive(options.archive)
-    with _certificate(options.certificate if options.apply else None) as file:
-        report = forget_mail(
-            archive, run_context("forget", options.account or ""), wish, dry_run=not options.apply, now=now
-        )
-        if file is not None:
-            json.dump(report.certificate(), file, indent=1, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
-    return Outcome.of(report, headline)
+
+
+def _write_certificate(report: ForgetReport, file: TextIO) -> None:
+    from mailroom.services.forgetting.certificate import certificate_in_markdown
+
+    if file.name.endswith(".md"):
+        file.write(certificate_in_markdown(report.certified))
+    else:
+        json.dump(report.certified, file, indent=1, ensure_ascii=False)
+    file.flush()
+    os.fsync(file.fileno())
 
 
 @contextmanager
@@ -113,14 +150,18 @@ def headline(summary: Summary) -> str:
             "kept: still on a server." if stays else "still on a server: the next run would bring them back."
         )
         lines.append(f"{messages(summary['on_server'])} {what}")
+    if summary["later"]:
+        lines.append(f"{messages(summary['later'])} kept: they came after the plan.")
     if summary["changed"]:
         lines.append(
             f"{count(summary['changed'], 'delivered attachment')} gone or changed since, left alone."
         )
     if summary["dry_run"]:
-        lines.append("This was a dry run: nothing was changed. Add --apply to remove them.")
+        lines.append("This was a dry run: nothing was removed. Add --apply to remove them.")
+        lines += [f"To remove just these: --plan {summary['plan_id']} --apply"] if summary["plan_id"] else []
     else:
         lines.append(
             f"Their objects go with the first mailroom sweep after {summary['objects_go_after'][:16]}."
         )
+        lines += [f"Certificate: {summary['certificate']}"] if summary["certificate"] else []
     return "\n".join(lines)

@@ -12,7 +12,7 @@ from datetime import datetime
 from mailroom.archive import Archive
 from mailroom.services.deleting.retention_plan import Plan
 
-__all__ = ["MAX_MESSAGES_NAMED", "plan_in_markdown"]
+__all__ = ["MAX_MESSAGES_NAMED", "escaped", "plan_in_markdown"]
 
 MAX_MESSAGES_NAMED = 50
 """How many messages are named where somebody asked for names."""
@@ -31,7 +31,7 @@ def plan_in_markdown(plan: Plan, archive: Archive | None = None) -> str:
     """
     octets = sum(part.octets for part in plan.parts)
     lines = [
-        f"**{plan.messages:,} messages** of {_escaped(plan.account)} are to be deleted on the server, "
+        f"**{plan.messages:,} messages** of {escaped(plan.account)} are to be deleted on the server, "
         f"**{octets / MEGABYTE:,.1f} MB**. All of them are in the archive, and each is proved again first.",
         "",
         "| folder | rule | messages | MB | oldest | newest |",
@@ -39,8 +39,8 @@ def plan_in_markdown(plan: Plan, archive: Archive | None = None) -> str:
     ]
     for part in plan.parts:
         cells = (
-            _escaped(part.folder),
-            _escaped(part.rule),
+            escaped(part.folder),
+            escaped(part.rule),
             f"{part.messages:,}",
             f"{part.octets / MEGABYTE:,.1f}",
             _day(part.oldest),
@@ -73,16 +73,16 @@ def _named(plan: Plan, archive: Archive) -> list[str]:
     lines = ["| sent | from | subject |", "| --- | --- | --- |"]
     for digest in digests:
         row = fields.get(digest, {})
-        sender, subject = (_escaped(str(row.get(name) or "")) for name in ("from", "subject"))
+        sender, subject = (escaped(str(row.get(name) or "")) for name in ("from", "subject"))
         lines.append(f"| {_day(row.get('date'))} | {sender} | {subject} |")
     more = plan.messages - len(digests)
     return [*lines, "", f"… and {more:,} more."] if more else lines
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     r"""Return a text that Markdown shows as it stands, and that is no HTML.
 
-    >>> _escaped("a|b <script> *c*")
+    >>> escaped("a|b <script> *c*")
     'a\\|b &lt;script&gt; \\*c\\*'
     """
     shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

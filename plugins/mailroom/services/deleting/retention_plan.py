@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from mailroom.archive import Archive
 from mailroom.archive.ledgers import read_plans, record_plan
@@ -198,6 +198,10 @@ def load_plan(archive: Archive, account: str, plan_id: str) -> Plan:
     rows = read_plans(archive, account, plan_id)
     if not rows:
         raise ConfigurationError(f"The archive has no plan {plan_id!r} for {account}; make one by a dry run.")
+    if rows[0].what == "forget":
+        raise ConfigurationError(
+            f"Plan {plan_id} is about the archive itself; carry it out with mailroom forget."
+        )
     return plan_of_rows(rows)
 
 
@@ -264,7 +268,27 @@ def row_of_plan(
     )
 
 
-def refuse_if_over(plan: Plan) -> None:
+class Settled(Protocol):
+    """A plan of whatever kind, and what became of it."""
+
+    @property
+    def plan_id(self) -> str:
+        """Return its name."""
+
+    @property
+    def state(self) -> PlanState:
+        """Return what became of it."""
+
+    @property
+    def by(self) -> str:
+        """Return who put it into that state."""
+
+    @property
+    def at(self) -> datetime:
+        """Return when."""
+
+
+def refuse_if_over(plan: Settled) -> None:
     """Refuse a plan of which nothing may be carried out any more.
 
     :raises ConfigurationError: if it was refused, or carried out.
