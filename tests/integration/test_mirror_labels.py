@@ -97,6 +97,48 @@ def test_leaving_all_mail_out_is_told(odd: Odd) -> None:
     assert odd.mirror(folders=("INBOX",)).warnings == ()
 
 
+def test_what_only_all_mail_has_stays_when_it_is_left_out_later(odd: Odd) -> None:
+    """Nothing of it is called gone, and its labels stay as they were seen."""
+    odd.mirror()
+    before = newest(odd)
+    odd.server.folders[ALL_MAIL].mail[12].labels = '"Other"'
+    del odd.server.folders[ALL_MAIL].mail[13]
+    del odd.server.folders["INBOX"].mail[7]
+    report = odd.mirror(exclude=("\\All",), max_gone=1)
+    assert (report.expunged, report.deleted_folders, report.flags) == (1, 0, 0)
+    after = newest(odd)
+    assert {place for place in after if after[place] != before[place]} == {("INBOX", 7)}
+    assert after[ALL_MAIL, 13]["change"] == "added"
+    assert odd.mirror().expunged == 1  # with All Mail again what it lacks is gone
+
+
+def test_a_message_that_is_archived_while_all_mail_is_left_out_stays(odd: Odd) -> None:
+    """It leaves its last folder and is in All Mail: recorded there, not downloaded, and not lost."""
+    odd.mirror(exclude=("\\All",))
+    before = bodies(odd)
+    del odd.server.folders[CAFE].mail[4]  # archived: in All Mail still
+    del odd.server.folders["INBOX"].mail[7]  # keeps a label
+    odd.server.folders[ALL_MAIL].mail[12].labels = ""
+    report = odd.mirror(exclude=("\\All",))
+    assert (report.added, report.recognised, report.expunged, bodies(odd) - before) == (1, 1, 2, 0)
+    rows = newest(odd)
+    assert {place for place, row in rows.items() if place[0] == ALL_MAIL} == {(ALL_MAIL, 12)}
+    assert rows[ALL_MAIL, 12]["sha256"] == rows["Café", 4]["sha256"]
+    assert odd.mirror(exclude=("\\All",)).added == 0
+    report = odd.mirror()
+    assert (report.added, report.expunged, report.failures) == (2, 0, ())
+
+
+def test_a_message_that_is_deleted_while_all_mail_is_left_out_is_gone(odd: Odd) -> None:
+    """All Mail does not have it either."""
+    odd.mirror(exclude=("\\All",))
+    for folder, uid in ((CAFE, 4), (ALL_MAIL, 12)):
+        del odd.server.folders[folder].mail[uid]
+    report = odd.mirror(exclude=("\\All",))
+    assert (report.added, report.expunged) == (0, 1)
+    assert {folder for folder, _ in newest(odd)} == {"INBOX", "Café"}
+
+
 def test_another_size_under_a_known_id_is_downloaded(odd: Odd) -> None:
     """A server that gives one id to two contents loses no mail."""
     odd.server.folders["INBOX"].mail[7].content += b"more\r\n"

@@ -332,7 +332,9 @@ class _Session:
         hidden = mailbox.search_misses
         if any(key in command for key in ("SINCE", "BEFORE", "LARGER")):
             hidden = hidden | mailbox.unwanted
-        uids = [str(uid) for uid in mailbox.shown() if uid not in hidden]
+        ids = re.findall(r"X-GM-MSGID (\d+)", command)
+        shown = [uid for uid in mailbox.shown() if not ids or mailbox.mail[uid].object_id in ids]
+        uids = [str(uid) for uid in shown if uid not in hidden]
         if "ESEARCH" not in self._server.capabilities:
             self._say(" ".join(["* SEARCH", *uids]))
         else:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -24,7 +24,7 @@ from mailroom.archive.digests import halves, halves_of
 from mailroom.archive.reading.places import CHANGES, Places
 from mailroom.model import Change, LocationRow, MailProtocol, RunLoss
 
-__all__ = ["lost_messages", "recorded_losses"]
+__all__ = ["last_places", "lost_messages", "recorded_losses"]
 
 Keys = npt.NDArray[np.uint64]
 """The first 64 bits of digests: enough to count by."""
@@ -62,17 +62,41 @@ def lost_messages(
     :param since: what was recorded before does not count.
     :raises StoreUnavailable: where the archive cannot be read.
     """
+    places = _places(archive, account)
+    past = [_NONE]
+    for folder in places.folder_names():
+        rows = places.of_folder(folder)
+        for _, table in places.reader.read(rows.take(rows.change == _EXPUNGED), ["sha256", "at"]):
+            recent = pc.greater(table["at"], pa.scalar(since, table["at"].type))
+            past.append(halves(table["sha256"].filter(pc.fill_null(recent, False)))[0])
+    return _lost(_live_keys(places), _keys_of(going), np.concatenate(past))
+
+
+def last_places(archive: Archive, account: str, going: Sequence[LocationRow]) -> list[LocationRow]:
+    """Return those of some rows whose messages will be nowhere in the account once all of them are gone.
+
+    :raises StoreUnavailable: where the archive cannot be read.
+    """
+    there, counts = np.unique(_live_keys(_places(archive, account)), return_counts=True)
+    leaving, times = np.unique(_keys_of(going), return_counts=True)
+    lost = set(leaving[_held(there, counts, leaving) <= times].tolist())
+    return [row for row in going if row.sha256 is not None and halves_of(row.sha256)[0] in lost]
+
+
+def _places(archive: Archive, account: str) -> Places:
     places = Places(archive.reader("locations"), account, MailProtocol.IMAP)
     places.update()
-    live, past = [_NONE], [_NONE]
+    return places
+
+
+def _live_keys(places: Places) -> Keys:
+    """Return the keys of all live messages, one a place."""
+    live = [_NONE]
     for folder in places.folder_names():
         rows = places.of_folder(folder)
         for _, table in places.reader.read(rows.take(_LIVE[rows.change]), ["sha256"]):
             live.append(halves(table["sha256"])[0])
-        for _, table in places.reader.read(rows.take(rows.change == _EXPUNGED), ["sha256", "at"]):
-            recent = pc.greater(table["at"], pa.scalar(since, table["at"].type))
-            past.append(halves(table["sha256"].filter(pc.fill_null(recent, False)))[0])
-    return _lost(np.concatenate(live), _keys_of(going), np.concatenate(past))
+    return np.concatenate(live)
 
 
 def _keys_of(rows: Iterable[LocationRow]) -> Keys:
@@ -87,10 +111,15 @@ def _lost(live: Keys, going: Keys, past: Keys) -> tuple[int, int]:
     """Count what goes as often as it is live, and what went and is live nowhere."""
     there, counts = np.unique(live, return_counts=True)
     leaving, times = np.unique(going, return_counts=True)
-    held = np.zeros(len(leaving), dtype=np.int64)
-    if len(there):
-        place = np.minimum(np.searchsorted(there, leaving), len(there) - 1)
-        held = np.where(there[place] == leaving, counts[place], 0)
+    held = _held(there, counts, leaving)
     gone = np.unique(past)
     elsewhere = np.isin(gone, there) | np.isin(gone, leaving)
     return int((held <= times).sum()), int((~elsewhere).sum())
+
+
+def _held(there: Keys, counts: npt.NDArray[np.int64], leaving: Keys) -> npt.NDArray[np.int64]:
+    """Return in how many places each message that leaves is live."""
+    if not len(there):
+        return np.zeros(len(leaving), dtype=np.int64)
+    place = np.minimum(np.searchsorted(there, leaving), len(there) - 1)
+    return np.where(there[place] == leaving, counts[place], 0)

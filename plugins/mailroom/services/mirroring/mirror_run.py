@@ -21,6 +21,7 @@ from mailroom.exceptions import CommandRejected, ConnectionLost, MailroomError
 from mailroom.model import Folder, FolderRow, RunContext
 from mailroom.policy.folders import match_folders
 from mailroom.policy.mirror import MirrorSelection, is_unchanged
+from mailroom.services.mirroring.archived_mail import ArchivedMail
 from mailroom.services.mirroring.crew import BREAKING_ERRORS, WORTHWHILE_SECONDS, Crew
 from mailroom.services.mirroring.departures import Departures, is_gone
 from mailroom.services.mirroring.mirror_report import MirrorReport, MirrorTally
@@ -60,6 +61,7 @@ class MirrorRun:
     :param connections: how many connections may be open at once.
     :param live: how many messages the archive held as live in each folder when the run began.
     :param refused: folders that a further connection was not let into.
+    :param left_out: what looks into the folder that holds every message, where it is not mirrored.
     :param leading: the folder that no other may be begun before, as long as it is not done.
     """
 
@@ -79,6 +81,7 @@ class MirrorRun:
     chosen: tuple[str, ...] | None = None
     waiting: deque[Folder] = field(default_factory=deque)
     leading: str | None = None
+    left_out: ArchivedMail | None = None
     in_hand: int = 0
     departures: Departures = field(init=False)
     leavers: Leavers = field(init=False)
@@ -139,6 +142,8 @@ class MirrorRun:
                     self.leavers.find(client, self.waiting, self.last, self.live)
                     self.crew.hire(self._helpers_wanted(client), self._help)
                 self._work(client, in_hand, is_helper=False)
+                if self.left_out is not None and not self.waiting and not self.stop.is_set():
+                    self.left_out.record(client, self.standings)
         except BREAKING_ERRORS as error:
             if self.chosen is None:
                 raise
@@ -239,7 +244,7 @@ class MirrorRun:
         """Put the folder first that holds every message, so that all others find theirs archived.
 
         Say so where a server with labels has such a folder and it is left out: mail that was archived
-        there carries no label, and is in no other folder.
+        there carries no label, and is in no other folder. What leaves its last folder is looked for there.
         """
         everything = next((f for f in folders.values() if f.has_attribute("\\All")), None)
         if not client.states_labels or everything is None:
@@ -252,10 +257,18 @@ class MirrorRun:
         elif "*" in self.selection.folders and self.selection.lane is None:
             text = (
                 f"Folder {everything.name!r} of {self.context.account} is left out: mail that is archived "
-                "there carries no label, is in no other folder, and is not mirrored."
+                "there carries no label, is in no other folder, and is not mirrored unless it was before."
             )
             self.tally.warnings.append(text)
             _log.warning("%s", text)
+            self.left_out = ArchivedMail(
+                archive=self.archive,
+                writer=self.writer,
+                context=self.context,
+                now=self.now,
+                tally=self.tally,
+                folder=everything,
+            )
 
     def _work_off(
         self, client: ImapClient, folder: Folder, progress: Progress, suspects: Suspects, *, is_helper: bool
