@@ -282,13 +282,13 @@ def uu_decoded_chunks(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:
     pieces: list[bytes] = []
     for window in windows(buffer, start, end):
         at += len(window)
-        lines = (rest + window).splitlines()
-        rest = lines.pop() if at < end and lines else b""
+        lines = (rest + window).splitlines(keepends=True)
+        rest = b"" if at >= end or lines[-1].endswith(b"\n") else lines.pop()
         for line in lines:
             if line.rstrip() == b"end":
                 yield b"".join(pieces)
                 return
-            pieces.append(_decode_uu_line(line))
+            pieces.append(_decode_uu_line(line.rstrip(b"\r\n")))
         yield b"".join(pieces)
         pieces = []
 

@@ -185,6 +185,17 @@ def test_large_content_is_the_same_in_windows(encoding: Encoding, encoded: bytes
     assert max(map(len, chunks)) <= 2 * WINDOW_OCTETS
 
 
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
+def test_uuencode_is_whole_wherever_windows_end(line_end: bytes) -> None:
+    """Within a line, before its end, within its end, behind it."""
+    content = NOISE[: WINDOW_OCTETS * 45 // 62 + 450]
+    body = uuencoded(content).replace(b"\n", line_end)
+    for length in range(65):
+        encoded = b"begin 644 " + b"a" * length + line_end + body + b"`" + line_end + b"end"
+        assert len(encoded) > WINDOW_OCTETS
+        assert decode(encoded, Encoding.UUENCODE) == content, length
+
+
 def test_only_the_range_is_decoded() -> None:
     """What stands around a part's content is left alone."""
     assert b"".join(decoded_chunks(b"xxxxQUJDyyyy", 4, 8, Encoding.BASE64)) == b"ABC"
