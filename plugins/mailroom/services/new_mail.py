@@ -11,6 +11,7 @@ block does must not mind, as an ``INSERT … ON CONFLICT DO NOTHING`` by digest 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -134,7 +135,10 @@ Item = TypeVar("Item", NewAttachment, NewMessage)
 class NewItems(Generic[Item]):
     """What is new; go through it once. What was gone through is taken when the block ends well.
 
-    :ivar taken: message and part of what was handed out so far.
+    An item counts as gone through when the next one is asked for, so that one at which a loop breaks
+    off comes again.
+
+    :ivar taken: message and part of what was gone through so far.
     """
 
     def __init__(self, items: Iterator[Item], limit: int) -> None:
@@ -144,11 +148,9 @@ class NewItems(Generic[Item]):
 
     def __iter__(self) -> Iterator[Item]:
         """Yield what is new, oldest mail first within some thousands."""
-        for item in self._items:
-            self.taken.append(item.key)
+        for item in itertools.islice(self._items, self._limit):
             yield item
-            if len(self.taken) >= self._limit:
-                return
+            self.taken.append(item.key)
 
 
 def new_attachments(
