@@ -52,7 +52,7 @@ class Rows:
     columns: tuple[str, ...] | None = None
     _archive: Archive = field(repr=False)
     _conditions: tuple[Expression, ...] = ()
-    _holding: tuple[tuple[str, str], ...] = ()
+    _holding: tuple[tuple[str, Any], ...] = ()  # Any: as for ``filter``
     _newest: bool = False
     _of_newest: tuple[Expression, ...] = ()
 
@@ -71,7 +71,7 @@ class Rows:
         :param before: before this day or moment.
         :param values: a column and its value: a text with ``*`` or ``?`` is a pattern, in which capital
             letters do not count; a list means any of its values, None means null; of a column that
-            holds lists (``to``, ``flags``), one of them must be the value.
+            holds lists (``to``, ``flags``), one of them must be so, and None means that there is none.
         :raises ConfigurationError: where the table has no such column, or no time.
         """
         schema = self._archive.schema(self.table, list(values))
@@ -80,7 +80,7 @@ class Rows:
         holding = []
         for name, value in values.items():
             if hasattr(schema.field(name).type, "value_type"):
-                holding.append((name, str(value)))
+                holding.append((name, value))
             else:
                 found.append(_condition(name, value))
         narrowed = replace(self, _holding=(*self._holding, *holding))
@@ -260,8 +260,8 @@ def _scanned(dataset: Any, columns: list[str] | None, url: str) -> Iterator[Any]
         ).to_batches()
 
 
-def _those_holding(rows: Any, conditions: tuple[tuple[str, str], ...]) -> Any:
-    """Return the rows of which the lists hold the values."""
+def _those_holding(rows: Any, conditions: tuple[tuple[str, Any], ...]) -> Any:
+    """Return the rows of which the lists hold something that meets the conditions."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -269,10 +269,12 @@ def _those_holding(rows: Any, conditions: tuple[tuple[str, str], ...]) -> Any:
     for name, value in conditions:
         column = rows[name]
         column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-        hits = pc.fill_null(pc.equal(pc.list_flatten(column), value), False)
+        held = pa.table({"value": pc.list_flatten(column), "row": pc.list_parent_indices(column)})
+        if value is not None:
+            held = held.filter(_condition("value", value))
         mask = np.zeros(rows.num_rows, dtype=bool)
-        mask[pc.list_parent_indices(column).filter(hits).to_numpy(zero_copy_only=False)] = True
-        rows = rows.filter(pa.array(mask))
+        mask[held["row"].to_numpy()] = True
+        rows = rows.filter(pa.array(mask if value is not None else ~mask))
     return rows
 
 

@@ -154,6 +154,22 @@ def test_locations_are_the_state_and_history_is_the_log(root: Path) -> None:
 def test_an_older_row_never_stands_in_for_the_newest(root: Path) -> None:
     """Message 1 was seen once and is expunged now: it is no live message with its old flags."""
     assert tables.locations(root).filter(flags="\\Seen", uid=1).count() == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("\\f*", [2]),
+        (["\\Draft", "\\Flagged"], [2]),
+        (["\\Draft", "*ed"], [2]),
+        ("*draft", []),
+        (None, []),
+    ],
+)
+def test_conditions_of_lists(root: Path, value: object, expected: list[int]) -> None:
+    """Patterns and several values mean any of what a list holds; None, that it holds nothing."""
+    assert sorted(row["uid"] for row in tables.locations(root).filter(flags=value)) == expected
+    assert tables.messages(root).filter(cc=None).count() == 5
     assert tables.locations(root).filter(change="added", uid=2).count() == 0
 
 
