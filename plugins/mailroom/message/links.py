@@ -7,12 +7,12 @@ reasons that ``text`` gives; what is looked at of each link is bounded.
 
 from __future__ import annotations
 
+import contextlib
 import html
 import itertools
 import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
-from urllib.parse import urlsplit
 
 from mailroom.message.attachments import describe
 from mailroom.message.contents import read_content
@@ -59,7 +59,7 @@ class Link(NamedTuple):
     :param source: ``html`` or ``plain``.
     :param href: where it leads, absolute or not; white space and controls are taken out, as browsers do.
     :param text: the words that a reader sees, which may say anything.
-    :param host: the host it leads to, in lower case, or empty.
+    :param host: the host a browser asks, in lower case, of international names the ASCII form; or empty.
     """
 
     part: str
@@ -118,8 +118,10 @@ def _closes_nothing(href: str) -> bool:
 
 
 def _host(href: str) -> str:
-    try:
-        parts = urlsplit(href if "://" in href or not href.lower().startswith("www.") else f"//{href}")
-        return printable((parts.hostname or "").lower())
-    except ValueError:
-        return ""
+    """Return where a browser goes: it takes backslashes for slashes, and does without slashes at all (WHATWG)."""
+    from ada_url import URL
+
+    without_scheme = href.startswith(("//", "\\\\", "/\\", "\\/")) or href.lower().startswith("www.")
+    with contextlib.suppress(ValueError):
+        return printable(URL(f"https:{href}" if without_scheme else href).hostname)
+    return ""  # it leads nowhere, or within its own page

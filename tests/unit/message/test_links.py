@@ -80,3 +80,28 @@ def test_any_page_is_read(page: str) -> None:
     """Nothing breaks it."""
     in_html(page)
     in_plain(page)
+
+
+@pytest.mark.parametrize(
+    ("href", "host"),
+    [
+        ("https://evil.example\\@bank.example/", "evil.example"),
+        ("https:evil.example", "evil.example"),
+        ("https:/\\evil.example/x", "evil.example"),
+        ("https://bank.example@evil.example/", "evil.example"),
+        ("//Evil.example/x", "evil.example"),
+        ("\\\\evil.example\\x", "evil.example"),
+        ("www.evil.example", "www.evil.example"),
+        ("https://\uff45\uff56\uff49\uff4c.example", "evil.example"),
+        ("https://m\u00fcnchen.example:8443/", "xn--mnchen-3ya.example"),
+        ("https://0x7f.1/", "127.0.0.1"),
+        ("mailto:a@evil.example", ""),
+        ("javascript:alert(1)", ""),
+        ("offers/today", ""),
+        ("https://", ""),
+    ],
+)
+def test_host_is_where_a_browser_goes(href: str, host: str) -> None:
+    """Whatever the address looks like to a reader."""
+    ((_, _, found),) = in_html(f'<a href="{href}">x</a>')
+    assert found == host
