@@ -118,7 +118,7 @@ def _closes_nothing(href: str) -> bool:
 
 
 def _host(href: str) -> str:
-    """Return where a browser goes: it takes backslashes for slashes, and does without slashes at all (WHATWG)."""
+    """Return where a browser goes: backslashes are slashes, and it does without slashes at all (WHATWG)."""
     from ada_url import URL
 
     without_scheme = href.startswith(("//", "\\\\", "/\\", "\\/")) or href.lower().startswith("www.")

@@ -337,7 +337,7 @@ _LINKS = _spec(
         ("source", pa.string(), "'html' or 'plain'"),
         ("href", pa.string(), "where it leads; may be anything"),
         ("text", pa.string(), "the words that a reader sees, which may name another place"),
-        ("host", pa.string(), "host that a browser asks, lower case, international names in ASCII form; or empty"),
+        ("host", pa.string(), "host that a browser asks, lower case, in ASCII form; or empty"),
         ("at", _TIME, "when it was inspected"),
     ],
     unique=("sha256", "href", "text"),
