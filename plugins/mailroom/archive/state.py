@@ -84,6 +84,13 @@ class FolderState:
         wanted = np.unique(np.fromiter(uids, dtype=np.int64))
         return _values(self._reader, self._rows.take(np.isin(self._rows.number, wanted)))
 
+    def each(self, uids: Uids) -> Iterator[LocationRow]:
+        """Yield the newest rows of these UIDs, ascending, a few thousand in memory; others are left out.
+
+        :raises StoreUnavailable: where the log cannot be read.
+        """
+        yield from rows_in_chunks(self._reader, self._rows.take(np.isin(self._rows.number, uids)))
+
     def live_rows(self) -> Iterator[LocationRow]:
         """Yield the newest rows of all live messages, ascending by UID, a few thousand in memory."""
         yield from rows_in_chunks(self._reader, self._live)

@@ -354,8 +354,7 @@ class ImapClient:
             return Namespaces()
         with translated(self._wire.transport.where):
             found = self._library.namespace()
-        others = (*(found.other or ()), *(found.shared or ()))
-        return Namespaces.parse(found.personal, others, name_of=self._name_of)
+        return Namespaces.parse(found.personal, found.other, found.shared, name_of=self._name_of)
 
     def _subscribed(self, asked: bytes) -> set[str] | None:
         """Return what LSUB lists, or None where the server refuses to say it."""

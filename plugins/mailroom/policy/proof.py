@@ -14,10 +14,12 @@ bytes themselves.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Self
 
-from mailroom.model import Fingerprint, LocationRow
+from mailroom.message import fingerprint_of_header
+from mailroom.model import FetchedMessage, Fingerprint, LocationRow
 
 __all__ = [
     "ArchivedCopy",
@@ -83,6 +85,17 @@ class ServerAnswer:
     sha256: str | None = None
     flags: tuple[str, ...] = ()
     save_date: datetime | None = None
+
+    @classmethod
+    def of(cls, message: FetchedMessage) -> Self:
+        """Return what an IMAP server says of a message that it was asked for without its body."""
+        stated = replace(
+            fingerprint_of_header(message.header or b""),
+            octets=message.octets,
+            internal_date=message.internal_date,
+            object_id=message.object_id,
+        )
+        return cls(fingerprint=stated, flags=message.flags or (), save_date=message.save_date)
 
 
 def find_difference(row: LocationRow, copy: ArchivedCopy, answer: ServerAnswer) -> str | None:

@@ -43,15 +43,17 @@ class Namespaces:
     def parse(
         cls,
         personal: Iterable[object] | None,
-        foreign: Iterable[object] | None,
-        *,
+        *foreign: Iterable[object] | None,
         name_of: NameOf = decode_mailbox_name,
     ) -> Self:
         """Take the prefixes from pairs of prefix and delimiter, as IMAPClient reads them.
 
         :param name_of: reads the octets of a prefix.
         """
-        return cls(personal=_prefixes(personal, name_of), foreign=_prefixes(foreign, name_of))
+        return cls(
+            personal=_prefixes(personal, name_of),
+            foreign=tuple(prefix for pairs in foreign for prefix in _prefixes(pairs, name_of)),
+        )
 
     @property
     def foreign_prefixes(self) -> tuple[str, ...]:

@@ -19,8 +19,7 @@ from mailroom.archive.ledgers import read_holds
 from mailroom.client.imap import ImapClient
 from mailroom.exceptions import CommandRejected
 from mailroom.ledger import AuditAction
-from mailroom.message import fingerprint_of_header
-from mailroom.model import Change, FetchedMessage, Folder, LocationRow, MailProtocol, RunContext
+from mailroom.model import Change, Folder, LocationRow, MailProtocol, RunContext
 from mailroom.policy.deletion import Candidate, DeletionPlan, Keep, plan_deletions
 from mailroom.policy.holds import FolderHolds, holds_on
 from mailroom.policy.proof import ServerAnswer
@@ -221,7 +220,7 @@ class MailboxRetention:
         by_uid = {row.uid: row for row in rows if row.uid is not None}
         self.client.noop()
         asked = self.client.fetch_fingerprints(sorted(by_uid), with_save_date=self._asks_save_date(source))
-        answers = {message.uid: _answer(message) for message in asked if message.uid in by_uid}
+        answers = {message.uid: ServerAnswer.of(message) for message in asked if message.uid in by_uid}
         if self.proving.rule.refetch:
             answers = refetch(self.client, self.archive, answers, answers)
         now = self.keeper.moment()
@@ -284,20 +283,6 @@ class MailboxRetention:
             f"Nothing was deleted in folder {folder.name!r} of {self.context.account}: {reason}."
         )
         return _passed_over(folder, reason)
-
-
-def _answer(message: FetchedMessage) -> ServerAnswer:
-    fingerprint = fingerprint_of_header(message.header or b"")
-    return ServerAnswer(
-        fingerprint=replace(
-            fingerprint,
-            octets=message.octets,
-            internal_date=message.internal_date,
-            object_id=message.object_id,
-        ),
-        flags=message.flags or (),
-        save_date=message.save_date,
-    )
 
 
 def _passed_over(folder: Folder, note: str) -> FolderRetention:

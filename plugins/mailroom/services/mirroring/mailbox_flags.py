@@ -87,11 +87,10 @@ def _relabelled(
     state: FolderState, seen: Uids, labels: Mapping[int, tuple[str, ...]]
 ) -> npt.NDArray[np.intp]:
     """Return the places in ``seen`` of live messages that have other labels than the archive says."""
-    changed: list[int] = []
-    known = common(state.live, ascending(seen))
-    for start in range(0, len(known), CHUNK_ROWS):
-        for row in state.rows(known[start : start + CHUNK_ROWS]):
-            if row.uid is not None and labels.get(row.uid, row.labels) != row.labels:
-                changed.append(row.uid)
+    changed = [
+        row.uid
+        for row in state.each(common(state.live, ascending(seen)))
+        if row.uid is not None and labels.get(row.uid, row.labels) != row.labels
+    ]
     last = {uid: at for at, uid in enumerate(seen.tolist())}
     return np.array([last[uid] for uid in changed], dtype=np.intp)

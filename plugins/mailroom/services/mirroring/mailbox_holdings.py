@@ -26,9 +26,6 @@ Rows = Callable[[], Iterable[LocationRow]]
 NO_UID_VALIDITY = 0
 """Stands for the UIDVALIDITY of a server that states none: numbers prove nothing there."""
 
-CHUNK_ROWS = 4096
-"""How many rows are read from the archive at a time."""
-
 _NONE: Uids = np.empty(0, dtype=np.int64)
 
 
@@ -99,7 +96,7 @@ class Holdings:
         :param is_proof: whether the listing was complete, so that absence is proof.
         :param shown_from: the UID from which on it was complete where it was not as a whole.
         """
-        for row in chain(self._rows(gone), self._rows(given_up)):
+        for row in chain(self.state.each(gone), self.state.each(given_up)):
             is_shown = shown_from is not None and row.uid is not None and row.uid >= shown_from
             yield replace(row, change=self._closing_change(is_proof or is_shown))
         for row in (self.past or tuple)():
@@ -124,7 +121,3 @@ class Holdings:
     def has_gone(self, gone: Uids, given_up: Uids) -> bool:
         """Return whether there is anything to close."""
         return bool(len(gone) or len(given_up) or self.past is not None)
-
-    def _rows(self, uids: Uids) -> Iterator[LocationRow]:
-        for start in range(0, len(uids), CHUNK_ROWS):
-            yield from self.state.rows(uids[start : start + CHUNK_ROWS])

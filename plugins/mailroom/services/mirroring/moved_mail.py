@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Leavers", "moved_here"]
 
-CHUNK_ROWS = 4096
-"""How many rows are read from the archive at a time."""
+ASKED_TOGETHER = 4096
+"""How many messages are asked for their headers before any is compared."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,8 +78,7 @@ class Leavers:
 
     def _rows(self, others: Iterable[tuple[FolderState, Uids]]) -> Iterator[LocationRow]:
         for state, gone in others:
-            for start in range(0, len(gone), CHUNK_ROWS):
-                yield from state.rows(gone[start : start + CHUNK_ROWS])
+            yield from state.each(gone)
         yield from self.departures.rows()
 
     def _look_through(self, client: ImapClient, name: str) -> None:
@@ -114,8 +113,8 @@ def moved_here(
     looks: set[tuple[int | None, datetime | None]] = {(row.size, row.internal_date) for row in left()}
     alike = [m.uid for m in fetch_facts(client, uids) if (m.octets, m.internal_date) in looks]
     found = list(recognise(client, archive, ascending(alike), left, as_received=True)) if alike else []
-    for start in range(0, len(found), CHUNK_ROWS):
-        some = {known.message.uid: known for known in found[start : start + CHUNK_ROWS]}
+    for start in range(0, len(found), ASKED_TOGETHER):
+        some = {known.message.uid: known for known in found[start : start + ASKED_TOGETHER]}
         for message in fetch_headers(client, sorted(some)):
             known = some.pop(message.uid, None)
             if known is not None and message.header and _has_header(archive, known.sha256, message.header):

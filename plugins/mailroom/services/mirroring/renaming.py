@@ -25,9 +25,6 @@ __all__ = ["is_another", "moved_rows"]
 WITNESSES = 16
 """How many messages are asked who they are before a folder counts as renamed."""
 
-CHUNK_ROWS = 4096
-"""How many rows are read from the archive at a time."""
-
 
 def moved_rows(
     client: ImapClient,
@@ -78,18 +75,19 @@ def _is_same(client: ImapClient, archive: Archive, before: FolderState) -> bool:
 def _rows(
     before: FolderState, after: FolderState, context: RunContext, now: Callable[[], datetime]
 ) -> Iterator[LocationRow]:
-    for start in range(0, len(before.live), CHUNK_ROWS):
-        uids = before.live[start : start + CHUNK_ROWS]
-        here = common(uids, after.live) if after.uid_validity == before.uid_validity else uids[:0]
-        brought = {row.uid: row.sha256 for row in after.rows(here)} if len(here) else {}
-        for row in before.rows(uids):
-            if row.uid in brought and brought[row.uid] == row.sha256:
-                continue
-            yield replace(
-                row,
-                folder=after.folder,
-                change=Change.MOVED,
-                at=now(),
-                run_id=context.run_id,
-                moved_from=before.folder,
-            )
+    is_same = after.uid_validity == before.uid_validity
+    brought = iter(after.each(common(before.live, after.live)) if is_same else ())
+    there = next(brought, None)
+    for row in before.each(before.live):
+        while there is not None and there.uid is not None and there.uid < (row.uid or 0):
+            there = next(brought, None)
+        if there is not None and (there.uid, there.sha256) == (row.uid, row.sha256):
+            continue
+        yield replace(
+            row,
+            folder=after.folder,
+            change=Change.MOVED,
+            at=now(),
+            run_id=context.run_id,
+            moved_from=before.folder,
+        )

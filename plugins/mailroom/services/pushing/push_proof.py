@@ -69,7 +69,7 @@ class Inquiry:
         copies = read_copies(self.desk.archive, {row.sha256 for _, row, _ in asked if row.sha256})
         if not exact:
             copies = {digest: replace(copy, octets=None) for digest, copy in copies.items()}
-        answers = {message.uid: _answer(message) for _, _, message in asked}
+        answers = {message.uid: ServerAnswer.of(message) for _, _, message in asked}
         doubtful = {
             message.uid
             for _, row, message in asked
@@ -112,14 +112,3 @@ class Inquiry:
             else:
                 outcomes[request.change_id] = (request, RequestState.CONFLICT, GONE)
         return found
-
-
-def _answer(message: FetchedMessage) -> ServerAnswer:
-    """Return what the server says of a message, for the proof."""
-    stated = replace(
-        fingerprint_of_header(message.header or b""),
-        octets=message.octets,
-        internal_date=message.internal_date,
-        object_id=message.object_id,
-    )
-    return ServerAnswer(fingerprint=stated, flags=message.flags or ())
