@@ -6,6 +6,11 @@ that is believed (``policy``), and checking a signature oneself (``client``).
 
     authres-payload = authserv-id [version] (";" "none" / 1*(";" resinfo))
     resinfo = method "=" result [reason] *(ptype "." property "=" value)
+    value = token / quoted-string / [[local-part] "@"] domain-name
+
+A sender chooses what stands in some of it, such as the local part of an address in quotes. So it
+is read by the grammar alone: what does not follow it is no result, and a field with a quoted
+string or a comment that never ends has none at all.
 
 Anybody can write such a field into a message. A receiving server adds its own at the top and
 removes those that carry its name, so only the topmost block of them counts here: what stands
@@ -33,10 +38,27 @@ MAX_RESULTS = 100
 """How many results of one field are read."""
 
 _FIELD = re.compile(r"([!-9;-~]{1,100}+)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?|[^\n]*+\n?")
-_COMMENT = re.compile(r"\\.|[()\"]", re.S)
-_RESULT = re.compile(r"\s*+([A-Za-z][\w-]*+)\s*+(?:/\s*+\d++\s*+)?=\s*+([A-Za-z]++)")
-_PROPERTY = re.compile(r"\b([A-Za-z]++)\s*+\.\s*+([A-Za-z][\w-]*+)\s*+=\s*+(?:\"([^\"]*+)\"|([^\s;\"]++))")
-_PIECE = re.compile(r"(?:[^;\"]|\"[^\"]*+\"|\")++")
+_QUOTED_TEXT = r'"(?:[^"\\]|\\.)*+"'
+_QUOTED = re.compile(_QUOTED_TEXT, re.S)
+_QUOTED_PAIR = re.compile(r"\\(.)", re.S)
+_LEXEME = re.compile(rf'{_QUOTED_TEXT}|\\["();]|["()]', re.S)
+_IN_COMMENT = re.compile(r"\\.|[()]", re.S)
+_PIECE = re.compile(rf'(?:[^;"]|{_QUOTED_TEXT})++', re.S)
+_SERVER = re.compile(rf'\s*+({_QUOTED_TEXT}|[^\s;"=]++)(?:\s++\d++)?\s*+', re.S)
+_METHOD = re.compile(r"\s*+([A-Za-z][\w-]*+)\s*+(?:/\s*+\d++\s*+)?=\s*+([A-Za-z][\w-]*+)(?=\s|\Z)")
+_WORD = re.compile(
+    r"\s++([A-Za-z][\w-]*+)(?:\s*+\.\s*+([A-Za-z][\w.-]*+))?+\s*+=\s*+"
+    rf'((?:{_QUOTED_TEXT}|[^\s;"])*+)',
+    re.S,
+)
+_DOMAIN = re.compile(r"(?:[\w-]{1,63}\.){0,20}[\w-]{1,63}")
+
+_DOMAIN_PROPERTIES = {
+    "dkim": ("header.d", "header.i"),
+    "spf": ("smtp.mailfrom", "smtp.mfrom", "smtp.mail"),
+    "dmarc": ("header.from",),
+}
+"""Where each method says what domain it is about; of SPF the envelope sender, for HELO names nobody."""
 
 
 class AuthenticationResult(NamedTuple):
@@ -48,21 +70,21 @@ class AuthenticationResult(NamedTuple):
 
     @property
     def domain(self) -> str:
-        """The domain that the result is about, in lower case, or an empty text."""
-        names = {
-            "dkim": ("header.d", "header.i"),
-            "spf": ("smtp.mailfrom", "smtp.mfrom", "smtp.helo"),
-            "dmarc": ("header.from",),
-        }.get(self.method, ())
-        found = next((self.properties[name] for name in names if self.properties.get(name)), "")
-        return found.rpartition("@")[2].strip("<>.").lower()
+        """The domain that the result is about, in lower case; empty where it says none, or not clearly."""
+        names = _DOMAIN_PROPERTIES.get(self.method, ())
+        return next((_domain(self.properties[name]) for name in names if name in self.properties), "")
 
 
 class AuthenticationResults(NamedTuple):
-    """One field: the server that wrote it, in lower case or ``NAMELESS_SERVER``, and its results."""
+    """One field: the server that wrote it, and its results.
+
+    :param server: in lower case, ``NAMELESS_SERVER`` where it writes no name, empty where none can be read.
+    :param is_whole: whether all of it could be read.
+    """
 
     server: str
     results: tuple[AuthenticationResult, ...]
+    is_whole: bool = True
 
 
 def top_authentication_results(content: Buffer) -> list[AuthenticationResults]:
@@ -86,42 +108,79 @@ def _fields(content: Buffer) -> Iterator[tuple[str, str]]:
 
 
 def _read(value: str) -> AuthenticationResults:
-    pieces = _PIECE.findall(_without_comments(value))[: MAX_RESULTS + 1]
+    text, is_closed = _without_comments(value)
+    pieces: list[str] = _PIECE.findall(text)[: MAX_RESULTS + 2]
     server = NAMELESS_SERVER
-    if pieces and _RESULT.match(pieces[0]) is None:
-        words = pieces.pop(0).split()
-        server = words[0].strip('"').lower() if words else NAMELESS_SERVER
-    results = [
-        AuthenticationResult(
-            found[1].lower(),
-            found[2].lower(),
-            {
-                f"{kind}.{name}".lower(): quoted or token
-                for kind, name, quoted, token in _PROPERTY.findall(piece)
-            },
-        )
-        for piece in pieces
-        if (found := _RESULT.match(piece)) is not None
-    ]
-    return AuthenticationResults(server, tuple(results))
+    if not pieces or _METHOD.match(pieces[0]) is None:
+        named = _SERVER.fullmatch(pieces.pop(0)) if pieces else None
+        if named is None:
+            return AuthenticationResults("", (), is_whole=False)
+        server = _unquoted(named[1]).lower()
+    if not is_closed:
+        return AuthenticationResults(server, (), is_whole=False)
+    said = [piece for piece in pieces if piece.strip() and piece.strip().lower() != "none"]
+    results = [result for piece in said[:MAX_RESULTS] if (result := _result(piece)) is not None]
+    return AuthenticationResults(server, tuple(results), is_whole=len(results) == len(said))
 
 
-def _without_comments(value: str) -> str:
-    """Return a value without its comments, which may nest and hold what looks like results."""
+def _result(piece: str) -> AuthenticationResult | None:
+    """Return what a piece between semicolons says, or None where any of it is no part of a result."""
+    method = _METHOD.match(piece)
+    if method is None:
+        return None
+    properties: dict[str, str] = {}
+    at = method.end()
+    while (word := _WORD.match(piece, at)) is not None:
+        at = word.end()
+        if word[2] is not None:
+            name, value = f"{word[1]}.{word[2]}".lower(), _unquoted(word[3])
+            known = properties.setdefault(name, value)
+            if known.lower() != value.lower():
+                properties[name] = ""  # said twice, so nobody knows which holds
+    if piece[at:].strip():
+        return None
+    return AuthenticationResult(method[1].lower(), method[2].lower(), properties)
+
+
+def _domain(value: str) -> str:
+    """Return the domain of an address, or of itself; empty where that is not clear."""
+    bare = _QUOTED.sub("\0", value.strip().removeprefix("<").removesuffix(">"))
+    domain = bare.rpartition("@")[2].removesuffix(".").lower()
+    return domain if bare.count("@") < 2 and _DOMAIN.fullmatch(domain) else ""
+
+
+def _unquoted(value: str) -> str:
+    """Return a value without the quotes around all of it; a quoted local part stays as it is."""
+    return _QUOTED_PAIR.sub(r"\1", value[1:-1]) if _QUOTED.fullmatch(value) else value
+
+
+def _without_comments(value: str) -> tuple[str, bool]:
+    """Return a value without its comments, and whether each of them and each quoted string ends.
+
+    Comments nest, and hold what looks like results; up to where something does not end.
+    """
     kept: list[str] = []
-    at = depth = 0
-    is_quoted = False
-    for mark in _COMMENT.finditer(value):
-        if depth == 0:
-            kept.append(value[at : mark.start()])
-        at = mark.end()
-        if mark[0] == '"' and depth == 0:
-            is_quoted = not is_quoted
-        if mark[0] == "(" and not is_quoted:
-            depth += 1
-        elif mark[0] == ")" and depth:
-            depth -= 1
+    at = 0
+    while (mark := _LEXEME.search(value, at)) is not None:
+        kept.append(value[at : mark.start()])
+        if mark[0] == "(":
+            at = _end_of_comment(value, mark.end())
+            if at < 0:
+                return "".join(kept), False
             kept.append(" ")
-        elif depth == 0:
+        elif len(mark[0]) > 1 and mark[0][0] == '"':
             kept.append(mark[0])
-    return "".join([*kept, value[at:] if depth == 0 else ""])
+            at = mark.end()
+        else:
+            return "".join(kept), False
+    return "".join([*kept, value[at:]]), True
+
+
+def _end_of_comment(value: str, at: int) -> int:
+    """Return where a comment that opened before ``at`` ends, or -1."""
+    depth = 1
+    for mark in _IN_COMMENT.finditer(value, at):
+        depth += {"(": 1, ")": -1}.get(mark[0], 0)
+        if depth == 0:
+            return mark.end()
+    return -1

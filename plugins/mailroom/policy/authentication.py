@@ -48,8 +48,10 @@ class Requirement:
 
     def is_met_by(self, result: AuthenticationResult) -> bool:
         """Return whether a result is a pass of this method for this domain."""
-        if result.method != self.method or result.value != "pass":
-            return False
+        if result.method != self.method or result.value != "pass" or not result.domain:
+            return (
+                False  # a pass for nobody knows whom, such as one of SPF for the name in HELO, says nothing
+            )
         return self.domain is None or f".{result.domain}".endswith(f".{self.domain}")
 
 

@@ -53,14 +53,43 @@ def test_what_exchange_online_writes() -> None:
         ('mx.example.org; dkim=fail reason="dkim=pass header.d=x.com; a" header.d=y.com', [
             ("dkim", "fail", "y.com")]),
         ("mx.example.org; spf=pass smtp.mailfrom=<>; spf=none smtp.helo=h.example", [
-            ("spf", "pass", ""), ("spf", "none", "h.example")]),
+            ("spf", "pass", ""), ("spf", "none", "")]),
         ("(comment (nested \\) ) ) mx.example.org; auth=pass smtp.auth=ana", [("auth", "pass", "")]),
-        ("mx.example.org; dkim=pass (never closed header.d=x.com", [("dkim", "pass", "")]),
+        ("mx.example.org; dkim=pass (never closed header.d=x.com", []),
+        ('mx.example.org; spf=pass header.d="never closed; dkim=pass header.d=x.com', []),
+        ("mx.example.org; spf=pass smtp.mailfrom=a@y.com) ; dkim=pass header.d=x.com", []),
+        ("mx.example.org; hotmail.com; dkim=pass header.d=x.com;; dmarc=pass action=x header.from=x.com;", [
+            ("dkim", "pass", "x.com"), ("dmarc", "pass", "x.com")]),
+        ("mx.example.org; dkim=pass and more header.d=x.com; spf=fail", [("spf", "fail", "")]),
     ],
 )  # fmt: skip
 def test_forms_of_a_field(value: str, results: list[tuple[str, str, str]]) -> None:
     """What looks like a result within a comment or a quoted reason is none."""
     assert read(f"Authentication-Results: {value}\r\n") == [("mx.example.org", results)]
+
+
+@pytest.mark.parametrize(
+    ("value", "results"),
+    [
+        ('spf=pass smtp.mailfrom="ceo@x.com"@y.com', [("spf", "pass", "y.com")]),
+        (r'spf=pass smtp.mailfrom="\"ceo@x.com\"@y.com"', [("spf", "pass", "y.com")]),
+        (r'spf=pass smtp.mailfrom="z\"; dkim=pass header.d=x.com; z=\""@y.com', [("spf", "pass", "y.com")]),
+        ('spf=pass smtp.mailfrom="z; dkim=pass header.d=x.com"@y.com', [("spf", "pass", "y.com")]),
+        ('spf=pass smtp.mailfrom="ceo@"x.com', [("spf", "pass", "")]),
+        ("spf=pass smtp.mailfrom=ceo@y.com@x.com", [("spf", "pass", "")]),
+        ("spf=pass smtp.mailfrom=a@[x:@x.com]", [("spf", "pass", "")]),
+        ("spf=pass smtp.mailfrom=<a@y.com>", [("spf", "pass", "y.com")]),
+        ("spf=pass smtp.helo=x.com", [("spf", "pass", "")]),
+        ("dkim=pass header.d=y.com header.d=x.com", [("dkim", "pass", "")]),
+        ('dkim=pass header.x="header.d=x.com" header.d=y.com', [("dkim", "pass", "y.com")]),
+        (r"spf=fail smtp.mailfrom=z\"; dkim=pass header.d=x.com", []),
+    ],
+)  # fmt: skip
+def test_sender_writes_no_domain_into_what_a_server_says(
+    value: str, results: list[tuple[str, str, str]]
+) -> None:
+    """A local part in quotes may hold anything, and is only a local part; what is not clear is nothing."""
+    assert read(f"Authentication-Results: mx.example.org; {value}\r\n") == [("mx.example.org", results)]
 
 
 def test_only_what_stands_above_the_next_hop_counts() -> None:
@@ -75,6 +104,21 @@ def test_only_what_stands_above_the_next_hop_counts() -> None:
         [("spf", "pass", "")],
     ]
     assert read("From: a@b.c\r\n\r\n" + forged) == []
+
+
+@given(
+    st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=60), st.booleans()
+)
+def test_no_local_part_speaks_for_another_domain(local: str, is_whole: bool) -> None:
+    """Whatever a sender calls himself, quoted as servers quote it."""
+
+    def quoted(text: str) -> str:
+        escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+
+    address = quoted(f"{quoted(local)}@y.com") if is_whole else f"{quoted(local)}@y.com"
+    said = read(f"Authentication-Results: m; spf=pass smtp.mailfrom={address}; dkim=none\r\n")
+    assert said == [("m", [("spf", "pass", "y.com"), ("dkim", "none", "")])]
 
 
 @given(st.text(max_size=200))
