@@ -58,18 +58,18 @@ with DAG(
             "default",
             type="string",
             title="Counted from when?",
-            description_md="What suits the folder: arrival in the account; in trash and junk, when it came "
-            "there, as a message keeps its day of arrival when it is moved; by POP3, when it was first "
+            description_md="What suits the folder: when a message reached the mailbox; in trash and junk, "
+            "when it came there, as it keeps its day of arrival when it is moved; by POP3, when it was first "
             "archived.",
             section=OPEN_SECTION,
             enum=["default", "internal", "archived", "saved", "date", "seen"],
             values_display={
                 "default": "What suits the folder",
-                "internal": "Arrival in the account",
-                "archived": "First archived",
-                "saved": "When it came into the folder it is in",
-                "date": "When it was sent, as it says itself",
-                "seen": "Since when it is known to be read",
+                "internal": "When it reached the mailbox",
+                "archived": "When it was first archived",
+                "saved": "When it came into its folder",
+                "date": "When it was sent (as it says itself)",
+                "seen": "When it was known to be read",
             },
         ),
         "connection": Param(

@@ -38,7 +38,9 @@ def root(tmp_path: Path) -> Path:
 
                 gone = replace(row, sha256=digest(number), change=Change.DELETED_BY_RETENTION)
                 at = WHEN + timedelta(days=number)
-                writer.audit([audit_of(gone, who, at=at, rule="older than 30 days since internal")])
+                writer.audit(
+                    [audit_of(gone, who, at=at, rule="more than 30 days after it reached the mailbox")]
+                )
                 writer.record([gone])
             writer.finish("succeeded", {}, 0)
     return tmp_path / "archive"
@@ -68,7 +70,7 @@ def test_command_prints_a_table_and_json(root: Path) -> None:
     lines = shown.out.splitlines()
     assert lines[0].split()[:2] == ["when", "(UTC)"]
     assert len(lines) == 5
-    assert "older than 30 days since internal" in lines[1]
+    assert "more than 30 days after it reached the mailbox" in lines[1]
     assert "\x1b" not in shown.out
     told = run_command("audit", "--archive", str(root), "--message", digest(3)[:8].upper(), "--json").summary
     assert [(row["uid"], row["who"], row["action"]) for row in told["rows"]] == [(3, "test", "deleted")]

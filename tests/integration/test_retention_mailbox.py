@@ -905,7 +905,13 @@ def test_each_deletion_is_in_the_audit(filled: Account) -> None:
         (n, digest(mail(n))) for n in range(1, 5)
     ]
     (known,) = {(row["account"], row["folder"], row["action"], row["rule"], row["who"]) for row in rows}
-    assert known == ("account", "INBOX", "deleted", "older than 30 days since internal", "a test")
+    assert known == (
+        "account",
+        "INBOX",
+        "deleted",
+        "more than 30 days after it reached the mailbox",
+        "a test",
+    )
     assert {row["uidvalidity"] for row in rows} == {
         filled.archive.folder_state("account", "INBOX").uid_validity
     }

@@ -52,7 +52,7 @@ def test_each_deletion_is_in_the_audit(account: Account) -> None:
     assert {row["message_sha256"] for row in rows} == {digest(content) for content in MAIL[:3]}
     assert len({row["uidl"] for row in rows} - {None}) == 3
     (known,) = {(row["protocol"], row["folder"], row["action"], row["rule"], row["who"]) for row in rows}
-    assert known == ("pop3", "INBOX", "deleted", "older than 7 days since archived", "a test")
+    assert known == ("pop3", "INBOX", "deleted", "more than 7 days after it was first archived", "a test")
 
 
 def test_second_run_finds_nothing_to_do(account: Account) -> None:

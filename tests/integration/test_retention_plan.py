@@ -100,7 +100,11 @@ def test_a_dry_run_writes_down_what_it_shows(filled: Filled) -> None:
     report = filled.retain(MONTH, dry_run=True)
     (row,) = read_plans(Archive(filled.account.root), "account")
     assert (row.plan_id, row.state, row.by) == (report.plan_id, PlanState.PLANNED, "a test")
-    assert (row.folder, row.rule, row.uids) == ("INBOX", "older than 30 days since internal", "1:4")
+    assert (row.folder, row.rule, row.uids) == (
+        "INBOX",
+        "more than 30 days after it reached the mailbox",
+        "1:4",
+    )
     assert (row.messages, row.octets) == (4, report.summary()["octets"])
     assert row.oldest is not None
     assert row.newest is not None
@@ -193,7 +197,7 @@ def test_the_plan_as_a_person_reads_it(filled: Filled) -> None:
     found = load_plan(archive, "account", plan(filled.account))
     told = plan_in_markdown(found)
     assert "**5 messages** of account are to be deleted" in told
-    assert "| INBOX | older than 30 days since internal | 5 | 0.0 |" in told
+    assert "| INBOX | more than 30 days after it reached the mailbox | 5 | 0.0 |" in told
     assert found.plan_id in told
     assert "Mensaje" not in told
     assert "Mensaje 1" in plan_in_markdown(found, archive)
@@ -338,7 +342,7 @@ def test_the_person_at_the_terminal_is_asked(filled: Filled, tmp_path: Path, typ
     os.close(ours)
     os.close(theirs)
     assert "Delete these 4 messages" in done.stderr
-    assert "older than 30 days" in done.stderr
+    assert "more than 30 days after it reached the mailbox" in done.stderr
     assert (len(filled.there()), done.returncode) == (left, 0 if left == 1 else 1)
 
 

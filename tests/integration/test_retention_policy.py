@@ -285,7 +285,7 @@ def test_the_command_line_checks_explains_holds_and_obeys(filled: Filled, tmp_pa
         run_command("policy", "explain", str(policy), digest(content), *root, "--account", "ana").out
         for content in (mail(1), mail(2, "office@tax.example"))
     ]
-    assert "It is due. What decides: inbox: older than 365 days since internal" in explained[0]
+    assert "It is due. What decides: inbox: more than 365 days after it reached the mailbox" in explained[0]
     assert "It stays, kept by a rule. What decides: tax: kept for ever" in explained[1]
     placed = run_command("hold", "add", *root, "--reason", "case 7", "--folder", "INBOX", "--by", "clerk")
     assert "It means 2 messages of the archive now." in placed.out

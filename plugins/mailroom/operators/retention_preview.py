@@ -69,7 +69,7 @@ class MailRetentionPreviewOperator(BaseOperator):
         :raises AirflowFailException: an argument is wrong.
         :raises AirflowException: the archive cannot be read.
         """
-        from mailroom.policy.retention import RetentionRule
+        from mailroom.policy.retention import Basis, RetentionRule
         from mailroom.services.retention_preview import preview_bases
 
         with airflow_errors():
@@ -88,8 +88,8 @@ class MailRetentionPreviewOperator(BaseOperator):
             found = [each.summary() for each in preview_bases(archive, account, rule, utc_now())]
         for each in found:
             self.log.info(
-                "counted from %s: %d messages are old enough, %d octets, oldest %s; %d have no such date",
-                each["basis"],
+                "counted from when %s: %d messages are old enough, %d octets, oldest %s; %d have no such day",
+                Basis(each["basis"]).event,
                 each["messages"],
                 each["octets"],
                 each["oldest"],

@@ -68,6 +68,20 @@ class Basis(enum.Enum):
     SEEN = "seen"
     """Since when the archive has known it to be \\Seen without a break."""
 
+    @property
+    def event(self) -> str:
+        """What the days count from, as people who approve of a deletion read it."""
+        return _EVENTS[self]
+
+
+_EVENTS = {
+    Basis.INTERNAL: "it reached the mailbox",
+    Basis.ARCHIVED: "it was first archived",
+    Basis.SAVED: "it came into its folder",
+    Basis.DATE: "it was sent",
+    Basis.SEEN: "it was known to be read",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionRule:

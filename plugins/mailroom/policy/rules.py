@@ -158,19 +158,34 @@ class BoundRule:
 
         >>> rule = Rule(name="news", delete_after=timedelta(days=14), senders=("*@news.example",))
         >>> BoundRule(rule=rule, basis=Basis.INTERNAL, is_explicit=True).words
-        'news: older than 14 days since internal, from *@news.example'
+        'news: more than 14 days after it reached the mailbox, from *@news.example'
+        """
+        return self.in_words(self.basis)
+
+    def in_words(self, basis: Basis | None) -> str:
+        """Return the rule in words.
+
+        :param basis: what its time counts from; None where that depends on the folder.
         """
         rule = self.rule
-        verb = "kept for" if rule.delete_after is None else "older than"
-        parts = [f"{verb} {in_days(self.length)}"]
-        if self.length != FOREVER:
-            parts[0] += f" since {self.basis.value}"
+        parts = [self._age(basis)]
         parts += [f"from {' or '.join(rule.senders)}"] if rule.senders else []
         parts += [f"larger than {rule.larger_than:,} octets"] if rule.larger_than is not None else []
-        for word, wanted in (("seen", rule.seen), ("flagged", rule.flagged)):
-            parts += [word if wanted else f"not {word}"] if wanted is not None else []
+        for yes, no, wanted in (("read", "unread", rule.seen), ("flagged", "not flagged", rule.flagged)):
+            parts += [yes if wanted else no] if wanted is not None else []
         parts += [f"marked {' or '.join(rule.keywords)}"] if rule.keywords else []
         return (f"{rule.name}: " if rule.name else "") + ", ".join(parts)
+
+    def _age(self, basis: Basis | None) -> str:
+        keeps = self.rule.delete_after is None
+        if self.length == FOREVER or (keeps and basis is None):
+            return f"kept for {in_days(self.length)}"
+        if keeps and basis is not None:
+            return f"kept for {in_days(self.length)} after {basis.event}"
+        if not self.length:
+            return "whatever its age"
+        after = f"after {basis.event}" if basis is not None else "old"
+        return f"more than {in_days(self.length)} {after}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,7 +263,7 @@ def describe_rules(policy: RetentionPolicy) -> list[str]:
     lines = []
     for rule in policy.rules:
         bound = BoundRule(rule=rule, basis=rule.basis or Basis.INTERNAL, is_explicit=True)
-        words = bound.words if rule.basis else bound.words.replace(" since internal", "")
+        words = bound.in_words(rule.basis)
         where = ", ".join(rule.folders)
         but = f" but {', '.join(rule.exclude)}" if rule.exclude else ""
         lines.append(f"{words} (folders {where}{but})")

@@ -277,7 +277,9 @@ def test_who_deleted_is_committed_before_that_it_is_gone(
     archive_messages(archive, [1])
     monkeypatch.setattr(LocationLog, "append", refuse)
     opened = archive.writer(context("run-2"))
-    opened.audit([audit_of(gone, context("run-2"), at=NOW, rule="older than 1 day since internal")])
+    opened.audit(
+        [audit_of(gone, context("run-2"), at=NOW, rule="more than 1 day after it reached the mailbox")]
+    )
     opened.record([gone])
     with pytest.raises(StoreUnavailable):
         opened.flush()

@@ -15,6 +15,7 @@ from airflow.sdk import DAG, Param, PartitionedAssetTimetable
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
 
+from mailroom.policy.retention import Basis
 from tests.support.airflow_home import REPOSITORY
 
 FILES = sorted((REPOSITORY / "dags").glob("*.py"))
@@ -250,3 +251,12 @@ def test_who_approves_a_deletion_is_asked_about_all_of_the_plan() -> None:
     asked = dag.get_task("ask_person").params
     assert "least_days" not in dag.params
     assert asked["least_days"] == 0
+
+
+def test_the_form_says_what_days_count_from_as_plans_do() -> None:
+    """Whoever fills it in reads the same words in the plan and in the audit."""
+    shown = dag_of(REPOSITORY / "dags" / "mail_retention.py").params.get_param("basis").schema
+    said = {name: words.partition(" (")[0] for name, words in shown["values_display"].items()}
+    assert {basis.value: f"When {basis.event}" for basis in Basis} == {
+        name: words for name, words in said.items() if name != "default"
+    }

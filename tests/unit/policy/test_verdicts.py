@@ -50,7 +50,11 @@ def verdict(*rules: Rule, folder: str = "INBOX", age: float | None = 100, **valu
 def test_what_is_old_enough_is_due() -> None:
     """The verdict names the rule, and what it counts from."""
     found = verdict(delete(30))
-    assert (found.keep, found.rule, found.since) == (None, "older than 30 days since internal", days_ago(100))
+    assert (found.keep, found.rule, found.since) == (
+        None,
+        "more than 30 days after it reached the mailbox",
+        days_ago(100),
+    )
 
 
 def test_a_message_is_due_at_the_very_instant() -> None:
@@ -87,7 +91,7 @@ def test_flagged_messages_go_where_the_policy_says_so() -> None:
 def test_keeping_beats_deleting() -> None:
     """However explicit the rule that deletes is."""
     found = verdict(keep(days(200), folders=("*",)), delete(1, "d", senders=("ana@shop.example",)))
-    assert (found.keep, found.rule) == (Keep.BY_RULE, "keep: kept for 200 days since internal")
+    assert (found.keep, found.rule) == (Keep.BY_RULE, "keep: kept for 200 days after it reached the mailbox")
 
 
 def test_what_was_kept_long_enough_may_go() -> None:
@@ -141,7 +145,7 @@ def test_a_rule_for_some_messages_beats_one_for_all() -> None:
 def test_of_equally_explicit_rules_the_first_due_decides() -> None:
     """The shortest deletion wins."""
     rules = (delete(365, "inbox", folders=("INBOX",)), delete(14, "shop", senders=("*@shop.example",)))
-    assert verdict(*rules).rule == "shop: older than 14 days since internal, from *@shop.example"
+    assert verdict(*rules).rule == "shop: more than 14 days after it reached the mailbox, from *@shop.example"
 
 
 def test_trash_and_junk_have_their_own_times() -> None:
@@ -151,7 +155,9 @@ def test_trash_and_junk_have_their_own_times() -> None:
         delete(3, "junk", folders=("\\Junk",)),
         delete(365, "inbox", folders=("INBOX",)),
     )
-    assert verdict(*rules, folder="Trash", age=8).rule == "trash: older than 7 days since saved"
+    assert (
+        verdict(*rules, folder="Trash", age=8).rule == "trash: more than 7 days after it came into its folder"
+    )
     assert verdict(*rules, folder="Junk", age=2).keep is Keep.TOO_YOUNG
     assert verdict(*rules, age=8).keep is Keep.TOO_YOUNG
 

@@ -63,7 +63,7 @@ def add_to(words: Words[Parser]) -> None:
 
 def run_preview(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
     """Say how many messages are older than so many days, by each basis; no server is asked."""
-    from mailroom.policy.retention import RetentionRule
+    from mailroom.policy.retention import Basis, RetentionRule
     from mailroom.services.retention_preview import preview_bases
 
     archive = existing_archive(options.archive)
@@ -78,6 +78,7 @@ def run_preview(options: argparse.Namespace, terminal: Terminal, stop: threading
     rows = [
         [
             each["basis"],
+            f"when {Basis(each['basis']).event}",
             f"{each['messages']:,}",
             octets_in_words(each["octets"]),
             (each["oldest"] or "")[:10],
@@ -85,7 +86,7 @@ def run_preview(options: argparse.Namespace, terminal: Terminal, stop: threading
         ]
         for each in bases
     ]
-    lines = table(["basis", "older", "size", "oldest", "no date"], rows, text_columns={0})
+    lines = table(["basis", "counted from", "older", "size", "oldest", "no date"], rows, text_columns={0, 1})
     return Outcome(headline="\n".join(lines), summary={"bases": bases, "interrupted": False})
 
 

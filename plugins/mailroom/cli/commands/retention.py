@@ -25,14 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_to", "headline", "run"]
 
-BASES = {
-    "internal": "arrival",
-    "archived": "first archiving",
-    "saved": "coming into the folder",
-    "date": "sending",
-    "seen": "reading",
-}
-"""What the days of retention count from, in words."""
+BASES = ("internal", "archived", "saved", "date", "seen")
+"""What the days of retention count from; the words of ``policy.retention.Basis``, which is slower to load."""
 
 
 def add_to(words: Words[Parser]) -> None:
@@ -60,7 +54,7 @@ def add_to(words: Words[Parser]) -> None:
     )
     parser.add_argument(
         "--basis",
-        choices=list(BASES),
+        choices=BASES,
         help="count from when the server received it, when it was first archived, when it came into its "
         "folder, when it was sent, or since when it is known to be read (default: internal; saved for "
         "Trash and Junk; archived for POP3)",
@@ -230,6 +224,8 @@ def _quota_lines(quota: Summary | None) -> list[str]:
 
 
 def _folder_line(folder: Summary) -> str:
+    from mailroom.policy.retention import Basis
+
     if "note" in folder:
         return f"{shown(folder['folder'])}: passed over, {folder['note']}"
     parts = [f"{folder['deleted']:,} of {folder['due']:,}"]
@@ -238,8 +234,8 @@ def _folder_line(folder: Summary) -> str:
     if folder.get("oldest"):
         parts.append(f"from {folder['oldest'][:10]} to {folder['newest'][:10]}")
     if folder.get("basis"):
-        counted = " or ".join(BASES[basis] for basis in folder["basis"].split(", "))
-        parts.append(f"counted from {counted}")
+        counted = " or ".join(Basis(basis).event for basis in folder["basis"].split(", "))
+        parts.append(f"counted from when {counted}")
     parts += [f"{number:,} kept: {reason}" for reason, number in folder.get("kept", {}).items()]
     return f"{shown(folder['folder'])}: {', '.join(parts)}"
 
