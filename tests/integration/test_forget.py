@@ -18,7 +18,6 @@ from mailroom.archive.delta.schemas import TABLES
 from mailroom.archive.removing.removal import ABOUT_MESSAGES
 from mailroom.archive.removing.tombstones import Tombstones
 from mailroom.archive.searching.search_index import SearchIndex
-from mailroom.archive.storage.raw import LocalRawStore
 from mailroom.archive.writing.repair import Repair
 from mailroom.exceptions import ArchiveError, ConfigurationError, StoreUnavailable
 from mailroom.model import Body
@@ -352,16 +351,6 @@ def test_removal_that_is_cut_off_anywhere_is_ended_by_the_next(
     assert verify_archive(Archive(root)).failures == ()
 
 
-def test_message_that_comes_back_in_the_days_of_grace_stays(root: Path) -> None:
-    """A fetch that meets it stores it again and lifts the tombstone; the sweep leaves it alone."""
-    forget(Archive(root), account="post")
-    fill(Archive(root), range(1, 3), account="third", run="run-3")
-    report = sweep(Archive(root))
-    assert (report.removed, objects(Archive(root))) == (3, digests(range(6, 16)) | digests(range(1, 3)))
-    assert Tombstones(Archive(root)).read() == {}
-    assert sound(Archive(root))
-
-
 def test_run_that_began_before_and_still_believes_in_it_loses_nothing(root: Path) -> None:
     """Its writer knows the message as held and adds a place only; the sweep makes the row anew."""
     with Archive(root).writer(context("slow", account="third")) as writer:
@@ -375,30 +364,6 @@ def test_run_that_began_before_and_still_believes_in_it_loses_nothing(root: Path
     report = sweep(Archive(root))
     assert (report.revived, report.removed) == (1, 4)
     assert digest(2) in archived(Archive(root))
-    assert sound(Archive(root))
-
-
-def test_fetch_and_sweep_of_one_message_at_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sweep has claimed the object when the fetch stores it: the fetch fails, and stores it next time."""
-    forget(Archive(root), account="post")
-    remove = LocalRawStore.remove
-    failures: list[str] = []
-
-    def meanwhile(self: LocalRawStore, name: str) -> None:
-        if name == digest(2):
-            try:
-                fill(Archive(root), range(2, 3), account="third", run="run-3")
-            except StoreUnavailable as error:
-                failures.append(str(error))
-        remove(self, name)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(LocalRawStore, "remove", meanwhile)
-        assert sweep(Archive(root)).removed == 5
-    assert "run again" in failures[0]
-    assert digest(2) not in archived(Archive(root))
-    fill(Archive(root), range(2, 3), account="third", run="run-4")
-    assert digest(2) in archived(Archive(root)) & objects(Archive(root))
     assert sound(Archive(root))
 
 

@@ -77,10 +77,11 @@ def sweep_objects(
 
 
 def _cut_history(archive: Archive, durability: Durability, notes: Sequence[str]) -> None:
+    """Delete old data files, and such as a kill left without a commit; young ones may be a writer's."""
     for name in TABLES:
         table = archive.table(name)
         if table.version >= 0:
-            table.tidy(durability.sync)
+            table.tidy(durability.sync, strays=True)
     for path in notes:
         archive.store.remove(path)
 
