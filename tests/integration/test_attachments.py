@@ -156,6 +156,29 @@ def test_taken_name_can_be_skipped(store: Store, tmp_path: Path) -> None:
     assert store.deliver(tmp_path / "out").delivered == 1
 
 
+def test_a_file_where_a_folder_is_needed(tmp_path: Path) -> None:
+    """The folder gets a number as a file would, in this run and in later ones; nothing is held up."""
+    store = Store(tmp_path / "archive")
+    template = "{folder}/{filename}"
+    store.add(make_message(attachments=[("Orders", "application/octet-stream", b"%PDF-1")]))
+    assert store.deliver(tmp_path / "out", template=template).delivered == 1
+    assert (tmp_path / "out/INBOX/Orders").is_file()
+    store.add(make_message(attachments=[CSV, PDF]), folder="INBOX/Orders")
+    report = store.deliver(tmp_path / "out", template=template)
+    assert (report.delivered, report.failures) == (2, ())
+    store.add(make_message(attachments=[CSV]), folder="INBOX/Orders")
+    report = store.deliver(tmp_path / "out", template=template)
+    assert (report.delivered, report.failures) == (1, ())
+    assert sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.*")) == [
+        "INBOX/Orders-2/data-2.csv",
+        "INBOX/Orders-2/data.csv",
+        "INBOX/Orders-2/invoice.pdf",
+    ]
+    assert (tmp_path / "out/INBOX/Orders").read_bytes() == b"%PDF-1"
+    again = store.deliver(tmp_path / "out", template=template, collision=Collision.FAIL)
+    assert (again.delivered, again.failures) == (0, ())
+
+
 def test_taken_name_can_be_a_failure(store: Store, tmp_path: Path) -> None:
     """The failure names the path; the other attachments are delivered."""
     report = store.deliver(tmp_path / "out", collision=Collision.FAIL)

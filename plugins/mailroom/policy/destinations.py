@@ -17,7 +17,10 @@ from mailroom.exceptions import ConfigurationError
 from mailroom.policy.attachments import DEFAULT_TEMPLATE, Attachment, Place
 from mailroom.policy.filenames import numbered, safe_filename, safe_segment, split_extension
 
-__all__ = ["Collision", "DestinationTemplate"]
+__all__ = ["MANIFESTS", "Collision", "DestinationTemplate"]
+
+MANIFESTS = "_manifests"
+"""Where manifests lie below a destination; engines that read folders pass over names with an underscore."""
 
 MAX_PATH_OCTETS = 900
 """Longest path in octets of UTF-8: S3 takes 1,024 for the whole key, the destination's prefix included."""
@@ -72,12 +75,16 @@ class DestinationTemplate:
     ``{subject}``, ``{position}`` (1 for the first attachment of its message), ``{rule}`` (what the
     rule is called that chose it).
 
+    What came by mail is never a first level that means something: ``_manifests``, or one of ``reserved``.
+
     :param rule: what ``{rule}`` stands for.
+    :param reserved: more names that no field may make of the first level, such as that of the quarantine.
     :raises ConfigurationError: where the template names no such field or could leave the destination.
     """
 
     text: str = DEFAULT_TEMPLATE
     rule: str | None = None
+    reserved: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot become a path below a destination."""
@@ -94,6 +101,8 @@ class DestinationTemplate:
             raise self._wrong(
                 "it must be a relative path of non-empty names, without . or .., and end in a file's name"
             )
+        if segments[0].casefold() == MANIFESTS:
+            raise self._wrong(f"manifests lie in {MANIFESTS}")
 
     def render(self, attachment: Attachment, place: Place, turn: int = 1) -> str:
         """Return the path for an attachment, below the destination.
@@ -110,11 +119,18 @@ class DestinationTemplate:
             elif name is not None:
                 parts.append(_FIELDS[name](attachment, place))
         segments = [safe for part in "".join(parts).split("/") if (safe := safe_segment(part))]
-        *levels, last = segments or [_filename(attachment)]
+        *levels, last = self._unreserved(segments or [_filename(attachment)])
         path = "/".join([*levels, numbered(last, turn)])
         if len(path.encode()) > MAX_PATH_OCTETS:
             return f"{attachment.message_sha256[:MESSAGE_DIGITS]}/{numbered(last, turn)}"
         return path
+
+    def _unreserved(self, segments: list[str]) -> list[str]:
+        """Return the path's names, the first one changed where a field made it one that is reserved."""
+        written = self.text.partition("/")[0]
+        if "{" not in written or segments[0].casefold() not in {MANIFESTS, *map(str.casefold, self.reserved)}:
+            return segments
+        return [f"_{segments[0]}", *segments[1:]]
 
     def _check_field(self, name: str, form: str, conversion: str | None) -> None:
         if name not in ("date", "rule") and name not in _FIELDS:

@@ -79,6 +79,23 @@ def test_path_never_leaves_the_destination(folder: str, values: dict[str, Any]) 
     assert not any(set(segment) & set('\\:*?"<>|') for segment in segments)
 
 
+@pytest.mark.parametrize(
+    ("template", "values", "path"),
+    [
+        ("{filename}", {"filename": "_manifests"}, "__manifests"),
+        ("{sender_domain}/{filename}", {"sender": "x@_Manifests"}, "__Manifests/Invoice-17.PDF"),
+        ("{subject}/{filename}", {"subject": "Held"}, "_Held/Invoice-17.PDF"),
+        ("all/{subject}", {"subject": "_manifests"}, "all/_manifests"),
+        ("held/{filename}", {}, "held/Invoice-17.PDF"),
+    ],
+)
+def test_no_mail_makes_a_first_level_that_means_something(
+    template: str, values: dict[str, Any], path: str
+) -> None:
+    """Neither among manifests nor out of quarantine; what the template itself says is meant."""
+    assert DestinationTemplate(template, None, ("held",)).render(attachment(**values), PLACE) == path
+
+
 def test_taken_name_gets_a_number() -> None:
     """The number stands in the file's name, wherever the name came from."""
     assert render("{filename}", turn=2) == "Invoice-17-2.PDF"
@@ -121,6 +138,12 @@ def test_template_that_cannot_be_a_path_is_refused(template: str) -> None:
     """The sentence names the template and says why."""
     with pytest.raises(ConfigurationError, match="destination template"):
         DestinationTemplate(template)
+
+
+def test_manifests_have_their_folder_for_themselves() -> None:
+    """Whoever reads them trusts them."""
+    with pytest.raises(ConfigurationError, match="manifests lie in _manifests"):
+        DestinationTemplate("_manifests/{filename}")
 
 
 def test_unknown_field_is_answered_with_those_there_are() -> None:

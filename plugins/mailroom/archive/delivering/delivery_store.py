@@ -77,6 +77,9 @@ class DeliveryStore(Protocol):
     ) -> bool:
         """Create an object; False where something is there already, which stays as it is."""
 
+    def blocked_level(self, path: str) -> int | None:
+        """Return which folder of a path cannot be one because a file has its name; None where all can."""
+
     def digest_of(self, path: str, size: int) -> str | None:
         """Return the SHA-256 of what is at a path, or None where nothing of this size is."""
 
@@ -119,13 +122,26 @@ class LocalDeliveryStore:
             if os.path.lexists(final):
                 return False
             folder = os.path.dirname(final)
-            _make_folder(folder)
-            created = self._create_nameless(folder, final, content, digest)
+            try:
+                _make_folder(folder)
+                created = self._create_nameless(folder, final, content, digest)
+            except (NotADirectoryError, FileExistsError):
+                return False
             if created is None:
                 created = self._create_named(final, content, digest)
             if created and self._syncfs is None:
                 self._unsynced.add(final)
             return created
+
+    def blocked_level(self, path: str) -> int | None:
+        """Return which folder of a path is a file."""
+        levels = _inside(path).split("/")[:-1]
+        with translated(self.url):
+            for level in range(len(levels)):
+                place = f"{self.url}/{'/'.join(levels[: level + 1])}"
+                if os.path.lexists(place) and not os.path.isdir(place):
+                    return level
+        return None
 
     def _create_nameless(self, folder: str, final: str, content: Content, digest: str) -> bool | None:
         """Write a file that has no name before it is whole; None where this disk knows no such thing.
@@ -176,12 +192,12 @@ class LocalDeliveryStore:
                     if os.fstat(file.fileno()).st_size != size:
                         return None
                     return hashlib.file_digest(file, "sha256").hexdigest()
-            except (FileNotFoundError, IsADirectoryError):
+            except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
                 return None
 
     def remove(self, path: str) -> None:
         """Delete a file; no error where it is gone."""
-        with translated(self.url), contextlib.suppress(FileNotFoundError):
+        with translated(self.url), contextlib.suppress(FileNotFoundError, NotADirectoryError):
             os.unlink(self._absolute(path))
 
     def durability(self) -> Durability:
@@ -241,6 +257,10 @@ class ObjectDeliveryStore:
             except FileExistsError:
                 return False
         return True
+
+    def blocked_level(self, path: str) -> int | None:
+        """Return None: an object and a prefix may have one name."""
+        return None
 
     def digest_of(self, path: str, size: int) -> str | None:
         """Return the SHA-256 of an object, or None where none of this size is there."""

@@ -9,10 +9,11 @@ them, and a hand-over from thread to thread costs as much as decoding a small at
 
 from __future__ import annotations
 
+import itertools
 import threading
 import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -21,12 +22,14 @@ from typing import NamedTuple, Self
 
 from mailroom.archive import Archive
 from mailroom.archive.delivering.deliveries import DeliveryOutcome, DeliveryRow
+from mailroom.archive.delivering.delivery_store import DeliveryStore
 from mailroom.archive.storage.raw import RawStore
 from mailroom.exceptions import ConfigurationError, MailroomError, StoreUnavailable
 from mailroom.message import iter_attachment
 from mailroom.model import RunContext
 from mailroom.policy.attachments import Attachment, Choice, Place
 from mailroom.policy.destinations import Collision, DestinationTemplate
+from mailroom.policy.filenames import numbered
 from mailroom.services.delivering.delivery_report import DeliveryTally
 from mailroom.services.delivering.delivery_targets import Target
 from mailroom.services.delivering.zip_contents import ZipContents, split_part
@@ -146,6 +149,7 @@ class DeliveryRun:
         """Deliver one attachment under the first name that is free."""
         names, deliveries = item.names, item.target.deliveries
         turn = self.turns.get(item.key, 1)
+        renamed: dict[int, str] = {}
         path = item.path if turn == 1 else names.render(item.attachment, item.place, turn)
         while True:
             outcome = deliveries.deliver(self._row(item, path), lambda: messages.decoded(item.attachment))
@@ -153,8 +157,13 @@ class DeliveryRun:
                 break
             if self.collision is Collision.FAIL:
                 raise MailroomError(f"the name {path!r} is taken at {deliveries.url}.")
-            turn += 1
-            path = names.render(item.attachment, item.place, turn)
+            level = deliveries.store.blocked_level(path)
+            if level is None:
+                turn += 1
+                path = names.render(item.attachment, item.place, turn)
+            else:
+                renamed[level] = _free_level(deliveries.store, path, level)
+            path = _with_levels(path, renamed)
         if turn > 1:
             self.turns[item.key] = turn
         return outcome
@@ -253,6 +262,21 @@ class _Messages:
                 self._zip = self._opened_zip.enter_context(self._zip.nested(number))
             self._zip_path = path
         return self._zip.read(numbers[-1])
+
+
+def _free_level(store: DeliveryStore, path: str, level: int) -> str:
+    """Return another name for a folder of a path that a file has the name of."""
+    name = path.split("/")[level]
+    for number in itertools.count(2):
+        found = numbered(name, number)
+        blocked = store.blocked_level(_with_levels(path, {level: found}))
+        if blocked is None or blocked > level:
+            break
+    return found
+
+
+def _with_levels(path: str, renamed: Mapping[int, str]) -> str:
+    return "/".join(renamed.get(level, name) for level, name in enumerate(path.split("/")))
 
 
 def _let_go(error: BaseException | None) -> None:

@@ -79,13 +79,13 @@ class Targets:
                         f"Rule {label or 1} names no destination, and there is none for all rules; give one."
                     )
                 self._by_word[word] = self._deliveries(archive, place, object_options)
-            text = rule.template or template
+            text, quarantine = rule.template or template, rule.quarantine or QUARANTINE
             self.of_rules.append(
                 Target(
                     label=label,
                     deliveries=self._by_word[word],
-                    names=DestinationTemplate(text, label),
-                    quarantine=DestinationTemplate(f"{rule.quarantine or QUARANTINE}/{text}", label),
+                    names=DestinationTemplate(text, label, (quarantine.partition("/")[0],)),
+                    quarantine=DestinationTemplate(f"{quarantine}/{text}", label),
                 )
             )
 

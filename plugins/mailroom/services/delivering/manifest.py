@@ -21,11 +21,9 @@ from mailroom.archive.delivering.delivery_store import DeliveryStore
 from mailroom.archive.delta.parquet_bytes import as_parquet
 from mailroom.exceptions import StoreUnavailable
 from mailroom.model import RunContext
+from mailroom.policy.destinations import MANIFESTS
 
 __all__ = ["Manifest", "ManifestForm", "write_manifests"]
-
-FOLDER = "_manifests"
-"""Where manifests lie below a destination; engines that read folders pass over names with an underscore."""
 
 MAX_ROWS = 50_000
 """Rows of one manifest; more make several. They are in memory while one is written."""
@@ -94,7 +92,7 @@ def _write(
     content = _as_lines(ordered) if form is ManifestForm.JSONL else as_parquet("deliveries", ordered)
     digest = hashlib.sha256(content).hexdigest()
     newest = ordered[-1]["at"].astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-    path = f"{FOLDER}/{newest}-{digest[:16]}.{form.value}"
+    path = f"{MANIFESTS}/{newest}-{digest[:16]}.{form.value}"
     created = store.create(
         path,
         lambda: [content],
