@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from mailroom.archive.delivering.consumption import Consumption
+from mailroom.client.imap import ImapClient
 from mailroom.exceptions import StoreUnavailable
-from mailroom.model import RunContext
+from mailroom.model import Change, RunContext
 from mailroom.policy.aftermath import read_aftermath
 from mailroom.policy.attachments import AttachmentRule
 from mailroom.policy.destinations import Collision
@@ -211,6 +212,101 @@ def test_moves_are_in_the_log(pipeline: Pipeline) -> None:
     assert states == [("move", "pushed", "a test")] * 2
     pipeline.account.mirror()
     assert len(pipeline.account.live("Processed")) == 2
+
+
+def test_what_we_moved_is_a_moved_row_and_is_not_downloaded_again(pipeline: Pipeline) -> None:
+    """The archive knows it where it is at once; the next mirror adds nothing, and finds nothing gone."""
+    pipeline.run(success="seen move:Processed")
+    account = pipeline.account
+    moved = account.live("Processed")
+    assert [(row.change, row.moved_from) for row in moved] == [(Change.MOVED, "INBOX")] * 2
+    assert [row.uid for row in account.live()] == [3]
+    report = account.mirror()
+    assert (report.added, report.octets, report.expunged) == (0, 0, 0)
+    account.assert_in_step()
+    account.mirror()
+    rows = account.archive.read_table("locations").sort_by("seq").to_pylist()
+    assert sorted((row["folder"], row["change"]) for row in rows if row["sha256"] == moved[0].sha256) == [
+        ("INBOX", "added"),
+        ("INBOX", "expunged"),
+        ("Processed", "flags"),
+        ("Processed", "moved"),
+    ]
+
+
+@pytest.mark.parametrize("at", ["before the row", "before the note"])
+def test_a_kill_after_the_move_leaves_one_moved_row(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    """The next push finds the messages where they are, and writes what the killed one did not."""
+    pipeline.run()
+    pipeline.ask("move:Processed")
+
+    class Killed(BaseException):
+        pass
+
+    def die(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        where = "record_moved" if at == "before the row" else "MailboxPush._conclude"
+        patch.setattr(f"mailroom.services.pushing.mailbox_push.{where}", die)
+        with pytest.raises(Killed):
+            pipeline.push()
+    assert pipeline.subjects("Processed") == ["Invoice 1", "Invoice 2"]
+    assert pipeline.push().pushed == 2
+    report = pipeline.account.mirror()
+    assert (report.added, report.expunged) == (0, 0)
+    pipeline.account.assert_in_step()
+    changes = pipeline.account.archive.read_table("locations")["change"].to_pylist()
+    assert (changes.count("moved"), changes.count("expunged")) == (2, 2)
+
+
+def test_a_mirror_between_a_kill_and_the_next_push_is_believed(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it found by itself is not said again."""
+    pipeline.run()
+    pipeline.ask("move:Processed")
+
+    class Killed(BaseException):
+        pass
+
+    def die(**_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mailroom.services.pushing.mailbox_push.record_moved", die)
+        with pytest.raises(Killed):
+            pipeline.push()
+    pipeline.account.mirror(max_gone=1)
+    before = pipeline.account.archive.read_table("locations").num_rows
+    assert pipeline.push().pushed == 2
+    assert pipeline.account.archive.read_table("locations").num_rows == before
+    pipeline.account.assert_in_step()
+
+
+def test_a_server_that_does_not_say_where_is_asked(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without COPYUID the messages are looked for in the target."""
+    monkeypatch.setattr("mailroom.client.imap_changes.parse_copy_uids", lambda _: None)
+    pipeline.run(success="move:Processed")
+    assert [row.change for row in pipeline.account.live("Processed")] == [Change.MOVED] * 2
+    assert pipeline.account.mirror().added == 0
+    pipeline.account.assert_in_step()
+
+
+def test_a_server_without_move_leaves_moved_rows_too(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """COPY and EXPUNGE are a move as well."""
+    offered = ImapClient.supports
+    monkeypatch.setattr(ImapClient, "supports", lambda client, name: name != "MOVE" and offered(client, name))
+    pipeline.run(success="move:Processed")
+    assert [row.change for row in pipeline.account.live("Processed")] == [Change.MOVED] * 2
+    assert pipeline.account.mirror().added == 0
+    pipeline.account.assert_in_step()
 
 
 def test_a_failed_message_is_moved_once_where_names_have_a_prefix(archive_root: Path, tmp_path: Path) -> None:

@@ -59,4 +59,5 @@ def test_each_message_is_moved_once_after_its_delivery(
     assert run_command(*arguments).status == 0
     account.mirror_both_ways()
     assert subjects(account, "Done") == expected
+    account.assert_in_step()
     assert killed, "no run was killed before its end; the moments are too late for this machine"

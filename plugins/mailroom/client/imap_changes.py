@@ -1,18 +1,23 @@
 """Changes to messages of the open folder: flags unless others were first, COPY and MOVE.
 
 Here: one function a command. Not here: which messages, and what follows from a refusal
-(``services``). RFC 3501 section 6.4.7, RFC 6851 (MOVE), RFC 7162 section 3.1.3 (UNCHANGEDSINCE).
+(``services``). RFC 3501 section 6.4.7, RFC 6851 (MOVE), RFC 4315 (COPYUID), RFC 7162 section 3.1.3
+(UNCHANGEDSINCE).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 
 from mailroom.client.imap import ImapClient
 from mailroom.client.imap_folders import run_command
 from mailroom.client.imap_sets import sets_of
+from mailroom.protocol.copy_uids import parse_copy_uids
 
-__all__ = ["change_flags", "copy_messages", "move_messages"]
+__all__ = ["Landed", "change_flags", "copy_messages", "move_messages"]
+
+Landed = MutableMapping[int, tuple[int, int]]
+"""Where messages are now, by the UID they had: UIDVALIDITY of the target, and the UID there."""
 
 
 def change_flags(
@@ -41,12 +46,22 @@ def copy_messages(client: ImapClient, uids: Iterable[int], folder: str) -> None:
         run_command(client, "UID", "COPY", text, mailbox)
 
 
-def move_messages(client: ImapClient, uids: Iterable[int], folder: str) -> None:
+def move_messages(client: ImapClient, uids: Iterable[int], folder: str, landed: Landed | None = None) -> None:
     """Move messages to another folder, each whole or not at all; only where MOVE is offered.
 
+    :param landed: gets where they are now, as far as the server says so (UIDPLUS), also where it
+        refuses some of them.
     :raises CommandRejected: if the server refuses; some may have been moved even so.
     :raises ConnectionLost: if it goes away.
     """
     mailbox = client.wire.quoted_name(folder, "MOVE")
+    codes = client.wire.untagged_responses
     for text in sets_of(uids):
-        run_command(client, "UID", "MOVE", text, mailbox)
+        codes.pop("COPYUID", None)
+        try:
+            run_command(client, "UID", "MOVE", text, mailbox)
+        finally:
+            for code in codes.pop("COPYUID", None) or ():
+                found = parse_copy_uids(code) if isinstance(code, bytes) else None
+                if found is not None and landed is not None:
+                    landed.update({uid: (found[0], new) for uid, new in found[1].items()})

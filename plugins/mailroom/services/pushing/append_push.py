@@ -71,7 +71,7 @@ class AppendPush:
         self._note_there(done)
         self.desk.close(done, RequestState.PUSHED)
         self.desk.close(doubtful, RequestState.CONFLICT, DOUBTFUL.format(folder=self.folder))
-        over = arrived.there | arrived.doubtful
+        over = arrived.there.keys() | arrived.doubtful
         self.requests = [request for request in self.requests if request.change_id not in over]
 
     def _add(

@@ -25,6 +25,7 @@ from mailroom.policy.two_way import flags_differ
 from mailroom.services.deleting.held import find_held
 from mailroom.services.deleting.mailbox_deletion import DELETED, delete_messages, find_marked
 from mailroom.services.pushing.flags_push import FlagsPush
+from mailroom.services.pushing.moved_rows import record_moved
 from mailroom.services.pushing.push_desk import NUMBERED_ANEW, Desk, Outcomes, reason_of
 from mailroom.services.pushing.push_proof import Asked, Inquiry
 from mailroom.services.pushing.transfer_push import Transfer
@@ -124,7 +125,7 @@ class MailboxPush:
                 continue
             outcomes: Outcomes = {}
             begun_before = [r for r in batch if r.attempt is not None]
-            Transfer(
+            transfer = Transfer(
                 desk=self.desk,
                 folder=self.folder,
                 uid_validity=batch[0].uid_validity,
@@ -132,9 +133,11 @@ class MailboxPush:
                 rows={row.uid or 0: row for row in self.state.rows(r.uid for r in batch if r.uid)},
                 prove=partial(self._movable, outcomes=outcomes, target=None if deleting else target),
                 outcomes=outcomes,
-            ).run([r for r in batch if r.attempt is None], begun_before)
+            )
+            transfer.run([r for r in batch if r.attempt is None], begun_before)
             if deleting:
                 self._audit_trashed(outcomes)
+            record_moved(desk=self.desk, source=self.state, target=target, transfer=transfer)
             self._conclude(outcomes)
 
     def _audit_trashed(self, outcomes: Outcomes) -> None:

@@ -31,11 +31,12 @@ DOUBTFUL = (
 class Arrivals:
     """Which messages have come to a folder.
 
-    :param there: ids of the changes whose messages have, by their octets or what survives a new encoding.
+    :param there: by the ids of the changes whose messages have, by their octets or what survives a new
+        encoding: the folder's UIDVALIDITY, where it states one, and the UID.
     :param doubtful: ids of others, for which something came that looks like them.
     """
 
-    there: set[str] = field(default_factory=set)
+    there: dict[str, tuple[int | None, int]] = field(default_factory=dict)
     doubtful: set[str] = field(default_factory=set)
 
 
@@ -92,7 +93,9 @@ def _look(
             first_uid=first,
             strict=strict,
         )
-        found.there.update(r.change_id for r, uid in zip(group, presence.uids.tolist(), strict=True) if uid)
+        for request, uid in zip(group, presence.uids.tolist(), strict=True):
+            if uid:
+                found.there[request.change_id] = (selected.uid_validity, uid)
         found.doubtful.update(group[place].change_id for place in presence.doubtful)
     return found
 

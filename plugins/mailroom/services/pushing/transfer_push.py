@@ -7,8 +7,9 @@ RFC 6851.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mailroom.change_request import ChangeRequest, RequestState
 from mailroom.client.imap_changes import copy_messages, move_messages
@@ -21,6 +22,7 @@ from mailroom.services.pushing.push_search import DOUBTFUL, Arrivals, find_arriv
 
 __all__ = ["Transfer"]
 
+_log = logging.getLogger(__name__)
 
 LOST_SIGHT = (
     "it left its folder while a run that was interrupted moved it, and is not where it was to go; "
@@ -36,6 +38,7 @@ class Transfer:
     :param rows: what the archive says of each, by UID.
     :param prove: returns those that are provably the archived ones, and puts the others into ``outcomes``.
     :param outcomes: gets what became of each that is over.
+    :ivar landed: where messages are in the target, as far as it is known: UIDVALIDITY and UID by change.
     """
 
     desk: Desk
@@ -45,6 +48,7 @@ class Transfer:
     rows: dict[int, LocationRow]
     prove: Callable[[Sequence[ChangeRequest]], Asked]
     outcomes: Outcomes
+    landed: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def run(self, fresh: Sequence[ChangeRequest], interrupted: Sequence[ChangeRequest]) -> None:
         """Move what can be moved.
@@ -73,7 +77,7 @@ class Transfer:
         left = [request for request in interrupted if request.uid in present]
         doubtful = [request for request in left if request.change_id in arrived.doubtful]
         self._conflict(doubtful, DOUBTFUL.format(folder=self.target))
-        over = arrived.there | arrived.doubtful
+        over = arrived.there.keys() | arrived.doubtful
         to_move = self.prove([*fresh, *(r for r in left if r.change_id not in over)])
         to_finish = self.prove([r for r in left if r.change_id in arrived.there])
         chosen = [request for request, _, _ in (*to_move, *to_finish)]
@@ -102,6 +106,9 @@ class Transfer:
             strict=strict,
         )
         selected = self.desk.client.select(self.folder)
+        for change_id, (uid_validity, uid) in found.there.items():
+            if uid_validity:
+                self.landed[change_id] = (uid_validity, uid)
         return found if selected.uid_validity == self.uid_validity else None
 
     def _refuse(self, requests: Sequence[ChangeRequest], error: CommandRejected) -> None:
@@ -125,19 +132,34 @@ class Transfer:
 
     def _move(self, requests: Sequence[ChangeRequest]) -> None:
         refusal: CommandRejected | None = None
+        landed: dict[int, tuple[int, int]] = {}
         try:
-            move_messages(self.desk.client, _uids(requests), self.target)
+            move_messages(self.desk.client, _uids(requests), self.target, landed)
         except CommandRejected as error:
             refusal = error
         present = self._present(requests)
-        for request in requests:
-            if request.uid not in present:
-                self.outcomes[request.change_id] = (request, RequestState.PUSHED, None)
+        moved = [request for request in requests if request.uid not in present]
+        for request in moved:
+            self.outcomes[request.change_id] = (request, RequestState.PUSHED, None)
+        self._note_landed(moved, landed)
         left = [request for request in requests if request.uid in present]
         if refusal is not None:
             self.desk.refuse(left, refusal)
         else:
             self.desk.leave(left, "the server left them where they are")
+
+    def _note_landed(self, moved: Sequence[ChangeRequest], landed: dict[int, tuple[int, int]]) -> None:
+        """Note where moved messages are now; those of which the server does not say it are looked for."""
+        unsaid = []
+        for request in moved:
+            if request.uid in landed:
+                self.landed[request.change_id] = landed[request.uid]
+            else:
+                unsaid.append(request)
+        try:
+            self._arrived(unsaid, strict=False)
+        except CommandRejected as error:
+            _log.warning("where messages are that went to %r is not known: %s", self.target, error)
 
     def _copy(self, requests: Sequence[ChangeRequest]) -> list[ChangeRequest]:
         """Copy messages; return those that are seen in the target."""
