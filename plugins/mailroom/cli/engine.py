@@ -55,16 +55,10 @@ def existing_archive(root: str) -> Archive:
 
 def read_policy(file: str) -> RetentionPolicy:
     """Return the retention policy that a file states."""
-    from mailroom.policy.policy_file import parse_policy
+    from mailroom.services.rule_files import read_retention_file
 
-    try:
-        with open(file, encoding="utf-8") as opened:
-            text = opened.read()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise UsageError(f"The policy {file} cannot be read: {why}.") from error
     with usage_errors():
-        return parse_policy(text, source=file)
+        return read_retention_file(file)
 
 
 def check_account_known(archive: Archive, account: str) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from mailroom.exceptions import ConfigurationError
 from mailroom.operators.arguments import is_given
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ def as_policy(name: str, value: object) -> RetentionPolicy | None:
     :raises ConfigurationError: it is none, or the file cannot be read.
     """
     from mailroom.policy.policy_file import load_policy, parse_policy
+    from mailroom.services.rule_files import read_retention_file
 
     if not is_given(value):
         return None
@@ -33,10 +33,5 @@ def as_policy(name: str, value: object) -> RetentionPolicy | None:
         return load_policy(value, source=name)
     text = str(value).strip()
     if text.lower().endswith(FILE_NAMES) and "\n" not in text:
-        try:
-            with open(text, encoding="utf-8") as opened:
-                return parse_policy(opened.read(), source=text)
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-            raise ConfigurationError(f"{name} {text!r} cannot be read: {why}.", argument=name) from error
+        return read_retention_file(text)
     return parse_policy(text, source=name)

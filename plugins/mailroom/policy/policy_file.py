@@ -1,7 +1,7 @@
 """Read a retention policy from YAML or JSON, and say in one sentence each what is wrong with it.
 
-Here: the language of policy files. Not here: what the rules mean (``rules``, ``verdicts``), and
-where the text comes from. JSON is YAML, so one reader does for both.
+Here: the language of policy files. Not here: what the rules mean (``rules``, ``verdicts``), where the
+text comes from, and reading YAML (``strict_yaml``).
 
 >>> policy = parse_policy("rules: [{name: trash, folders: ['\\\\\\\\Trash'], delete_after: 7 days}]")
 >>> policy.rules[0].delete_after
@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 import enum
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import timedelta
 from typing import Any
@@ -23,6 +23,7 @@ from mailroom.policy.approvals import ApprovalRule
 from mailroom.policy.durations import FOREVER, MAX_DURATION, parse_duration, parse_octets
 from mailroom.policy.retention import Basis
 from mailroom.policy.rules import ForeignMarks, RetentionPolicy, Rule
+from mailroom.policy.strict_yaml import read_yaml
 
 __all__ = ["load_policy", "parse_policy", "policy_as_json"]
 
@@ -42,15 +43,9 @@ def parse_policy(text: str, *, source: str = "The policy") -> RetentionPolicy:
     :param source: what errors call it, such as the file's name.
     :raises ConfigurationError: where it states none; the sentences name each place.
     """
-    import yaml
-
     if len(text) > MAX_POLICY_OCTETS:
         raise ConfigurationError(f"{source} is longer than {MAX_POLICY_OCTETS:,} characters; is it a policy?")
-    try:
-        data = yaml.load(text, Loader=_strict_loader())  # a safe loader that refuses doubled keys
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{source} is neither YAML nor JSON: {_where(error)}.") from error
-    return load_policy(data, source=source)
+    return load_policy(read_yaml(text, source), source=source)
 
 
 def load_policy(data: object, *, source: str = "The policy") -> RetentionPolicy:
@@ -255,25 +250,3 @@ _POLICY: Mapping[str, tuple[str, Read]] = {
 """What a policy may state beside its rules."""
 
 _NAMES = {ours: theirs for theirs, (ours, _) in {**_POLICY, **_RULE}.items()}
-
-
-def _strict_loader() -> type:
-    """Return a safe loader that refuses a key that is given twice, which YAML's own would take silently."""
-    import yaml
-
-    class StrictLoader(yaml.SafeLoader):  # type: ignore[misc]  # the library carries no type hints
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            keys: Sequence[Any] = [self.construct_object(key, deep=True) for key, _ in node.value]
-            for number, key in enumerate(keys):
-                if key in keys[:number]:
-                    mark = node.value[number][0].start_mark
-                    raise yaml.constructor.ConstructorError(None, None, f"{key!r} is given twice", mark)
-            return dict(super().construct_mapping(node, deep))
-
-    return StrictLoader
-
-
-def _where(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error)
-    return f"{problem} in line {mark.line + 1}, column {mark.column + 1}" if mark else str(problem)

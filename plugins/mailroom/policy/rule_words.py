@@ -17,6 +17,7 @@ from typing import Any
 from mailroom.exceptions import ConfigurationError
 from mailroom.policy.attachments import DISPOSITIONS, AttachmentRule
 from mailroom.policy.destinations import DestinationTemplate
+from mailroom.policy.strict_yaml import read_yaml
 
 __all__ = ["MAX_RULES", "RULE_WORDS", "RulePolicy", "read_policy", "read_rule", "read_rules"]
 
@@ -226,29 +227,4 @@ def _parsed(text: str, source: str) -> object:
     else:
         if isinstance(found, (list, tuple, dict)):
             return found
-    return _parsed_yaml(text, source)
-
-
-def _parsed_yaml(text: str, source: str) -> object:
-    import yaml
-
-    class Loader(yaml.SafeLoader):  # type: ignore[misc]  # the library has no types here
-        """Refuses a mapping that says one word twice, of which YAML would drop the first in silence."""
-
-        def construct_mapping(self, node: Any, deep: bool = False) -> Any:  # Any: of the library
-            words = [key.value for key, _ in node.value]
-            twice = next((word for word in words if words.count(word) > 1), None)
-            if twice is not None:
-                raise yaml.MarkedYAMLError(problem=f"{twice} is said twice", problem_mark=node.start_mark)
-            return super().construct_mapping(node, deep=deep)
-
-    try:
-        return yaml.load(text, Loader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
-        raise ConfigurationError(
-            f"{source}: {where}{error.problem or 'this is no YAML'}.", argument="rules"
-        ) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigurationError(f"{source} is neither YAML nor JSON.", argument="rules") from error
+    return read_yaml(text, source)
