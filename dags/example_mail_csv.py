@@ -15,8 +15,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param, get_current_context, task
 
-OPEN_SECTION = "Run Parameters"
-"""Airflow shows the fields of this section unfolded; all others are folded until somebody opens them."""
+from mailroom.operators.form import OPEN_SECTION, archive_field, optional_text
 
 with DAG(
     dag_id="example_mail_csv",
@@ -43,29 +42,16 @@ with DAG(
             description_md="A pattern of the file name.",
             section=OPEN_SECTION,
         ),
-        "sender": Param(
-            None,
-            type=["null", "string"],
+        "sender": optional_text(
             title="From",
             description_md="A pattern of the address, such as `*@shop.example`. Empty: anybody.",
-            section=OPEN_SECTION,
         ),
-        "account": Param(
-            None,
-            type=["null", "string"],
+        "account": optional_text(
             title="Of which account?",
             description_md="Id of the mail connection. Empty: all accounts in the archive.",
-            section=OPEN_SECTION,
             examples=["imap_default", "pop3_default"],
         ),
-        "archive": Param(
-            None,
-            type=["null", "string"],
-            title="Archive",
-            description_md="Where the mail is archived. Empty: the archive that the account's connection "
-            "names, else the one of the configuration, [mailroom] archive_root.",
-            section="The archive",
-        ),
+        "archive": archive_field(),
     },
 ):
 

@@ -14,14 +14,12 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from airflow.sdk import DAG, Param, PartitionedAssetTimetable, get_current_context, task
+from airflow.sdk import DAG, PartitionedAssetTimetable, get_current_context, task
 
 from mailroom.operators.assets import mailbox_partitions
+from mailroom.operators.form import archive_field, optional_text
 
 ACCOUNT = "imap_default"
-OPEN_SECTION = "Run Parameters"
-"""Airflow shows the fields of this section unfolded; all others are folded until somebody opens them."""
-
 with DAG(
     dag_id="example_mail_daily",
     description="Who wrote how much, a run for each day that has new mail",
@@ -32,23 +30,13 @@ with DAG(
     tags=["mailroom", "example"],
     doc_md=__doc__,
     params={
-        "database": Param(
-            None,
-            type=["null", "string"],
+        "database": optional_text(
             title="Where is the table?",
             description_md="Path of a DuckDB database, which is made where it is not there. Empty: "
             "nothing is written, only counted.",
-            section=OPEN_SECTION,
             examples=["/data/mail.duckdb"],
         ),
-        "archive": Param(
-            None,
-            type=["null", "string"],
-            title="Archive",
-            description_md="Where the mail is archived. Empty: the archive that the account's connection "
-            "names, else the one of the configuration, [mailroom] archive_root.",
-            section="The archive",
-        ),
+        "archive": archive_field(),
     },
 ):
 

@@ -17,10 +17,8 @@ from typing import Any
 from airflow.sdk import DAG, Param, get_current_context, task
 
 from mailroom.operators.attachments import AttachmentsToObjectStorageOperator
+from mailroom.operators.form import OPEN_SECTION, archive_field, optional_text
 from mailroom.operators.imap import ImapMirrorOperator
-
-OPEN_SECTION = "Run Parameters"
-"""Airflow shows the fields of this section unfolded; all others are folded until somebody opens them."""
 
 with DAG(
     dag_id="example_mail_invoices",
@@ -63,21 +61,12 @@ with DAG(
             description_md="A pattern of the file name.",
             section="Which attachments",
         ),
-        "sender": Param(
-            None,
-            type=["null", "string"],
+        "sender": optional_text(
             title="From",
             description_md="A pattern of the address, such as `*@supplier.example`. Empty: anybody.",
             section="Which attachments",
         ),
-        "archive": Param(
-            None,
-            type=["null", "string"],
-            title="Archive",
-            description_md="Where the mail is archived. Empty: the archive that the connection names, "
-            "else the one of the configuration, [mailroom] archive_root.",
-            section="The archive",
-        ),
+        "archive": archive_field(),
     },
 ):
     mirror = ImapMirrorOperator(

@@ -16,9 +16,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, Param
 
 from mailroom.operators.attachments import AttachmentsToObjectStorageOperator
-
-OPEN_SECTION = "Run Parameters"
-"""Airflow shows the fields of this section unfolded; all others are folded until somebody opens them."""
+from mailroom.operators.form import OPEN_SECTION, archive_field, optional_text
 
 with DAG(
     dag_id="mail_attachments",
@@ -39,24 +37,16 @@ with DAG(
             examples=["s3://aws_default@bucket/invoices"],
             minLength=1,
         ),
-        "name": Param(
-            None,
-            type=["null", "string"],
+        "name": optional_text(
             title="Which attachments?",
             description_md="A pattern of the file name, such as `*.pdf`. Empty: all.",
-            section=OPEN_SECTION,
         ),
-        "account": Param(
-            None,
-            type=["null", "string"],
+        "account": optional_text(
             title="Of which account?",
             description_md="Id of the mail connection. Empty: all accounts in the archive.",
-            section=OPEN_SECTION,
             examples=["imap_default", "pop3_default"],
         ),
-        "template": Param(
-            None,
-            type=["null", "string"],
+        "template": optional_text(
             title="Name at the destination",
             description_md="Such as {date:%Y/%m}/{filename}. Empty: the usual one.",
             section="Where they go",
@@ -85,23 +75,17 @@ with DAG(
             title="Only say what would be delivered",
             section="Where they go",
         ),
-        "name_regex": Param(
-            None,
-            type=["null", "string"],
+        "name_regex": optional_text(
             title="Name as a regular expression",
             description_md="Such as `inv-[0-9]+\\.pdf`, for the whole name. Empty: any.",
             section="Which attachments",
         ),
-        "content_type": Param(
-            None,
-            type=["null", "string"],
+        "content_type": optional_text(
             title="MIME type",
             description_md="A pattern such as `application/pdf` or `image/*`. Empty: any.",
             section="Which attachments",
         ),
-        "detected_type": Param(
-            None,
-            type=["null", "string"],
+        "detected_type": optional_text(
             title="Content looks like",
             description_md="A pattern of the MIME type that the content has, whatever the mail says. "
             "Empty: any.",
@@ -138,9 +122,7 @@ with DAG(
             description_md="What the mail says of them.",
             section="Which attachments",
         ),
-        "position": Param(
-            None,
-            type=["null", "string"],
+        "position": optional_text(
             title="Position in the message",
             description_md="Such as `1` for the first, `1-3`, or `2-`. Empty: all.",
             section="Which attachments",
@@ -152,52 +134,38 @@ with DAG(
             description_md="Choose from what is in zip archives, as if it were attached.",
             section="Which attachments",
         ),
-        "unzip_conn_id": Param(
-            None,
-            type=["null", "string"],
+        "unzip_conn_id": optional_text(
             title="Password of zip archives",
             description_md="Id of the connection that has it. Empty: none.",
             section="Which attachments",
         ),
-        "sender": Param(
-            None,
-            type=["null", "string"],
+        "sender": optional_text(
             title="From",
             description_md="A pattern of the address, such as `*@supplier.example`. Empty: anybody.",
             section="Of which messages",
         ),
-        "recipient": Param(
-            None,
-            type=["null", "string"],
+        "recipient": optional_text(
             title="To",
             description_md="A pattern of an address in To or Cc. Empty: anybody.",
             section="Of which messages",
         ),
-        "subject": Param(
-            None,
-            type=["null", "string"],
+        "subject": optional_text(
             title="Subject",
             description_md="A pattern such as `*invoice*`. Empty: any.",
             section="Of which messages",
         ),
-        "folder": Param(
-            None,
-            type=["null", "string"],
+        "folder": optional_text(
             title="Folder",
             description_md="A name or pattern such as `Invoices/*`. Empty: any.",
             section="Of which messages",
         ),
-        "since": Param(
-            None,
-            type=["null", "string"],
+        "since": optional_text(
             format="date",
             title="Dated since",
             description_md="On this day or later. Empty: all.",
             section="Of which messages",
         ),
-        "until": Param(
-            None,
-            type=["null", "string"],
+        "until": optional_text(
             format="date",
             title="Dated before",
             description_md="Before this day. Empty: all.",
@@ -210,24 +178,18 @@ with DAG(
             description_md="They count as the message they carry: its sender, subject and date.",
             section="Of which messages",
         ),
-        "require_auth": Param(
-            None,
-            type=["null", "string"],
+        "require_auth": optional_text(
             title="Really from",
             description_md="Such as `dkim=supplier.com` or `dmarc=pass`. Attachments of other mail go to "
             "quarantine. Empty: nothing is required.",
             section="Of which messages",
         ),
-        "quarantine": Param(
-            None,
-            type=["null", "string"],
+        "quarantine": optional_text(
             title="Quarantine",
             description_md="Folder below the destination for these. Empty: quarantine.",
             section="Of which messages",
         ),
-        "authserv_id": Param(
-            None,
-            type=["null", "string"],
+        "authserv_id": optional_text(
             title="Name of your mail server in Authentication-Results",
             description_md="Such as mx.google.com. Empty: it is learned from the mail.",
             section="Of which messages",
@@ -242,9 +204,7 @@ with DAG(
             section="Several rules",
             items={"type": "object"},
         ),
-        "on_success": Param(
-            None,
-            type=["null", "string"],
+        "on_success": optional_text(
             title="When delivered",
             description_md="What happens to the message on the server: `seen`, `flag`, `answered`, "
             "`keyword:Paid` or `move:Processed`; several one a line. Needs an account of type IMAP. Empty: "
@@ -252,22 +212,13 @@ with DAG(
             section="Afterwards, on the server",
             examples=["seen", "move:Processed"],
         ),
-        "on_failure": Param(
-            None,
-            type=["null", "string"],
+        "on_failure": optional_text(
             title="When it could not be delivered",
             description_md="Likewise, such as `move:Errors`. Empty: nothing.",
             section="Afterwards, on the server",
             examples=["flag", "move:Errors"],
         ),
-        "archive": Param(
-            None,
-            type=["null", "string"],
-            title="Archive",
-            description_md="Where the mail was archived. Empty: the archive that the account's connection "
-            "names, else the one of the configuration, [mailroom] archive_root.",
-            section="The archive",
-        ),
+        "archive": archive_field(),
     },
 ):
     AttachmentsToObjectStorageOperator(

@@ -18,9 +18,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, Param
 
 from mailroom.operators.copy import ImapToImapOperator
-
-OPEN_SECTION = "Run Parameters"
-"""Airflow shows the fields of this section unfolded; all others are folded until somebody opens them."""
+from mailroom.operators.form import OPEN_SECTION, folders_field, optional_text, optional_texts
 
 with DAG(
     dag_id="mail_copy",
@@ -55,35 +53,18 @@ with DAG(
             section=OPEN_SECTION,
             minLength=1,
         ),
-        "folders": Param(
-            ["*"],
-            type="array",
-            items={"type": "string"},
-            title="Which folders?",
-            description_md="Names or patterns, one a line: `INBOX`, `Projects/*`. `*` is every folder.",
-            section=OPEN_SECTION,
-            minItems=1,
-        ),
-        "exclude": Param(
-            [],
-            type=["null", "array"],
-            items={"type": "string"},
+        "folders": folders_field(),
+        "exclude": optional_texts(
             title="But not these folders",
             description_md="Names or patterns, one a line: `Trash`, `[Gmail]/All Mail`.",
-            section=OPEN_SECTION,
         ),
-        "folder_map": Param(
-            [],
-            type=["null", "array"],
-            items={"type": "string"},
+        "folder_map": optional_texts(
             title="Folders that get another name",
             description_md="One a line: `Sent Items=Sent`. Their subfolders go with them. Not needed for the "
             "usual ones (sent, drafts, junk, trash, archive) where the servers mark them.",
             section="Where to",
         ),
-        "into": Param(
-            None,
-            type=["null", "string"],
+        "into": optional_text(
             title="Put everything below a folder",
             description_md="Such as `Old mail`. Empty: each folder under its own name.",
             section="Where to",
@@ -110,17 +91,13 @@ with DAG(
                 "all": "Also the bytes of all",
             },
         ),
-        "archive": Param(
-            None,
-            type=["null", "string"],
+        "archive": optional_text(
             title="By way of an archive",
             description_md="A path, or a URL such as s3://aws_default@bucket/mail: the first account is "
             "mirrored there, and the second one filled from it. Empty: straight, nothing is kept.",
             section="The archive",
         ),
-        "state": Param(
-            None,
-            type=["null", "string"],
+        "state": optional_text(
             title="Remember what is in step",
             description_md="A folder, or a URL such as s3://aws_default@bucket/state: what both accounts had "
             "is noted there, and the next run compares only what is new. An archive remembers by itself. "

@@ -23,9 +23,7 @@ from airflow.sdk import DAG, Param
 
 from mailroom.operators.forget import ArchiveForgetOperator
 from mailroom.operators.forget_approval import ArchiveForgetApprovalOperator
-
-OPEN_SECTION = "Run Parameters"
-"""Airflow shows the fields of this section unfolded; all others are folded until somebody opens them."""
+from mailroom.operators.form import OPEN_SECTION, optional_text
 
 with DAG(
     dag_id="mail_forget",
@@ -44,20 +42,14 @@ with DAG(
             description_md="Switch it off to really remove it from the archive.",
             section=OPEN_SECTION,
         ),
-        "person": Param(
-            None,
-            type=["null", "string"],
+        "person": optional_text(
             title="A person",
             description_md="An address, whole: messages that it wrote or received. Fill in one of the three.",
-            section=OPEN_SECTION,
         ),
-        "account": Param(
-            None,
-            type=["null", "string"],
+        "account": optional_text(
             title="Or an account",
             description_md="Its name in the archive, the id of its connection: all of its places, and "
             "the messages that no other account has.",
-            section=OPEN_SECTION,
         ),
         "days": Param(
             None,
@@ -95,9 +87,7 @@ with DAG(
             minimum=1,
             maximum=365,
         ),
-        "archive": Param(
-            None,
-            type=["null", "string"],
+        "archive": optional_text(
             title="Archive",
             description_md="Empty: the one of the configuration, [mailroom] archive_root.",
             section="The archive",

@@ -15,10 +15,16 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param
 
+from mailroom.operators.form import (
+    OPEN_SECTION,
+    archive_field,
+    folders_field,
+    imap_account_field,
+    max_gone_field,
+    optional_text,
+    optional_texts,
+)
 from mailroom.operators.imap import ImapMirrorOperator
-
-OPEN_SECTION = "Run Parameters"
-"""Airflow shows the fields of this section unfolded; all others are folded until somebody opens them."""
 
 with DAG(
     dag_id="mail_imap_mirror",
@@ -30,31 +36,11 @@ with DAG(
     tags=["mailroom"],
     doc_md=__doc__,
     params={
-        "connection": Param(
-            "imap_default",
-            type="string",
-            title="Account",
-            description_md="Id of a connection of type IMAP, from Admin > Connections.",
-            section=OPEN_SECTION,
-            examples=["imap_default"],
-            minLength=1,
-        ),
-        "folders": Param(
-            ["*"],
-            type="array",
-            items={"type": "string"},
-            title="Folders",
-            description_md="Names or patterns, one a line: `INBOX`, `Invoices/*`. `*` is every folder.",
-            section=OPEN_SECTION,
-            minItems=1,
-        ),
-        "exclude": Param(
-            [],
-            type=["null", "array"],
-            items={"type": "string"},
+        "connection": imap_account_field(),
+        "folders": folders_field(),
+        "exclude": optional_texts(
             title="But not these folders",
             description_md="Names or patterns, one a line: Trash, Junk.",
-            section=OPEN_SECTION,
         ),
         "other_namespaces": Param(
             False,
@@ -80,17 +66,13 @@ with DAG(
             enum=["oldest", "newest"],
             values_display={"oldest": "The oldest", "newest": "The newest"},
         ),
-        "since": Param(
-            None,
-            type=["null", "string"],
+        "since": optional_text(
             format="date",
             title="Received since",
             description_md="Only messages the server received on this day or later. Empty: all.",
             section="A first run over many years",
         ),
-        "until": Param(
-            None,
-            type=["null", "string"],
+        "until": optional_text(
             format="date",
             title="Received before",
             description_md="Only messages the server received before this day. Empty: all.",
@@ -104,20 +86,8 @@ with DAG(
             section="A first run over many years",
             minimum=0,
         ),
-        "max_gone": Param(
-            0.25,
-            type="number",
-            title="Stop where more than this share is gone",
-            description_md="If so much of the account has vanished within seven days or four runs, the run "
-            "stops and asks, as the server may have lost it. 1 allows everything.",
-            section="Care",
-            minimum=0,
-            maximum=1,
-        ),
-        "windowed": Param(
-            [],
-            type=["null", "array"],
-            items={"type": "string"},
+        "max_gone": max_gone_field(),
+        "windowed": optional_texts(
             title="Folders that show a part only",
             description_md="Some servers show no more than the newest messages of a folder to IMAP. Where "
             "the mirror does not see that by itself, name them here, one a line: what they do not list is "
@@ -142,14 +112,7 @@ with DAG(
             "`delete`, `append`, or `Archive.changes` in a task) are done first. Off: nothing changes there.",
             section="Both directions",
         ),
-        "archive": Param(
-            None,
-            type=["null", "string"],
-            title="Archive",
-            description_md="A path, or a URL such as s3://aws_default@bucket/mail. Empty: the one that the "
-            "connection names, else the one of the configuration, [mailroom] archive_root.",
-            section="The archive",
-        ),
+        "archive": archive_field(),
     },
 ):
     ImapMirrorOperator(

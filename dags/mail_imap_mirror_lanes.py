@@ -17,11 +17,16 @@ from datetime import timedelta
 from airflow.sdk import DAG, Param
 
 from mailroom.operators.assets import MAILROOM_ALIAS
+from mailroom.operators.form import (
+    OPEN_SECTION,
+    archive_field,
+    folders_field,
+    imap_account_field,
+    max_gone_field,
+    optional_texts,
+)
 from mailroom.operators.imap import ImapMirrorOperator
 from mailroom.operators.imap_lanes import ImapLanesOperator
-
-OPEN_SECTION = "Run Parameters"
-"""Airflow shows the fields of this section unfolded; all others are folded until somebody opens them."""
 
 POOL = "default_pool"
 """Each lane takes one slot of this pool while it is connected."""
@@ -36,31 +41,11 @@ with DAG(
     tags=["mailroom"],
     doc_md=__doc__,
     params={
-        "connection": Param(
-            "imap_default",
-            type="string",
-            title="Account",
-            description_md="Id of a connection of type IMAP, from Admin > Connections.",
-            section=OPEN_SECTION,
-            examples=["imap_default"],
-            minLength=1,
-        ),
-        "folders": Param(
-            ["*"],
-            type="array",
-            items={"type": "string"},
-            title="Folders",
-            description_md="Names or patterns, one a line: `INBOX`, `Invoices/*`. `*` is every folder.",
-            section=OPEN_SECTION,
-            minItems=1,
-        ),
-        "exclude": Param(
-            [],
-            type=["null", "array"],
-            items={"type": "string"},
+        "connection": imap_account_field(),
+        "folders": folders_field(),
+        "exclude": optional_texts(
             title="But not these folders",
             description_md="Names or patterns, one a line: Trash, Junk.",
-            section=OPEN_SECTION,
         ),
         "other_namespaces": Param(
             False,
@@ -79,20 +64,8 @@ with DAG(
             minimum=1,
             maximum=32,
         ),
-        "max_gone": Param(
-            0.25,
-            type="number",
-            title="Stop where more than this share is gone",
-            description_md="If so much of the account has vanished within seven days or four runs, the run "
-            "stops and asks, as the server may have lost it. 1 allows everything.",
-            section="Care",
-            minimum=0,
-            maximum=1,
-        ),
-        "windowed": Param(
-            [],
-            type=["null", "array"],
-            items={"type": "string"},
+        "max_gone": max_gone_field(),
+        "windowed": optional_texts(
             title="Folders that show a part only",
             description_md="Some servers show no more than the newest messages of a folder to IMAP. Where "
             "the mirror does not see that by itself, name them here, one a line: what they do not list is "
@@ -107,14 +80,7 @@ with DAG(
             "state of each is archived.",
             section="Care",
         ),
-        "archive": Param(
-            None,
-            type=["null", "string"],
-            title="Archive",
-            description_md="A path, or a URL such as s3://aws_default@bucket/mail. Empty: the one that the "
-            "connection names, else the one of the configuration, [mailroom] archive_root.",
-            section="The archive",
-        ),
+        "archive": archive_field(),
     },
 ):
     lanes = ImapLanesOperator(

@@ -26,6 +26,13 @@ from airflow.sdk import DAG, Context, Param
 from airflow.sdk.exceptions import AirflowSkipException
 
 from mailroom.operators.attachments import AttachmentsToObjectStorageOperator
+from mailroom.operators.form import (
+    OPEN_SECTION,
+    archive_field,
+    copy_on_server_field,
+    days_field,
+    optional_text,
+)
 from mailroom.operators.imap import ImapMirrorOperator
 from mailroom.operators.pop3 import Pop3FetchOperator
 from mailroom.operators.retention import MailRetentionOperator
@@ -41,9 +48,6 @@ def skip_unless(holds: Callable[[dict[str, Any]], Any], reason: str) -> Callable
     return check
 
 
-OPEN_SECTION = "Run Parameters"
-"""Airflow shows the fields of this section unfolded; all others are folded until somebody opens them."""
-
 ARCHIVE = "{{ params.archive }}"
 FOLDERS = "{{ 'INBOX' if params.scope == 'inbox' else '*' }}"
 
@@ -57,24 +61,8 @@ with DAG(
     tags=["mailroom"],
     doc_md=__doc__,
     params={
-        "copy_on_server": Param(
-            "keep",
-            type="string",
-            title="Do you want a copy to stay on the server?",
-            description_md="Nothing leaves the server before its exact bytes are safe in the archive.",
-            section=OPEN_SECTION,
-            enum=["keep", "days", "none"],
-            values_display={"keep": "Yes, for good", "days": "Yes, for some days", "none": "No: leave none"},
-        ),
-        "days": Param(
-            14,
-            type="integer",
-            title="For how many days?",
-            description_md="Only for “Yes, for some days”: counted from when a message was first archived.",
-            section=OPEN_SECTION,
-            minimum=1,
-            maximum=3650,
-        ),
+        "copy_on_server": copy_on_server_field(),
+        "days": days_field(),
         "scope": Param(
             "inbox",
             type="string",
@@ -105,29 +93,18 @@ with DAG(
             examples=["imap_default", "pop3_default"],
             minLength=1,
         ),
-        "destination": Param(
-            None,
-            type=["null", "string"],
+        "destination": optional_text(
             title="Where shall attachments go?",
             description_md="A path, or a URL such as s3://aws_default@bucket/invoices. "
             "Empty: they stay in the archive only.",
             section="Attachments",
         ),
-        "attachment_name": Param(
-            None,
-            type=["null", "string"],
+        "attachment_name": optional_text(
             title="Which attachments?",
             description_md="A pattern of the file name, such as `*.pdf`. Empty: all.",
             section="Attachments",
         ),
-        "archive": Param(
-            None,
-            type=["null", "string"],
-            title="Archive",
-            description_md="A path, or a URL such as s3://aws_default@bucket/mail. Empty: the one that the "
-            "connection names, else the one of the configuration, [mailroom] archive_root.",
-            section="The archive",
-        ),
+        "archive": archive_field(),
     },
 ):
     fetch = Pop3FetchOperator(

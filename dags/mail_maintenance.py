@@ -13,10 +13,8 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param
 
+from mailroom.operators.form import OPEN_SECTION, optional_text
 from mailroom.operators.optimize import ArchiveOptimizeOperator
-
-OPEN_SECTION = "Run Parameters"
-"""Airflow shows the fields of this section unfolded; all others are folded until somebody opens them."""
 
 with DAG(
     dag_id="mail_maintenance",
@@ -28,21 +26,15 @@ with DAG(
     tags=["mailroom"],
     doc_md=__doc__,
     params={
-        "archive": Param(
-            None,
-            type=["null", "string"],
+        "archive": optional_text(
             title="Which archive?",
             description_md="Where the mail is archived. Empty: the archive that the account's connection "
             "names, else the one of the configuration, [mailroom] archive_root.",
-            section=OPEN_SECTION,
             examples=["s3://aws_default@company-mail/archive"],
         ),
-        "account": Param(
-            None,
-            type=["null", "string"],
+        "account": optional_text(
             title="Or of which account?",
             description_md="Id of a mail connection that names its archive. Empty: none.",
-            section=OPEN_SECTION,
             examples=["imap_default", "pop3_default"],
         ),
         "dry_run": Param(

@@ -18,10 +18,8 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param
 
+from mailroom.operators.form import OPEN_SECTION, archive_field, copy_on_server_field, days_field
 from mailroom.operators.pop3 import Pop3FetchOperator
-
-OPEN_SECTION = "Run Parameters"
-"""Airflow shows the fields of this section unfolded; all others are folded until somebody opens them."""
 
 with DAG(
     dag_id="mail_pop3_fetch",
@@ -33,24 +31,8 @@ with DAG(
     tags=["mailroom"],
     doc_md=__doc__,
     params={
-        "copy_on_server": Param(
-            "keep",
-            type="string",
-            title="Do you want a copy to stay on the server?",
-            description_md="Nothing leaves the server before its exact bytes are safe in the archive.",
-            section=OPEN_SECTION,
-            enum=["keep", "days", "none"],
-            values_display={"keep": "Yes, for good", "days": "Yes, for some days", "none": "No: leave none"},
-        ),
-        "days": Param(
-            14,
-            type="integer",
-            title="For how many days?",
-            description_md="Only for “Yes, for some days”: counted from when a message was first archived.",
-            section=OPEN_SECTION,
-            minimum=1,
-            maximum=3650,
-        ),
+        "copy_on_server": copy_on_server_field(),
+        "days": days_field(),
         "connection": Param(
             "pop3_default",
             type="string",
@@ -61,14 +43,7 @@ with DAG(
             examples=["pop3_default"],
             minLength=1,
         ),
-        "archive": Param(
-            None,
-            type=["null", "string"],
-            title="Archive",
-            description_md="A path, or a URL such as s3://aws_default@bucket/mail. Empty: the one that the "
-            "connection names, else the one of the configuration, [mailroom] archive_root.",
-            section="The archive",
-        ),
+        "archive": archive_field(),
     },
 ):
     Pop3FetchOperator(

@@ -17,10 +17,8 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param
 
+from mailroom.operators.form import OPEN_SECTION, archive_field, folders_field, optional_text, optional_texts
 from mailroom.operators.restore import ImapRestoreOperator
-
-OPEN_SECTION = "Run Parameters"
-"""Airflow shows the fields of this section unfolded; all others are folded until somebody opens them."""
 
 with DAG(
     dag_id="mail_restore",
@@ -47,57 +45,32 @@ with DAG(
             section=OPEN_SECTION,
             minLength=1,
         ),
-        "account": Param(
-            None,
-            type=["null", "string"],
+        "account": optional_text(
             title="Whose mail?",
             description_md="The archived account, by the id of its connection. Empty: the same account, or "
             "the only one that the archive has.",
-            section=OPEN_SECTION,
         ),
-        "folders": Param(
-            ["*"],
-            type="array",
-            items={"type": "string"},
-            title="Which folders?",
-            description_md="Names or patterns, one a line: `INBOX`, `Projects/*`. `*` is every folder.",
-            section=OPEN_SECTION,
-            minItems=1,
-        ),
-        "exclude": Param(
-            [],
-            type=["null", "array"],
-            items={"type": "string"},
+        "folders": folders_field(),
+        "exclude": optional_texts(
             title="But not these folders",
             description_md="Names or patterns, one a line: `Trash`, `Junk`.",
-            section=OPEN_SECTION,
         ),
-        "as_of": Param(
-            None,
-            type=["null", "string"],
+        "as_of": optional_text(
             title="As it was when?",
             description_md="A day such as `2026-01-31` (its end, UTC), or a moment. Empty: as last seen.",
-            section=OPEN_SECTION,
         ),
-        "query": Param(
-            None,
-            type=["null", "string"],
+        "query": optional_text(
             title="Only messages that say",
             description_md="Words of subject, author or recipient, or `from:ana after:2024-01-31 larger:1M`. "
             "Empty: all.",
             section="A part of it",
         ),
-        "messages": Param(
-            [],
-            type=["null", "array"],
-            items={"type": "string"},
+        "messages": optional_texts(
             title="Only these messages",
             description_md="Their SHA-256, one a line, wherever they are or were last.",
             section="A part of it",
         ),
-        "into": Param(
-            None,
-            type=["null", "string"],
+        "into": optional_text(
             title="Put everything below a folder",
             description_md="Such as `Old mail`. Empty: each folder where it was.",
             section="Where to",
@@ -109,14 +82,7 @@ with DAG(
             description_md="What was deleted on the server to free room stays away unless this is on.",
             section="A part of it",
         ),
-        "archive": Param(
-            None,
-            type=["null", "string"],
-            title="Archive",
-            description_md="Where the mail is. Empty: the archive that the connection names, else that of "
-            "the configuration, [mailroom] archive_root.",
-            section="The archive",
-        ),
+        "archive": archive_field(),
     },
 ):
     ImapRestoreOperator(

@@ -21,12 +21,10 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param
 
+from mailroom.operators.form import OPEN_SECTION, archive_field, optional_texts
 from mailroom.operators.retention import MailRetentionOperator
 from mailroom.operators.retention_approval import MailRetentionApprovalOperator
 from mailroom.operators.retention_preview import MailRetentionPreviewOperator
-
-OPEN_SECTION = "Run Parameters"
-"""Airflow shows the fields of this section unfolded; all others are folded until somebody opens them."""
 
 with DAG(
     dag_id="mail_retention",
@@ -91,13 +89,9 @@ with DAG(
             section=OPEN_SECTION,
             minItems=1,
         ),
-        "exclude": Param(
-            [],
-            type=["null", "array"],
-            items={"type": "string"},
+        "exclude": optional_texts(
             title="But not these folders",
             description_md="Names or patterns, one a line: `Contracts/*`.",
-            section=OPEN_SECTION,
         ),
         "policy": Param(
             None,
@@ -162,14 +156,7 @@ with DAG(
             "and space are shown.",
             section="Care",
         ),
-        "archive": Param(
-            None,
-            type=["null", "string"],
-            title="Archive",
-            description_md="Where the mail was archived. Empty: the archive that the connection names, else "
-            "the one of the configuration, [mailroom] archive_root.",
-            section="The archive",
-        ),
+        "archive": archive_field(),
     },
 ):
     preview = MailRetentionPreviewOperator(
