@@ -64,10 +64,14 @@ class Rule:
         """Refuse what makes no sense."""
         if (self.delete_after is None) == (self.keep_for is None):
             raise ConfigurationError(
-                f"Rule {self.name!r} must say either delete_after or keep_for, and not both."
+                f"{self._called} must say either delete_after or keep_for, and not both."
             )
         if not self.folders:
-            raise ConfigurationError(f"Rule {self.name!r} names no folder: leave folders out to mean all.")
+            raise ConfigurationError(f"{self._called} names no folder: leave folders out to mean all.")
+
+    @property
+    def _called(self) -> str:
+        return f"Rule {self.name!r}" if self.name else "A rule without a name"
 
     @property
     def asks_flags(self) -> bool:
@@ -317,7 +321,7 @@ def _refuse_beyond_pop3(policy: RetentionPolicy) -> None:
         basis_of(_timed(rule), MailProtocol.POP3, is_discarding=False)
         if rule.asks_flags:
             raise ConfigurationError(
-                f"Rule {rule.name!r} asks for flags, which POP3 has not: leave out seen, flagged and "
+                f"{rule._called} asks for flags, which POP3 has not: leave out seen, flagged and "
                 "keywords, or use an imap connection to the same account."
             )
     if policy.to_trash or policy.mark_seen:

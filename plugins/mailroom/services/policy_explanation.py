@@ -78,9 +78,10 @@ def find_message(archive: Archive, words: str) -> str:
     is_digest = len(wanted) >= MIN_DIGEST_DIGITS and set(wanted.lower()) <= set("0123456789abcdef")
     found: set[str] = set()
     for table in archive.scan_table("messages", ["sha256", "message_id"]):
-        for row in table.to_pylist():
-            if row["message_id"] == wanted or (is_digest and row["sha256"].startswith(wanted.lower())):
-                found.add(row["sha256"])
+        digests, names = (table[column].to_pylist() for column in ("sha256", "message_id"))
+        found.update(digest for digest, name in zip(digests, names, strict=True) if name == wanted)
+        if is_digest:
+            found.update(digest for digest in digests if digest.startswith(wanted.lower()))
     if len(found) != 1:
         what = "no message" if not found else f"{len(found)} messages, name one by its checksum"
         raise ConfigurationError(f"The archive has {what} for {words!r}; give a SHA-256 or a Message-ID.")
@@ -118,6 +119,7 @@ def _in_mailbox(
     bound = bind_policy(
         policy, names, protocol=MailProtocol.IMAP, uses=uses, discarding=discarding_folders(folders)
     )
+    holds = read_holds(archive)
     for name in names:
         state = archive.folder_state(account, name)
         digests = state.column("sha256")
@@ -127,7 +129,7 @@ def _in_mailbox(
         rules = bound.get(name)
         source = None
         if rules is not None:
-            held = holds_on(read_holds(archive), account, name, now, use=uses[name])
+            held = holds_on(holds, account, name, now, use=uses[name])
             source = facts_of_folder(archive, state, rules, held)
         for row in state.rows(uids):
             yield _explained(row.uid or 0, row, rules, source, now)

@@ -20,7 +20,7 @@ from mailroom.archive.audit_log import audited
 from mailroom.archive.intents import IntentJournal
 from mailroom.exceptions import CommandRejected
 from mailroom.model import LocationRow, MailProtocol
-from mailroom.protocol.sequence_set import encode_sequence_set
+from mailroom.services.deleting.mailbox_deletion import DELETED, find_marked, find_present
 
 if TYPE_CHECKING:
     from mailroom.archive import Archive, ArchiveWriter
@@ -33,8 +33,6 @@ __all__ = ["settle_mailboxes", "settle_maildrop"]
 
 Found = list[tuple["AuditRow", LocationRow]]
 """What was deleted: what the audit says of each message, and its place."""
-
-DELETED = "\\Deleted"
 
 _log = logging.getLogger(__name__)
 
@@ -142,9 +140,8 @@ def _paired(rows: Sequence[AuditRow], places: Sequence[LocationRow | None]) -> F
 
 def _still_there(client: ImapClient, selected: SelectedFolder, uids: Collection[int]) -> frozenset[int]:
     """Return which of these the folder has, their marks taken back."""
-    known = encode_sequence_set(sorted(uids))
-    present = frozenset(int(uid) for uid in client.search("UID", known)) & frozenset(uids)
-    marked = present & frozenset(int(uid) for uid in client.search("DELETED"))
+    present = find_present(client, uids)
+    marked = present & find_marked(client)
     if marked and not selected.read_only:
         client.store_flags(sorted(marked), remove=(DELETED,))
     return present
