@@ -5,11 +5,11 @@ out. Does not belong here: sockets, storage, the clock, paths, and HTML that is 
 
 The map: ``headers`` → ``encoded_words``, ``addresses``, ``dates``, ``parameters`` over
 ``charsets`` and ``transfer``; ``structure`` over ``parts`` → ``attachments``, ``contents``,
-``detection``, ``text``; files in files are ``tnef`` (with ``rtf``), ``signed``, ``binhex``, and in
-texts ``embedded`` over ``uuencoded``, ``yenc``, ``binhex``; ``index`` and ``identity`` put them
-together, ``links`` and ``envelopes`` look closer on request; ``summary`` and ``authentication``
-look at the header alone; ``storing`` tells what a server made of a message. ``mbox``,
-``mbox_reader``, ``status`` and ``line_ends`` are about messages in files.
+``detection``, ``text``, ``quotes``; files in files are ``tnef`` (with ``rtf``), ``signed``,
+``binhex``, and in texts ``embedded`` over ``uuencoded``, ``yenc``, ``binhex``; ``index`` and
+``identity`` put them together, ``links`` and ``envelopes`` look closer on request; ``summary``
+and ``authentication`` look at the header alone; ``storing`` tells what a server made of a
+message. ``mbox``, ``mbox_reader``, ``status`` and ``line_ends`` are about messages in files.
 A message is octets in
 memory or a mapped file; parts are offsets into it, and bodies are read in windows, so that a message of
 any size costs little memory.

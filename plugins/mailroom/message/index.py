@@ -23,6 +23,7 @@ from mailroom.message.headers import Header, first, unfolded
 from mailroom.message.identity import date_of, identity_of, printable, traits_of
 from mailroom.message.octets import Buffer, in_memory
 from mailroom.message.parts import Part
+from mailroom.message.quotes import reply_of
 from mailroom.message.structure import parse_structure
 from mailroom.message.text import MAX_TEXT_CHARACTERS, body_parts, joined, readable_html
 from mailroom.message.transfer import Encoding
@@ -66,6 +67,7 @@ class MessageIndex(NamedTuple):
     :param sender_address: the addr-spec of the first of them, in lower case.
     :param to: recipients for people, the members of groups one by one.
     :param text: readable text, plain where there is some, else from HTML.
+    :param reply: what of it was written anew, without what it quotes; None where it quotes nothing.
     :param defects: what was wrong, in words of ``Defect``, sorted.
     :param identity: hex; equal for what is one message on two servers (see ``identity``).
     """
@@ -81,6 +83,7 @@ class MessageIndex(NamedTuple):
     in_reply_to: str | None
     references: tuple[str, ...]
     text: str
+    reply: str | None
     attachments: tuple[AttachmentIndex, ...]
     defects: tuple[str, ...]
     identity: str
@@ -105,6 +108,7 @@ def index_message(content: Buffer) -> MessageIndex:
     if date is None and first(header, "date"):
         defects.add(Defect.DATE_UNREADABLE)
     traits = traits_of(header, date=date, senders=senders, subject=subject)
+    text = printable(reader.text)
     if not senders and "sender" in header:
         senders = parse_sender(first(header, "sender"), hint)
     return MessageIndex(
@@ -118,7 +122,8 @@ def index_message(content: Buffer) -> MessageIndex:
         subject=printable(subject),
         in_reply_to=_in_reply_to(header),
         references=_references(header),
-        text=printable(reader.text),
+        text=text,
+        reply=reply_of(text),
         attachments=tuple(reader.attachments),
         defects=tuple(sorted([defect.value for defect in defects])) if defects else (),
         identity=identity_of(traits, reader.digests),

@@ -62,6 +62,7 @@ def test_an_ordinary_message() -> None:
         in_reply_to="<6@example.org>",
         references=("<5@example.org>", "<6@example.org>"),
         text="Hola,\nadjunto la factura.",
+        reply=None,
         attachments=(
             AttachmentIndex(
                 part="2",
@@ -93,6 +94,7 @@ def test_an_empty_message() -> None:
         in_reply_to=None,
         references=(),
         text="",
+        reply=None,
         attachments=(),
         defects=(),
         identity=index_message(b"\r\n").identity,

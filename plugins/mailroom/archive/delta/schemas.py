@@ -53,8 +53,13 @@ _TEXTS_TABLE = _spec(
     [
         ("sha256", pa.string(), "the message"),
         ("text", pa.string(), "readable text; of a very long one the beginning, which a defect says"),
+        (
+            "reply",
+            pa.string(),
+            "the text without what it quotes; null where it quotes nothing, or in older rows",
+        ),
     ],
-    unique=("sha256", "text"),
+    unique=("sha256", "text", "reply"),
 )
 
 _ATTACHMENTS = _spec(

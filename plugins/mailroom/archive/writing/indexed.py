@@ -19,7 +19,7 @@ MAPPED_OCTETS = 1024 * 1024
 
 
 class Indexed(NamedTuple):
-    """The parsed columns of one message; ``text`` is UTF-8, ``attachments`` are rows without the message."""
+    """The parsed columns of one message; texts are UTF-8, ``attachments`` are rows without the message."""
 
     identity: str | None
     message_id: str | None
@@ -34,6 +34,7 @@ class Indexed(NamedTuple):
     references: tuple[str, ...]
     defects: tuple[str, ...]
     text: bytes
+    reply: bytes | None
     attachments: tuple[tuple[str, str, str, str | None, int, str, str | None], ...]
 
 
@@ -59,6 +60,7 @@ def index_content(content: bytes | mmap.mmap) -> Indexed:
         found.references,
         found.defects,
         found.text.encode("utf-8", "replace"),
+        found.reply.encode("utf-8", "replace") if found.reply is not None else None,
         tuple([attachment[:] for attachment in found.attachments]) if found.attachments else (),
     )
 
@@ -91,5 +93,6 @@ def not_indexed(reason: str) -> Indexed:
         references=(),
         defects=(f"not indexed: {reason}",),
         text=b"",
+        reply=None,
         attachments=(),
     )

@@ -272,7 +272,7 @@ class Intake:
         with self.lock:
             for (message, held), indexed in results:
                 message.indexed = indexed
-                self._text_octets += len(indexed.text)
+                self._text_octets += len(indexed.text) + len(indexed.reply or b"")
                 self._parsed_octets += message.octets
                 released += held
                 if message.staged is not None:

@@ -228,10 +228,11 @@ def _messages_table(rows: Sequence[MessageRow]) -> pa.Table:
 def _text_tables(rows: Sequence[MessageRow]) -> Iterator[pa.Table]:
     start = octets = 0
     for number, row in enumerate(rows, 1):
-        octets += len(row.indexed.text)
+        octets += len(row.indexed.text) + len(row.indexed.reply or b"")
         if octets >= TEXT_CHUNK_OCTETS or number == len(rows):
             chunk = rows[start:number]
-            yield build_table("texts", [[r.digest for r in chunk], [r.indexed.text for r in chunk]])
+            texts, replies = [r.indexed.text for r in chunk], [r.indexed.reply for r in chunk]
+            yield build_table("texts", [[r.digest for r in chunk], texts, replies])
             start, octets = number, 0
 
 
