@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -32,9 +32,10 @@ from benchmarks.measure import ProgramFailed
 from mailroom.archive import Archive
 from mailroom.message import iter_attachment
 from mailroom.model import Body, Change, LocationRow, MailProtocol, RunContext
+from tests.support.maildir import Stored
 from tests.support.s3 import S3Server
 
-__all__ = ["Delivered", "DeliveryResult", "fill_archive", "measure_delivery"]
+__all__ = ["Delivered", "DeliveryResult", "deliver_to_disk", "fill_archive", "mail_of", "measure_delivery"]
 
 AT_ONCE = 16
 """How many objects the bare side sends at once: as many as ours."""
@@ -108,25 +109,36 @@ class DeliveryResult:
         }
 
 
-def fill_archive(root: Path, account: AccountSpec) -> None:
-    """Archive the messages of an account, with no server."""
+def mail_of(account: AccountSpec) -> Iterator[tuple[str, int, Stored]]:
+    """Yield all messages of an account with their folders and numbers."""
+    for folder in account.folders:
+        for uid, message in enumerate(messages(account, folder), 1):
+            yield folder.name, uid, message
+
+
+def fill_archive(
+    root: Path, account: AccountSpec, mail: Iterable[tuple[str, int, Stored]] | None = None
+) -> None:
+    """Archive the messages of an account, with no server.
+
+    :param mail: as ``mail_of`` yields them, where they were made before.
+    """
     now = datetime.now(UTC)
     run = RunContext(run_id="bench", what="mirror", account=account.name, started=now, who="benchmark")
     with Archive(root).writer(run) as writer:
-        for folder in account.folders:
-            for uid, message in enumerate(messages(account, folder), 1):
-                row = LocationRow(
-                    account=account.name,
-                    protocol=MailProtocol.IMAP,
-                    folder=folder.name,
-                    change=Change.ADDED,
-                    at=now,
-                    run_id=run.run_id,
-                    uid_validity=1,
-                    uid=uid,
-                    internal_date=message.internal_date,
-                )
-                writer.add(Body(octets=len(message.content), content=message.content), row)
+        for folder, uid, message in mail_of(account) if mail is None else mail:
+            row = LocationRow(
+                account=account.name,
+                protocol=MailProtocol.IMAP,
+                folder=folder,
+                change=Change.ADDED,
+                at=now,
+                run_id=run.run_id,
+                uid_validity=1,
+                uid=uid,
+                internal_date=message.internal_date,
+            )
+            writer.add(Body(octets=len(message.content), content=message.content), row)
         writer.finish("succeeded", {}, account.octets)
 
 
@@ -144,7 +156,7 @@ def measure_delivery(root: Path, rounds: int = 3) -> DeliveryResult:
         sides = [(ours, _command), (bare, _bare)]
         for found, deliver in sides if number % 2 else reversed(sides):
             found.append(_to_s3(root, deliver))
-        disk.append(_to_disk(root))
+        disk.append(deliver_to_disk(root))
     return DeliveryResult(
         count=table.num_rows,
         octets=sum(table["size"].to_pylist()),
@@ -173,7 +185,11 @@ def _to_s3(root: Path, deliver: _Deliver, *options: str) -> Delivered:
         )
 
 
-def _to_disk(root: Path) -> Delivered:
+def deliver_to_disk(root: Path) -> Delivered:
+    """Deliver all attachments of an archive to a folder beside it.
+
+    :raises ProgramFailed: if the command fails.
+    """
     place = Path(tempfile.mkdtemp(prefix="mailroom-bench-", dir=root.parent))
     try:
         seconds, cpu, peak = _command(root, str(place / "out"), {})

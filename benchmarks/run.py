@@ -25,6 +25,7 @@ from benchmarks.figures import Figure
 from benchmarks.links import LINKS
 from benchmarks.measure import ProgramFailed
 from benchmarks.parts.commits import measure_commits
+from benchmarks.parts.indexing import measure_indexing
 from benchmarks.parts.mail import measure_mail
 from benchmarks.parts.memory import measure_memory
 from benchmarks.parts.million import measure_million
@@ -48,6 +49,7 @@ WIDTH = 160
 MAIL = ("first", "nothing-new")
 
 PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
+    "indexing": measure_indexing,
     "million": measure_million,
     "commits": measure_commits,
     "memory": measure_memory,

@@ -14,7 +14,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 RIVALS = ("mbsync", "mpop", "fdm", "getmail")
-PARTS = {"first", "nothing-new", "million", "s3", "memory", "commits", "retention"}
+PARTS = {"first", "nothing-new", "indexing", "million", "s3", "memory", "commits", "retention"}
 
 
 @pytest.fixture(scope="module")
