@@ -17,6 +17,7 @@ from mailroom.operators.after_delivery import read_wishes, settle
 from mailroom.operators.arguments import as_choice, as_flag, as_text, is_given
 from mailroom.operators.assets import announce, delivery_asset, with_alias
 from mailroom.operators.run import StopSwitch, conclude, log_progress, run_context, utc_now
+from mailroom.policy.choosing_words import CHOOSING_WORDS, FLAGS
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -35,32 +36,6 @@ MANIFESTS = ("jsonl", "parquet")
 
 COLLISIONS = ("number", "skip", "fail")
 """What may be done where a name is taken."""
-
-OWN_WORDS = (
-    "name",
-    "name_regex",
-    "content_type",
-    "detected_type",
-    "min_size",
-    "max_size",
-    "sender",
-    "recipient",
-    "subject",
-    "folder",
-    "since",
-    "until",
-    "inline",
-    "disposition",
-    "position",
-    "unzip",
-    "unwrap",
-    "require_auth",
-    "quarantine",
-)
-"""What the operator's one rule may say; its arguments of the same names."""
-
-FLAGS = ("inline", "unzip", "unwrap")
-"""Those that say something also where nobody touched them."""
 
 
 class AttachmentsToObjectStorageOperator(BaseOperator):
@@ -127,7 +102,7 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         "destination",
         "archive",
         "account",
-        *OWN_WORDS,
+        *CHOOSING_WORDS,
         "rules",
         "rules_file",
         "template",
@@ -295,12 +270,12 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         from mailroom.policy.rule_words import RulePolicy, read_policy, read_rule
         from mailroom.services.rule_files import read_rule_file
 
-        own = {word: getattr(self, word) for word in OWN_WORDS}
+        own = {word: getattr(self, word) for word in CHOOSING_WORDS}
         file = as_text("rules_file", self.rules_file)
         policy = read_policy(self.rules, "rules") if file is None else read_rule_file(file)
         if not policy.rules:
             return RulePolicy(rules=(read_rule(own),))
-        said = [word for word in OWN_WORDS if is_given(own[word]) and word not in FLAGS]
+        said = [word for word in CHOOSING_WORDS if is_given(own[word]) and word not in FLAGS]
         if file is not None and is_given(self.rules) and self.rules:
             said.append("rules")
         if said:

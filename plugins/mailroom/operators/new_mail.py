@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from mailroom.hooks.archive import archive_of_named_account
 from mailroom.hooks.errors import airflow_errors
-from mailroom.operators.run import run_context
+from mailroom.operators.run import run_context, task_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +85,7 @@ def _attachments(
     with airflow_errors():
         block = new_attachments(
             archive_of_named_account(account, None if archive is None else str(archive)),
-            consumer or _name_of(context),
+            consumer or task_name(context),
             run_context(context, what="consume", account=account or ""),
             rule=read_rule(rule),
             account=account,
@@ -109,7 +109,7 @@ def _messages(
     with airflow_errors():
         block = new_messages(
             archive_of_named_account(account, None if archive is None else str(archive)),
-            consumer or _name_of(context),
+            consumer or task_name(context),
             run_context(context, what="consume", account=account or ""),
             query=query,
             account=account,
@@ -126,8 +126,3 @@ def _context() -> Context:
         return get_current_context()
     except RuntimeError:
         return {}  # outside of a task the consumer has to be named
-
-
-def _name_of(context: Context) -> str:
-    ti = context.get("ti")
-    return "" if ti is None else f"{ti.dag_id}/{ti.task_id}"

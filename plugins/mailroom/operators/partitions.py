@@ -14,7 +14,7 @@ from mailroom.hooks.archive import archive_of_named_account, object_path
 from mailroom.hooks.errors import airflow_errors
 from mailroom.operators.arguments import as_choice, as_date, as_text
 from mailroom.operators.assets import delivery_partitions, mailbox_partitions
-from mailroom.operators.run import run_context, utc_now
+from mailroom.operators.run import run_context, task_name, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset, Context, ObjectStoragePath
@@ -41,6 +41,8 @@ class MailPartitionsOperator(BaseOperator):
     The task is skipped where nothing is new. What it told is noted in the archive once Airflow has recorded
     its success; a kill in between tells a partition again, so a run should replace what the
     partition held before.
+
+    The asset may be among ``outlets``, so that Airflow's graph shows it: it has no other events.
 
     :param account: id of the mail connection.
     :param destination: path or URL that attachments are delivered to, instead of ``account``.
@@ -89,7 +91,7 @@ class MailPartitionsOperator(BaseOperator):
             run = run_context(context, what="partitions", account=account or "")
             found = find_partitions(
                 archive_of_named_account(account, as_text("archive", self.archive)),
-                as_text("consumer", self.consumer) or _name_of(context),
+                as_text("consumer", self.consumer) or task_name(context),
                 by=PartitionBy(self._by()),
                 account=account,
                 destination=None if place is None else object_path(place),
@@ -136,8 +138,3 @@ class MailPartitionsOperator(BaseOperator):
 
 def _start_of(day: date | None) -> datetime | None:
     return None if day is None else datetime.combine(day, time(), UTC)
-
-
-def _name_of(context: Context) -> str:
-    ti = context.get("ti")
-    return "" if ti is None else f"{ti.dag_id}/{ti.task_id}"

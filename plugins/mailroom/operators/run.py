@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mailroom.services.progress import Progress
 
-__all__ = ["Report", "StopSwitch", "conclude", "log_progress", "run_context", "utc_now"]
+__all__ = ["Report", "StopSwitch", "conclude", "log_progress", "run_context", "task_name", "utc_now"]
 
 MAX_FAILURES_NAMED = 3
 """How many failures the sentence of a failed task names; all of them are in its log."""
@@ -94,6 +94,12 @@ def run_context(context: Context, *, what: str, account: str) -> RunContext:
         run_id = f"{place}{mapped}#{ti.try_number}"
         who = f"DAG {ti.dag_id}, task {ti.task_id}{mapped}, try {ti.try_number}"
     return RunContext(run_id=run_id, what=what, account=account, started=utc_now(), who=who)
+
+
+def task_name(context: Context) -> str:
+    """Return ``dag_id/task_id`` of the running task, whatever run it is in; empty outside of one."""
+    ti = context.get("ti")
+    return "" if ti is None else f"{ti.dag_id}/{ti.task_id}"
 
 
 def conclude(report: Report, run: RunContext, log: Logger) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailroom.operators.assets import MAILROOM_ALIAS, announce, delivery_asset, mailbox_asset, with_alias
+from mailroom.operators.attachments import _by_destination
+from mailroom.policy.attachments import AttachmentRule
 
 folder_names = st.text(min_size=1, max_size=300)
 
@@ -97,3 +99,39 @@ def test_event_carries_counts_only() -> None:
 def test_no_event_outside_of_a_task() -> None:
     """An operator that is called by hand has nobody to tell."""
     announce(cast(Any, {}), mailbox_asset("office"), {"added": 1}, ("added",))
+
+
+def test_aliases_of_the_author_carry_the_event_too() -> None:
+    """So that a DAG can wait for ``AssetAlias("invoices")``, wherever templates send what is chosen."""
+    mine = AssetAlias("invoices")
+    events = Events()
+    task = SimpleNamespace(outlets=[Asset("other"), mine, MAILROOM_ALIAS])
+    context = cast(Any, {"outlet_events": events, "task": task})
+    announce(context, delivery_asset("s3://b/in"), {"delivered": 1}, ("delivered",))
+    assert (
+        events[mine].made == events[MAILROOM_ALIAS].made == [(delivery_asset("s3://b/in"), {"delivered": 1})]
+    )
+    assert set(events) == {mine, MAILROOM_ALIAS}
+
+
+RULES = (
+    AttachmentRule(rule="pdf", destination="s3://b/pdf"),
+    AttachmentRule(rule="csv"),
+    AttachmentRule(rule="more", destination="s3://b/pdf"),
+)
+
+
+def test_each_destination_has_the_counts_of_its_rules() -> None:
+    """A rule that delivered nothing has no counts; a destination that got nothing makes no event."""
+    tally = {"chosen": 2, "delivered": 2, "octets": 10}
+    summary = {"dry_run": False, "delivered": 4, "rules": {"pdf": tally, "more": tally}}
+    assert _by_destination(RULES, "s3://b/rest", summary) == {
+        "s3://b/pdf": {"dry_run": False, "chosen": 4, "delivered": 4, "octets": 20},
+        "s3://b/rest": {"dry_run": False},
+    }
+
+
+def test_the_only_destination_has_all_counts() -> None:
+    """Those that belong to no rule as well."""
+    summary = {"dry_run": False, "delivered": 1, "adopted": 1, "rules": {}}
+    assert _by_destination(RULES[:1], None, summary) == {"s3://b/pdf": summary}

@@ -12,8 +12,9 @@ from airflow.sdk import DAG
 
 from mailroom.cli.arguments import build_parser
 from mailroom.cli.commands.attachments import _policy
-from mailroom.operators.attachments import OWN_WORDS, AttachmentsToObjectStorageOperator
+from mailroom.operators.attachments import AttachmentsToObjectStorageOperator
 from mailroom.policy.attachments import AttachmentRule
+from mailroom.policy.choosing_words import CHOOSING_WORDS
 from mailroom.policy.rule_words import RULE_WORDS, read_policy
 from tests.support.airflow_home import REPOSITORY
 
@@ -73,7 +74,7 @@ def by_command(words: list[str]) -> AttachmentRule:
 
 def test_every_word_can_be_said_in_every_way() -> None:
     """But for what a rule among others says: its name, destination and template."""
-    assert set(WAYS) == set(OWN_WORDS) == set(RULE_WORDS) - {"rule", "destination", "template"}
+    assert set(WAYS) == set(CHOOSING_WORDS) == set(RULE_WORDS) - {"rule", "destination", "template"}
 
 
 @pytest.mark.parametrize("word", WAYS)

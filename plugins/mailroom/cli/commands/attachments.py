@@ -14,6 +14,7 @@ from mailroom.cli.engine import check_account_known, existing_archive, now, run_
 from mailroom.cli.phrases import Summary, count, messages, octets_in_words
 from mailroom.cli.terminal import Outcome, Terminal
 from mailroom.cli.values import day, name, octets, place, setting
+from mailroom.policy.choosing_words import CHOOSING_WORDS
 
 if TYPE_CHECKING:
     from mailroom.policy.aftermath import Aftermath
@@ -23,28 +24,6 @@ __all__ = ["add_to", "headline", "run"]
 
 UNZIP_PASSWORD = "MAILROOM_UNZIP_PASSWORD"
 """The environment variable with the password of zip archives."""
-
-_OWN_WORDS = (
-    "name",
-    "name_regex",
-    "content_type",
-    "detected_type",
-    "min_size",
-    "max_size",
-    "sender",
-    "recipient",
-    "subject",
-    "folder",
-    "since",
-    "until",
-    "inline",
-    "disposition",
-    "position",
-    "unzip",
-    "unwrap",
-    "require_auth",
-    "quarantine",
-)
 
 
 def add_to(words: Words[Parser]) -> None:
@@ -224,10 +203,10 @@ def _policy(options: argparse.Namespace) -> RulePolicy:
     from mailroom.policy.rule_words import RulePolicy
     from mailroom.services.rule_files import read_rule_file
 
-    own = {word: getattr(options, "type" if word == "content_type" else word) for word in _OWN_WORDS}
+    own = {word: getattr(options, "type" if word == "content_type" else word) for word in CHOOSING_WORDS}
     if options.rules is None:
         return RulePolicy(rules=(AttachmentRule(**own),))
-    said = [word for word in _OWN_WORDS if own[word]]
+    said = [word for word in CHOOSING_WORDS if own[word]]
     if said:
         option = {"content_type": "type", "sender": "from"}.get(said[0], said[0]).replace("_", "-")
         raise UsageError(f"--{option} would be overlooked beside --rules; say it in the file.")
