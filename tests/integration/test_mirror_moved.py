@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.mirrors import Odd
+from tests.integration.mirrors import mail as mails
 from tests.integration.pushes import TwoWayAccount
 from tests.support.dovecot import Dovecot
+from tests.support.imap_server import ImapServer, Mailbox
 from tests.support.mail import make_message
 
 FOLDERS = ("Archive", "INBOX", "Zettel")
@@ -87,6 +90,17 @@ def test_moved_by_a_push(account: TwoWayAccount) -> None:
     account.assert_in_step()
 
 
+def test_what_a_push_moved_is_known_whatever_it_looks_like(account: TwoWayAccount) -> None:
+    """Where looks would not do: no Message-ID, or two that look the same."""
+    alike = [mail(40, message_id="<same@example.org>", text=word) for word in ("abc", "xyz")]
+    uids = [account.append(content, internal_date=at(40)) for content in (*alike, mail(41, message_id=""))]
+    account.mirror()
+    account.changes.request_move(account.live(uids=uids), "Zettel")
+    report = account.mirror_both_ways(max_gone=1)
+    assert (report.push.pushed, report.mirror.octets) == (3, 0)
+    account.assert_in_step()
+
+
 def test_what_looks_the_same_and_is_not_is_fetched(account: TwoWayAccount) -> None:
     """Two with one Message-ID, size and date that left: neither says which of them came."""
     one, other = (mail(40, message_id="<same@example.org>", text=word) for word in ("abc", "xyz"))
@@ -151,3 +165,17 @@ def test_nothing_is_listed_twice_where_nothing_left(account: TwoWayAccount) -> N
     report = account.mirror()
     assert (report.added, report.recognised, report.unchanged) == (2, 0, 1)
     account.assert_in_step()
+
+
+def test_a_folder_that_cannot_be_looked_through_stops_no_other(archive_root: Path) -> None:
+    """What left it is not known then, so what came is fetched; the folder itself is told of once."""
+    folders = {"INBOX": Mailbox(mail=mails(1, 2)), "Filed": Mailbox(uid_validity=5)}
+    with ImapServer(folders) as server:
+        odd = Odd(server, archive_root)
+        odd.mirror()
+        server.folders["Filed"].mail[1] = server.folders["INBOX"].mail.pop(1)
+        server.folders["INBOX"].is_broken = True
+        report = odd.mirror()
+        assert (report.added, report.recognised, len(report.failures)) == (1, 0, 1)
+        server.folders["INBOX"].is_broken = False
+        assert odd.mirror().expunged == 1

@@ -371,9 +371,10 @@ class _Session:
         body = None
         if "BODY.PEEK[]" in items:
             body, name = self._section(mail.content, items)
-        elif "HEADER.FIELDS" in items:
+        elif "BODY.PEEK[HEADER" in items:
             body = mail.content.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
-            name = "BODY[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)]"
+            fields = ".FIELDS (MESSAGE-ID DATE FROM SUBJECT)" if "HEADER.FIELDS" in items else ""
+            name = f"BODY[HEADER{fields}]"
         text = f"* {position} FETCH ({' '.join(parts)}"
         if body is None:
             self._say(f"{text})")
