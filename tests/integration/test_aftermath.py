@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pyzipper
 
 from mailroom.archive.delivering.consumption import Consumption
 from mailroom.client.imap import ImapClient
@@ -17,7 +19,7 @@ from mailroom.policy.aftermath import read_aftermath
 from mailroom.policy.attachments import AttachmentRule
 from mailroom.policy.destinations import Collision
 from mailroom.services.aftermath import Asked, ask_after_delivery
-from mailroom.services.attachments import deliver_attachments
+from mailroom.services.attachments import DeliveryReport, deliver_attachments
 from mailroom.services.progress import NoProgress
 from mailroom.services.two_way import PushReport, push_changes
 from tests.integration.mirrors import shown_by_server
@@ -40,9 +42,11 @@ class Pipeline:
         success: str = "",
         failure: str = "",
         collision: Collision = Collision.NUMBER,
+        progress: NoProgress | None = None,
+        stop: threading.Event | None = None,
         **rule: Any,
     ) -> tuple[Asked, PushReport]:
-        self.account.mirror()
+        self.account.mirror(max_gone=1)
         report = deliver_attachments(
             self.account.archive,
             str(self.out),
@@ -52,23 +56,26 @@ class Pipeline:
             template="{filename}",
             collision=collision,
             now=self.account.now,
-            progress=NoProgress(),
-            stop=threading.Event(),
+            progress=progress or NoProgress(),
+            stop=stop or threading.Event(),
         )
-        asked = self.ask(success, failure, report.failed_messages)
+        asked = self.ask(success, failure, report)
         return asked, self.push()
 
-    def ask(self, success: str, failure: str = "", failed: Any = ()) -> Asked:
+    def ask(self, success: str, failure: str = "", report: DeliveryReport | None = None) -> Asked:
         return ask_after_delivery(
             self.account.archive,
             self.account.name,
-            (str(self.out),),
+            report or self.delivered(),
             self.context(),
             on_success=read_aftermath("on_success", success.split()),
             on_failure=read_aftermath("on_failure", failure.split()),
-            failed=failed,
             now=self.account.now(),
         )
+
+    def delivered(self, **facts: Any) -> DeliveryReport:
+        """Return the report of a delivery that had nothing to do."""
+        return DeliveryReport(account=self.account.name, destination=str(self.out), dry_run=False, **facts)
 
     def push(self) -> PushReport:
         return push_changes(
@@ -163,6 +170,67 @@ def test_quarantined_mail_counts_as_failed(pipeline: Pipeline) -> None:
     asked, _ = pipeline.run(success="move:Processed", failure="move:Errors", require_auth="dkim=example.org")
     assert asked == Asked(failed=2)
     assert pipeline.subjects("Errors") == ["Invoice 1", "Invoice 2"]
+
+
+def test_what_a_person_moves_on_stays_there(pipeline: Pipeline) -> None:
+    """A failure is told once, however many runs see it."""
+    rule = {"failure": "move:Errors", "require_auth": "dkim=example.org"}
+    pipeline.run(**rule)  # type: ignore[arg-type]
+    with pipeline.account.server.mailbox(pipeline.account.user) as client:
+        client.create_folder("Reviewed")
+        client.select_folder("Errors")
+        client.move(client.search("ALL"), "Reviewed")
+    asked, _ = pipeline.run(**rule)  # type: ignore[arg-type]
+    assert asked == Asked()
+    assert pipeline.subjects("Reviewed") == ["Invoice 1", "Invoice 2"]
+
+
+def test_an_interrupted_delivery_settles_nothing(pipeline: Pipeline) -> None:
+    """Of a message with many attachments some are delivered; the run that delivers the rest settles it."""
+    files = [(f"{n}.bin", "application/octet-stream", bytes([n]) * 300_000) for n in range(60)]
+    pipeline.account.append(make_message(subject="Many", attachments=files))
+    stop = threading.Event()
+
+    class UntilTheFirst(NoProgress):
+        def advance(self, messages: int, octets: int) -> None:
+            stop.set()
+
+    asked, _ = pipeline.run(
+        success="move:Processed", failure="move:Errors", progress=UntilTheFirst(), stop=stop
+    )
+    assert 0 < len(list(pipeline.out.iterdir())) < 62
+    assert asked == Asked()
+    assert len(pipeline.subjects("INBOX")) == 4
+    asked, _ = pipeline.run(success="move:Processed", failure="move:Errors")
+    assert asked == Asked(succeeded=3)
+
+
+def test_an_archive_that_cannot_be_opened_is_a_failure(pipeline: Pipeline) -> None:
+    """Also beside an attachment that was delivered, and in each later run."""
+    sealed = io.BytesIO()
+    with pyzipper.AESZipFile(sealed, "w", encryption=pyzipper.WZ_AES) as file:
+        file.setpassword(b"secret")
+        file.writestr("orders.csv", b"1,2\r\n")
+    files = [("o.zip", "application/zip", sealed.getvalue()), ("p.csv", "text/csv", b"1\r\n")]
+    pipeline.account.append(make_message(subject="Orders", attachments=files))
+    for expected in (Asked(failed=1), Asked()):
+        asked, _ = pipeline.run(success="move:Processed", failure="move:Errors", name="*.csv", unzip=True)
+        assert asked == expected
+        assert (pipeline.subjects("Errors"), pipeline.subjects("Processed")) == (["Orders"], [])
+
+
+def test_the_same_message_in_two_accounts(pipeline: Pipeline, dovecot: Dovecot, tmp_path: Path) -> None:
+    """It is delivered once, and settled in each account that has it."""
+    attachment = ("1.pdf", "application/pdf", PDF + b"1")
+    content = make_message(subject="Both", attachments=[attachment])
+    other = TwoWayAccount(dovecot, dovecot.add_user(), pipeline.account.root, "other")
+    for account in (pipeline.account, other):
+        account.append(content)
+    assert pipeline.run(success="move:Processed")[0] == Asked(succeeded=3)
+    second = Pipeline(other, pipeline.out)
+    assert second.run(success="move:Processed")[0] == Asked(succeeded=1)
+    assert second.subjects("Processed") == ["Both"]
+    assert second.run(success="move:Processed")[0] == Asked()
 
 
 @pytest.mark.parametrize("at", ["before asking", "before the note", "before the push"])
@@ -319,7 +387,9 @@ def test_a_failed_message_is_moved_once_where_names_have_a_prefix(archive_root: 
         pipeline = Pipeline(account, tmp_path / "out")
         done = []
         for _ in range(2):
-            asked = pipeline.ask("", "move:Errors/Mail", [digest])
+            asked = pipeline.ask(
+                "", "move:Errors/Mail", pipeline.delivered(failed_messages=frozenset([digest]))
+            )
             done.append((asked.failed, pipeline.push().pushed))
             account.mirror(max_gone=1)
         assert done == [(1, 1), (0, 0)]

@@ -46,7 +46,7 @@ def test_each_message_is_moved_once_after_its_delivery(
     arguments += ["--on-success", "flag", "--on-success", "move:Done"]
     killed = 0
     for _ in range(ROUNDS):
-        killed += kill_after(whole * CHANCE.uniform(0.7, 2.5), *arguments).was_killed
+        killed += kill_after(whole * CHANCE.uniform(0.4, 2.0), *arguments).was_killed
         told = {row["message_sha256"] for row in account.archive.read_table("deliveries").to_pylist()}
         assert {one.sha256 for one in account.changes.newest()} <= told
     assert run_command(*arguments).status == 0

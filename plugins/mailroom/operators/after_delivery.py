@@ -64,11 +64,10 @@ def settle(
     asked = ask_after_delivery(
         archive,
         account,
-        report.destinations or (report.destination,),
+        report,
         run,
         on_success=wishes[0],
         on_failure=wishes[1],
-        failed=report.failed_messages,
         now=utc_now(),
     )
     push = push_changes(ImapHook(account).get_conn, archive, run, now=utc_now, progress=progress, stop=stop)

@@ -5,7 +5,8 @@ each message that it is the one that was archived, survives a kill, and records 
 
 Nothing is asked for before the row of a delivery is committed. Which messages are settled is noted in the
 table ``consumed``; a kill before the note makes the next run ask again, and a change that waits or is
-done already is not asked for twice. So a run finishes what a killed one had delivered.
+done already is not asked for twice. So a run finishes what a killed one had delivered, and what a person
+moved elsewhere afterwards stays there.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from mailroom.archive import Archive
 from mailroom.archive.delivering.consumption import Consumption
 from mailroom.model import LocationRow, MailProtocol, RunContext
 from mailroom.policy.aftermath import Aftermath
 from mailroom.policy.restore_folders import TargetAccount, place_target
+from mailroom.services.delivering.delivery_report import DeliveryReport
 
 __all__ = ["Asked", "ask_after_delivery"]
 
@@ -29,8 +32,8 @@ INBOX = "INBOX"
 class Asked:
     """How many messages something was asked for.
 
-    :param succeeded: whose attachments are delivered; ``failed`` are those with one that was not, or
-        that went to quarantine.
+    :param succeeded: whose attachments are all delivered; ``failed`` are those with one that was not,
+        or with a zip archive that could not be opened, or that went to quarantine.
     """
 
     succeeded: int = 0
@@ -40,56 +43,86 @@ class Asked:
 def ask_after_delivery(
     archive: Archive,
     account: str,
-    destinations: Sequence[str],
+    report: DeliveryReport,
     context: RunContext,
     *,
     on_success: Aftermath | None,
     on_failure: Aftermath | None,
-    failed: Collection[str],
     now: datetime,
 ) -> Asked:
     """Ask for the changes of messages whose delivery has ended, on the server of their account.
 
-    The first run with ``on_success`` asks for all that was ever delivered to these places.
+    The first run with ``on_success`` asks for all that was ever delivered to these places. A delivery
+    that was interrupted asks for nothing: what it did not come to is not known to be whole.
 
-    :param destinations: where attachments go, as ``deliveries`` names them.
-    :param failed: messages with an attachment that could not be delivered in this run.
+    :param report: the delivery; what failed in it is no success.
     :raises StoreUnavailable: where the archive refuses.
     """
-    delivered, quarantined = _outcomes(archive, account, destinations)
-    unwell = (quarantined | set(failed)) if on_failure is not None else set()
-    lost = 0 if on_failure is None else _ask(archive, account, unwell, on_failure, context)
-    if on_success is None:
-        return Asked(failed=lost)
-    settled = Consumption(
-        archive, f"after delivery of {account} to {' '.join(destinations)}: {on_success.words}"
+    if report.interrupted:
+        return Asked()
+    places = report.destinations or (report.destination,)
+    delivered, quarantined = _outcomes(archive, places)
+    unwell = quarantined | report.failed_messages
+    asking = _Asking(archive=archive, account=account, places=places, context=context, now=now)
+    return Asked(
+        failed=asking.ask(unwell, "failed", on_failure) if on_failure is not None else 0,
+        succeeded=asking.ask(delivered - unwell, "delivery", on_success) if on_success is not None else 0,
     )
-    well = {d for d in delivered - quarantined - set(failed) if not settled.is_taken(d, "")}
-    done = _ask(archive, account, well, on_success, context)
-    settled.commit([(digest, "") for digest in sorted(well)], now, context.run_id)
-    return Asked(succeeded=done, failed=lost)
 
 
-def _outcomes(archive: Archive, account: str, destinations: Sequence[str]) -> tuple[set[str], set[str]]:
-    """Return the messages with something delivered, and those with something in quarantine."""
+def _outcomes(archive: Archive, destinations: Sequence[str]) -> tuple[set[str], set[str]]:
+    """Return the messages with something delivered, and those with something that is in quarantine alone."""
     delivered: set[str] = set()
-    quarantined: set[str] = set()
-    columns = ["message_sha256", "quarantine"]
+    held: set[tuple[str, str]] = set()
+    for row in _deliveries(archive, destinations):
+        if row["quarantine"] is None:
+            delivered.add(row["message_sha256"])
+        else:
+            held.add((row["message_sha256"], row["part"]))
+    if held:  # what was let out since lies at both places
+        for row in _deliveries(archive, destinations):
+            if row["quarantine"] is None:
+                held.discard((row["message_sha256"], row["part"]))
+    return delivered, {digest for digest, _ in held}
+
+
+def _deliveries(archive: Archive, destinations: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of these destinations, whichever account the message was taken from."""
+    columns = ["message_sha256", "part", "quarantine"]
     for destination in destinations:
-        equal = {"destination": destination, "account": account}
-        for table in archive.scan_table("deliveries", columns, equal=equal):
-            for row in table.to_pylist():
-                (delivered if row["quarantine"] is None else quarantined).add(row["message_sha256"])
-    return delivered, quarantined
+        for table in archive.scan_table("deliveries", columns, equal={"destination": destination}):
+            yield from table.to_pylist()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asking:
+    """The wishes of one run for messages of one account; each is asked for once."""
+
+    archive: Archive
+    account: str
+    places: Sequence[str]
+    context: RunContext
+    now: datetime
+
+    def ask(self, digests: Collection[str], what: str, wanted: Aftermath) -> int:
+        """Ask for what is not so yet, and return of how many messages."""
+        notes = f"after {what} of {self.account} to {' '.join(self.places)}: {wanted.words}"
+        settled = Consumption(self.archive, notes)
+        new = {digest for digest in digests if not settled.is_taken(digest, "")}
+        if not new:
+            return 0
+        rows = list(_places(self.archive, self.account, new))
+        asked = _ask(self.archive, self.account, rows, wanted, self.context)
+        settled.commit(
+            sorted({(row.sha256, "") for row in rows if row.sha256}), self.now, self.context.run_id
+        )
+        return asked
 
 
 def _ask(
-    archive: Archive, account: str, digests: Collection[str], wanted: Aftermath, context: RunContext
+    archive: Archive, account: str, rows: Sequence[LocationRow], wanted: Aftermath, context: RunContext
 ) -> int:
-    """Ask for what is not so yet, and return of how many messages."""
-    if not digests:
-        return 0
-    rows = list(_places(archive, account, digests))
+    """Ask for what is not so yet where these messages are, and return of how many."""
     changes = archive.changes(account)
     asked: set[str | None] = set()
     if wanted.flags:

@@ -172,11 +172,10 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
     asked = ask_after_delivery(
         archive,
         options.account,
-        report.destinations or (report.destination,),
+        report,
         context,
         on_success=wishes[0],
         on_failure=wishes[1],
-        failed=report.failed_messages,
         now=now(),
     )
     summary = {**outcome.summary, "settled": asked.succeeded, "set_aside": asked.failed}

@@ -197,6 +197,7 @@ class AttachmentChoice:
         except MailroomError as error:
             is_opened, chosen = False, []
             self.tally.unopened += 1
+            self.tally.failed_messages.add(archive.message_sha256)
             log.warning("In message %s, %s; it is left whole", archive.message_sha256, error)
         yield from chosen
         yield from self._undelivered(archive, is_opened=is_opened)

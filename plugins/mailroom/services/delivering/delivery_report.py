@@ -87,7 +87,7 @@ class DeliveryReport:
     :param destinations: all of them, where rules name several; ``destination`` is the first.
     :param rules: counts of each rule by its name, where it has one or there are several.
     :param quarantined: those chosen whose message is not from whom their rule requires.
-    :param failed_messages: messages with an attachment that was not delivered.
+    :param failed_messages: messages with an attachment that was not delivered, or not opened.
     :param manifests: manifests that this run wrote; None where none were asked for.
     :param unopened: zip archives that could not be looked into and count as the files they are.
     """
