@@ -314,6 +314,10 @@ def test_the_command_line_takes_a_name_for_consent(filled: Filled, tmp_path: Pat
     command = ["retention", url, "--archive", str(filled.account.root), "--account", "account"]
     refused = run_command(*command, "--policy", str(tmp_path / "policy.yaml"))
     assert (refused.status, len(filled.there())) == (1, 5)
+    assert ("for it is the first of this account" in refused.err, "Airflow" in refused.err) == (True, False)
+    dry = run_command(*command, "--policy", str(tmp_path / "policy.yaml"), "--dry-run")
+    assert "The policy wants somebody to agree first, for it is the first of this account." in dry.out
+    assert '--approve "NAME"' in dry.out
     name = refused.err.split("--plan ")[1].split()[0]
     unseen = run_command(*command, "--policy", str(tmp_path / "policy.yaml"), "--approve", "Ana")
     assert (unseen.status, "give --plan too" in unseen.err) == (2, True)

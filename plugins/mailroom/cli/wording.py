@@ -23,6 +23,7 @@ _WORDS = (
     (r"\ban imap connection\b", "an imaps:// URL"),
     (r"\bleave folders and exclude as they are\b", "leave out --folder and --exclude"),
     (r"\bname one of them with account\b", "name one of them with --account"),
+    (r"\bIn Airflow put MailRetentionApprovalOperator .* on the command line look\b", "Look"),
     (r"\binto is empty\b", "--into is empty"),
     (r"\bset allow_incomplete to true\b", "add --allow-incomplete"),
     (r"\b(ca_file|max_gone|max_fraction|larger_than|older_than)\b", ""),

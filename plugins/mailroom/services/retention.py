@@ -28,9 +28,15 @@ from mailroom.services.deleting.mailbox_retention import MailboxRetention
 from mailroom.services.deleting.maildrop_retention import MaildropRetention
 from mailroom.services.deleting.plan_keeping import PlanKeeper
 from mailroom.services.deleting.proving import Proving
-from mailroom.services.deleting.retention_plan import Plan, load_plan, refuse_if_over, rows_of_parts
+from mailroom.services.deleting.retention_plan import (
+    Plan,
+    load_plan,
+    plan_of_rows,
+    refuse_if_over,
+    rows_of_parts,
+)
 from mailroom.services.deleting.retention_report import FolderRetention, RetentionReport
-from mailroom.services.plan_approval import Consent, require_consent
+from mailroom.services.plan_approval import Consent, require_consent, why_to_ask_about
 from mailroom.services.progress import Progress
 
 __all__ = ["Consent", "FolderRetention", "RetentionReport", "enforce_retention"]
@@ -209,4 +215,4 @@ def _with_plan(archive: Archive, keeper: PlanKeeper, report: RetentionReport) ->
     except ArchiveError as error:
         _log.warning("The plan cannot be written down, so it can be looked at only: %s", error)
         return replace(report, plan_id=None)
-    return report
+    return replace(report, consent=why_to_ask_about(archive, plan_of_rows(rows)))

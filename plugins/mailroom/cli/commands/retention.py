@@ -209,8 +209,18 @@ def headline(summary: Summary) -> str:
     lines += _quota_lines(summary.get("quota"))
     if summary["dry_run"]:
         lines.append("This was a dry run: nothing was deleted.")
-        lines += [f"To delete just this: --plan {summary['plan_id']}"] if summary["plan_id"] else []
+        lines += _plan_lines(summary)
     return "\n".join(lines)
+
+
+def _plan_lines(summary: Summary) -> list[str]:
+    """Return how the plan of a dry run is carried out."""
+    if summary["plan_id"] is None:
+        return []
+    how = f"To delete just this: --plan {summary['plan_id']}"
+    if summary["consent"] is None:
+        return [how]
+    return [f"The policy wants somebody to agree first, for {summary['consent']}.", f'{how} --approve "NAME"']
 
 
 def _quota_lines(quota: Summary | None) -> list[str]:

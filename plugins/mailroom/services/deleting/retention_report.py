@@ -81,6 +81,7 @@ class RetentionReport:
     :param plan_id: the plan that was made, or carried out; None where it means nothing, or could not
         be written.
     :param planned: how many messages the plan means that was shown before; None where none was.
+    :param consent: of a plan that was made, why somebody has to agree to it first; None where nobody has.
     :param run_id: the run that deleted; None in a dry run.
     :param archive: the archive's root.
     :param before: the account's quota when the run began, ``after`` when it ended, where the server tells.
@@ -90,6 +91,7 @@ class RetentionReport:
     dry_run: bool
     plan_id: str | None = None
     planned: int | None = None
+    consent: str | None = None
     run_id: str | None = None
     archive: str = ""
     before: Quota | None = None
@@ -147,6 +149,7 @@ class RetentionReport:
             "account": self.account,
             "dry_run": self.dry_run,
             "plan_id": self.plan_id,
+            "consent": self.consent,
             **shown,
             "rules": [part.summary() for part in parts[:MAX_FOLDERS_SHOWN]],
             "would_delete" if self.dry_run else "deleted": self.deleted,
