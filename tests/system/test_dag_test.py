@@ -106,6 +106,27 @@ def test_retention_keeps_what_is_not_archived(mail: Mail, server: Server, archiv
     assert (server.count(), server.count("Sent")) == (3, 0)
 
 
+def test_forget_by_hand_is_a_dry_run(mail: Mail, archive_root: Path) -> None:
+    """Pressing Trigger makes a plan, asks nobody and removes nothing."""
+    done("mail_imap_mirror", archive_root)
+    result = done("mail_forget", archive_root, account="imap_default")
+    assert [result.results[name]["messages"] for name in ("plan_forget", "forget")] == [4, 4]
+    assert raw_messages(archive_root) == {*mail["INBOX"], *mail["Sent"]}
+    assert Archive(archive_root).read_table("messages").num_rows == 4
+
+
+def test_forget_removes_what_was_planned(mail: Mail, archive_root: Path) -> None:
+    """Rows go at once; the result says where the certificate is."""
+    done("mail_imap_mirror", archive_root)
+    result = done("mail_forget", archive_root, account="imap_default", dry_run=False, ask="never")
+    assert Archive(archive_root).read_table("messages").num_rows == 0
+    said = json.loads(Path(result.results["forget"]["certificate"]).read_text())
+    assert said["plans"][0]["plan_id"] == result.results["plan_forget"]["plan_id"]
+    assert len(said["sha256"]) == 4
+    nothing = done("mail_forget", archive_root, account="imap_default", dry_run=False)
+    assert nothing.results["plan_forget"]["plan_id"] is None
+
+
 def test_restore_by_hand_is_a_dry_run(mail: Mail, server: Server, archive_root: Path) -> None:
     """Pressing Trigger without reading the form adds nothing."""
     done("mail_imap_mirror", archive_root)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from mailroom.archive import Archive
 from mailroom.archive.checking import sealer as sealing
 from mailroom.archive.checking.row_digests import Leaves
-from mailroom.archive.checking.seals import Seal, hints_of, newest_seal, read_seals
+from mailroom.archive.checking.seals import Seal, hints_of, newest_seal, read_seals, seals_of_run
 from mailroom.archive.intents import IntentJournal
 from mailroom.exceptions import ArchiveError
 from mailroom.ledger import audit_of
@@ -298,3 +298,45 @@ def test_seal_is_kept_exactly_where_all_its_rows_are(
     is_kept = all(there.count(leaf) >= had.count(leaf) for leaf in had)
     assert seal.is_kept_in(Leaves(there), hints_of(Leaves(had))) is is_kept
     assert seal.is_kept_in(Leaves(there), None, more) is (is_kept and sorted(there) == sorted([*had, *more]))
+
+
+def test_writer_that_was_killed_before_its_first_row_leaves_nothing_to_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its mark is settled by a later run, and no row was sealed for it."""
+    three_runs(tmp_path)
+    archive = Archive(tmp_path)
+    sealing.Sealer(archive, context("killed")).begin()
+    monkeypatch.setattr(sealing, "ADOPT_AFTER", timedelta(seconds=-5))
+    run(tmp_path, "run-3", range(31, 33))
+    assert not list(tmp_path.glob("unsealed/*/*"))
+    assert (tampered(tmp_path), verify(tmp_path).notes) == ([], ())
+
+
+def test_sealer_that_goes_on_after_its_seal_leaves_a_new_mark(tmp_path: Path) -> None:
+    """The old one is settled: rows under it would never be sealed after a kill."""
+    sealer = sealing.Sealer(Archive(tmp_path), context("run-1"))
+    Archive(tmp_path).make_root()
+    sealer.begin()
+    (first,) = tmp_path.glob("unsealed/*/*")
+    sealer.seal()
+    sealer.begin()
+    (second,) = tmp_path.glob("unsealed/*/*")
+    assert second != first
+
+
+def test_seals_of_other_runs_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run opens the file with the newest seal, and those that may have seals of its own."""
+    three_runs(tmp_path)
+    table = Archive(tmp_path).table("seals")
+    opened: list[str] = []
+    parquet = type(table).parquet
+
+    def counting(self: Any, file: Any, **options: Any) -> Any:
+        opened.append(file.path)
+        return parquet(self, file, **options)
+
+    monkeypatch.setattr(type(table), "parquet", counting)
+    assert newest_seal(table, "post") is not None
+    assert seals_of_run(table, "post", "run-9") == []
+    assert set(opened) == {table.files()[-1].path}

@@ -284,7 +284,7 @@ class _AccountRows:
         adopted = {
             run_id: seals[-1].rows
             for run_id, seals in by_run.items()
-            if any(seal.sealed_by for seal in seals)
+            if any(seal.sealed_by for seal in seals) and seals[-1].rows
         }
         if adopted:
             names = ", ".join(list(adopted)[:MAX_NAMED])

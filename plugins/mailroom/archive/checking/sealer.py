@@ -135,7 +135,7 @@ class Sealer:
             done.update(self._seal_account(table, account))
         for path in sorted(done):
             self._archive.store.remove(path)
-        self._marked_at = None
+        self._mark, self._marked_at = new_mark(self._context.account, self.run_id), None
         return table
 
     def _seal_account(self, table: Table, account: str) -> set[str]:
@@ -146,7 +146,8 @@ class Sealer:
 
         def plan() -> Append | None:
             settled.clear()
-            wanted = self._unsealed_before(table, account, marks)
+            newest = newest_seal(table, account)
+            wanted = self._unsealed_before(table, account, marks, newest)
             for run_id in self._runs(account, left):
                 of_run = [mark for mark in left if mark.run_id == run_id]
                 is_open = any(mark.run_id == run_id and mark.path != self._mark.path for mark in marks)
@@ -154,7 +155,7 @@ class Sealer:
                 if rows is not None:
                     wanted += [rows] if len(rows.leaves) or rows.marks else []
                     settled.update(mark.path for mark in of_run)
-            seals = self._chained(table, account, wanted)
+            seals = self._chained(table, account, wanted, newest)
             if not seals:
                 return None
             self.newest[account] = seals[-1].digest
@@ -174,9 +175,10 @@ class Sealer:
         others = sorted({*noted, *(mark.run_id for mark in left)} - {self.run_id})
         return [*([self.run_id] if self.run_id in noted else []), *others]
 
-    def _unsealed_before(self, table: Table, account: str, marks: Sequence[Mark]) -> list[_Rows]:
+    def _unsealed_before(
+        self, table: Table, account: str, marks: Sequence[Mark], newest: Seal | None
+    ) -> list[_Rows]:
         """Return the rows from before sealing, where this is the account's first seal over their table."""
-        newest = newest_seal(table, account)
         if newest is None and (table.transaction_version(account) >= 0 or _had_seals(self._archive, account)):
             log.error(
                 "The seals of %s were taken out of the archive; what was there before this run is not "
@@ -239,8 +241,7 @@ class Sealer:
             )
         return is_kept
 
-    def _chained(self, table: Table, account: str, wanted: Sequence[_Rows]) -> list[Seal]:
-        last = newest_seal(table, account) if wanted else None
+    def _chained(self, table: Table, account: str, wanted: Sequence[_Rows], last: Seal | None) -> list[Seal]:
         number = max(table.transaction_version(account), -1 if last is None else last.seq)
         previous = None if last is None else last.digest
         seals: list[Seal] = []

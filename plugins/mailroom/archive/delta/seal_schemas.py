@@ -39,7 +39,7 @@ SEALS = table_spec(
         ),
         ("tables", TEXTS, "tables whose rows it is over; null: locations, folders, audit, erasures"),
     ],
-    bounds=("account",),
+    bounds=("account", "run_id"),
     unique=("run_id", "root", "previous", "seal", "signature", "at", "marks", "hints"),
 )
 

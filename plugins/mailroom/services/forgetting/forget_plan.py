@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 from mailroom.archive import Archive
 from mailroom.archive.ledgers import read_plans, record_plan
@@ -80,18 +79,6 @@ class ForgetPlan:
     def means(self, digest: str) -> bool:
         """Return whether it names a message."""
         return digest in self._named
-
-    def summary(self) -> dict[str, Any]:
-        """Return what is worth telling as a small JSON object."""
-        return {
-            "plan_id": self.plan_id,
-            "rule": self.rule,
-            "messages": self.messages,
-            "octets": self.octets,
-            "oldest": self.oldest.isoformat() if self.oldest else None,
-            "newest": self.newest.isoformat() if self.newest else None,
-            "approved_by": self.approved_by,
-        }
 
 
 def new_plan(
