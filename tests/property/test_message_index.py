@@ -42,7 +42,11 @@ FRAGMENTS = [
     b"filename*0*=utf-8''", b"name=", b"charset=utf-7", b"charset=iso-2022-jp", b"charset=utf-16",
     b"multipart/encrypted; boundary=b\r\n\r\n", b"application/ms-tnef\r\n\r\n",
     b"\x78\x9f\x3e\x22\1\0", b"\2\2\x90\6\0\0\0\0\0\0\0", b"\2\x0f\x80\6\0\1\0\0\0x\0\0",
-    b"begin 644 a\r\n", b"end\r\n", b"#86)C\r\n", b"<p>", b"<!--", b"-->", b"<script>", b"&#x",
+    b"begin 644 a\r\n", b"end\r\n", b"#86)C\r\n", b"=ybegin line=128 size=3 name=a\r\n",
+    b"\r\n=yend size=3\r\n",
+    b"(This file must be converted with BinHex 4.0)\r\n\r\n", b":#@*\"'&3!!!!!", b"\x90",
+    b"application/mac-binhex40\r\n\r\n", b"On 1 June, a@b wrote:\r\n", b"> ",
+    b"<p>", b"<!--", b"-->", b"<script>", b"&#x",
     b"QUJD", b"=C3", b"Mon, 2 Mar 2026 10:00:00 +0100", b"x",
 ]  # fmt: skip
 
@@ -56,6 +60,7 @@ def check(content: bytes) -> MessageIndex:
         found.sender,
         found.sender_address,
         found.text,
+        found.reply or "",
         found.identity,
         *found.to,
         *found.cc,

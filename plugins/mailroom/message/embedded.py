@@ -44,7 +44,8 @@ def embedded_parts(part: Part) -> list[tuple[Part, str]]:
         return []
     found = [
         (_part(part, block, encoding, f"{part.path}.{mark}{number}"), _name(block, encoding))
-        for _, mark, encoding, finder in _FINDERS
+        for begin, mark, encoding, finder in _FINDERS
+        if find(part.buffer, begin, part.start, part.end) >= 0
         for number, block in enumerate(finder(part.buffer, part.start, part.end), 1)
     ]
     return _apart(found) if len(found) > 1 else found

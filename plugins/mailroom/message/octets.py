@@ -69,6 +69,8 @@ def _find_dashes(buffer: bytes, needle: bytes, start: int, end: int) -> int:
 
 def find(buffer: Buffer, needle: bytes, start: int, end: int) -> int:
     """Return where the needle first starts, or -1."""
+    if isinstance(buffer, bytes):
+        return buffer.find(needle, start, end)
     return next(occurrences(buffer, needle, start, end), -1)
 
 

@@ -44,7 +44,7 @@ _SUBJECT = frozenset(
     ["subject", "betreff", "objet", "asunto", "oggetto", "assunto", "onderwerp", "ämne", "emne", "temat",
      "тема", "主题", "主旨", "件名", "제목"]
 )  # fmt: skip
-_FIRST = frozenset([">", "-", "*", *(word[0] for word in _FROM), *(word[0].upper() for word in _FROM)])
+_FIRST = frozenset([">", "-", "*", *(word[0].upper() for word in _FROM)])
 _COLONS = (":", "：")
 
 
@@ -57,7 +57,7 @@ def reply_of(text: str) -> str | None:
     :param text: readable text of a message, lines ended by LF.
     """
     lines = text.split("\n")
-    marks = [number for number, line in enumerate(lines) if line[:1] in _FIRST or line.endswith(_COLONS)]
+    marks = [number for number, line in enumerate(lines) if line[:1] in _FIRST or line[-1:] in _COLONS]
     quoted: set[int] = set()
     end = len(lines)
     for number in marks:

@@ -1,0 +1,1 @@
+"""Fuzzers, which are started by hand; the tests that always run are in ``property``."""
