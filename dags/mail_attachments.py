@@ -191,7 +191,8 @@ with DAG(
         ),
         "authserv_id": optional_text(
             title="Name of your mail server in Authentication-Results",
-            description_md="Such as mx.google.com. Empty: it is learned from the mail.",
+            description_md="Such as `mx.google.com`, or `-` for Exchange Online. Empty: learned from "
+            "the mail, where that is safe.",
             section="Of which messages",
         ),
         "rules": Param(

@@ -54,6 +54,7 @@ class Pipeline:
             rules=(AttachmentRule(**rule),),
             account=self.account.name,
             template="{filename}",
+            authserv_id="mx.example.org",
             collision=collision,
             now=self.account.now,
             progress=progress or NoProgress(),

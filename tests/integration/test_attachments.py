@@ -377,13 +377,27 @@ def test_what_is_not_from_whom_it_must_be_goes_to_quarantine(
     assert store.deliver(tmp_path / "out", rule, authserv_id=stated).delivered == 0
 
 
-def test_nothing_passes_where_no_server_is_known(archive_root: Path, tmp_path: Path) -> None:
-    """A few messages do not tell which server receives, so all of them are doubtful."""
+def test_sender_does_not_teach_which_server_is_believed(archive_root: Path, tmp_path: Path) -> None:
+    """Where the account's server writes nothing, the run says what it saw and what to give."""
+    hop = b"Received: from evil by mx.me; date\r\n"
+    forged = (
+        hop + b"Authentication-Results: mx.evil; dkim=pass header.d=supplier.com\r\nReceived: from b by a\r\n"
+    )
     store = Store(archive_root)
-    store.add(received(1, "dkim=pass header.d=supplier.com"))
+    store.add(*(hop + make_message(subject=f"silent {number}") for number in range(20)))
+    store.add(*(
+        forged + make_message(subject=f"{number}", attachments=[(f"{number}.pdf", "application/pdf", b"P")])
+        for number in range(11)
+    ))  # fmt: skip
     rule = AttachmentRule(require_auth="dkim=supplier.com", quarantine="doubtful/{sender_domain}")
-    assert store.deliver(tmp_path / "out", rule).quarantined == 1
-    assert list(files(tmp_path / "out")) == ["doubtful/example.org/1.pdf"]
+    with pytest.raises(
+        ConfigurationError, match=r"mail of a does not tell.*'mx\.evil' \(11\).*Give authserv_id"
+    ):
+        store.deliver(tmp_path / "out", rule)
+    assert files(tmp_path / "out") == {}
+    report = store.deliver(tmp_path / "out", rule, authserv_id="mx.me")
+    assert (report.delivered, report.quarantined) == (11, 11)
+    assert "doubtful/example.org/1.pdf" in files(tmp_path / "out")
 
 
 def test_signatures_are_checked_where_asked(archive_root: Path, tmp_path: Path) -> None:

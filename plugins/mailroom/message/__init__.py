@@ -8,8 +8,9 @@ The map: ``headers`` → ``encoded_words``, ``addresses``, ``dates``, ``paramete
 ``detection``, ``text``, ``quotes``; files in files are ``tnef`` (with ``rtf``), ``signed``,
 ``binhex``, and in texts ``embedded`` over ``uuencoded``, ``yenc``, ``binhex``; ``index`` and
 ``identity`` put them together, ``links`` and ``envelopes`` look closer on request; ``summary``
-and ``authentication`` look at the header alone; ``storing`` tells what a server made of a
-message. ``mbox``, ``mbox_reader``, ``status`` and ``line_ends`` are about messages in files.
+and ``authentication`` (over ``received``, ``comments``) look at the header alone; ``storing`` tells
+what a server made of a message. ``mbox``, ``mbox_reader``, ``status`` and ``line_ends`` are about
+messages in files.
 A message is octets in
 memory or a mapped file; parts are offsets into it, and bodies are read in windows, so that a message of
 any size costs little memory.
@@ -20,7 +21,7 @@ from __future__ import annotations
 from mailroom.message.authentication import (
     AuthenticationResult,
     AuthenticationResults,
-    top_authentication_results,
+    receipt_fields,
 )
 from mailroom.message.charsets import guess_charset
 from mailroom.message.detection import DETECTION_OCTETS, detect_type
@@ -28,6 +29,7 @@ from mailroom.message.envelopes import Envelope, unwrap
 from mailroom.message.identity import fingerprint_of_header
 from mailroom.message.index import AttachmentIndex, MessageIndex, index_message, iter_attachment
 from mailroom.message.links import Link, message_links
+from mailroom.message.received import Hop
 from mailroom.message.storing import ORIGIN_FIELDS, bare_digest, origin_of_header
 from mailroom.message.summary import delivery_date, header_summary
 
@@ -38,6 +40,7 @@ __all__ = [
     "AuthenticationResult",
     "AuthenticationResults",
     "Envelope",
+    "Hop",
     "Link",
     "MessageIndex",
     "bare_digest",
@@ -50,6 +53,6 @@ __all__ = [
     "iter_attachment",
     "message_links",
     "origin_of_header",
-    "top_authentication_results",
+    "receipt_fields",
     "unwrap",
 ]

@@ -1,8 +1,8 @@
 """What receiving servers wrote of who a message is really from.
 
-Belongs here: Authentication-Results fields (RFC 8601 section 2) as servers write them, in
-their order, and which of them one server can have written. Does not belong here: whether
-that is believed (``policy``), and checking a signature oneself (``client``).
+Belongs here: Authentication-Results fields (RFC 8601 section 2) as servers write them, among the
+Received fields that tell by which hop they came. Does not belong here: which of them is believed
+(``policy``), and checking a signature oneself (``client``).
 
     authres-payload = authserv-id [version] (";" "none" / 1*(";" resinfo))
     resinfo = method "=" result [reason] *(ptype "." property "=" value)
@@ -11,10 +11,6 @@ that is believed (``policy``), and checking a signature oneself (``client``).
 A sender chooses what stands in some of it, such as the local part of an address in quotes. So it
 is read by the grammar alone: what does not follow it is no result, and a field with a quoted
 string or a comment that never ends has none at all.
-
-Anybody can write such a field into a message. A receiving server adds its own at the top and
-removes those that carry its name, so only the topmost block of them counts here: what stands
-below the next Received field was there when the message came in.
 """
 
 from __future__ import annotations
@@ -23,10 +19,12 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from mailroom.message.comments import QUOTED_TEXT, without_comments
 from mailroom.message.headers import skip_envelope
 from mailroom.message.octets import Buffer
+from mailroom.message.received import Hop, read_hop
 
-__all__ = ["NAMELESS_SERVER", "AuthenticationResult", "AuthenticationResults", "top_authentication_results"]
+__all__ = ["NAMELESS_SERVER", "AuthenticationResult", "AuthenticationResults", "receipt_fields"]
 
 NAMELESS_SERVER = "-"
 """Stands for the name of a server that writes none, as Exchange Online does."""
@@ -34,21 +32,21 @@ NAMELESS_SERVER = "-"
 MAX_LOOKED_AT_OCTETS = 128 * 1024
 """How much of a header is looked at; these fields stand at its top. Octets."""
 
+MAX_FIELDS = 200
+"""How many of these fields are read, from the top."""
+
 MAX_RESULTS = 100
 """How many results of one field are read."""
 
 _FIELD = re.compile(r"([!-9;-~]{1,100}+)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?|[^\n]*+\n?")
-_QUOTED_TEXT = r'"(?:[^"\\]|\\.)*+"'
-_QUOTED = re.compile(_QUOTED_TEXT, re.S)
+_QUOTED = re.compile(QUOTED_TEXT, re.S)
 _QUOTED_PAIR = re.compile(r"\\(.)", re.S)
-_LEXEME = re.compile(rf'{_QUOTED_TEXT}|\\["();]|["()]', re.S)
-_IN_COMMENT = re.compile(r"\\.|[()]", re.S)
-_PIECE = re.compile(rf'(?:[^;"]|{_QUOTED_TEXT})++', re.S)
-_SERVER = re.compile(rf'\s*+({_QUOTED_TEXT}|[^\s;"=]++)(?:\s++\d++)?\s*+', re.S)
+_PIECE = re.compile(rf'(?:[^;"]|{QUOTED_TEXT})++', re.S)
+_SERVER = re.compile(rf'\s*+({QUOTED_TEXT}|[^\s;"=]++)(?:\s++\d++)?\s*+', re.S)
 _METHOD = re.compile(r"\s*+([A-Za-z][\w-]*+)\s*+(?:/\s*+\d++\s*+)?=\s*+([A-Za-z][\w-]*+)(?=\s|\Z)")
 _WORD = re.compile(
     r"\s++([A-Za-z][\w-]*+)(?:\s*+\.\s*+([A-Za-z][\w.-]*+))?+\s*+=\s*+"
-    rf'((?:{_QUOTED_TEXT}|[^\s;"])*+)',
+    rf'((?:{QUOTED_TEXT}|[^\s;"])*+)',
     re.S,
 )
 _DOMAIN = re.compile(r"(?:[\w-]{1,63}\.){0,20}[\w-]{1,63}")
@@ -87,13 +85,15 @@ class AuthenticationResults(NamedTuple):
     is_whole: bool = True
 
 
-def top_authentication_results(content: Buffer) -> list[AuthenticationResults]:
-    """Return the fields of the topmost block in their order; never raises."""
-    found: list[AuthenticationResults] = []
+def receipt_fields(content: Buffer) -> list[AuthenticationResults | Hop]:
+    """Return the Authentication-Results and Received fields of a message in their order; never raises."""
+    found: list[AuthenticationResults | Hop] = []
     for name, value in _fields(content):
         if name == "authentication-results":
             found.append(_read(value))
-        elif name == "received" and found:
+        elif name == "received":
+            found.append(read_hop(value))
+        if len(found) >= MAX_FIELDS:
             break
     return found
 
@@ -108,7 +108,7 @@ def _fields(content: Buffer) -> Iterator[tuple[str, str]]:
 
 
 def _read(value: str) -> AuthenticationResults:
-    text, is_closed = _without_comments(value)
+    text, is_closed = without_comments(value)
     pieces: list[str] = _PIECE.findall(text)[: MAX_RESULTS + 2]
     server = NAMELESS_SERVER
     if not pieces or _METHOD.match(pieces[0]) is None:
@@ -152,35 +152,3 @@ def _domain(value: str) -> str:
 def _unquoted(value: str) -> str:
     """Return a value without the quotes around all of it; a quoted local part stays as it is."""
     return _QUOTED_PAIR.sub(r"\1", value[1:-1]) if _QUOTED.fullmatch(value) else value
-
-
-def _without_comments(value: str) -> tuple[str, bool]:
-    """Return a value without its comments, and whether each of them and each quoted string ends.
-
-    Comments nest, and hold what looks like results; up to where something does not end.
-    """
-    kept: list[str] = []
-    at = 0
-    while (mark := _LEXEME.search(value, at)) is not None:
-        kept.append(value[at : mark.start()])
-        if mark[0] == "(":
-            at = _end_of_comment(value, mark.end())
-            if at < 0:
-                return "".join(kept), False
-            kept.append(" ")
-        elif len(mark[0]) > 1 and mark[0][0] == '"':
-            kept.append(mark[0])
-            at = mark.end()
-        else:
-            return "".join(kept), False
-    return "".join([*kept, value[at:]]), True
-
-
-def _end_of_comment(value: str, at: int) -> int:
-    """Return where a comment that opened before ``at`` ends, or -1."""
-    depth = 1
-    for mark in _IN_COMMENT.finditer(value, at):
-        depth += {"(": 1, ")": -1}.get(mark[0], 0)
-        if depth == 0:
-            return mark.end()
-    return -1

@@ -1,33 +1,24 @@
 """Who a message must really be from, and whether it is.
 
-Here: requirements such as ``dkim=supplier.com``, what a server's word or a signature says to
-them, and which server's word is taken. Not here: reading fields (``message``), checking a
-signature (``client``).
+Here: requirements such as ``dkim=supplier.com``, and what a server's word or a signature says to
+them. Not here: which fields are that server's (``receiving_servers``), reading them (``message``),
+checking a signature (``client``).
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mailroom.exceptions import ConfigurationError
-from mailroom.message import AuthenticationResult, AuthenticationResults
+from mailroom.message import AuthenticationResult, AuthenticationResults, Hop
+from mailroom.policy.receiving_servers import Receiver, fields_of
 
-__all__ = ["Facts", "Requirement", "facts_of", "learned_server", "read_requirements", "unmet"]
+__all__ = ["Facts", "Requirement", "facts_of", "read_requirements", "unmet"]
 
 METHODS = ("dkim", "spf", "dmarc")
 """What may be required; each means a pass."""
-
-MIN_MESSAGES_TO_LEARN = 10
-"""From fewer messages it is not told which server receives for an account."""
-
-MIN_SHARE_TO_LEARN = 0.9
-"""Of the messages that carry results, so many must carry those of one server at the top."""
-
-MIN_SHARE_OF_ALL = 1 / 3
-"""Of all messages, so many must carry them: a server that writes none leaves the word to senders."""
 
 _DOMAIN = re.compile(r"(?:[\w-]{1,63}\.)+[\w-]{2,63}")
 
@@ -59,11 +50,13 @@ class Requirement:
 class Facts:
     """What is known of one message.
 
-    :param server: whose word it is, or None where no field of that server is in the message.
+    :param server: whose word it is, or None where no field of that server counts.
+    :param unheard: the name of the server where fields of that name are there and none counts.
     """
 
     server: str | None
     results: tuple[AuthenticationResult, ...]
+    unheard: str | None = None
 
     def result_of(self, method: str) -> AuthenticationResult | None:
         """Return the result of a method: a pass where there is one, else the first."""
@@ -92,15 +85,32 @@ def read_requirements(text: str) -> tuple[Requirement, ...]:
     return tuple(found)
 
 
-def facts_of(fields: Sequence[AuthenticationResults], server: str | None) -> Facts:
+def facts_of(trace: Sequence[AuthenticationResults | Hop], receiver: Receiver | None) -> Facts:
     """Return what the receiving server says; what others say counts for nothing.
 
-    :param fields: those at the top of a message.
-    :param server: the name that the receiving server writes, in lower case; None where nobody knows it.
+    Of each method its uppermost field with a word on it is heard, and none below one that cannot be read
+    whole: it may have said something.
+
+    :param trace: the fields of a message.
+    :param receiver: None where nobody knows it.
     """
-    mine = [field for field in fields if server is not None and field.server == server]
-    results = tuple(result for field in mine for result in field.results)
-    return Facts(server=server if mine else None, results=results)
+    if receiver is None:
+        return Facts(server=None, results=())
+    mine = fields_of(trace, receiver)
+    heard: dict[str, list[AuthenticationResult]] = {}
+    for field in mine:
+        said = {result.method for result in field.results} - heard.keys()
+        for result in field.results:
+            if result.method in said:
+                heard.setdefault(result.method, []).append(result)
+        if not field.is_whole:
+            break
+    names = {one.server for one in trace if isinstance(one, AuthenticationResults)}
+    return Facts(
+        server=receiver.server if mine else None,
+        results=tuple(result for results in heard.values() for result in results),
+        unheard=receiver.server if not mine and receiver.server in names else None,
+    )
 
 
 def unmet(requirements: Iterable[Requirement], facts: Facts) -> str | None:
@@ -112,24 +122,11 @@ def unmet(requirements: Iterable[Requirement], facts: Facts) -> str | None:
         if said is not None:
             about = f" for {said.domain}" if said.domain else ""
             return f"{requirement} is required, and {said.method} is {said.value}{about}"
-        return f"{requirement} is required, and nothing that is trusted says so"
+        text = f"{requirement} is required, and nothing that is trusted says so"
+        if facts.unheard is not None:
+            text += (
+                f"; what bears the name {facts.unheard} stands where a sender may have written it, below the "
+                "hop by which the message came in"
+            )
+        return text
     return None
-
-
-def learned_server(topmost: Iterable[str | None]) -> str | None:
-    """Return the server that receives for an account, or None where that cannot be told.
-
-    :param topmost: of many of its messages, the server whose results stand at the top, or None.
-    """
-    counts = Counter(topmost)
-    everything = counts.total()
-    silent = counts.pop(None, 0)
-    if not counts:
-        return None
-    name, count = counts.most_common(1)[0]
-    is_clear = (
-        count >= MIN_MESSAGES_TO_LEARN
-        and count >= MIN_SHARE_TO_LEARN * (everything - silent)
-        and count >= MIN_SHARE_OF_ALL * everything
-    )
-    return name if is_clear else None

@@ -5,8 +5,12 @@ from __future__ import annotations
 import pytest
 
 from mailroom.exceptions import ConfigurationError
-from mailroom.message import AuthenticationResult, AuthenticationResults
-from mailroom.policy.authentication import Facts, facts_of, learned_server, read_requirements, unmet
+from mailroom.message import AuthenticationResult, AuthenticationResults, Hop
+from mailroom.policy.authentication import Facts, facts_of, read_requirements, unmet
+from mailroom.policy.receiving_servers import Receiver
+
+BORDER = Hop("a.example", "mx.me", "esmtp", has_client=True, addresses=())
+ME = Receiver(server="mx.me")
 
 
 def result(method: str, value: str, domain: str = "") -> AuthenticationResult:
@@ -67,27 +71,39 @@ def test_requirement_that_is_not_understood_is_refused(text: str) -> None:
 
 def test_only_the_word_of_the_receiving_server_counts() -> None:
     """Fields of any other name may be the sender's own."""
-    fields = [
+    trace = [
         AuthenticationResults("evil.com", (result("dkim", "pass", "supplier.com"),)),
         AuthenticationResults("mx.me", (result("spf", "pass"),)),
+        BORDER,
     ]
-    assert facts_of(fields, "mx.me") == Facts(server="mx.me", results=(result("spf", "pass"),))
-    assert facts_of(fields, "mx.you") == Facts(server=None, results=())
-    assert facts_of(fields, None) == Facts(server=None, results=())
+    assert facts_of(trace, ME) == Facts(server="mx.me", results=(result("spf", "pass"),))
+    assert facts_of(trace, Receiver(server="mx.you")) == Facts(server=None, results=())
+    assert facts_of(trace, None) == Facts(server=None, results=())
 
 
-@pytest.mark.parametrize(
-    ("topmost", "learned"),
-    [
-        ([], None),
-        ([None] * 50, None),
-        (["mx.me"] * 9, None),
-        (["mx.me"] * 10 + [None] * 20, "mx.me"),
-        (["mx.me"] * 10 + [None] * 21, None),
-        (["mx.me"] * 19 + ["mx.old"], "mx.me"),
-        (["mx.me"] * 15 + ["mx.old"] * 5, None),
-    ],
-)
-def test_server_is_learned_only_where_it_is_clear(topmost: list[str | None], learned: str | None) -> None:
-    """A few messages, two servers, or results that most mail lacks, prove nothing."""
-    assert learned_server(topmost) == learned
+def test_uppermost_field_with_a_word_on_a_method_decides() -> None:
+    """Servers put their fields on top, one for each of their filters."""
+    trace = [
+        AuthenticationResults("mx.me", (result("dkim", "fail", "a.com"), result("dkim", "pass", "b.com"))),
+        AuthenticationResults(
+            "mx.me", (result("dkim", "pass", "supplier.com"), result("spf", "pass", "c.com"))
+        ),
+        BORDER,
+    ]
+    found = [(one.method, one.domain) for one in facts_of(trace, ME).results]
+    assert found == [("dkim", "a.com"), ("dkim", "b.com"), ("spf", "c.com")]
+
+
+def test_nothing_is_heard_below_a_field_that_cannot_be_read() -> None:
+    """It may have said that the message fails."""
+    broken = AuthenticationResults("mx.me", (), is_whole=False)
+    whole = AuthenticationResults("mx.me", (result("dkim", "pass", "supplier.com"),))
+    assert facts_of([broken, whole, BORDER], ME).results == ()
+
+
+def test_reason_says_where_a_field_stands_that_does_not_count() -> None:
+    """A server that writes below its own Received field has to be said to do so."""
+    trace = [BORDER, AuthenticationResults("mx.me", (result("dkim", "pass", "supplier.com"),))]
+    reason = unmet(read_requirements("dkim=supplier.com"), facts_of(trace, ME))
+    assert reason is not None
+    assert "mx.me stands where a sender may have written it" in reason

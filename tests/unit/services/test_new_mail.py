@@ -84,7 +84,8 @@ def test_rules_choose_and_what_they_pass_over_stays_new(root: Path) -> None:
 
 def test_what_is_not_from_whom_a_rule_requires_is_not_handed_out(root: Path) -> None:
     """A mailbox is an open door: nothing says that these messages are signed by anybody."""
-    assert take(root, rule=AttachmentRule(require_auth="dkim=example.org")) == []
+    with pytest.raises(ConfigurationError, match="Give authserv_id"):
+        take(root, rule=AttachmentRule(require_auth="dkim=example.org"))
     assert len(take(root)) == 4
 
 
