@@ -96,6 +96,18 @@ def test_what_a_push_took_away_makes_no_window(odd: Odd, expunge: bool) -> None:
     assert odd.mirror().not_listed == 20  # nothing was asked for of these
 
 
+def test_what_others_moved_to_another_folder_makes_no_window(odd: Odd) -> None:
+    """A thousand stay in the inbox, as a client that tidies up leaves it; the rest is known where it is."""
+    show(odd, 1, CAP + 20)
+    filed = odd.server.folders["A folder"] = Mailbox(uid_validity=9)
+    odd.mirror()
+    filed.mail = {uid: odd.inbox.mail[uid] for uid in range(1, 21)}
+    show(odd, 21, CAP + 20)
+    report = odd.mirror()
+    assert (report.recognised, report.expunged, report.not_listed, report.warnings) == (20, 20, 0, ())
+    assert not Archive(odd.root).last_folders("a")["INBOX"].windowed
+
+
 def test_a_window_that_opens_shows_everything_again(odd: Odd) -> None:
     """What was hidden is there as before, and nothing is stored twice."""
     show(odd, 1, CAP + 20)

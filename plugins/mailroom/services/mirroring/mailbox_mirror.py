@@ -33,6 +33,7 @@ from mailroom.services.mirroring.mailbox_download import MailboxDownload
 from mailroom.services.mirroring.mailbox_flags import record_changed_flags
 from mailroom.services.mirroring.mailbox_holdings import Holdings, Rows
 from mailroom.services.mirroring.mirror_report import MirrorTally
+from mailroom.services.mirroring.moved_mail import Leavers
 from mailroom.services.mirroring.recognition import Recognition
 from mailroom.services.mirroring.renaming import is_another
 from mailroom.services.mirroring.suspects import Suspects
@@ -67,7 +68,7 @@ class MailboxMirror:
 
     :param selected: the mailbox, opened for reading.
     :param last: the folder's row of the last run, or None.
-    :param leavers: what left other folders since, or None where nothing did.
+    :param leavers: what left other folders since.
     """
 
     client: ImapClient
@@ -85,7 +86,7 @@ class MailboxMirror:
     selected: SelectedFolder
     last: FolderRow | None
     holdings: Holdings
-    leavers: Rows | None = None
+    leavers: Leavers
     recognised: Uids = field(default_factory=lambda: _NONE)
     superseded: Uids = field(default_factory=lambda: _NONE)
     is_windowed: bool = False
@@ -150,7 +151,7 @@ class MailboxMirror:
             was_window=last is not None and last.windowed and not last.deleted,
             is_renumbered=not holdings.is_numbered,
         )
-        reason = window_of(seen) and window_of(self._but_for_pushes(seen))
+        reason = window_of(seen) and window_of(self._but_for_moves(seen))
         if reason is None:
             return
         self.is_windowed = True
@@ -161,12 +162,14 @@ class MailboxMirror:
         if len(gone) and gone[0] < self.shown_from:
             self._warn(f"{reason}; what is older than those is not taken for gone")
 
-    def _but_for_pushes(self, seen: Listing) -> Listing:
-        """Return a listing without what is missing because a push moved or deleted it."""
+    def _but_for_moves(self, seen: Listing) -> Listing:
+        """Return a listing without what is missing because a push took it away, or that moved elsewhere."""
         state = self.holdings.state
         changes = self.archive.changes(self.context.account)
-        pushed = common(state.live, ascending(changes.pushed_away(self.folder.name, state.uid_validity or 0)))
-        return replace(seen, gone=without(seen.gone, pushed), known=seen.known - len(pushed))
+        pushed = changes.pushed_away(self.folder.name, state.uid_validity or 0)
+        moved = self.leavers.found_elsewhere(self.folder.name)
+        away = common(state.live, ascending([*pushed, *moved]))
+        return replace(seen, gone=without(seen.gone, away), known=seen.known - len(away))
 
     def _check_numbers(self, listed: Uids) -> None:
         """Ask who the newest known message is: if another one, no number can be trusted.

@@ -140,6 +140,7 @@ class MirrorRun:
                     self._choose(client)
                 if not self.leavers.is_known:
                     self.leavers.find(client, self.waiting, self.last, self.live)
+                    self.waiting = deque(sorted(self.waiting, key=lambda f: self.leavers.lost_some(f.name)))
                     self.crew.hire(self._helpers_wanted(client), self._help)
                 self._work(client, in_hand, is_helper=False)
                 if self.left_out is not None and not self.waiting and not self.stop.is_set():
@@ -302,7 +303,7 @@ class MirrorRun:
             folder=folder,
             selected=selected,
             last=last,
-            leavers=self.leavers.rows(folder.name),
+            leavers=self.leavers,
             holdings=Holdings(
                 state=state,
                 uid_validity=selected.uid_validity or NO_UID_VALIDITY,

@@ -48,6 +48,7 @@ class Leavers:
     departures: Departures
     is_known: bool = False
     _left: dict[str, tuple[FolderState, Uids]] = field(default_factory=dict)
+    _found: dict[str, set[int]] = field(default_factory=dict)
 
     def find(
         self,
@@ -68,6 +69,18 @@ class Leavers:
                 if gaining - {name}:
                     self._look_through(client, name)
         self.is_known = True
+
+    def lost_some(self, folder: str) -> bool:
+        """Return whether messages left a folder: it is worked off after those that they may have gone to."""
+        return folder in self._left
+
+    def note_found(self, known: Recognised) -> None:
+        """Note that a message that left its folder is in another."""
+        self._found.setdefault(known.former_folder, set()).add(known.former_uid)
+
+    def found_elsewhere(self, folder: str) -> set[int]:
+        """Return the UIDs of messages that left a folder and were found in another one so far."""
+        return self._found.get(folder, set())
 
     def rows(self, folder: str) -> Callable[[], Iterator[LocationRow]] | None:
         """Return what may have moved to a folder, to be gone through more than once, or None."""

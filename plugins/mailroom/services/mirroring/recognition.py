@@ -22,7 +22,7 @@ from mailroom.services.mirroring.known_objects import known_objects
 from mailroom.services.mirroring.mailbox_download import place_row
 from mailroom.services.mirroring.mailbox_holdings import Holdings, Rows
 from mailroom.services.mirroring.mirror_report import MirrorTally
-from mailroom.services.mirroring.moved_mail import moved_here
+from mailroom.services.mirroring.moved_mail import Leavers, moved_here
 from mailroom.services.mirroring.renumbering import Recognised, recognise
 
 __all__ = ["Recognition"]
@@ -35,7 +35,7 @@ Known = tuple[FetchedMessage, Recognised | ArchivedObject | None]
 class Recognition:
     """What the archive holds of the open mailbox's new messages.
 
-    :param leavers: what left other folders since the last run, or None where nothing did.
+    :param leavers: what left other folders since the last run.
     :ivar found: the UIDs of messages that were recognised, ascending.
     """
 
@@ -45,7 +45,7 @@ class Recognition:
     context: RunContext
     folder: str
     holdings: Holdings
-    leavers: Rows | None
+    leavers: Leavers
     now: Callable[[], datetime]
     tally: MirrorTally
     found: Uids = field(default_factory=lambda: np.empty(0, dtype=np.int64))
@@ -56,7 +56,7 @@ class Recognition:
         :raises ConnectionLost: if the server goes away.
         :raises ArchiveError: if the archive cannot be read or written.
         """
-        former, leavers = self.holdings.former, self.leavers
+        former, left = self.holdings.former, self.leavers.rows(self.folder)
         if former is not None and len(uids):
             uids = self._without(uids, self._numbered_anew(uids, former))
             if len(uids):
@@ -65,10 +65,15 @@ class Recognition:
             self.writer.flush()  # what this run has brought counts too
             account = self.context.account
             uids = self._without(uids, known_objects(self.client, self.archive, account, uids))
-        if leavers is not None and len(uids):
-            moved = moved_here(self.client, self.archive, ascending(uids), leavers)
-            uids = self._without(uids, ((known.message, known) for known in moved))
+        if left is not None and len(uids):
+            uids = self._without(uids, self._moved(uids, left))
         return uids
+
+    def _moved(self, uids: Uids, left: Rows) -> Iterator[Known]:
+        """Yield messages that left other folders."""
+        for known in moved_here(self.client, self.archive, ascending(uids), left):
+            self.leavers.note_found(known)
+            yield known.message, known
 
     def _numbered_anew(self, uids: Uids, former: Rows) -> Iterator[Known]:
         """Yield messages known by another number; one that kept its number has been recorded before."""

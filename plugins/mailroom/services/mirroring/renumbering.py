@@ -40,13 +40,14 @@ _NO_TIME = -(2**62)
 class Recognised:
     """A message on the server that the archive holds already.
 
-    :param former: where it was before: its UID, and whether that was under the present UIDVALIDITY.
+    :param former_uid: the UID that it had before, and ``former_folder`` where that was.
     """
 
     message: FetchedMessage
     sha256: str
     archived_at: datetime | None
     former_uid: int
+    former_folder: str
 
 
 def recognise(
@@ -87,6 +88,9 @@ class _Held:
     _digests: bytearray = field(default_factory=bytearray)
     _archived: array[int] = field(default_factory=lambda: array("q"))
     _uids: array[int] = field(default_factory=lambda: array("q"))
+    _folders: list[str] = field(default_factory=list)
+    _numbers_of_folders: dict[str, int] = field(default_factory=dict)
+    _folder_numbers: array[int] = field(default_factory=lambda: array("l"))
 
     def add(self, archive: Archive, rows: list[LocationRow]) -> None:
         """Add rows with what the archive knows of their messages."""
@@ -107,6 +111,7 @@ class _Held:
             self._digests += bytes.fromhex(row.sha256)
             self._archived.append(_ticks(row.archived_at))
             self._uids.append(row.uid or 0)
+            self._folder_numbers.append(self._number_of(row.folder))
 
     def contents(self) -> npt.NDArray[np.uint64]:
         """Return the first 128 bits of each digest."""
@@ -119,7 +124,14 @@ class _Held:
             sha256=self._digests[place * DIGEST_OCTETS : (place + 1) * DIGEST_OCTETS].hex(),
             archived_at=_moment(self._archived[place]),
             former_uid=self._uids[place],
+            former_folder=self._folders[self._folder_numbers[place]],
         )
+
+    def _number_of(self, folder: str) -> int:
+        number = self._numbers_of_folders.setdefault(folder, len(self._folders))
+        if number == len(self._folders):
+            self._folders.append(folder)
+        return number
 
 
 @dataclass(slots=True)
