@@ -70,10 +70,24 @@ with DAG(
             description_md="Their SHA-256, one a line, wherever they are or were last.",
             section="A part of it",
         ),
+        "folder_map": optional_texts(
+            title="Folders that get another name",
+            description_md="One a line: `Sent Items=Sent`. Their subfolders go with them. Not needed for the "
+            "usual ones (sent, drafts, junk, trash, archive) where the servers mark them.",
+            section="Where to",
+        ),
         "into": optional_text(
             title="Put everything below a folder",
             description_md="Such as `Old mail`. Empty: each folder where it was.",
             section="Where to",
+        ),
+        "update_flags": Param(
+            False,
+            type="boolean",
+            title="Bring flags in step too",
+            description_md="Messages that are there already get the flags they have in the archive: read, "
+            "answered, flagged. What somebody changed since is lost.",
+            section="Care",
         ),
         "with_deleted": Param(
             False,
@@ -95,7 +109,9 @@ with DAG(
         as_of="{{ params.as_of }}",
         query="{{ params.query }}",
         messages="{{ params.messages }}",
+        folder_map="{{ params.folder_map }}",
         into="{{ params.into }}",
+        update_flags="{{ params.update_flags }}",
         with_deleted="{{ params.with_deleted }}",
         dry_run="{{ params.dry_run }}",
     )

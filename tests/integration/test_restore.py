@@ -370,6 +370,49 @@ def test_folder_in_which_something_is_going_on_is_left_until_it_is_quiet(
     assert sorted(content_of(dovecot, target)["INBOX"]) == sorted(content_of(dovecot, source.user)["INBOX"])
 
 
+def test_folders_go_where_they_are_told(dovecot: Dovecot, dotted: Dovecot, source: MirrorAccount) -> None:
+    """Their subfolders with them, also below a folder that held no mail; written with / on any server."""
+    for server, names in ((dovecot, ("Bills", "Out/2026")), (dotted, ("INBOX.Bills", "INBOX.Out.2026"))):
+        user = server.add_user()
+        wanted = (("Facturas", "Bills"), ("Sent", "Out/2026"))
+        report = restore(endpoint(server, user), source.root, "ana", folder_names=wanted)
+        assert (report.failures, report.warnings) == ((), ())
+        found = {name: len(messages) for name, messages in shown(server, user).items() if messages}
+        deep = "/2026/enero" if server is dovecot else ".2026.enero"
+        assert (found[f"{names[0]}{deep}"], found[names[1]]) == (1, 2)
+        again = restore(endpoint(server, user), source.root, "ana", folder_names=wanted)
+        assert (again.summary()["added"], again.summary()["created_folders"]) == (0, 0)
+
+
+def test_flags_follow_the_archive_where_asked_for(
+    dovecot: Dovecot, source: MirrorAccount, target: str
+) -> None:
+    """Left alone by default, for somebody may work there; \\Deleted is nobody's but theirs."""
+    restore(endpoint(dovecot, target), source.root, "ana")
+    before = content_of(dovecot, target)
+    with dovecot.mailbox(target) as phone:
+        phone.select_folder("INBOX")
+        phone.add_flags([1, 2], [b"\\Flagged"])
+        phone.remove_flags([6], [b"$Work"])
+    changed = content_of(dovecot, target)
+    assert restore(endpoint(dovecot, target), source.root, "ana").summary()["updated"] == 0
+    assert content_of(dovecot, target) == changed != before
+    report = restore(endpoint(dovecot, target), source.root, "ana", with_flags=True)
+    assert report.summary()["updated"] == 3
+    assert content_of(dovecot, target) == before
+
+
+def test_command_takes_names_and_flags(dovecot: Dovecot, source: MirrorAccount, target: str) -> None:
+    """As copy does."""
+    url = f"imaps://{target}@127.0.0.1:{dovecot.imaps_port}"
+    words = ["restore", "--archive", str(source.root), url, "--ca-file", dovecot.ca_file, "--quiet"]
+    finished = run_command(*words, "--map", "Sent=Out", "--map", "Nowhere=There", "--update-flags")
+    assert finished.status == 0, finished.err
+    assert "Sent as Out: 2 of 2" in finished.out
+    assert "No folder 'Nowhere' of ana" in finished.out
+    assert run_command(*words, "--map", "Sent=Out", "--into", "Old").status == 2
+
+
 def test_command_restores_and_says_what_it_did(dovecot: Dovecot, source: MirrorAccount, target: str) -> None:
     """The only account of an archive need not be named; a second run has nothing to do."""
     url = f"imaps://{target}@127.0.0.1:{dovecot.imaps_port}"

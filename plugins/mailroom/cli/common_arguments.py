@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from mailroom.cli.account import UsageError
-from mailroom.cli.values import name, place, seconds
+from mailroom.cli.values import name, pair, place, seconds
 from mailroom.model import AuthMethod, Compression, MailProtocol
 
-__all__ = ["Parser", "Words", "add_command", "add_folders"]
+__all__ = ["Parser", "Words", "add_command", "add_destination", "add_folders"]
 
 _EPILOG_OF_A_COMMAND = """\
 example:
@@ -136,3 +136,32 @@ def add_folders(parser: Parser) -> None:
     parser.add_argument(
         "--exclude", action="append", default=[], metavar="PATTERN", help="not these folders; may be repeated"
     )
+
+
+def add_destination(parser: Parser, source: str) -> None:
+    """Let a command that adds mail to an account be told where it goes, and how carefully.
+
+    :param source: where the mail comes from, for people.
+    """
+    parser.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        type=pair,
+        metavar="OLD=NEW",
+        help="where a folder goes, its subfolders with it; may be repeated",
+    )
+    parser.add_argument("--into", metavar="FOLDER", help="put everything below this folder")
+    parser.add_argument(
+        "--update-flags",
+        action="store_true",
+        help=f"give messages that are there already the flags they have {source}",
+    )
+    parser.add_argument(
+        "--read-back",
+        choices=["none", "facts", "sample", "all"],
+        default="facts",
+        help="how closely to look at what was added: size, date and flags (default), octets of a sample, "
+        "or of all",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be added, add nothing")

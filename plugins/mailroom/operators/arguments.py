@@ -11,7 +11,7 @@ import ast
 import math
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
@@ -26,6 +26,7 @@ __all__ = [
     "as_moment",
     "as_names",
     "as_octets",
+    "as_pairs",
     "as_patterns",
     "as_text",
     "required_duration",
@@ -231,6 +232,24 @@ def as_patterns(name: str, value: object, *, default: tuple[str, ...] = ()) -> t
     return tuple(text for text in texts if text) or default
 
 
+def as_pairs(name: str, value: object) -> tuple[tuple[str, str], ...]:
+    """Return pairs of texts: a mapping, a mapping as text, or one ``OLD=NEW`` a line.
+
+    :raises ConfigurationError: it is none of these, or a line names no two things.
+    """
+    if isinstance(value, str) and value.strip().startswith("{"):
+        value = _literal(value.strip())
+    if isinstance(value, Mapping):
+        return tuple((str(old), str(new)) for old, new in value.items())
+    pairs = []
+    for line in as_patterns(name, value):
+        old, _, new = line.partition("=")
+        if not old.strip() or not new.strip():
+            raise ConfigurationError(f"{name}: {line!r} names no two folders; write OLD=NEW.")
+        pairs.append((old, new))
+    return tuple(pairs)
+
+
 def as_names(name: str, value: object) -> tuple[str, ...] | None:
     """Return a list of exact names, blanks at their ends included, or None where none is given.
 
@@ -242,12 +261,12 @@ def as_names(name: str, value: object) -> tuple[str, ...] | None:
 
 
 def _literal(text: str) -> object:
-    """Return the list a text writes out, or the text itself where it is a pattern such as ``[A-F]*``."""
+    """Return the list or mapping a text writes out, or the text itself where it is none, as ``[A-F]*``."""
     try:
         found: object = ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return text
-    return found if isinstance(found, (list, tuple)) else text
+    return found if isinstance(found, (list, tuple, dict)) else text
 
 
 def _wrong(name: str, allowed: str, value: object) -> ConfigurationError:

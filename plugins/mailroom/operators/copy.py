@@ -11,7 +11,7 @@ from mailroom.exceptions import ConfigurationError
 from mailroom.hooks.archive import copy_marks, open_archive
 from mailroom.hooks.errors import airflow_errors
 from mailroom.hooks.imap import ImapHook
-from mailroom.operators.arguments import as_choice, as_flag, as_patterns, as_text, required_text
+from mailroom.operators.arguments import as_choice, as_flag, as_pairs, as_patterns, as_text, required_text
 from mailroom.operators.assets import announce, mailbox_asset, with_alias
 from mailroom.operators.restore import READ_BACK
 from mailroom.operators.run import StopSwitch, conclude, log_progress, run_context, utc_now
@@ -170,24 +170,8 @@ class ImapToImapOperator(BaseOperator):
         return RestoreSelection(
             folders=as_patterns("folders", self.folders, default=("*",)),
             exclude=as_patterns("exclude", self.exclude),
-            folder_names=_pairs(self.folder_map),
+            folder_names=as_pairs("folder_map", self.folder_map),
             into=as_text("into", self.into),
             with_flags=as_flag("update_flags", self.update_flags),
             read_back=ReadBack(as_choice("read_back", self.read_back, READ_BACK) or "facts"),
         )
-
-
-def _pairs(value: Mapping[str, str] | Sequence[str] | str) -> tuple[tuple[str, str], ...]:
-    """Return pairs of folder names.
-
-    :raises ConfigurationError: where a text names no two folders.
-    """
-    if isinstance(value, Mapping):
-        return tuple((str(old), str(new)) for old, new in value.items())
-    found = []
-    for line in as_patterns("folder_map", value):
-        old, separator, new = line.partition("=")
-        if not separator or not old.strip() or not new.strip():
-            raise ConfigurationError(f"folder_map: {line!r} names no two folders; write OLD=NEW.")
-        found.append((old, new))
-    return tuple(found)

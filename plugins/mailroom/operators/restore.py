@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from mailroom.operators.arguments import (
     as_choice,
     as_flag,
     as_moment,
+    as_pairs,
     as_patterns,
     as_text,
     required_text,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ImapRestoreOperator"]
 
-CHANGES = ("added", "created_folders")
+CHANGES = ("added", "updated", "created_folders")
 """The counts that make an asset event."""
 
 READ_BACK = ("none", "facts", "sample", "all")
@@ -52,7 +53,10 @@ class ImapRestoreOperator(BaseOperator):
     :param query: only messages that it means, such as ``from:ana after:2024-01-31``.
     :param messages: only these messages, by their SHA-256, wherever they are or were last.
     :param deleted_in_run: only what this run of retention or fetch deleted on the server, by its ``run_id``.
+    :param folder_map: where folders go, as ``{"Sent Items": "Sent"}`` or one ``OLD=NEW`` a line; their
+        subfolders go with them. What is not named goes to the folder of the same name or use.
     :param into: a folder below which everything goes.
+    :param update_flags: whether messages that are there already get the flags they have in the archive.
     :param with_deleted: whether to bring back what retention deleted on the server too.
     :param read_back: how closely to look at what was restored: ``none``, ``facts`` (size, date and
         flags), ``sample`` or ``all`` (octets as well).
@@ -69,7 +73,9 @@ class ImapRestoreOperator(BaseOperator):
         "query",
         "messages",
         "deleted_in_run",
+        "folder_map",
         "into",
+        "update_flags",
         "with_deleted",
         "read_back",
         "dry_run",
@@ -88,7 +94,9 @@ class ImapRestoreOperator(BaseOperator):
         query: str | None = None,
         messages: Sequence[str] | str = (),
         deleted_in_run: str | None = None,
+        folder_map: Mapping[str, str] | Sequence[str] | str = (),
         into: str | None = None,
+        update_flags: bool | str = False,
         with_deleted: bool | str = False,
         read_back: str = "facts",
         dry_run: bool | str = False,
@@ -105,7 +113,9 @@ class ImapRestoreOperator(BaseOperator):
         self.query = query
         self.messages = messages
         self.deleted_in_run = deleted_in_run
+        self.folder_map = folder_map
         self.into = into
+        self.update_flags = update_flags
         self.with_deleted = with_deleted
         self.read_back = read_back
         # The public name is ours: of Airflow's method of this name nothing in Airflow makes use.
@@ -168,7 +178,9 @@ class ImapRestoreOperator(BaseOperator):
             query=query,
             messages=as_patterns("messages", self.messages),
             run=as_text("deleted_in_run", self.deleted_in_run),
+            folder_names=as_pairs("folder_map", self.folder_map),
             into=as_text("into", self.into),
+            with_flags=as_flag("update_flags", self.update_flags),
             with_deleted=as_flag("with_deleted", self.with_deleted),
             read_back=ReadBack(as_choice("read_back", self.read_back, READ_BACK) or "facts"),
         )

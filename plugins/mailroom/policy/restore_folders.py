@@ -78,12 +78,12 @@ def place_folders(
     """Return where each folder goes, parents before children; no two go to one place but where named.
 
     :param into: a folder below which everything goes, INBOX too; special uses do not count then.
-    :param names: where some folders go, as the account calls its own; their subfolders go with them, also
-        those of a folder that cannot hold mail itself.
+    :param names: where some folders go, see ``place_target``; their subfolders go with them, also those of
+        a folder that cannot hold mail itself.
     """
     ordered = sorted(archived, key=lambda folder: (folder.levels[0] != INBOX, folder.levels))
     strip = _has_inbox_prefix(ordered)
-    told = names or {}
+    told = {name: place_target(place, account) for name, place in (names or {}).items()}
     chosen = _told_places(told, ordered, strip)
     uses = _by_use(account) if into is None else {}
     taken: set[str] = set()

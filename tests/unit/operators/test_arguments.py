@@ -21,6 +21,7 @@ from mailroom.operators.arguments import (
     as_fraction,
     as_moment,
     as_octets,
+    as_pairs,
     as_patterns,
     as_text,
     required_duration,
@@ -259,3 +260,25 @@ def test_moment_that_is_none_is_refused_by_name() -> None:
     """The sentence names the argument."""
     with pytest.raises(ConfigurationError, match="as_of must be a time"):
         as_moment("as_of", "yesterday")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"A": "B", "C/D": "E=F"},
+        ["A=B", "C/D=E=F"],
+        "A=B\nC/D=E=F",
+        "['A=B', 'C/D=E=F']",
+        "{'A': 'B', 'C/D': 'E=F'}",
+    ],
+)
+def test_pairs_come_in_many_forms(value: object) -> None:
+    """A mapping, lines, and both as a template renders them."""
+    assert as_pairs("folder_map", value) == (("A", "B"), ("C/D", "E=F"))
+
+
+@pytest.mark.parametrize("value", ["A", "=B", "A=", ["A=B", "C"], 7])
+def test_pairs_that_name_no_two_things_are_refused(value: object) -> None:
+    """By the argument's name."""
+    with pytest.raises(ConfigurationError, match="folder_map"):
+        as_pairs("folder_map", value)

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 from mailroom.cli.account import UsageError, account_name, user_at_host
 from mailroom.cli.commands.restore import headline as restored
-from mailroom.cli.common_arguments import Parser, Words, add_command, add_folders
+from mailroom.cli.common_arguments import Parser, Words, add_command, add_destination, add_folders
 from mailroom.cli.engine import connect_imap, now, run_context, usage_errors
 from mailroom.cli.phrases import Summary, messages
 from mailroom.cli.terminal import Outcome, Terminal
-from mailroom.cli.values import pair, place
+from mailroom.cli.values import place
 from mailroom.model import AuthMethod, Endpoint, MailProtocol
 
 __all__ = ["add_to", "headline", "run"]
@@ -37,27 +37,7 @@ def add_to(words: Words[Parser]) -> None:
         help="go by way of this archive: mirror, then add what the target lacks (default: straight)",
     )
     add_folders(parser)
-    parser.add_argument(
-        "--map",
-        action="append",
-        default=[],
-        type=pair,
-        metavar="OLD=NEW",
-        help="where a folder goes, its subfolders with it; may be repeated",
-    )
-    parser.add_argument("--into", metavar="FOLDER", help="put everything below this folder")
-    parser.add_argument(
-        "--update-flags",
-        action="store_true",
-        help="give messages that are there already the flags they have at the source",
-    )
-    parser.add_argument(
-        "--read-back",
-        choices=["none", "facts", "sample", "all"],
-        default="facts",
-        help="how closely to look at what was added: size, date and flags (default), octets of a sample, "
-        "or of all",
-    )
+    add_destination(parser, "at the source")
     parser.add_argument(
         "--state",
         type=place,
@@ -65,7 +45,6 @@ def add_to(words: Words[Parser]) -> None:
         help="remember here what both accounts had, so that what is in step is not compared again "
         "(with --archive it is remembered there)",
     )
-    parser.add_argument("--dry-run", action="store_true", help="say what would be added, add nothing")
     parser.add_argument(
         "--target-auth",
         choices=[method.value for method in AuthMethod],

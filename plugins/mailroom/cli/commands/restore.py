@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 
 from mailroom.cli.account import user_at_host
-from mailroom.cli.common_arguments import Parser, Words, add_command, add_folders
+from mailroom.cli.common_arguments import Parser, Words, add_command, add_destination, add_folders
 from mailroom.cli.engine import connect_imap, existing_archive, usage_errors
 from mailroom.cli.phrases import Summary, count, messages, octets_in_words, shown
 from mailroom.cli.terminal import Outcome, Terminal
@@ -48,18 +48,10 @@ def add_to(words: Words[Parser]) -> None:
         metavar="RUN_ID",
         help="only what this run deleted, where it was",
     )
-    parser.add_argument("--into", metavar="FOLDER", help="put everything below this folder")
     parser.add_argument(
         "--with-deleted", action="store_true", help="what retention deleted on the server as well"
     )
-    parser.add_argument(
-        "--read-back",
-        choices=["none", "facts", "sample", "all"],
-        default="facts",
-        help="how closely to look at what was restored: size, date and flags (default), octets of a "
-        "sample, or of all",
-    )
-    parser.add_argument("--dry-run", action="store_true", help="say what would be added, add nothing")
+    add_destination(parser, "in the archive")
 
 
 def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
@@ -79,7 +71,9 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
             query=options.query,
             messages=tuple(options.message),
             run=options.run_id,
+            folder_names=tuple(options.map),
             into=options.into,
+            with_flags=options.update_flags,
             with_deleted=options.with_deleted,
             read_back=ReadBack(options.read_back),
         )
