@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from mailroom.archive.reading.copy_marks import CopyMarks
@@ -153,7 +153,7 @@ class AccountFill:
             for name in unknown_names(sources, names)
         ]
         prefix, delimiter = personal_namespace(client)
-        listed = client.list_folders()
+        listed = client.list_folders(with_subscriptions=True)
         if self.marks is not None and not states_with_list(client):
             listed = with_statuses(client, listed)
         self.there = {folder.name: folder for folder in listed if folder.is_selectable}
@@ -162,7 +162,15 @@ class AccountFill:
             prefix=prefix,
             folders={name: folder.special_use for name, folder in self.there.items()},
         )
-        return place_folders(sources, account, into=self.selection.into, names=names)
+        placed = place_folders(sources, account, into=self.selection.into, names=names)
+        return [self._with_subscription(placement) for placement in placed]
+
+    def _with_subscription(self, placement: Placement) -> Placement:
+        """Return a placement without a wish to be subscribed where the folder is so, or nobody knows."""
+        there = self.there.get(placement.target)
+        if there is None or there.subscribed is False:
+            return placement
+        return replace(placement, subscribed=None)
 
     def _work_off(self, session: Session, placement: Placement) -> None:
         """Fill one folder; one that a server refuses stops no other."""

@@ -127,6 +127,8 @@ class MailboxRestore:
         """
         self._make()
         presence = self._settled_plan()
+        if self.placement.exists and self.placement.subscribed and not self.shown:
+            self._subscribe()  # made by the server for a new account, which nobody has arranged yet
         if presence.missing and self.session.is_full:
             self.tally.refused[NO_ROOM] += presence.missing
         elif self._may_be_hidden(presence):
@@ -181,6 +183,10 @@ class MailboxRestore:
             return
         create_folder(self.session.client, self.placement.target, self.placement.special_use)
         self.tally.created = True
+        if self.placement.subscribed is not False:
+            self._subscribe()
+
+    def _subscribe(self) -> None:
         try:
             subscribe(self.session.client, self.placement.target)
         except CommandRejected as error:
