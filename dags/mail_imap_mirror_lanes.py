@@ -6,8 +6,9 @@ lane is tried again by itself. The grid names the folders of each lane. At the e
 the whole account what is gone, moved or renamed; it opens only folders that are not yet in step.
 
 **On a schedule:** copy this file under another `dag_id`, set `schedule` (such as `"@hourly"`), and
-change the defaults to your answers. Where several DAGs read one account, make a pool with as many
-slots as the server allows connections, and name it in `POOL`.
+change the defaults to your answers. Each task takes one slot of a pool for its one connection: the
+default pool, until `[mailroom] connection_pool` names one with as many slots as the server allows
+connections (`airflow pools set mail_connections 10 "Connections to mail servers"`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import DAG, Param
+from airflow.sdk.configuration import conf
 
 from mailroom.operators.assets import MAILROOM_ALIAS
 from mailroom.operators.form import (
@@ -28,8 +30,8 @@ from mailroom.operators.form import (
 from mailroom.operators.imap import ImapMirrorOperator
 from mailroom.operators.imap_lanes import ImapLanesOperator
 
-POOL = "default_pool"
-"""Each lane takes one slot of this pool while it is connected."""
+POOL = conf.get("mailroom", "connection_pool", fallback="default_pool")
+"""Each task takes one slot of this pool while it is connected."""
 
 with DAG(
     dag_id="mail_imap_mirror_lanes",
@@ -118,7 +120,7 @@ with DAG(
         max_gone="{{ params.max_gone }}",
         windowed="{{ params.windowed }}",
         all_drafts="{{ params.all_drafts }}",
-        connections="{{ params.lanes }}",
+        connections=1,
         pool=POOL,
         trigger_rule="all_done",
         outlets=[MAILROOM_ALIAS],

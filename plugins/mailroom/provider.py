@@ -60,6 +60,7 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             },
         ],
+        "extra-links": ["mailroom.operators.links.FoldersLink"],
         "connection-types": [_pop3_connection(), _imap_connection()],
         "config": {"mailroom": _config()},
     }
@@ -180,6 +181,15 @@ def _config() -> dict[str, Any]:
                 "version_added": "0.1.0",
                 "example": "s3://aws_default@my-bucket/mail",
                 "default": "",
-            }
+            },
+            "connection_pool": {
+                "description": "The pool of which each lane of ``mail_imap_mirror_lanes`` takes a slot while "
+                "it is connected.\nMake it with as many slots as the server allows connections, before you "
+                "name it here:\n``airflow pools set mail_connections 10 'Connections to mail servers'``\n",
+                "type": "string",
+                "version_added": "0.1.0",
+                "example": "mail_connections",
+                "default": "default_pool",
+            },
         },
     }

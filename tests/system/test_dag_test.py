@@ -436,6 +436,29 @@ def test_change_is_announced_once(mail: Mail, archive_root: Path) -> None:
     assert [extra["added"] for extra in events()[before:]] == [4]
 
 
+@pytest.mark.parametrize("dag_id", ["mail_imap_mirror", "mail_imap_mirror_lanes"])
+def test_each_folder_that_changed_is_announced(mail: Mail, archive_root: Path, dag_id: str) -> None:
+    """With its own counts, and only once; in lanes, too, where the task after them has nothing to say."""
+    from airflow.models.asset import AssetEvent, AssetModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import func, select
+
+    from mailroom.operators.assets import mailbox_asset
+
+    def events(folder: str) -> list[dict[str, Any]]:
+        name = mailbox_asset("imap_default", folder).name.lower()
+        with create_session() as session:
+            found = select(AssetEvent).join(AssetModel, AssetModel.id == AssetEvent.asset_id)
+            rows = session.scalars(found.where(func.lower(AssetModel.name) == name).order_by(AssetEvent.id))
+            return [dict(row.extra) for row in rows]
+
+    before = {folder: len(events(folder)) for folder in ("INBOX", "Sent")}
+    done(dag_id, archive_root)
+    done(dag_id, archive_root)
+    found = {folder: events(folder)[number:] for folder, number in before.items()}
+    assert found == {"INBOX": [{"added": 3}], "Sent": [{"added": 1}]}
+
+
 def test_airflows_own_imap_hook_works_beside_ours(
     mail: Mail, account: Connect, monkeypatch: pytest.MonkeyPatch, archive_root: Path, dovecot: Any
 ) -> None:

@@ -1,6 +1,7 @@
 """Assets: how other DAGs learn that a mailbox, or a place attachments go to, has changed.
 
-A DAG that shall run after new mail came says ``schedule=[mailbox_asset("imap_default")]``; one that shall
+A DAG that shall run after new mail came says ``schedule=[mailbox_asset("imap_default")]``, or
+``schedule=[mailbox_asset("imap_default", "Invoices/2026")]`` for one folder of a mirror; one that shall
 run for each day of it schedules on a ``PartitionedAssetTimetable`` of ``mailbox_partitions``.
 Events go through one alias, because which account a task works on is known only when its
 templates are rendered. Airflow wants one name to one URI, everywhere and for ever, so both
@@ -10,7 +11,9 @@ come from here and nowhere else; they hold no host, user or credentials.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAILROOM_ALIAS",
     "announce",
+    "announce_folders",
     "delivery_asset",
     "delivery_partitions",
     "mailbox_asset",
@@ -29,11 +33,16 @@ __all__ = [
     "with_alias",
 ]
 
+log = logging.getLogger(__name__)
+
 MAILROOM_ALIAS = AssetAlias("mailroom")
 """The outlet of all Mailroom operators; ``schedule=[AssetAlias("mailroom")]`` runs after any change.
 
 An alias of the author's, as in ``outlets=[AssetAlias("invoices")]``, has the same events of that operator.
 """
+
+MAX_FOLDER_EVENTS = 500
+"""How many folders of one run have events of their own; all of them count in the account's."""
 
 MAX_FOLDER_CHARACTERS = 600
 """A longer folder name, quoted, is replaced by a digest: Airflow takes names of up to 1,500 characters."""
@@ -106,9 +115,28 @@ def announce(context: Context, asset: Asset, summary: Mapping[str, Any], changes
     :param summary: what the run did; its counts become the event's extra.
     :param changes: the counts that speak of a change.
     """
+    if any(summary.get(name) for name in changes) and not summary.get("dry_run"):
+        _add_event(context, asset, {k: v for k, v in summary.items() if type(v) is int})
+
+
+def announce_folders(context: Context, conn_id: str, changes: Mapping[str, Mapping[str, int]]) -> None:
+    """Record an asset event for each folder in which something changed, with its counts.
+
+    Airflow shows folder names to whoever may see assets.
+
+    :param conn_id: id of the mail connection, which names the account in the archive.
+    :param changes: the counts of each such folder.
+    """
+    for folder, counts in islice(changes.items(), MAX_FOLDER_EVENTS):
+        _add_event(context, mailbox_asset(conn_id, folder), counts)
+    if len(changes) > MAX_FOLDER_EVENTS:
+        log.info("%d folders changed; the first %d have events", len(changes), MAX_FOLDER_EVENTS)
+
+
+def _add_event(context: Context, asset: Asset, counts: Mapping[str, int]) -> None:
     events = context.get("outlet_events")
-    is_change = any(summary.get(name) for name in changes) and not summary.get("dry_run")
-    if events is not None and is_change:
-        outlets = getattr(context.get("task"), "outlets", None) or [MAILROOM_ALIAS]
-        for alias in (outlet for outlet in outlets if isinstance(outlet, AssetAlias)):
-            events[alias].add(asset, extra={k: v for k, v in summary.items() if type(v) is int})
+    if events is None:
+        return
+    outlets = getattr(context.get("task"), "outlets", None) or [MAILROOM_ALIAS]
+    for alias in (outlet for outlet in outlets if isinstance(outlet, AssetAlias)):
+        events[alias].add(asset, extra=dict(counts))

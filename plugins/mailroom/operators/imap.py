@@ -24,7 +24,8 @@ from mailroom.operators.arguments import (
     as_text,
     required_text,
 )
-from mailroom.operators.assets import announce, mailbox_asset, with_alias
+from mailroom.operators.assets import announce, announce_folders, mailbox_asset, with_alias
+from mailroom.operators.links import FoldersLink
 from mailroom.operators.run import StopSwitch, conclude, log_progress, run_context, utc_now
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class ImapMirrorOperator(BaseOperator):
         "two_way",
     )
     ui_color = "#e6f4ea"
+    operator_extra_links = (FoldersLink(),)
 
     def __init__(
         self,
@@ -165,6 +167,7 @@ class ImapMirrorOperator(BaseOperator):
             )
         summary = conclude(report, run, self.log)
         announce(context, mailbox_asset(account), summary, CHANGES)
+        announce_folders(context, account, report.by_folder)
         return summary
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:

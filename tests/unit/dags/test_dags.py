@@ -86,6 +86,19 @@ def test_each_file_is_one_dag_of_its_name() -> None:
     assert [dag_of(path).dag_id for path in FILES] == NAMES
 
 
+def test_lanes_take_one_slot_and_one_connection_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the pool that the configuration names; without one, of the pool that everybody has."""
+    path = REPOSITORY / "dags" / "mail_imap_mirror_lanes.py"
+    assert {task.pool for task in dag_of(path).tasks} == {"default_pool"}
+    monkeypatch.setenv("AIRFLOW__MAILROOM__CONNECTION_POOL", "mail_connections")
+    lanes = dag_of(path)
+    assert {(task.pool, task.pool_slots) for task in lanes.tasks} == {("mail_connections", 1)}
+    mirrors = [task for task in lanes.tasks if task.task_id in ("mirror", "whole")]
+    assert {getattr(task, "connections", None) or task.partial_kwargs["connections"] for task in mirrors} == {
+        1
+    }
+
+
 def test_parsing_loads_no_engine() -> None:
     """Airflow parses the files again and again, in processes that fork afterwards."""
     code = (

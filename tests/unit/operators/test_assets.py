@@ -10,7 +10,15 @@ from airflow.sdk import Asset, AssetAlias
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailroom.operators.assets import MAILROOM_ALIAS, announce, delivery_asset, mailbox_asset, with_alias
+from mailroom.operators.assets import (
+    MAILROOM_ALIAS,
+    MAX_FOLDER_EVENTS,
+    announce,
+    announce_folders,
+    delivery_asset,
+    mailbox_asset,
+    with_alias,
+)
 from mailroom.operators.attachments import _by_destination
 from mailroom.policy.attachments import AttachmentRule
 
@@ -94,6 +102,20 @@ def test_event_carries_counts_only() -> None:
     summary = {"added": 2, "account": "office", "warnings": ["x"], "dry_run": False}
     ((_, extra),) = announced(summary, ("added",))
     assert extra == {"added": 2}
+
+
+def test_each_changed_folder_has_an_event_of_its_own() -> None:
+    """With its counts, through every alias; a great many have none, for Airflow stores each."""
+    events = Events()
+    changes = {"INBOX": {"added": 2}, "Facturas/2026": {"flags": 1, "expunged": 3}}
+    announce_folders(cast(Any, {"outlet_events": events}), "office", changes)
+    assert events[MAILROOM_ALIAS].made == [
+        (mailbox_asset("office", folder), counts) for folder, counts in changes.items()
+    ]
+    many = {f"f{number}": {"added": 1} for number in range(MAX_FOLDER_EVENTS + 7)}
+    announce_folders(cast(Any, {"outlet_events": (events := Events())}), "office", many)
+    assert len(events[MAILROOM_ALIAS].made) == MAX_FOLDER_EVENTS
+    announce_folders(cast(Any, {}), "office", changes)
 
 
 def test_no_event_outside_of_a_task() -> None:

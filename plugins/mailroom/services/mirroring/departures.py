@@ -232,16 +232,22 @@ class Departures:
             if row.folder not in waiting:
                 self.writer.close_folder(replace(row, at=at, run_id=run_id, messages=0, deleted=True))
                 self.tally.deleted_folders += row.folder not in self.renamed
+                is_renamed = "renamed_folders" if row.folder in self.renamed else "deleted_folders"
+                self.tally.changed(row.folder, **{is_renamed: 1})
                 self.tally.steps += 1
 
     def _counted(self, rows: Iterable[LocationRow]) -> Iterator[LocationRow]:
         for row in rows:
             if row.change is Change.MOVED:
                 self.tally.moved += 1
+                self.tally.changed(row.folder, moved=1)
             elif row.change is Change.EXPUNGED:
-                self.tally.expunged += not self._went_along(row)
+                is_loss = not self._went_along(row)
+                self.tally.expunged += is_loss
+                self.tally.changed(row.folder, expunged=int(is_loss))
             else:
                 self.tally.not_listed += 1
+                self.tally.changed(row.folder, not_listed=1)
             self.tally.steps += 1
             yield row
 

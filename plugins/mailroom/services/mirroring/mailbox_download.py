@@ -199,6 +199,7 @@ class MailboxDownload:
         octets = message.body.octets
         self._added.append(message.uid)
         self.tally.added += 1
+        self.tally.changed(self.folder, added=1)
         self.tally.octets += octets
         self.tally.steps += 1
         self.progress.advance(1, octets)

@@ -272,6 +272,7 @@ class MailboxMirror:
             self.client, self.writer, self.holdings.state, self.context, changed_since=since, now=self.now
         )
         self.tally.flags += changed
+        self.tally.changed(self.folder.name, flags=changed)
         self.tally.steps += changed
 
     def _conclude(self, listed: Uids, download: MailboxDownload) -> Standing:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +18,7 @@ class MirrorTally:
     """Counts that grow while a mirror runs, sessions that broke included.
 
     :param steps: everything that brought the run forward; by it a broken session is judged.
+    :param by_folder: what changed in each folder, by the names of the counts.
     """
 
     folders: int = 0
@@ -35,6 +38,11 @@ class MirrorTally:
     steps: int = 0
     warnings: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    by_folder: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def changed(self, folder: str, **counts: int) -> None:
+        """Count a change of one folder, beside the account's own counts."""
+        self.by_folder.setdefault(folder, Counter()).update(counts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +62,7 @@ class MirrorReport:
     :param superseded: drafts that were left out, for the server shows a newer state of each.
     :param renamed_folders: folders that have another name now, and ``moved`` the messages in them.
     :param warnings: what a person should know and no run can change, such as ``unfetchable`` messages.
+    :param by_folder: what changed in each folder in which anything did; too much for a summary.
     """
 
     account: str
@@ -74,6 +83,7 @@ class MirrorReport:
     warnings: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
     interrupted: bool = False
+    by_folder: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, account: str, tally: MirrorTally, *, interrupted: bool) -> MirrorReport:
@@ -97,6 +107,7 @@ class MirrorReport:
             warnings=tuple(tally.warnings),
             failures=tuple(tally.failures),
             interrupted=interrupted,
+            by_folder={name: dict(+counts) for name, counts in tally.by_folder.items() if +counts},
         )
 
     def summary(self) -> dict[str, Any]:

@@ -96,6 +96,7 @@ class Recognition:
                 continue
             self.tally.recognised += 1
             self.tally.added += 1
+            self.tally.changed(self.folder, added=1, recognised=1)
             self.tally.steps += 1
             yield place_row(
                 message,

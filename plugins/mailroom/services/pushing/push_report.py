@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,6 +85,11 @@ class TwoWayReport:
 
     push: PushReport
     mirror: MirrorReport
+
+    @property
+    def by_folder(self) -> Mapping[str, Mapping[str, int]]:
+        """What the mirror found changed in each folder."""
+        return self.mirror.by_folder
 
     @property
     def failures(self) -> tuple[str, ...]:
