@@ -16,12 +16,12 @@ from mailroom.archive import Archive
 from mailroom.archive.reading.copy_marks import CopyMarks
 from mailroom.client.imap import ImapClient
 from mailroom.model import Endpoint, MailProtocol, RunContext
-from mailroom.policy.restore import RestoreSelection
+from mailroom.policy.restore import ReadBack, RestoreSelection
 from mailroom.services.copy import CopyReport, copy_account, copy_by_archive
 from mailroom.services.progress import NoProgress
 from tests.integration.restores import Content, shown
 from tests.support.dovecot import Dovecot
-from tests.support.imap_server import ImapServer, Mail, Mailbox
+from tests.support.imap_server import CAPABILITIES, ImapServer, Mail, Mailbox
 from tests.support.mail import make_message, message_of_size
 
 WHEN = datetime(2024, 3, 1, 12, 0, tzinfo=UTC)
@@ -238,9 +238,13 @@ class Between:
     def __init__(self, source: Mailbox, target: Mailbox, state: Path | None = None) -> None:
         self.source, self.target, self.state = source, target, state
         self.commands: list[str] = []
+        self.capabilities = CAPABILITIES
 
     def copy(self, **selection: Any) -> CopyReport:
-        with ImapServer({"INBOX": self.source}) as first, ImapServer({"INBOX": self.target}) as second:
+        with (
+            ImapServer({"INBOX": self.source}) as first,
+            ImapServer({"INBOX": self.target}, capabilities=self.capabilities) as second,
+        ):
             report = copy_account(
                 connecting(first.endpoint()),
                 connecting(second.endpoint()),
@@ -329,6 +333,44 @@ def test_a_target_that_hides_older_messages_gets_none_twice() -> None:
         assert "newest messages only" in again.failures[0]
         del inbox[max(inbox)]  # below the limit nothing is hidden
         assert copy().summary()["added"] == 51
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ({"keeps_dates": False}, {"internal date": 3}),
+        ({"permanent": "\\Seen"}, {"flags": 3}),
+        ({"stores": lambda content: content + b"\r\n"}, {"line end": 3}),
+        ({"stores": lambda content: content.replace(b"this is", b"THIS IS")}, {"octets": 3}),
+    ],
+)
+def test_what_the_target_changed_is_told(fault: dict[str, Any], told: dict[str, int]) -> None:
+    """Once, in the run that brought it; no later run adds it again."""
+    source = Mailbox(
+        mail={
+            uid: Mail(
+                content=make_message(subject=f"n {uid}"), flags="\\Flagged", date="01-Feb-2024 08:00:00 +0100"
+            )
+            for uid in range(1, 4)
+        }
+    )
+    target = Mailbox(**fault)
+    report = between(source, target, read_back=ReadBack.ALL)
+    alterations = report.restore.folders[0].alterations
+    assert {kind: number for kind, number in alterations.items() if kind in told} == told
+    assert any("shows restored messages otherwise" in sentence for sentence in report.warnings)
+    assert between(source, target).summary()["added"] == 0
+
+
+def test_what_is_too_large_for_the_target_is_not_sent() -> None:
+    """APPENDLIMIT; the next run says so again."""
+    source = Mailbox(mail={1: Mail(content=make_message()), 2: Mail(content=message_of_size(3000))})
+    pair = Between(source, Mailbox())
+    pair.capabilities = (*CAPABILITIES, "APPENDLIMIT=1000")
+    for _ in range(2):
+        report = pair.copy()
+        assert report.restore.folders[0].refused == {"larger than the 1,000 octets that the server takes": 1}
+    assert len(pair.target.mail) == 1
 
 
 def box(*numbers: int) -> Mailbox:
