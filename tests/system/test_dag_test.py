@@ -75,6 +75,30 @@ def test_lanes_mirror_every_folder(mail: Mail, server: Server, archive_root: Pat
     assert (server.seen(), server.seen("Sent")) == (0, 0)
 
 
+def test_lanes_show_their_folders_and_lead_to_them(mail: Mail, archive_root: Path) -> None:
+    """The grid names the folders of each lane, in the pool that is there for everybody; a button leads on."""
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    done("mail_imap_mirror_lanes", archive_root, lanes=2)
+    with create_session() as session:
+        newest = select(TaskInstance).where(TaskInstance.dag_id == "mail_imap_mirror_lanes")
+        lanes = session.scalars(
+            newest.where(TaskInstance.task_id == "mirror").order_by(TaskInstance.start_date.desc())
+        )
+        shown = [(lane.rendered_map_index, lane.pool, lane.run_id) for lane in lanes][:2]
+        links = session.scalars(
+            select(XComModel.value).where(
+                XComModel.run_id == shown[0][2], XComModel.key == "_link_FoldersLink"
+            )
+        ).all()
+    assert sorted(lane[:2] for lane in shown) == [("1: INBOX", "default_pool"), ("1: Sent", "default_pool")]
+    assert set(links) == {"/assets?name_pattern=mailroom%2Fimap_default"}
+    assert len(links) == 3
+
+
 def test_mirror_reads_the_folders_of_the_form_only(mail: Mail, archive_root: Path) -> None:
     """Patterns come as a list, one a line."""
     done("mail_imap_mirror", archive_root, folders=["*"], exclude=["INBOX"])

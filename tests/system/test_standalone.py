@@ -161,24 +161,6 @@ def test_change_becomes_an_asset_event(
     assert [event["extra"] for event in inbox] == [{"added": 3}]
 
 
-def test_lanes_show_their_folders_and_lead_to_them(
-    airflow: Standalone, conn_ids: dict[str, str], mail: Mail, archive_root: Path
-) -> None:
-    """The grid names the folders of each lane, in the pool that is there for everybody; a button leads on."""
-    answers = {"connection": conn_ids["imap"], "archive": str(archive_root), "lanes": 2}
-    run = done(airflow, "mail_imap_mirror_lanes", answers)
-    path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances"
-    lanes = airflow.get(f"{path}/mirror/listMapped")["task_instances"]
-    assert sorted(lane["rendered_map_index"] for lane in lanes) == ["1: INBOX", "1: Sent"]
-    assert {lane["pool"] for lane in lanes} == {"default_pool"}
-    links = airflow.get(f"{path}/mirror/links", map_index=0)["extra_links"]
-    assert links == {"Folders of this account": f"/assets?name_pattern=mailroom%2F{conn_ids['imap']}"}
-    shown = airflow.get("/api/v2/assets", name_pattern=f"mailroom/{conn_ids['imap']}")["assets"]
-    assert {asset["uri"] for asset in shown} >= {
-        f"mailroom://{conn_ids['imap']}/{f}" for f in ("INBOX", "Sent")
-    }
-
-
 def test_dag_that_waits_for_an_account_runs_after_a_change(
     airflow: Standalone, account: Connect, mail: Mail, archive_root: Path
 ) -> None:
