@@ -88,36 +88,30 @@ class MaildropListing:
         """
         return parse_scan_listing(self.scan, self.peer)
 
-    @cached_property
-    def uidls(self) -> Mapping[int, str | None]:
-        """Unique id of each message number, where the server gives one.
-
-        :raises RemoteProtocolError: if the answer is no listing.
-        """
-        return parse_unique_ids(self.unique, self.peer)
-
     def __len__(self) -> int:
         """Return how many messages there are."""
-        return len(self.sizes.keys() | self.uidls.keys())
+        return len(self.messages)
 
     @cached_property
     def messages(self) -> tuple[MaildropMessage, ...]:
-        """The messages by ascending number; made when first asked for, for most runs need none."""
+        """The messages by ascending number; made when first asked for, for most runs need none.
+
+        :raises RemoteProtocolError: if an answer is no listing.
+        """
+        sizes, uidls = self.sizes, parse_unique_ids(self.unique, self.peer)
         return tuple(
-            MaildropMessage(number=number, octets=self.sizes.get(number, 0), uidl=self.uidls.get(number))
-            for number in sorted(self.sizes.keys() | self.uidls.keys())
+            MaildropMessage(number=number, octets=sizes.get(number, 0), uidl=uidls.get(number))
+            for number in sorted(sizes.keys() | uidls.keys())
         )
 
     def nameless(self) -> list[int]:
         """Return the numbers of messages without a unique id, ascending."""
-        if None not in self.uidls.values() and self.uidls.keys() >= self.sizes.keys():
-            return []
-        return sorted(n for n in self.sizes.keys() | self.uidls.keys() if self.uidls.get(n) is None)
+        return [message.number for message in self.messages if message.uidl is None]
 
     def pairs(self) -> Iterator[tuple[str | None, int]]:
-        """Yield unique id and size of each message, in any order."""
-        for number in self.sizes.keys() | self.uidls.keys():
-            yield self.uidls.get(number), self.sizes.get(number, 0)
+        """Yield unique id and size of each message."""
+        for message in self.messages:
+            yield message.uidl, message.octets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

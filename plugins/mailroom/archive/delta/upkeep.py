@@ -16,9 +16,11 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from mailroom.archive.delta.data_files import DataFile, aligned
 from mailroom.archive.delta.tables import Table
+from mailroom.archive.memory import MemoryRelease
 
 __all__ = ["EVERY_COMMITS", "join_all", "keep_up"]
 
@@ -36,8 +38,11 @@ MAX_PASSES = 5
 GROUP_ROWS = 65536
 """Rows of a row group in a joined file."""
 
-GROUP_OCTETS = 16 * 1024 * 1024
+GROUP_OCTETS = 4 * 1024 * 1024
 """Uncompressed octets of a row group in a joined file, so that texts are joined in little memory."""
+
+READ_OCTETS = 1024 * 1024
+"""About how many uncompressed octets are read at a time while files are joined."""
 
 
 def keep_up(table: Table, sync: Callable[[], None]) -> None:
@@ -86,15 +91,25 @@ def _bins(files: Sequence[DataFile]) -> Iterator[list[DataFile]]:
 
 
 def _joined(table: Table, files: Sequence[DataFile]) -> Iterator[pa.Table]:
-    """Yield the rows of files as row groups of bounded size."""
+    """Yield the rows of files as row groups of bounded size, a few of them in memory at a time."""
     gathered: list[pa.Table] = []
+    rows = octets = 0
+    memory = MemoryRelease()
     for file in files:
         with table.parquet(file) as parquet:
-            for batch in parquet.iter_batches(batch_size=GROUP_ROWS // 8, use_threads=False):
+            for batch in parquet.iter_batches(batch_size=_rows_at_a_time(parquet), use_threads=False):
                 gathered.append(aligned(pa.Table.from_batches([batch]), table.spec.schema))
-                rows, octets = sum(t.num_rows for t in gathered), sum(t.nbytes for t in gathered)
+                rows, octets = rows + batch.num_rows, octets + batch.nbytes
                 if rows >= GROUP_ROWS or octets >= GROUP_OCTETS:
                     yield pa.concat_tables(gathered)
-                    gathered = []
+                    gathered, rows, octets = [], 0, 0
+                    memory.release()
     if gathered:
         yield pa.concat_tables(gathered)
+
+
+def _rows_at_a_time(parquet: pq.ParquetFile) -> int:
+    """Return how many rows of a file are about ``READ_OCTETS``: those of ``texts`` are long."""
+    groups = [parquet.metadata.row_group(number) for number in range(parquet.metadata.num_row_groups)]
+    widest = max((group.total_byte_size / max(1, group.num_rows) for group in groups), default=1.0)
+    return max(1, min(GROUP_ROWS // 8, int(READ_OCTETS / max(1.0, widest))))

@@ -78,14 +78,12 @@ class MaildropSession:
     passed_over: frozenset[str] = frozenset()
     tally: SessionTally = field(default_factory=SessionTally)
     deletion: MaildropDeletion = field(init=False)
-    _sizes: dict[int, int] = field(init=False)
     _added: set[tuple[str, str]] = field(init=False, default_factory=set)
     _seen: dict[str, set[str]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         """Prepare the deletions, none so far."""
         self.deletion = MaildropDeletion(self.client, self.archive)
-        self._sizes = {message.number: message.octets for message in self.listing.messages}
 
     def work(self) -> None:
         """Retrieve, archive and mark for deletion until done or told to stop.
@@ -247,14 +245,16 @@ class MaildropSession:
         if cutoff is None or not due:
             return []
         again: list[Retrieval] = []
+        listed = self.listing.listing.sizes
+        sizes = {candidate.key: listed.get(candidate.key, 0) for candidate in due}
         self.writer.secure()
         spared = spare_held(self.archive, self.context.account, INBOX, due, self.now())
-        for plan in self.deletion.prove_and_mark(spared, self._sizes, cutoff=cutoff):
+        for plan in self.deletion.prove_and_mark(spared, sizes, cutoff=cutoff):
             self._count_kept(plan)
             for keep, why in ((Keep.DIFFERS, Why.DIFFERS), (Keep.RE_ENCODED, Why.RE_ENCODED)):
                 for decision in plan.kept_for(keep):
                     number, row = decision.candidate.key, decision.candidate.row
-                    again.append(Retrieval(number=number, octets=self._sizes[number], uidl=row.uidl, why=why))
+                    again.append(Retrieval(number=number, octets=sizes[number], uidl=row.uidl, why=why))
             if self.stop.is_set():
                 break
         return again
