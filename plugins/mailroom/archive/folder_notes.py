@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import enum
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from mailroom.archive.storage.store import Store
+from mailroom.archive.checking.signed_notes import not_signed, read_note, sign_note
 from mailroom.exceptions import ArchiveError
+
+if TYPE_CHECKING:
+    from mailroom.archive.archive import Archive
 
 __all__ = ["FolderNote", "FolderNotes", "NoteKind"]
 
@@ -52,8 +55,10 @@ class FolderNotes:
     :raises StoreUnavailable: from every method, where the store refuses.
     """
 
-    def __init__(self, store: Store, account: str, kind: NoteKind) -> None:
-        self._store = store
+    def __init__(self, archive: Archive, account: str, kind: NoteKind) -> None:
+        self._archive = archive
+        self._store = archive.store
+        self._kind = kind.value
         self._place = f"{kind.value}/{_name(account)}"
 
     def write(
@@ -80,40 +85,46 @@ class FolderNotes:
             "messages": list(messages.items()),
             "trash": [trash_uid_validity, trash_next],
         }
-        self._store.replace_file(note.path, json.dumps(said).encode())
+        self._store.replace_file(note.path, sign_note(self._kind, said, self._archive.seal_key))
         return note
 
     def pending(self) -> list[FolderNote]:
         """Return the notes of what may not have been brought to its end.
 
-        :raises ArchiveError: where a file cannot be understood.
+        :raises ArchiveError: where a file cannot be understood, or is not signed with the key that is given.
         """
         paths = self._store.list_files(self._place)
         contents = self._store.read_files(paths) if paths else []
-        return [_read(path, content) for path, content in zip(paths, contents, strict=True) if content]
+        return [self._read(path, content) for path, content in zip(paths, contents, strict=True) if content]
 
     def clear(self, note: FolderNote) -> None:
         """Forget what was brought to its end."""
         self._store.remove(note.path)
+
+    def _read(self, path: str, content: bytes) -> FolderNote:
+        try:
+            said, is_ours = read_note(self._kind, content, self._archive.seal_key)
+            note = _note_of(path, said)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ArchiveError(
+                f"The note {path} of a deletion that was cut off cannot be read; look at it, and delete it."
+            ) from error
+        if not is_ours:
+            raise not_signed(path)
+        return note
 
 
 def _name(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def _read(path: str, content: bytes) -> FolderNote:
-    try:
-        said = json.loads(content)
-        trash_uid_validity, trash_next = said["trash"]
-        return FolderNote(
-            path=path,
-            folder=str(said["folder"]),
-            uid_validity=int(said["uid_validity"]),
-            messages={int(uid): str(who) for uid, who in said["messages"]},
-            trash_uid_validity=trash_uid_validity,
-            trash_next=int(trash_next),
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise ArchiveError(
-            f"The note {path} of a deletion that was cut off cannot be read; look at it, and delete it."
-        ) from error
+def _note_of(path: str, said: Mapping[str, Any]) -> FolderNote:
+    trash_uid_validity, trash_next = said["trash"]
+    return FolderNote(
+        path=path,
+        folder=str(said["folder"]),
+        uid_validity=int(said["uid_validity"]),
+        messages={int(uid): str(who) for uid, who in said["messages"]},
+        trash_uid_validity=trash_uid_validity,
+        trash_next=int(trash_next),
+    )

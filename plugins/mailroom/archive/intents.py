@@ -16,12 +16,12 @@ from __future__ import annotations
 import dataclasses
 import enum
 import hashlib
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from mailroom.archive.checking.signed_notes import not_signed, read_note, sign_note
 from mailroom.exceptions import ArchiveError, ConfigurationError
 from mailroom.ledger import AuditAction, AuditRow
 from mailroom.model import Change, MailProtocol
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["IntendedDeletions", "Intent", "IntentJournal"]
 
 _FORMAT = 1
+_KIND = "intent"
 _READERS: dict[str, Callable[[Any], Any]] = {
     "protocol": MailProtocol,
     "action": AuditAction,
@@ -85,11 +86,8 @@ class IntentJournal:
             name: value for name, value in facts[0].items() if all(other[name] == value for other in facts)
         }
         own = [{name: value for name, value in each.items() if name not in shared} for each in facts]
-        said: dict[str, Any] = {"format": _FORMAT, "change": change.value, "all": shared, "each": own}
-        key = self._archive.seal_key
-        if key is not None:
-            said["signature"] = key.sign(_signed_content(said))
-        return path, self._store.hold_file(path, json.dumps(said).encode())
+        said = {"format": _FORMAT, "change": change.value, "all": shared, "each": own}
+        return path, self._store.hold_file(path, sign_note(_KIND, said, self._archive.seal_key))
 
     def refuse_others(self, account: str, *, than: str = "") -> None:
         """Refuse to go on where another run is deleting on this account.
@@ -137,17 +135,9 @@ def _plain(value: Any) -> Any:  # Any: the values of a row, as JSON takes them
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def _signed_content(said: Mapping[str, Any]) -> bytes:
-    return b"intent\n" + json.dumps(said, sort_keys=True).encode()
-
-
 def _read(path: str, content: bytes, key: SealKey | None) -> Intent:
     try:
-        said = json.loads(content)
-        signature = said.pop("signature", None)
-        is_ours = key is None or (
-            isinstance(signature, str) and key.verifies(_signed_content(said), signature)
-        )
+        said, is_ours = read_note(_KIND, content, key)
         rows = tuple(_row({**said["all"], **own}) for own in said["each"])
         intent = Intent(path=path, change=Change(said["change"]), rows=rows)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -155,11 +145,7 @@ def _read(path: str, content: bytes, key: SealKey | None) -> Intent:
             f"The note {path} of a deletion that was cut off cannot be read; look at it, and delete it."
         ) from error
     if not is_ours:
-        raise ArchiveError(
-            f"The note {path} of a deletion that was cut off is not signed with the key for seals: it was "
-            "written without that key, or by somebody else. Look at it; delete it, or have it settled by one "
-            "run without the key."
-        )
+        raise not_signed(path)
     return intent
 
 

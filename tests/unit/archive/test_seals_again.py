@@ -18,6 +18,7 @@ from mailroom.archive import Archive
 from mailroom.archive.checking import sealer as sealing
 from mailroom.archive.checking.row_digests import Leaves
 from mailroom.archive.checking.seals import Seal, hints_of, newest_seal, read_seals, seals_of_run
+from mailroom.archive.folder_notes import FolderNotes, NoteKind
 from mailroom.archive.intents import IntentJournal
 from mailroom.exceptions import ArchiveError
 from mailroom.ledger import audit_of
@@ -226,6 +227,30 @@ def test_note_of_a_deletion_that_was_changed_is_refused(tmp_path: Path, change: 
     (tmp_path / path).write_text(json.dumps(said))
     with pytest.raises(ArchiveError, match="not signed"):
         IntentJournal(archive).pending("post")
+
+
+@pytest.mark.parametrize("kind", NoteKind)
+def test_note_about_a_folder_that_nobody_signed_is_refused(tmp_path: Path, kind: NoteKind) -> None:
+    """Nobody without the key can have marks put on messages of a server, or messages expunged there."""
+    archive = Archive(tmp_path)
+    archive.use_seal_key(HMAC)
+    signed = FolderNotes(archive, "post", kind)
+    note = signed.write("INBOX", 7, {1: "one", 2: "two"}, trash_uid_validity=9, trash_next=3)
+    assert signed.pending() == [note]
+    FolderNotes(Archive(tmp_path), "post", kind).write("INBOX", 7, {1: "one", 3: "three"})
+    assert len(FolderNotes(Archive(tmp_path), "post", kind).pending()) == 1
+    with pytest.raises(ArchiveError, match="not signed with the key for seals"):
+        signed.pending()
+
+
+def test_note_of_one_kind_in_the_place_of_another_is_refused(tmp_path: Path) -> None:
+    """What may be put back is not what may be expunged, though they are written alike."""
+    archive = Archive(tmp_path)
+    archive.use_seal_key(HMAC)
+    FolderNotes(archive, "post", NoteKind.LIFTED).write("INBOX", 7, {1: "one"})
+    shutil.move(tmp_path / "lifted", tmp_path / "trashed")
+    with pytest.raises(ArchiveError, match="not signed"):
+        FolderNotes(archive, "post", NoteKind.TRASHED).pending()
 
 
 @pytest.mark.parametrize("key", [None, HMAC])

@@ -10,19 +10,21 @@ nothing sealed. With a key marks are signed, and one that is not names no run.
 from __future__ import annotations
 
 import hashlib
-import json
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mailroom.archive.checking.seals import BEFORE
+from mailroom.archive.checking.signed_notes import read_note, sign_note
 
 if TYPE_CHECKING:
     from mailroom.archive.archive import Archive
     from mailroom.archive.checking.seal_keys import SealKey
 
 __all__ = ["Mark", "new_mark", "open_marks", "write_mark"]
+
+KIND = "unsealed"
+"""What such files are about, and the folder that they lie in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +60,7 @@ def write_mark(archive: Archive, mark: Mark) -> None:
     :raises StoreUnavailable: where the store refuses.
     """
     said = {"account": mark.account, "run_id": mark.run_id, "number": mark.number}
-    key = archive.seal_key
-    signature = None if key is None else key.sign(_signed_content(said))
-    archive.store.replace_file(mark.path, json.dumps({**said, "signature": signature}).encode())
+    archive.store.replace_file(mark.path, sign_note(KIND, said, archive.seal_key))
 
 
 def open_marks(archive: Archive, account: str) -> list[Mark]:
@@ -80,26 +80,17 @@ def open_marks(archive: Archive, account: str) -> list[Mark]:
 def _read(path: str, content: bytes, account: str, key: SealKey | None) -> Mark:
     nobody = Mark(path=path, account=account, run_id=BEFORE, number=None)
     try:
-        said: dict[str, Any] = json.loads(content)
-        signature = said.pop("signature")
-        run_id, number = said["run_id"], said.get("number")
-    except (ValueError, KeyError, TypeError, AttributeError):
+        said, is_ours = read_note(KIND, content, key)
+    except ValueError:
         return nobody
-    if said.get("account") != account or not isinstance(run_id, str):
-        return nobody
-    if key is not None and not (
-        isinstance(signature, str) and key.verifies(_signed_content(said), signature)
-    ):
+    run_id, number = said.get("run_id"), said.get("number")
+    if not is_ours or said.get("account") != account or not isinstance(run_id, str):
         return nobody
     return Mark(path=path, account=account, run_id=run_id, number=None if number is None else str(number))
 
 
-def _signed_content(said: Mapping[str, str | None]) -> bytes:
-    return b"unsealed\n" + json.dumps(said, sort_keys=True).encode()
-
-
 def _folder(account: str) -> str:
-    return f"unsealed/{_short(account)}"
+    return f"{KIND}/{_short(account)}"
 
 
 def _short(text: str) -> str:

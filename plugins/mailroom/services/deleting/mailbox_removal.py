@@ -247,7 +247,7 @@ class MailboxRemoval:
 
     @property
     def _marks(self) -> FolderNotes:
-        return FolderNotes(self.archive.store, self.account, NoteKind.LIFTED)
+        return FolderNotes(self.archive, self.account, NoteKind.LIFTED)
 
     @property
     def _passage(self) -> TrashPassage:

@@ -126,7 +126,7 @@ class TrashPassage:
 
     @property
     def _notes(self) -> FolderNotes:
-        return FolderNotes(self.archive.store, self.account, NoteKind.TRASHED)
+        return FolderNotes(self.archive, self.account, NoteKind.TRASHED)
 
     def _earlier(self, folder: str, uid_validity: int) -> FolderNote | None:
         found = (note for note in self._notes.pending() if note.folder == folder)
