@@ -11,7 +11,8 @@ import re
 from typing import Literal, NamedTuple
 
 from mailroom.message.encoded_words import decode_words
-from mailroom.message.headers import first, unfolded
+from mailroom.message.headers import first, read_header, unfolded
+from mailroom.message.media_types import read_media_type, stated_name
 from mailroom.message.parameters import lost_characters, parse_parameters
 from mailroom.message.parts import Part
 from mailroom.message.text import BODY_TYPES
@@ -132,6 +133,11 @@ def _name(part: Part, given: dict[str, str], hint: str | None) -> str:
 
 def _name_elsewhere(part: Part, hint: str | None) -> str:
     """Return a file name from a field that may hold one by the way."""
+    if part.media_type == "message/external-body":  # described by the header within (RFC 2046 section 5.2.3)
+        described = read_header(part.buffer, part.start, part.end, set())[0]
+        name = stated_name(read_media_type(described, "")[1], described)
+        if name:
+            return _shortened(decode_words(name, hint))
     for field in ("content-location", "content-description"):
         if field in part.header:
             text = decode_words(first(part.header, field), hint)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from mailroom.message.charsets import STATEFUL_CODECS, codec_of, decode_text
 from mailroom.message.defects import Defect, Defects
 from mailroom.message.detection import UNKNOWN, detect_type
+from mailroom.message.guesses import guess_codec
 from mailroom.message.octets import WINDOW_OCTETS
 from mailroom.message.parts import Part
 from mailroom.message.text import MAX_TEXT_CHARACTERS, charset_of_html
@@ -183,7 +184,9 @@ class _NormalText:
         try:
             chunk[: len(chunk) - 4].decode("utf-8")
         except UnicodeDecodeError as error:
-            return "utf-8" if error.start >= len(chunk) - 8 else "cp1252"
+            if error.start >= len(chunk) - 8:
+                return "utf-8"
+            return (guess_codec(chunk) if codec is None else None) or "cp1252"
         return "utf-8"
 
     def _add(self, text: str) -> str:

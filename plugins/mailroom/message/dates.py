@@ -73,6 +73,23 @@ _LONG_ZONE = re.compile(
 _ZONE_NAME = re.compile(r"\b([A-Z]{2,4}|Z)\b")
 _YEAR_FIRST = re.compile(r"(?<!\d)(\d{4})\s?[-/.年년]\s?(\d{1,2})\s?[-/.月월]\s?(\d{1,2})(?!\d)")
 _COMPACT = re.compile(r"(?<!\d)(\d{4})(\d\d)(\d\d)[T ]?(\d\d)(\d\d)(\d\d)(?!\d)")
+_CHINESE_MONTHS = (
+    "一月",
+    "二月",
+    "三月",
+    "四月",
+    "五月",
+    "六月",
+    "七月",
+    "八月",
+    "九月",
+    "十月",
+    "十一月",
+    "十二月",
+)
+_DAY_CHINESE_MONTH = re.compile(
+    r"(?<!\d)(\d{1,2})\s+(\d{1,2}月|[一二三四五六七八九十]{1,2}月)\s+(\d{4})(?!\d)"
+)
 _DAY_MONTH = re.compile(r"(?<!\d)(\d{1,2})(?:st|nd|rd|th|er|º|\.)?[-/.,\s]*(?:de\s+|d['’]\s?)?([^\W\d_]{3,10})\.?(?:[-/.,'’\s]+(?:de[l]?\s+)?|(?=\d))(\d{2,4})(?![\d:])", re.I)  # fmt: skip  # noqa: E501
 _MONTH_DAY = re.compile(
     r"([^\W\d_]{3,10})\.?[-/\s]*(\d{1,2})(?:st|nd|rd|th)?(?![\d:])[-/,\s]+(?:at\s)?", re.I
@@ -175,6 +192,12 @@ def _calendar(before: str, after: str) -> tuple[int, int, int] | None:
 
 
 def _named_month(text: str, after: str) -> tuple[int, int, int] | None:
+    if (chinese := _DAY_CHINESE_MONTH.search(text)) is not None:
+        name = chinese[2]
+        if name in _CHINESE_MONTHS:
+            return int(chinese[3]), _CHINESE_MONTHS.index(name) + 1, int(chinese[1])
+        if name[0].isascii():
+            return int(chinese[3]), int(name[:-1]), int(chinese[1])
     for found in _DAY_MONTH.finditer(text):
         if (month := _month(found[2])) is not None:
             return _full_year(found[3]), month, int(found[1])

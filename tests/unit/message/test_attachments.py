@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mailroom.message import index_message
 from mailroom.message.attachments import MAX_NAME_CHARACTERS, Disposition, describe, made_up_name
 from mailroom.message.parts import Part
 from mailroom.message.structure import parse_structure
@@ -112,6 +113,16 @@ def test_images_that_a_page_refers_to_are_inline(
 def test_the_name_of_a_part(header: str, name: str) -> None:
     """The best of all the names a part has, decoded and not made safe: that is the path's business."""
     assert name_of(header) == name
+
+
+def test_a_body_that_is_elsewhere_is_called_as_the_header_within_says() -> None:
+    """The part holds a header only; the name of the file is in it (RFC 2046 section 5.2.3)."""
+    content = (
+        b'Content-Type: message/external-body; access-type=URL; URL="https://example.org/1"\r\n\r\n'
+        b"Content-Type: application/pdf; name=report.pdf\r\n\r\n"
+    )
+    (attachment,) = index_message(content).attachments
+    assert (attachment.filename, attachment.content_type) == ("report.pdf", "message/external-body")
 
 
 def test_a_name_in_raw_octets_is_decoded_by_the_hint() -> None:

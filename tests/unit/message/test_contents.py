@@ -109,6 +109,13 @@ def test_text_beyond_the_limit_is_cut_but_hashed_whole() -> None:
     assert defects == {Defect.TEXT_TOO_LONG}
 
 
+def test_long_text_without_a_label_is_read_in_its_script() -> None:
+    """By the same rules as short text: a script that is not Latin is told by its letters."""
+    text = "Договор поставки и счёт на оплату\n" * (WINDOW_OCTETS // 20)
+    found, _ = read("Content-Type: text/plain", text.encode("cp1251"))
+    assert found.text.startswith("Договор поставки")
+
+
 def test_a_wrong_label_of_base64_is_noted() -> None:
     """Words under a base64 label are kept as words."""
     found, defects = read("Content-Transfer-Encoding: base64", b"These are plain words.\r\n")
