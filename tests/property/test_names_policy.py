@@ -71,7 +71,6 @@ def test_path_stays_below_the_destination(
         size=1,
         sha256="cd" * 32,
         sender=sender,
-        author=sender,
         subject="",
         date=moment,
         moment=moment,

@@ -21,6 +21,7 @@ from __future__ import annotations
 from mailroom.message.authentication import (
     AuthenticationResult,
     AuthenticationResults,
+    author_addresses,
     receipt_fields,
 )
 from mailroom.message.charsets import guess_charset
@@ -43,6 +44,7 @@ __all__ = [
     "Hop",
     "Link",
     "MessageIndex",
+    "author_addresses",
     "bare_digest",
     "delivery_date",
     "detect_type",

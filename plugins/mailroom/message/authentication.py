@@ -19,12 +19,19 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from mailroom.message.addresses import parse_sender
 from mailroom.message.comments import QUOTED_TEXT, without_comments
 from mailroom.message.headers import skip_envelope
 from mailroom.message.octets import Buffer
 from mailroom.message.received import Hop, read_hop
 
-__all__ = ["NAMELESS_SERVER", "AuthenticationResult", "AuthenticationResults", "receipt_fields"]
+__all__ = [
+    "NAMELESS_SERVER",
+    "AuthenticationResult",
+    "AuthenticationResults",
+    "author_addresses",
+    "receipt_fields",
+]
 
 NAMELESS_SERVER = "-"
 """Stands for the name of a server that writes none, as Exchange Online does."""
@@ -96,6 +103,13 @@ def receipt_fields(content: Buffer) -> list[AuthenticationResults | Hop]:
         if len(found) >= MAX_FIELDS:
             break
     return found
+
+
+def author_addresses(content: Buffer) -> tuple[str, ...]:
+    """Return the addresses of all From fields in lower case, each once; never raises."""
+    values = (value for name, value in _fields(content) if name == "from")
+    found = (one.address for value in values for one in parse_sender(" ".join(value.split())))
+    return tuple(dict.fromkeys(address for address in found if address))
 
 
 def _fields(content: Buffer) -> Iterator[tuple[str, str]]:

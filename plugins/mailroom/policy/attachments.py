@@ -59,7 +59,6 @@ class Attachment:
     :param filename: name as a mail program shows it; not safe as a path.
     :param disposition: ``attachment``, ``inline`` or None.
     :param sender: the author's address, in lower case.
-    :param author: the author as people read it: name and address.
     :param date: when the message was sent, or None where no header says so.
     :param moment: ``date``; else when the server received the message; else when it was archived.
     :param places: where the message is or was, the first it was seen in first.
@@ -76,7 +75,6 @@ class Attachment:
     size: int
     sha256: str
     sender: str
-    author: str
     subject: str
     date: datetime | None
     moment: datetime
@@ -111,7 +109,7 @@ class AttachmentRule:
     :param detected_type: the media type its content looks like, whatever the mail says.
     :param min_size: decoded octets, at least.
     :param max_size: decoded octets, at most.
-    :param sender: the author's address, or name and address.
+    :param sender: the author's address; a name beside it may say anything.
     :param recipient: an address of To or Cc, or name and address.
     :param subject: the subject of the message.
     :param folder: a folder the message is or was in; a pattern as in ``policy.folders``.
@@ -273,8 +271,7 @@ class AttachmentRule:
             texts["recipient"].fullmatch(form) for one in attachment.recipients for form in _forms(one)
         ):
             return False
-        senders = (attachment.sender, attachment.author)
-        if "sender" in texts and not any(texts["sender"].fullmatch(_comparable(one)) for one in senders):
+        if "sender" in texts and not texts["sender"].fullmatch(_comparable(attachment.sender)):
             return False
         return (
             "subject" not in texts or texts["subject"].fullmatch(_comparable(attachment.subject)) is not None

@@ -25,9 +25,9 @@ _DOMAIN = re.compile(r"(?:[\w-]{1,63}\.)+[\w-]{2,63}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
-    """A method that must have passed, for a domain or one below it, or for any.
+    """A method that must have passed, for a domain or one below it, or for that of the author.
 
-    :param domain: in lower case, or None for any.
+    :param domain: in lower case, or None for that of the author's address.
     """
 
     method: str
@@ -37,13 +37,15 @@ class Requirement:
         """Return it as people write it."""
         return f"{self.method}={self.domain or 'pass'}"
 
-    def is_met_by(self, result: AuthenticationResult) -> bool:
-        """Return whether a result is a pass of this method for this domain."""
+    def is_met_by(self, result: AuthenticationResult, authors: Sequence[str] = ()) -> bool:
+        """Return whether a result is a pass of this method for this domain, or for that of the author."""
         if result.method != self.method or result.value != "pass" or not result.domain:
             return (
                 False  # a pass for nobody knows whom, such as one of SPF for the name in HELO, says nothing
             )
-        return self.domain is None or f".{result.domain}".endswith(f".{self.domain}")
+        if self.domain is not None:
+            return _is_below(result.domain, self.domain)
+        return any(_are_aligned(result.domain, author.rpartition("@")[2]) for author in authors)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +53,14 @@ class Facts:
     """What is known of one message.
 
     :param server: whose word it is, or None where no field of that server counts.
+    :param authors: the addresses in From.
     :param unheard: the name of the server where fields of that name are there and none counts.
     """
 
     server: str | None
     results: tuple[AuthenticationResult, ...]
     unheard: str | None = None
+    authors: tuple[str, ...] = ()
 
     def result_of(self, method: str) -> AuthenticationResult | None:
         """Return the result of a method: a pass where there is one, else the first."""
@@ -116,11 +120,15 @@ def facts_of(trace: Sequence[AuthenticationResults | Hop], receiver: Receiver | 
 def unmet(requirements: Iterable[Requirement], facts: Facts) -> str | None:
     """Return why a message does not meet what is required, or None where it does."""
     for requirement in requirements:
-        if any(requirement.is_met_by(result) for result in facts.results):
+        if len(facts.authors) > 1:
+            return f"{requirement} is required, and the message names several authors"
+        if any(requirement.is_met_by(result, facts.authors) for result in facts.results):
             continue
         said = facts.result_of(requirement.method)
         if said is not None:
             about = f" for {said.domain}" if said.domain else ""
+            if said.value == "pass" and requirement.domain is None:
+                about += ", which is not the author's domain"
             return f"{requirement} is required, and {said.method} is {said.value}{about}"
         text = f"{requirement} is required, and nothing that is trusted says so"
         if facts.unheard is not None:
@@ -130,3 +138,12 @@ def unmet(requirements: Iterable[Requirement], facts: Facts) -> str | None:
             )
         return text
     return None
+
+
+def _are_aligned(domain: str, of_author: str) -> bool:
+    """Return whether one of two domains is the other or below it, as a pass and the author's have to be."""
+    return _is_below(domain, of_author) or _is_below(of_author, domain)
+
+
+def _is_below(domain: str, parent: str) -> bool:
+    return bool(parent) and f".{domain}".endswith(f".{parent}")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailroom.message import AuthenticationResults, Hop, receipt_fields
+from mailroom.message import AuthenticationResults, Hop, author_addresses, receipt_fields
 from mailroom.message.authentication import NAMELESS_SERVER
 
 GMAIL = (
@@ -114,6 +114,14 @@ def test_no_local_part_speaks_for_another_domain(local: str, is_whole: bool) -> 
     address = quoted(f"{quoted(local)}@y.com") if is_whole else f"{quoted(local)}@y.com"
     said = read(f"Authentication-Results: m; spf=pass smtp.mailfrom={address}; dkim=none\r\n")
     assert said == [("m", [("spf", "pass", "y.com"), ("dkim", "none", "")])]
+
+
+def test_authors_are_those_of_every_from_field() -> None:
+    """Names beside them are none."""
+    content = (
+        b'From: "ceo@x.example" <Eve@y.example>,\r\n z@y.example\r\nFROM: ceo@x.example\r\n\r\nFrom: a@b.c'
+    )
+    assert author_addresses(content) == ("eve@y.example", "z@y.example", "ceo@x.example")
 
 
 @given(st.text(max_size=200))

@@ -19,7 +19,7 @@ def result(method: str, value: str, domain: str = "") -> AuthenticationResult:
 
 
 def facts(*results: AuthenticationResult) -> Facts:
-    return Facts(server="mx.me", results=results)
+    return Facts(server="mx.me", results=results, authors=("ana@supplier.com",))
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,25 @@ def test_pass_that_names_no_domain_meets_nothing(required: str) -> None:
     """SPF passes for the name in HELO as well, which anybody may choose."""
     method = required.partition("=")[0]
     assert unmet(read_requirements(required), facts(result(method, "pass"))) is not None
+
+
+@pytest.mark.parametrize(
+    ("authors", "reason"),
+    [
+        (("ana@supplier.com",), None),
+        (("ana@eu.supplier.com",), None),
+        (("eve@evil.com",), "which is not the author's domain"),
+        (("eve@plier.com",), "which is not the author's domain"),
+        ((), "which is not the author's domain"),
+        (("ana@supplier.com", "eve@evil.com"), "names several authors"),
+    ],
+)
+def test_pass_has_to_be_for_the_author(authors: tuple[str, ...], reason: str | None) -> None:
+    """Anybody's own domain passes; and who of several wrote it, nobody says."""
+    known = Facts(server="mx.me", results=(result("dmarc", "pass", "supplier.com"),), authors=authors)
+    found = unmet(read_requirements("dmarc=pass"), known)
+    assert (found or "").endswith(reason or "")
+    assert (found is None) is (reason is None)
 
 
 def test_reason_says_what_there_was_instead() -> None:

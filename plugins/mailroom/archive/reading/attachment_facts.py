@@ -20,7 +20,7 @@ from mailroom.archive.reading.places import Vocabulary
 
 __all__ = ["MessageFacts", "MessagePlaces", "describe_senders"]
 
-_COLUMNS = ["sha256", "from", "from_address", "subject", "date", "archived_at", "to", "cc"]
+_COLUMNS = ["sha256", "from_address", "subject", "date", "archived_at", "to", "cc"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_TIME = np.iinfo(np.int64).min
 _SEPARATOR = "\0"
@@ -30,7 +30,6 @@ _SEPARATOR = "\0"
 class MessageFacts:
     """One row of ``messages``, as far as attachments are chosen and named by it."""
 
-    author: str
     sender: str
     subject: str
     date: datetime | None
@@ -53,7 +52,6 @@ def describe_senders(archive: Archive, digests: Collection[str]) -> dict[str, Me
                 continue
             for row in messages.read_rows(file, piece.group, rows, _COLUMNS).to_pylist():
                 found[row["sha256"]] = MessageFacts(
-                    author=row["from"] or "",
                     sender=row["from_address"] or "",
                     subject=row["subject"] or "",
                     date=row["date"],

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import mimetypes
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -57,6 +57,7 @@ class AttachmentChoice:
     :param are_delivered: for each rule, tells which rows of ``attachments`` were delivered before to
         where it sends them; rules of one destination share one function.
     :param is_delivered: the same of one attachment, by the number of its rule.
+    :param is_quarantined: whether one lies in quarantine there; it is judged anew, and chosen once it passes.
     :param authentication: tells who messages are from, where a rule requires it.
     :param unzip_password: for zip archives that are encrypted, where a rule looks into archives.
     """
@@ -66,6 +67,7 @@ class AttachmentChoice:
     account: str | None
     are_delivered: Sequence[Callable[[Rows], npt.NDArray[np.bool_]]]
     is_delivered: Callable[[int, str, str], bool]
+    is_quarantined: Callable[[int, str, str], bool] = lambda number, digest, part: False
     tally: DeliveryTally
     unzip_password: str | None = None
     authentication: Authentication
@@ -86,18 +88,23 @@ class AttachmentChoice:
         for table in self.archive.scan_table("attachments"):
             batch += self._candidates(table)
             if len(batch) >= BATCH_ATTACHMENTS:
-                yield from map(self._judged, self._choose(batch))
+                yield from self._judged(self._choose(batch))
                 batch = []
-        yield from map(self._judged, self._choose(batch))
+        yield from self._judged(self._choose(batch))
 
-    def _judged(self, choice: Choice) -> Choice:
-        """Return a choice with the reason why it goes to quarantine, if it does."""
-        requirements = self.rules[choice.number].requirements
-        if not requirements:
-            return choice
-        digest = choice.attachment.message_sha256
-        reason = self.authentication.unmet(requirements, digest, choice.place.account)
-        return choice if reason is None else choice._replace(quarantine=reason)
+    def _judged(self, choices: Iterable[Choice]) -> Iterator[Choice]:
+        """Yield choices with the reason why they go to quarantine, without those that lie there rightly."""
+        for choice in choices:
+            requirements = self.rules[choice.number].requirements
+            if not requirements:
+                yield choice
+                continue
+            digest, part = choice.attachment.message_sha256, choice.attachment.part
+            reason = self.authentication.unmet(requirements, digest, choice.place.account)
+            if reason is not None and self.is_quarantined(choice.number, digest, part):
+                self.tally.already += 1
+                continue
+            yield choice._replace(quarantine=reason)
 
     def _candidates(self, table: Rows) -> list[Row]:
         """Return the rows that a rule may choose and that do not lie where it sends them."""
@@ -230,7 +237,6 @@ class AttachmentChoice:
             size=row["size"],
             sha256=row["sha256"],
             sender=facts.sender,
-            author=facts.author,
             subject=facts.subject,
             date=facts.date,
             moment=facts.date or received or facts.archived_at,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from mailroom.archive import Archive
 from mailroom.client.dkim_signatures import KeyLookup, check_signatures
 from mailroom.exceptions import ConfigurationError, MailroomError
-from mailroom.message import AuthenticationResults, Hop, receipt_fields
+from mailroom.message import AuthenticationResults, Hop, author_addresses, receipt_fields
 from mailroom.policy.authentication import Facts, Requirement, facts_of, unmet
 from mailroom.policy.receiving_servers import (
     Receiver,
@@ -118,7 +118,7 @@ class Authentication:
 
     def _read(self, digest: str, server: Receiver | None) -> Facts:
         with self.archive.raw.mapped(digest) as content:
-            facts = facts_of(receipt_fields(content), server)
+            facts = replace(facts_of(receipt_fields(content), server), authors=author_addresses(content))
             if not self.checks_dkim:
                 return facts
             signatures = check_signatures(bytes(content), self.keys)

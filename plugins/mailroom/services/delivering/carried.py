@@ -39,7 +39,6 @@ class CarriedMessages:
         return replace(
             attachment,
             sender=envelope.author_address,
-            author=envelope.author,
             subject=envelope.subject,
             date=envelope.date,
             moment=envelope.date or attachment.moment,
