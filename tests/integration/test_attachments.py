@@ -400,6 +400,45 @@ def test_sender_does_not_teach_which_server_is_believed(archive_root: Path, tmp_
     assert "doubtful/example.org/1.pdf" in files(tmp_path / "out")
 
 
+def test_quarantine_is_judged_anew_in_each_run(archive_root: Path, tmp_path: Path) -> None:
+    """What passes by now goes where the rule says, once; what does not stays where it lies."""
+    store = Store(archive_root)
+    store.add(received(1, "dkim=pass header.d=supplier.com"), received(2, "dkim=fail header.d=supplier.com"))
+    rule = AttachmentRule(require_auth="dkim=supplier.com")
+    assert store.deliver(tmp_path / "out", rule, authserv_id="mx.wrong").quarantined == 2
+    again = store.deliver(tmp_path / "out", rule, authserv_id="mx.wrong")
+    assert (again.delivered, again.quarantined, again.already) == (0, 0, 2)
+    released = store.deliver(tmp_path / "out", rule, authserv_id="mx.me")
+    assert (released.delivered, released.quarantined, released.already) == (1, 0, 1)
+    assert store.deliver(tmp_path / "out", rule, authserv_id="mx.me").already == 2
+    assert store.deliver(tmp_path / "out", rule, authserv_id="mx.wrong").already == 2
+    assert sorted(files(tmp_path / "out")) == ["1.pdf", "quarantine/1.pdf", "quarantine/2.pdf"]
+    assert sorted(row["path"] for row in store.rows() if row["quarantine"] is None) == ["1.pdf"]
+    assert store.deliver(tmp_path / "out", AttachmentRule()).delivered == 1  # nothing is required any more
+
+
+@pytest.mark.parametrize(
+    ("sender", "delivered"),
+    [
+        ("billing@supplier.com", ["7.pdf"]),
+        ('"billing@supplier.com" <eve@evil.com>', []),
+        ("eve@evil.com, billing@supplier.com", []),
+        ("billing@supplier.com, eve@evil.com", ["quarantine/7.pdf"]),
+    ],
+)
+def test_sender_is_the_address_that_passed(
+    archive_root: Path, tmp_path: Path, sender: str, delivered: list[str]
+) -> None:
+    """Not a name that looks like it, nor one of several authors."""
+    store = Store(archive_root)
+    domain = "evil.com" if "evil" in sender else "supplier.com"
+    head = f"Authentication-Results: mx.me; dmarc=pass header.from={domain}\r\nReceived: from x by mx.me\r\n"
+    attached = [("7.pdf", "application/pdf", b"%PDF")]
+    store.add(head.encode() + make_message(sender=sender, attachments=attached))
+    store.deliver(tmp_path / "out", AttachmentRule(sender="*@supplier.com", require_auth="dmarc=pass"))
+    assert list(files(tmp_path / "out")) == delivered
+
+
 def test_signatures_are_checked_where_asked(archive_root: Path, tmp_path: Path) -> None:
     """The server's word on DKIM counts for nothing then."""
     store = Store(archive_root)

@@ -91,6 +91,7 @@ def deliver_attachments(
         account=account,
         are_delivered=targets.questions(),
         is_delivered=targets.is_delivered,
+        is_quarantined=targets.is_quarantined,
         tally=tally,
         unzip_password=unzip_password,
         authentication=Authentication(

@@ -26,6 +26,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mailroom.archive.archive import Archive
 from mailroom.archive.delivering.delivery_keys import PairSet, path_digests
@@ -133,6 +134,7 @@ class Deliveries:
         self._own: set[tuple[str, str]] = set()
         self._own_paths: set[str] = set()
         self._committed = PairSet()
+        self._quarantined = PairSet()
         self._claimed: PairSet | None = None
         self._durability: list[Durability] = []
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="mailroom-deliveries")
@@ -171,12 +173,19 @@ class Deliveries:
                 durability.close()
 
     def is_delivered(self, message_sha256: str, part: str) -> bool:
-        """Say whether an attachment was delivered here, in this run or before."""
+        """Say whether an attachment was delivered here, in this run or before; to quarantine is not."""
         with self._lock:
             return (message_sha256, part) in self._own or self._committed.holds_one(message_sha256, part)
 
+    def is_quarantined(self, message_sha256: str, part: str) -> bool:
+        """Say whether an attachment lies in quarantine here by an earlier commit."""
+        with self._lock:
+            return self._quarantined.holds_one(message_sha256, part)
+
     def _holds(self, row: DeliveryRow) -> bool:
-        return self._committed.holds_one(row.message_sha256, row.part)
+        return self._committed.holds_one(row.message_sha256, row.part) or (
+            row.quarantine is not None and self._quarantined.holds_one(row.message_sha256, row.part)
+        )
 
     def are_delivered(self, attachments: pa.Table) -> npt.NDArray[np.bool_]:
         """Say for each row with a ``message_sha256`` and a ``part`` whether an earlier commit has it."""
@@ -324,11 +333,8 @@ class Deliveries:
         self._note_committed(self._rows(left))
 
     def _not_committed(self, rows: list[tuple[DeliveryRow, bool]]) -> list[tuple[DeliveryRow, bool]]:
-        digests = pa.array([row.message_sha256 for row, _ in rows], pa.string())
-        parts = pa.array([row.part for row, _ in rows], pa.string())
         with self._lock:
-            held = self._committed.holds(digests, parts)
-        return [one for one, is_held in zip(rows, held, strict=True) if not is_held]
+            return [one for one in rows if not self._holds(one[0])]
 
     def _load_claims(self) -> None:
         """Read which paths deliveries have, at the first collision."""
@@ -345,7 +351,7 @@ class Deliveries:
     def _take_in(self, files: Sequence[DataFile], *, with_paths: bool = False) -> set[str]:
         """Note what files say is delivered; return the paths they name, where asked."""
         paths: set[str] = set()
-        names = ["message_sha256", "part", *(["path"] if with_paths else [])]
+        names = ["message_sha256", "part", "quarantine", *(["path"] if with_paths else [])]
         for piece in self._table.scan(names, equal={"destination": self.url}, files=files):
             self._note_committed(piece.table)
             if with_paths:
@@ -356,7 +362,10 @@ class Deliveries:
 
     def _note_committed(self, rows: pa.Table) -> None:
         with self._lock:
-            self._committed.add(rows["message_sha256"], rows["part"])
+            good = rows.filter(pc.is_null(rows["quarantine"]))
+            held = rows.filter(pc.is_valid(rows["quarantine"]))
+            self._committed.add(good["message_sha256"], good["part"])
+            self._quarantined.add(held["message_sha256"], held["part"])
             if self._claimed is not None:
                 _claim(self._claimed, rows["path"])
 

@@ -126,3 +126,7 @@ class Targets:
     def is_delivered(self, number: int, message_sha256: str, part: str) -> bool:
         """Return whether an attachment lies where a rule would send it."""
         return self.of_rules[number].deliveries.is_delivered(message_sha256, part)
+
+    def is_quarantined(self, number: int, message_sha256: str, part: str) -> bool:
+        """Return whether an attachment lies in the quarantine of where a rule would send it."""
+        return self.of_rules[number].deliveries.is_quarantined(message_sha256, part)
