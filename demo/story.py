@@ -64,6 +64,7 @@ def tell(console: Console, story: Story) -> None:
     console.print(_fetch_table(story))
     console.print(_mirror_table(story, archive))
     console.print(_delivery_table(story))
+    console.print(_invoice_table())
     console.print(_query_panel(archive))
     console.print(_places(archive))
 
@@ -144,6 +145,22 @@ def _delivery_table(story: Story) -> Table:
     shown = files[:2] + [path for path in files if path.suffix == ".xlsx"]
     for path in dict.fromkeys(shown):
         table.add_row(str(path.relative_to(scene.BUCKET)), f"{path.stat().st_size:,}")
+    return table
+
+
+def _invoice_table() -> Table:
+    """Return what the pipeline read in the invoices: the newest of each supplier."""
+    with duckdb.connect(str(scene.INVOICES), read_only=True) as database:
+        rows = database.sql(
+            "SELECT sender, count(*), sum(total), arg_max(number, day), max(day) FROM invoices "
+            "WHERE total IS NOT NULL GROUP BY 1 ORDER BY 3 DESC LIMIT 5"
+        ).fetchall()
+    table = Table(title="What the invoices say", title_justify="left", title_style="bold")
+    table.add_column("supplier")
+    for name in ("invoices", "total EUR", "newest", "of"):
+        table.add_column(name, justify="right")
+    for sender, count, total, number, day in rows:
+        table.add_row(sender, str(count), f"{total:,.2f}", number, f"{day:%Y-%m-%d}")
     return table
 
 

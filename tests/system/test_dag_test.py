@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import duckdb
 import psycopg
 import pytest
 
+from demo.documents import Invoice, invoice_pdf
 from mailroom.archive import Archive
 from tests.support.dag_runs import DagRunResult, run_dag
 from tests.support.dovecot import Dovecot
@@ -248,23 +251,47 @@ def test_invoices_go_from_mail_to_a_folder_to_a_table_once(
     assert second.results["load"] == {"added": 0, "total": 1}
     assert second.results["deliver"]["manifests"] == []
     assert (server.count(), server.seen()) == (3, 0)
-    server.add(make_message(subject="Another", attachments=[("f.pdf", "application/pdf", PDF + b"2")]))
+    article = (3, "Arcilla", 1200.5)
+    invoice = Invoice(
+        number="2026-18", seller="Arcillas", buyer="Ana", day=date(2026, 3, 4), lines=(article,)
+    )
+    server.add(make_message(attachments=[("f.pdf", "application/pdf", invoice_pdf(invoice))]))
     assert done("example_mail_invoices", archive_root, **answers).results["load"] == {"added": 1, "total": 2}
+    with duckdb.connect(answers["database"]) as database:
+        rows = database.sql("SELECT number, day, total FROM invoices ORDER BY number").fetchall()
+    assert rows == [("2026-18", invoice.day, Decimal("4357.81")), (None, None, None)]
+
+
+SKUS = ["A-1", "B-2", "C-3", "D-4", "E-5"]
 
 
 def test_lines_of_csv_attachments_are_loaded_once(server: Server, archive_root: Path, tmp_path: Path) -> None:
     """Each file in a transaction of its own; a second run adds nothing."""
     database = tmp_path / "orders.duckdb"
-    for name, text in (("a.csv", b"sku,count\nA-1,3\nB-2,5\n"), ("b.csv", b"sku;count\nC-3;1\n")):
+    files = {
+        "a.csv": b"sku,count\nA-1,3\nB-2,5\n",
+        "b.csv": b"sku;count\nC-3;1\n",
+        "c.csv": "sku;Größe\nD-4;groß\n".encode("cp1252"),
+        "d.csv": "sku\tcount\nE-5\t1\n".encode("utf-16"),
+        "e.csv": b"\x89PNG\r\n\0\0\0\rIHDR",
+    }
+    for name, text in files.items():
         server.add(make_message(subject=name, attachments=[(name, "text/csv", text)]))
     done("mail_imap_mirror", archive_root)
     results = [
         done("example_mail_csv", archive_root, database=str(database)).results["load"] for _ in range(2)
     ]
-    assert results == [{"files": 2, "lines": 3}, {"files": 0, "lines": 3}]
+    assert results == [
+        {"files": 5, "lines": 5, "rejected": 1},
+        {"files": 0, "lines": 5, "rejected": 0},
+    ]
     with duckdb.connect(str(database)) as opened:
         rows = opened.sql("SELECT filename, line, fields ->> 'sku' FROM lines ORDER BY 1, 2").fetchall()
-    assert rows == [("a.csv", 1, "A-1"), ("a.csv", 2, "B-2"), ("b.csv", 1, "C-3")]
+        sizes = opened.sql("SELECT fields ->> 'Größe' FROM lines WHERE filename = 'c.csv'").fetchall()
+        rejected = opened.sql("SELECT filename, reason FROM rejected").fetchall()
+    names = ["a.csv", "a.csv", "b.csv", "c.csv", "d.csv"]
+    assert [(name, sku) for name, _, sku in rows] == list(zip(names, SKUS, strict=True))
+    assert (sizes, rejected) == ([("groß",)], [("e.csv", "It is no text.")])
 
 
 @pytest.fixture(scope="module")

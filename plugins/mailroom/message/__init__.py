@@ -24,7 +24,7 @@ from mailroom.message.authentication import (
     author_addresses,
     receipt_fields,
 )
-from mailroom.message.charsets import guess_charset
+from mailroom.message.charsets import guess_charset, text_of
 from mailroom.message.detection import DETECTION_OCTETS, detect_type
 from mailroom.message.envelopes import Envelope, unwrap
 from mailroom.message.identity import fingerprint_of_header
@@ -56,5 +56,6 @@ __all__ = [
     "message_links",
     "origin_of_header",
     "receipt_fields",
+    "text_of",
     "unwrap",
 ]

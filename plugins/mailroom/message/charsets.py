@@ -15,10 +15,20 @@ import re
 
 from mailroom.message.guesses import guess_codec
 
-__all__ = ["MAX_LABEL_CHARACTERS", "STATEFUL_CODECS", "codec_of", "decode_text", "guess_charset", "is_known"]
+__all__ = [
+    "MAX_LABEL_CHARACTERS",
+    "STATEFUL_CODECS",
+    "codec_of",
+    "decode_text",
+    "guess_charset",
+    "is_known",
+    "text_of",
+]
 
 MAX_LABEL_CHARACTERS = 64
 """Longer labels are no labels. Characters."""
+
+_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 
 # Labels in lower case, letters and digits only; those of "" say honestly that they say nothing.
 _CODECS_BY_LABEL = {
@@ -130,6 +140,14 @@ def _codec(name: str) -> str | None:
 def guess_charset(data: bytes) -> str | None:
     """Return the codec that unlabelled octets are surely in, or None where they may be of any Latin one."""
     return "utf-8" if _decoded(data, "utf-8") is not None else guess_codec(data)
+
+
+def text_of(data: bytes) -> str:
+    """Return a file's octets as text: by its byte order mark if it has one, else as a reader would guess."""
+    for mark, codec in _MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(codec, "replace")
+    return decode_text(data)
 
 
 def decode_text(data: bytes, label: str | None = None, hint: str | None = None) -> str:

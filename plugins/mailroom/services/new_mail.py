@@ -22,7 +22,7 @@ from typing import Any, Generic, TypeVar
 from mailroom.archive import Archive
 from mailroom.archive.delivering.consumption import Consumption
 from mailroom.exceptions import ConfigurationError, IntegrityError
-from mailroom.message import iter_attachment
+from mailroom.message import iter_attachment, text_of
 from mailroom.model import RunContext
 from mailroom.policy.attachments import AttachmentRule
 from mailroom.policy.query import QUERY_COLUMNS, Query, parse_query
@@ -93,6 +93,14 @@ class NewAttachment:
         :raises StoreUnavailable: likewise.
         """
         return b"".join(self.chunks())
+
+    def read_text(self) -> str:
+        """Return the content as text, in the charset that it says by its first octets or is recognised in.
+
+        :raises IntegrityError: as for ``chunks``.
+        :raises StoreUnavailable: likewise.
+        """
+        return text_of(self.read())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
