@@ -7,6 +7,7 @@ and hashed, and each deletion is written down before and after.
 from __future__ import annotations
 
 import json
+import os
 import statistics
 from collections.abc import Iterator
 
@@ -50,7 +51,7 @@ def measure_retention(bench: Bench) -> Iterator[Figure]:
                 commands={"mailroom retention": " ".join(["mailroom", *_words("PLACE", "URL", protocol)])},
                 note=f"each proved first: asked who it is, archived bytes read back; processor time "
                 f"{statistics.median(run.cpu_seconds for run in runs):.2f} s, peak "
-                f"{max(run.peak_mib for run in runs):.0f} MiB",
+                f"{max(run.peak_mib for run in runs):.0f} MiB; the load was {os.getloadavg()[0]:.0f}",
             )
 
 
