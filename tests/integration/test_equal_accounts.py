@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from mailroom.services.restoring import mailbox_restore
+from mailroom.services.restoring import settling
 from tests.integration.mirrors import MirrorAccount
 from tests.support.command import Finished, run_command
 from tests.support.dovecot import Dovecot
@@ -64,7 +64,7 @@ Told = dict[bytes, tuple[frozenset[bytes], list[tuple[str, frozenset[bytes], dat
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mailbox_restore, "SETTLE_SECONDS", 0.01)
+    monkeypatch.setattr(settling, "SETTLE_SECONDS", 0.01)
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from mailroom.model import Endpoint, MailProtocol
 from mailroom.policy.fetch import FetchMode
 from mailroom.policy.restore import ReadBack
 from mailroom.policy.retention import RetentionRule
-from mailroom.services.restoring import mailbox_restore
+from mailroom.services.restoring import settling
 from tests.integration.mirrors import MirrorAccount
 from tests.integration.restores import Content, of, restore, shown
 from tests.integration.runs import Account, days
@@ -39,7 +39,7 @@ def mail(number: int, **values: Any) -> bytes:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing else works on these accounts, so nothing need settle."""
-    monkeypatch.setattr(mailbox_restore, "SETTLE_SECONDS", 0.01)
+    monkeypatch.setattr(settling, "SETTLE_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -355,7 +355,7 @@ def test_folder_in_which_something_is_going_on_is_left_until_it_is_quiet(
     dovecot: Dovecot, source: MirrorAccount, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server may still be storing what a killed run sent: that is waited for, and not sent again."""
-    monkeypatch.setattr(mailbox_restore, "SETTLE_SECONDS", 0.3)
+    monkeypatch.setattr(settling, "SETTLE_SECONDS", 0.3)
     contents = [source.archive.raw.read(hashlib.sha256(mail(number)).hexdigest()) for number in range(5)]
 
     def straggle() -> None:

@@ -19,7 +19,7 @@ from mailroom.exceptions import ConnectionLost
 from mailroom.model import Body, Change, LocationRow, MailProtocol
 from mailroom.policy.restore import ReadBack
 from mailroom.services.restore import RestoreReport
-from mailroom.services.restoring import account_fill, mailbox_restore
+from mailroom.services.restoring import account_fill, mailbox_restore, settling
 from tests.integration.restores import of, restore
 from tests.support.archives import NOW, archive_messages, context, folder_row
 from tests.support.imap_server import CAPABILITIES, ImapServer, Mailbox
@@ -90,7 +90,7 @@ class Odd:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mailbox_restore, "SETTLE_SECONDS", 0.01)
+    monkeypatch.setattr(settling, "SETTLE_SECONDS", 0.01)
     monkeypatch.setattr(account_fill, "BREAK_SECONDS", 0.01)
 
 

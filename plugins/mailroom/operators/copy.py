@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context, ObjectStoragePath
 
+    from mailroom.model import RunContext
     from mailroom.policy.restore import RestoreSelection
+    from mailroom.services.copy import CopyReport
 
 __all__ = ["ImapToImapOperator"]
 
@@ -104,50 +106,34 @@ class ImapToImapOperator(BaseOperator):
         :raises AirflowFailException: an argument or a connection is wrong, or a sign-in was refused.
         :raises AirflowException: a server or the store cannot be reached, or messages were not taken.
         """
-        from mailroom.services.copy import copy_account, copy_by_archive
-
         with airflow_errors():
             source = required_text("source_conn_id", self.source_conn_id)
             target = required_text("target_conn_id", self.target_conn_id)
-            if source == target:
-                raise ConfigurationError(f"{source} is both source and target: name two accounts.")
             run = run_context(context, what="copy", account=source)
-            selection = self._selection()
-            root, state = as_text("archive", self.archive), as_text("state", self.state)
-            hooks = ImapHook(source), ImapHook(target)
-            for hook in hooks:
-                hook.get_endpoint()
-            connect_source, connect_target = (hook.get_conn for hook in hooks)
-            dry_run, stop = as_flag("dry_run", self.dry_run), self._stop.arm()
-            progress = log_progress(self.log)
-            if root is None:
-                report = copy_account(
-                    connect_source,
-                    connect_target,
-                    source,
-                    target,
-                    selection=selection,
-                    dry_run=dry_run,
-                    progress=progress,
-                    stop=stop,
-                    marks=None if state is None else copy_marks(state, source, target),
-                )
-            else:
-                report = copy_by_archive(
-                    connect_source,
-                    connect_target,
-                    open_archive(root),
-                    run,
-                    target,
-                    selection=selection,
-                    dry_run=dry_run,
-                    now=utc_now,
-                    progress=progress,
-                    stop=stop,
-                )
+            report = self._copy(run, target)
         summary = conclude(report, run, self.log)
         announce(context, mailbox_asset(target), summary, CHANGES)
         return summary
+
+    def _copy(self, run: RunContext, target: str) -> CopyReport:
+        """Copy straight, or by way of the archive that is named."""
+        from mailroom.services.copy import copy_account, copy_by_archive, is_one_account
+
+        source, from_hook, to_hook = run.account, ImapHook(run.account), ImapHook(target)
+        if is_one_account(from_hook.get_endpoint(), to_hook.get_endpoint()):
+            raise ConfigurationError(f"{source} and {target} are one account: name two.")
+        common: dict[str, Any] = {
+            "selection": self._selection(),
+            "dry_run": as_flag("dry_run", self.dry_run),
+            "progress": log_progress(self.log),
+            "stop": self._stop.arm(),
+        }
+        connect, root = (from_hook.get_conn, to_hook.get_conn), as_text("archive", self.archive)
+        if root is not None:
+            return copy_by_archive(*connect, open_archive(root), run, target, now=utc_now, **common)
+        state = as_text("state", self.state)
+        marks = None if state is None else copy_marks(state, source, target)
+        return copy_account(*connect, source, target, marks=marks, **common)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """Tell OpenLineage from which account to which, and through which archive."""

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from mailroom.archive.reading.copy_marks import CopyMarks
-from mailroom.model import RunContext
+from mailroom.model import Endpoint, RunContext
 from mailroom.policy.mirror import MirrorSelection
 from mailroom.policy.restore import RestoreSelection
 from mailroom.services.progress import Progress
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mailroom.client.imap import ImapClient
     from mailroom.services.mirroring.mirror_report import MirrorReport
 
-__all__ = ["CopyReport", "copy_account", "copy_by_archive"]
+__all__ = ["CopyReport", "copy_account", "copy_by_archive", "is_one_account"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +62,14 @@ class CopyReport:
         if self.mirror is not None:
             found["mirrored"] = self.mirror.added
         return found
+
+
+def is_one_account(source: Endpoint, target: Endpoint) -> bool:
+    """Return whether both are one account; ports apart, for a server may offer it at several.
+
+    Copied onto itself, all of it would lie one level deeper after each run.
+    """
+    return (source.host.lower(), source.user) == (target.host.lower(), target.user)
 
 
 def copy_account(

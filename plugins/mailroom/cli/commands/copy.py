@@ -13,7 +13,7 @@ from mailroom.cli.engine import connect_imap, now, run_context, usage_errors
 from mailroom.cli.phrases import Summary, messages
 from mailroom.cli.terminal import Outcome, Terminal
 from mailroom.cli.values import place
-from mailroom.model import AuthMethod, Endpoint, MailProtocol
+from mailroom.model import AuthMethod, MailProtocol
 
 __all__ = ["add_to", "headline", "run"]
 
@@ -61,7 +61,7 @@ def add_to(words: Words[Parser]) -> None:
 def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
     """Copy one account to another."""
     from mailroom.policy.restore import ReadBack, RestoreSelection
-    from mailroom.services.copy import copy_account, copy_by_archive
+    from mailroom.services.copy import copy_account, copy_by_archive, is_one_account
 
     with usage_errors():
         selection = RestoreSelection(
@@ -74,7 +74,7 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
         )
     if options.state is not None and options.archive is not None:
         raise UsageError("--state is for a copy without --archive: an archive remembers by itself.")
-    if _is_same(options.endpoint, options.target_endpoint):
+    if is_one_account(options.endpoint, options.target_endpoint):
         raise UsageError(f"{user_at_host(options.endpoint)} is both source and target: name two accounts.")
     source, target = connect_imap(options.endpoint), connect_imap(options.target_endpoint)
     account, goal = account_name(options, options.endpoint), user_at_host(options.target_endpoint)
@@ -108,11 +108,6 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
             stop=stop,
         )
     return Outcome.of(report, lambda summary: headline(summary, report.warnings))
-
-
-def _is_same(source: Endpoint, target: Endpoint) -> bool:
-    """Return whether both are one account; ports apart, for a server may offer it at several."""
-    return (source.host.lower(), source.user) == (target.host.lower(), target.user)
 
 
 def headline(summary: Summary, warnings: Sequence[str]) -> str:

@@ -11,11 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mailroom.change_request import Attempt, ChangeRequest
-from mailroom.client.imap_folders import unselect
 from mailroom.model import Change, LocationRow, MailProtocol
 from mailroom.services.pushing.push_desk import Desk
-from mailroom.services.restoring.mailbox_restore import MAX_SETTLE_SECONDS, SETTLE_SECONDS
 from mailroom.services.restoring.restore_presence import find_present
+from mailroom.services.restoring.settling import let_settle
 
 __all__ = ["DOUBTFUL", "Arrivals", "find_arrived", "row_to_find"]
 
@@ -69,7 +68,7 @@ def find_arrived(
     """
     found = _look(desk, folder, requests, row_of, strict)
     if len(found.there) < len(requests):
-        _let_settle(desk, folder)
+        let_settle(desk.client, folder, desk.stop)
         found = _look(desk, folder, requests, row_of, strict)
     return found
 
@@ -98,15 +97,3 @@ def _look(
                 found.there[request.change_id] = (selected.uid_validity, uid)
         found.doubtful.update(group[place].change_id for place in presence.doubtful)
     return found
-
-
-def _let_settle(desk: Desk, folder: str) -> None:
-    """Wait until a folder stays as it is."""
-    unselect(desk.client)
-    before, waited = desk.client.folder_status(folder), 0.0
-    while not desk.stop.wait(SETTLE_SECONDS):
-        waited += SETTLE_SECONDS
-        now = desk.client.folder_status(folder)
-        if now == before or waited >= MAX_SETTLE_SECONDS:
-            return
-        before = now

@@ -27,15 +27,9 @@ from mailroom.services.restoring.looks import Presence
 from mailroom.services.restoring.restore_check import SentMessages, read_back
 from mailroom.services.restoring.restore_report import RestoreTally
 from mailroom.services.restoring.restore_supply import Supply, Wanted
+from mailroom.services.restoring.settling import let_settle
 
 __all__ = ["MailboxRestore"]
-
-SETTLE_SECONDS = 1.0
-"""How long a folder must stay as it is before anything is added to it: a server may still be storing
-what a run sent that was killed a moment ago."""
-
-MAX_SETTLE_SECONDS = 60.0
-"""After so long the folder is taken as it is: somebody else is at work there."""
 
 MAX_OVER_QUOTA = 20
 """After so many refusals in a row for want of room, nothing more is sent to the account."""
@@ -200,18 +194,9 @@ class MailboxRestore:
 
     def _settled_plan(self) -> Presence:
         """Return what is there, seen at a time when nothing is on its way in."""
-        client, target = self.session.client, self.placement.target
         presence = self._look()
         while presence.missing and not self.session.is_settled:
-            unselect(client)
-            before = client.folder_status(target)
-            waited = 0.0
-            while not self.stop.wait(SETTLE_SECONDS):
-                waited += SETTLE_SECONDS
-                now = client.folder_status(target)
-                if now == before or waited >= MAX_SETTLE_SECONDS:
-                    break
-                before = now
+            let_settle(self.session.client, self.placement.target, self.stop)
             self.session.is_settled = True
             presence = self._look()
         self.tally.plan(presence, self.supply.known)
