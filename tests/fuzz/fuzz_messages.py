@@ -48,9 +48,11 @@ def main() -> int:
             f"-rss_limit_mb={MAX_MIB}",
             f"-timeout={MAX_SECONDS}",
         ]
-        atheris.Setup([sys.argv[0], *limits, place, *more], held.check)
-        atheris.Fuzz()
-    return 0
+        fuzzer = os.fork()  # it ends its process by itself, and would leave the folder
+        if fuzzer == 0:
+            atheris.Setup([sys.argv[0], *limits, place, *more], held.check)
+            atheris.Fuzz()
+        return os.waitstatus_to_exitcode(os.waitpid(fuzzer, 0)[1])
 
 
 if __name__ == "__main__":
