@@ -36,6 +36,8 @@ def new_attachments(
     account: str | None = None,
     consumer: str | None = None,
     limit: int | None = None,
+    authserv_id: str | None = None,
+    verify_dkim: bool = False,
     **rule: Any,  # Any: the words of a rule
 ) -> AbstractContextManager[NewItems[NewAttachment]]:
     """Return a context manager that hands out the attachments this task has not taken yet.
@@ -45,12 +47,16 @@ def new_attachments(
     :param account: only mail of this account (the id of its connection).
     :param consumer: whose notes count; by default ``dag_id/task_id`` of the running task.
     :param limit: how many at most in one run.
+    :param authserv_id: the name by which the receiving server signs its Authentication-Results, where
+        ``require_auth`` is a word of the rule; see ``AttachmentsToObjectStorageOperator``.
+    :param verify_dkim: check DKIM signatures anew instead of taking the server's word; asks the DNS.
     :param rule: which attachments, in the words of ``AttachmentsToObjectStorageOperator``: ``name``,
         ``content_type``, ``min_size``, ``sender``, ``subject``, ``folder`` …
     :raises AirflowFailException: an argument is wrong, or there is no archive.
     :raises AirflowException: the archive cannot be read, or what was taken cannot be noted.
     """
-    return _attachments(archive, account, consumer, limit, rule)
+    trust = {"authserv_id": authserv_id, "verify_dkim": verify_dkim}
+    return _attachments(archive, account, consumer, limit, rule, trust)
 
 
 def new_messages(
@@ -60,14 +66,20 @@ def new_messages(
     consumer: str | None = None,
     limit: int | None = None,
     query: str | None = None,
+    require_auth: str | None = None,
+    authserv_id: str | None = None,
+    verify_dkim: bool = False,
 ) -> AbstractContextManager[NewItems[NewMessage]]:
     """Return a context manager that hands out the messages this task has not taken yet.
 
     :param query: which messages, such as ``from:*@supplier.example subject:order``; all by default.
+    :param require_auth: who they must really be from, such as ``dmarc=pass``; others are not handed out.
+    :param authserv_id: as for ``new_attachments``, and so is ``verify_dkim``.
     :raises AirflowFailException: an argument is wrong, or there is no archive.
     :raises AirflowException: the archive cannot be read, or what was taken cannot be noted.
     """
-    return _messages(archive, account, consumer, limit, query)
+    trust = {"require_auth": require_auth, "authserv_id": authserv_id, "verify_dkim": verify_dkim}
+    return _messages(archive, account, consumer, limit, query, trust)
 
 
 @contextmanager
@@ -77,6 +89,7 @@ def _attachments(
     consumer: str | None,
     limit: int | None,
     rule: dict[str, Any],
+    trust: dict[str, Any],
 ) -> Iterator[NewItems[NewAttachment]]:
     from mailroom.policy.rule_words import read_rule
     from mailroom.services.new_mail import MAX_ITEMS, new_attachments
@@ -90,6 +103,7 @@ def _attachments(
             rule=read_rule(rule),
             account=account,
             limit=limit or MAX_ITEMS,
+            **trust,
         )
         with block as found:
             yield found
@@ -102,6 +116,7 @@ def _messages(
     consumer: str | None,
     limit: int | None,
     query: str | None,
+    trust: dict[str, Any],
 ) -> Iterator[NewItems[NewMessage]]:
     from mailroom.services.new_mail import MAX_ITEMS, new_messages
 
@@ -114,6 +129,7 @@ def _messages(
             query=query,
             account=account,
             limit=limit or MAX_ITEMS,
+            **trust,
         )
         with block as found:
             yield found

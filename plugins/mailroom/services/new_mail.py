@@ -25,6 +25,7 @@ from mailroom.exceptions import ConfigurationError, IntegrityError
 from mailroom.message import iter_attachment, text_of
 from mailroom.model import RunContext
 from mailroom.policy.attachments import AttachmentRule
+from mailroom.policy.authentication import read_requirements
 from mailroom.policy.query import QUERY_COLUMNS, Query, parse_query
 from mailroom.services.delivering.attachment_choice import AttachmentChoice
 from mailroom.services.delivering.authentication import Authentication
@@ -168,6 +169,8 @@ def new_attachments(
     *,
     rule: AttachmentRule | None = None,
     account: str | None = None,
+    authserv_id: str | None = None,
+    verify_dkim: bool = False,
     limit: int = MAX_ITEMS,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> AbstractContextManager[NewItems[NewAttachment]]:
@@ -180,8 +183,12 @@ def new_attachments(
     :param consumer: name of the pipeline; another name starts from the first message.
     :param rule: which attachments; all but images inside texts by default.
     :param account: only mail of this account.
+    :param authserv_id: the name of the receiving server, where the rule requires something; None has it
+        learned, see ``services.delivering.authentication``.
+    :param verify_dkim: whether signatures are checked anew there.
     :param limit: how many at most; the next run gets the rest.
-    :raises ConfigurationError: where the rule looks into zip archives, which deliveries do.
+    :raises ConfigurationError: where the rule looks into zip archives, which deliveries do; in the block,
+        where it requires something and it is not clear which server receives.
     :raises StoreUnavailable: on entering, where the archive cannot be read; on leaving, where what was
         taken cannot be noted.
     """
@@ -190,6 +197,7 @@ def new_attachments(
         raise ConfigurationError(
             "New attachments are handed out as they are; deliver them to look into zip archives."
         )
+    authentication = Authentication(archive=archive, server=authserv_id, checks_dkim=verify_dkim)
 
     def items(consumed: Consumption) -> Iterator[NewAttachment]:
         choice = AttachmentChoice(
@@ -199,7 +207,7 @@ def new_attachments(
             are_delivered=(lambda rows: consumed.are_taken(rows["message_sha256"], rows["part"]),),
             is_delivered=lambda _, digest, part: consumed.is_taken(digest, part),
             tally=DeliveryTally(),
-            authentication=Authentication(archive=archive),
+            authentication=authentication,
         )
         for one in choice.chosen():
             if one.quarantine is not None:  # not from whom the rule requires; it stays new
@@ -235,26 +243,38 @@ def new_messages(
     *,
     query: str | None = None,
     account: str | None = None,
+    require_auth: str | None = None,
+    authserv_id: str | None = None,
+    verify_dkim: bool = False,
     limit: int = MAX_ITEMS,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> AbstractContextManager[NewItems[NewMessage]]:
     """Return a context manager that hands out the messages a consumer has not taken yet.
 
     :param query: which messages, as ``mailroom restore --query`` takes it; all by default.
-    :raises ConfigurationError: where the query cannot be meant.
+    :param require_auth: who they must really be from, see ``policy.authentication``; others stay new.
+    :param authserv_id: as for ``new_attachments``, and so is ``verify_dkim``.
+    :raises ConfigurationError: where the query or what is required cannot be meant.
     :raises StoreUnavailable: as for ``new_attachments``.
     """
     is_meant: Query = parse_query(query) if query else lambda fields: True
+    requirements = read_requirements(require_auth) if require_auth else ()
+    authentication = Authentication(archive=archive, server=authserv_id, checks_dkim=verify_dkim)
 
     def items(consumed: Consumption) -> Iterator[NewMessage]:
         from mailroom.archive.reading.attachment_facts import MessagePlaces
 
-        places = None if account is None else MessagePlaces(archive, account)
+        places = MessagePlaces(archive, account) if account is not None or requirements else None
         for table in archive.scan_table("messages", _COLUMNS):
             for row in consumed.untaken_messages(table).to_pylist():
-                is_there = places is None or any(place[0] == account for place in places.of(row["sha256"])[0])
-                if is_there and is_meant(row):
+                there = [name for name, _ in places.of(row["sha256"])[0]] if places is not None else [""]
+                if not there or not is_meant(row):
+                    continue
+                reason = authentication.unmet(requirements, row["sha256"], there[0]) if requirements else None
+                if reason is None:
                     yield _message(row, archive)
+                else:
+                    log.warning("Message %s is not handed out: %s", row["sha256"], reason)
 
     return _block(archive, consumer, context, items, limit, now)
 

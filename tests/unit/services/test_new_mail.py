@@ -9,9 +9,11 @@ import pytest
 
 from mailroom.archive import Archive
 from mailroom.exceptions import ConfigurationError, IntegrityError, StoreUnavailable
+from mailroom.model import Body
 from mailroom.policy.attachments import AttachmentRule
 from mailroom.services.new_mail import new_attachments, new_messages
 from tests.support.archives import archive_messages, body, context, digest, place
+from tests.support.mail import make_message
 
 
 def keep(root: Path, *numbers: int, account: str = "post") -> None:
@@ -86,7 +88,20 @@ def test_what_is_not_from_whom_a_rule_requires_is_not_handed_out(root: Path) -> 
     """A mailbox is an open door: nothing says that these messages are signed by anybody."""
     with pytest.raises(ConfigurationError, match="Give authserv_id"):
         take(root, rule=AttachmentRule(require_auth="dkim=example.org"))
-    assert len(take(root)) == 4
+    rule = AttachmentRule(require_auth="dmarc=pass")
+    assert take(root, rule=rule, authserv_id="mx.me") == []
+    head = (
+        b"Authentication-Results: mx.me; dmarc=pass header.from=example.org\r\nReceived: from a by mx.me\r\n"
+    )
+    with Archive(root).writer(context()) as writer:
+        content = head + make_message(subject="real", attachments=[("a.csv", "text/csv", b"1,2")])
+        writer.add(Body(octets=len(content), content=content), place(9))
+        writer.finish("succeeded", {}, 0)
+    assert take(root, rule=rule, authserv_id="mx.me") == [b"1,2"]
+    with new_messages(Archive(root), "m", context(), require_auth="dmarc=pass", authserv_id="mx.me") as found:
+        assert [message.subject for message in found] == ["real"]
+    with new_messages(Archive(root), "m", context()) as rest:
+        assert len(list(rest)) == 2
 
 
 def test_only_mail_of_an_account(root: Path) -> None:
