@@ -513,6 +513,13 @@ def test_members_of_archives_are_delivered_as_if_they_were_attached(
     assert (again.delivered, again.already) == (0, 3)
 
 
+def test_archives_are_known_by_what_they_contain(store: Store, tmp_path: Path) -> None:
+    """One that is called r.dat is looked into as well, also where the rule asks for names."""
+    store.add(make_message(attachments=[("r.dat", "application/octet-stream", zip_of({"j.csv": b"8"}))]))
+    assert store.deliver(tmp_path / "out", AttachmentRule(name="j.csv", unzip=True)).delivered == 1
+    assert files(tmp_path / "out") == {"j.csv": b"8"}
+
+
 def test_archives_themselves_go_to_rules_that_do_not_look_into_them(store: Store, tmp_path: Path) -> None:
     """A rule for the rest gets the archive, not what another rule took out of it."""
     store.add(make_message(subject="z", attachments=[("all.zip", "application/zip", BUNDLE)]))

@@ -17,7 +17,7 @@ from mailroom.exceptions import ConfigurationError
 from mailroom.policy.authentication import Requirement, read_requirements
 from mailroom.policy.folders import matches_pattern
 from mailroom.policy.positions import read_positions
-from mailroom.policy.zip_names import claims_to_be_zip
+from mailroom.policy.zip_names import may_be_zip
 
 __all__ = [
     "DEFAULT_TEMPLATE",
@@ -91,9 +91,7 @@ class Attachment:
     @property
     def may_be_zip(self) -> bool:
         """Whether it is a zip archive, or says so and nobody looked."""
-        if self.detected_type is not None:
-            return self.detected_type == "application/zip"
-        return claims_to_be_zip(self.filename, self.content_type)
+        return may_be_zip(self.filename, self.content_type, self.detected_type)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,9 +216,11 @@ class AttachmentRule:
             and self.place_of(attachment, account) is not None
         )
 
-    def may_choose(self, filename: str, content_type: str, size: int) -> bool:
+    def may_choose(
+        self, filename: str, content_type: str, size: int, detected_type: str | None = None
+    ) -> bool:
         """Return whether the rule could choose an attachment, or from it, of which no more is known."""
-        if self.unzip and claims_to_be_zip(filename, content_type):
+        if self.unzip and may_be_zip(filename, content_type, detected_type):
             return True
         return self._is_size_right(size) and self._is_part_right(filename, content_type)
 

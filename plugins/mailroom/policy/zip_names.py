@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from mailroom.message import guess_charset
 
-__all__ = ["claims_to_be_zip", "is_hidden", "shown_name"]
+__all__ = ["claims_to_be_zip", "is_hidden", "may_be_zip", "shown_name"]
 
 _ZIP_TYPES = ("application/zip", "application/x-zip-compressed", "application/x-zip")
 
@@ -16,6 +16,17 @@ _ZIP_TYPES = ("application/zip", "application/x-zip-compressed", "application/x-
 def claims_to_be_zip(filename: str, content_type: str) -> bool:
     """Return whether an attachment says that it is a zip archive, by its name or its type."""
     return content_type.lower() in _ZIP_TYPES or filename.lower().endswith(".zip")
+
+
+def may_be_zip(filename: str, content_type: str, detected_type: str | None) -> bool:
+    """Return whether an attachment is a zip archive, or says so and nobody looked.
+
+    >>> may_be_zip("r.dat", "application/octet-stream", "application/zip"), may_be_zip("a.zip", "x/y", None)
+    (True, True)
+    """
+    if detected_type is not None:
+        return detected_type == "application/zip"
+    return claims_to_be_zip(filename, content_type)
 
 
 def shown_name(name: str, *, is_utf8: bool) -> str:

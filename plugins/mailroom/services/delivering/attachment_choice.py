@@ -40,7 +40,7 @@ __all__ = ["AttachmentChoice"]
 
 log = logging.getLogger(__name__)
 
-_ASKED_FIRST = ("filename", "content_type", "size")
+_ASKED_FIRST = ("filename", "content_type", "size", "detected_type")
 
 BATCH_ATTACHMENTS = 5_000
 """How many attachments are joined to their messages at a time."""
@@ -110,8 +110,10 @@ class AttachmentChoice:
         """Return the rows that a rule may choose and that do not lie where it sends them."""
         self.tally.examined += table.num_rows
         facts = [
-            (name or "", kind or "", size or 0)
-            for name, kind, size in zip(*(table[name].to_pylist() for name in _ASKED_FIRST), strict=True)
+            (name or "", kind or "", size or 0, detected)
+            for name, kind, size, detected in zip(
+                *(table[name].to_pylist() for name in _ASKED_FIRST), strict=True
+            )
         ]
         wanted = np.zeros(table.num_rows, dtype=bool)
         undone = np.zeros(table.num_rows, dtype=bool)
