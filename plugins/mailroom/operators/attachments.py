@@ -275,7 +275,7 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         policy = read_policy(self.rules, "rules") if file is None else read_rule_file(file)
         if not policy.rules:
             return RulePolicy(rules=(read_rule(own),))
-        said = [word for word in CHOOSING_WORDS if is_given(own[word]) and word not in FLAGS]
+        said = [word for word in CHOOSING_WORDS if is_given(own[word]) and not _is_off(word, own[word])]
         if file is not None and is_given(self.rules) and self.rules:
             said.append("rules")
         if said:
@@ -284,6 +284,11 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
                 argument=said[0],
             )
         return policy
+
+
+def _is_off(word: str, value: object) -> bool:
+    """Return whether a flag says no, which is what it says where nobody touched it."""
+    return word in FLAGS and not as_flag(word, value)
 
 
 def _by_destination(

@@ -200,7 +200,20 @@ def _numbered(rules: Sequence[object], source: str) -> tuple[AttachmentRule, ...
             )
         labels.add(rule.rule or "")
         read.append(rule)
+    _check_numbers(read, source)
     return tuple(read)
+
+
+def _check_numbers(rules: Sequence[AttachmentRule], source: str) -> None:
+    """Refuse a rule that has no name where its number is the name of another."""
+    numbers = {rule.rule: number for number, rule in enumerate(rules, 1) if rule.rule is not None}
+    for number, rule in enumerate(rules, 1):
+        if rule.rule is None and str(number) in numbers:
+            raise ConfigurationError(
+                f"{source}: rule {numbers[str(number)]} is called {str(number)!r}, and so is rule {number}, "
+                "which has no name and counts by its number; give each a name of its own.",
+                argument="rules",
+            )
 
 
 def _default(words: Mapping[str, Any], word: str, source: str) -> str | None:

@@ -313,6 +313,12 @@ def test_retention_by_pop3_refuses_what_pop3_does_not_know(arguments: dict[str, 
             "name would be overlooked",
         ),
         (
+            AttachmentsToObjectStorageOperator(
+                task_id="t", destination="/x", rules=[{"name": "*"}], unzip=True, unwrap="true"
+            ),
+            "unzip, unwrap would be overlooked",
+        ),
+        (
             AttachmentsToObjectStorageOperator(task_id="t", destination="/x", rules_file="/nowhere.yaml"),
             "'/nowhere.yaml' cannot be read",
         ),

@@ -93,6 +93,8 @@ def test_words_that_say_nothing_are_as_if_they_were_not_there(nothing: object) -
             "'name' is given twice in line 2, column 3",
         ),
         ("- {rule: a}\n- {rule: a}", "rule 2 ('a') has the name of an earlier rule"),
+        ("- {rule: '2'}\n- {name: b}", "f.yaml: rule 1 is called '2', and so is rule 2, which has no name"),
+        ("- {name: a}\n- {rule: '1'}", "f.yaml: rule 2 is called '1', and so is rule 1, which has no name"),
         ("template: ''\nrules: [{]", "in line 2, column"),
         ("template: '{x}'\nrules: []", "f.yaml: The destination template"),
         ("\0", "f.yaml is neither YAML nor JSON"),
