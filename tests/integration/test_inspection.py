@@ -63,6 +63,24 @@ def test_tables_say_what_was_found(store: Store) -> None:
     assert links == [(1, "http://a.example"), (2, "http://b.example")]
 
 
+def test_other_settings_have_messages_looked_at_again(archive_root: Path) -> None:
+    """Once, for what is known of the server or asked of signatures; each message keeps one row."""
+    store = Store(archive_root)
+    hop = b"Received: from a by mx.me\r\n"
+    below = hop + b"Authentication-Results: mx.me; dmarc=pass header.from=example.org\r\n"
+    store.add(*(below + make_message(subject=f"{number}") for number in range(3)))
+    assert inspect(store, "authentication").servers == {"a": None}
+    assert [row["dmarc"] for row in rows(store, "authentication")] == [None] * 3
+    for options, found in (
+        ({"authserv_id": "mx.me below"}, "pass"),
+        ({"authserv_id": "mx.you"}, None),
+        ({"authserv_id": "mx.me below", "account": "a"}, "pass"),
+    ):
+        assert [inspect(store, "authentication", **options).inspected for _ in range(2)] == [3, 0]
+        assert [row["dmarc"] for row in rows(store, "authentication")] == [found] * 3
+    assert inspect(store, "authentication").inspected == 0  # nobody knows better
+
+
 def test_message_in_two_accounts_is_inspected_once(store: Store) -> None:
     """It is one message, whoever has it."""
     message = make_message(subject="both")

@@ -17,7 +17,14 @@ from typing import Any
 import numpy as np
 
 from mailroom.archive import Archive
-from mailroom.archive.delivering.findings import FINDINGS, Findings, Row, accounts_of, messages_of
+from mailroom.archive.delivering.findings import (
+    FINDINGS,
+    Findings,
+    Row,
+    accounts_of,
+    drop_outdated,
+    messages_of,
+)
 from mailroom.exceptions import ConfigurationError, MailroomError
 from mailroom.message import message_links, unwrap
 from mailroom.services.delivering.authentication import Authentication
@@ -71,6 +78,8 @@ def inspect_messages(
 ) -> InspectionReport:
     """Look at the messages that were not looked at yet, and add what was found to each table.
 
+    Rows of ``authentication`` that were found with another server or other checks are found anew.
+
     :param what: tables to bring up to date: ``authentication``, ``envelopes``, ``links``.
     :param account: only messages of this account.
     :param authserv_id: the name that the receiving server writes; None has it learned.
@@ -83,21 +92,34 @@ def inspect_messages(
         raise ConfigurationError(
             f"What is inspected must be some of {', '.join(FINDINGS)}, not {', '.join(unknown) or 'nothing'}."
         )
+    authentication = Authentication(archive=archive, server=authserv_id, checks_dkim=verify_dkim)
+    accounts = [account] if account is not None else accounts_of(archive)
+    if "authentication" in what:
+        _drop_outdated(archive, authentication, accounts)
     inspector = _Inspector(
         tables=[Findings(archive, name) for name in dict.fromkeys(what)],
         archive=archive,
-        authentication=Authentication(archive=archive, server=authserv_id, checks_dkim=verify_dkim),
+        authentication=authentication,
         now=now,
         progress=progress,
     )
     progress.start("messages", None, None)
     try:
-        for name in [account] if account is not None else accounts_of(archive):
+        for name in accounts:
             inspector.inspect(name, stop)
     finally:
         progress.finish()
     inspector.report.interrupted = stop.is_set()
     return inspector.report
+
+
+def _drop_outdated(archive: Archive, authentication: Authentication, accounts: Sequence[str]) -> None:
+    """Have messages looked at again that were looked at with other settings than those by now."""
+    checks = authentication.checks_dkim
+    servers = {name: authentication.server_of(name) for name in accounts}
+    known = [name for name, server in servers.items() if server is not None or checks]
+    if known:
+        drop_outdated(archive, {(server, checks) for server in servers.values()}, known)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -164,7 +186,11 @@ class _Inspector:
     def _authentication(self, digest: str, account: str) -> dict[str, Any]:
         facts = self.authentication.facts(digest, account)
         self.report.servers.setdefault(account, self.authentication.server_of(account))
-        row: dict[str, Any] = {"server": facts.server, "dkim_checked": self.authentication.checks_dkim}
+        row: dict[str, Any] = {
+            "server": facts.server,
+            "dkim_checked": self.authentication.checks_dkim,
+            "asked": self.authentication.server_of(account),
+        }
         for method in ("spf", "dkim", "dmarc"):
             result = facts.result_of(method)
             row[method] = result.value if result is not None else None

@@ -7,7 +7,7 @@ one commit, so a kill leaves a message inspected or not, never half.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from mailroom.archive.delta.schemas import TABLES
 from mailroom.archive.delta.tables import Append
 from mailroom.archive.delta.upkeep import keep_up
 
-__all__ = ["FINDINGS", "Findings", "accounts_of", "messages_of"]
+__all__ = ["FINDINGS", "Findings", "accounts_of", "drop_outdated", "messages_of"]
 
 FINDINGS = ("authentication", "envelopes", "links")
 """The tables of this kind; the column ``sha256`` of each says which message a row is about."""
@@ -79,6 +79,41 @@ class Findings:
             digests = piece.table["sha256"]
             self._inspected.add(digests, _no_words(len(digests)))
         self._table.mark_seen()
+
+
+def drop_outdated(
+    archive: Archive, settings: Collection[tuple[str | None, bool]], names: Iterable[str]
+) -> int:
+    """Drop rows of ``authentication`` that were found with other settings, and return how many.
+
+    A kill right after it leaves messages without a row, which the next run inspects.
+
+    :param settings: server whose word is looked for and whether signatures are checked, as in use by now.
+    :param names: accounts whose messages it is about.
+    :raises StoreUnavailable: where the store refuses.
+    """
+    from mailroom.archive.removing.removal import drop_rows
+
+    table = archive.table("authentication")
+    outdated, going = PairSet(), PairSet()
+    for piece in table.scan(["sha256", "asked", "dkim_checked"]):
+        said = zip(piece.table["asked"].to_pylist(), piece.table["dkim_checked"].to_pylist(), strict=True)
+        mask = pa.array([one not in settings for one in said], pa.bool_())
+        digests = piece.table["sha256"].filter(mask)
+        outdated.add(digests, _no_words(len(digests)))
+    for name in names:
+        for digests in messages_of(archive, name):
+            found = digests.filter(pa.array(outdated.holds(digests, _no_words(len(digests)))))
+            going.add(found, _no_words(len(found)))
+    durability = archive.prepare()
+    try:
+        count = drop_rows(
+            table, "sha256", lambda column: going.holds(column, _no_words(len(column))).tolist()
+        )
+        durability.sync()
+    finally:
+        durability.close()
+    return count
 
 
 def accounts_of(archive: Archive) -> list[str]:

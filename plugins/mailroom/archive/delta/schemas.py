@@ -309,6 +309,7 @@ _AUTHENTICATION = _spec(
         ("dmarc_domain", pa.string(), "domain of the author, or null"),
         ("dkim_checked", pa.bool_(), "whether signatures were checked anew, not by the server's word"),
         ("at", _TIME, "when it was inspected"),
+        ("asked", pa.string(), "server whose word was looked for, stated or learned; null: nobody knew it"),
     ],
     unique=("sha256",),
 )
