@@ -7,6 +7,7 @@ import io
 import threading
 import uuid
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -22,6 +23,7 @@ from mailroom.model import Body, Change, LocationRow, MailProtocol, RunContext
 from mailroom.policy.attachments import DEFAULT_TEMPLATE, AttachmentRule
 from mailroom.policy.destinations import Collision
 from mailroom.services.attachments import DeliveryReport, deliver_attachments
+from mailroom.services.delivering import attachment_choice, shared_archives, zip_contents
 from mailroom.services.progress import NoProgress
 from tests.support.mail import make_message
 from tests.support.s3 import S3Server
@@ -518,6 +520,38 @@ def test_archives_are_known_by_what_they_contain(store: Store, tmp_path: Path) -
     store.add(make_message(attachments=[("r.dat", "application/octet-stream", zip_of({"j.csv": b"8"}))]))
     assert store.deliver(tmp_path / "out", AttachmentRule(name="j.csv", unzip=True)).delivered == 1
     assert files(tmp_path / "out") == {"j.csv": b"8"}
+
+
+@pytest.mark.parametrize("is_nested", [False, True])
+def test_an_archive_is_decoded_once_however_many_members_it_has(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_nested: bool
+) -> None:
+    """Once to choose from and once to deliver from; the threads of the loads share it."""
+    members = {f"m{number}.csv": str(number).encode() for number in range(200)}
+    bundle = (
+        zip_of({"a.csv": b"a", "in.zip": zip_of(members), "z.csv": b"z"}) if is_nested else zip_of(members)
+    )
+    store.add(make_message(subject="z", attachments=[("all.zip", "application/zip", bundle)]))
+    opened: list[str] = []
+    closed: list[str] = []
+
+    class Counted(zip_contents.ZipContents):
+        def __init__(self, chunks: Any, part: str, *rest: Any) -> None:
+            opened.append(part)
+            super().__init__(chunks, part, *rest)
+
+        def __exit__(self, *error: object) -> None:
+            closed.append(self.part)
+            super().__exit__(*error)
+
+    for module in (zip_contents, attachment_choice, shared_archives):
+        monkeypatch.setattr(module, "ZipContents", Counted)
+    report = store.deliver(tmp_path / "out", AttachmentRule(name="*.csv", subject="z", unzip=True))
+    assert (report.delivered, report.failures) == (202 if is_nested else 200, ())
+    assert Counter(opened) == ({"2": 2, "2.zip2": 2} if is_nested else {"2": 2})
+    assert Counter(closed) == Counter(opened)
+    expected = members | ({"a.csv": b"a", "z.csv": b"z"} if is_nested else {})
+    assert files(tmp_path / "out") == expected
 
 
 def test_archives_themselves_go_to_rules_that_do_not_look_into_them(store: Store, tmp_path: Path) -> None:

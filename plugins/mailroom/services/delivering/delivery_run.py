@@ -5,6 +5,7 @@ taken. Not here: the choice (``attachment_choice``), exactly-once storing (``arc
 
 Attachments travel in loads, of one message side by side: a message is read once for all of
 them, and a hand-over from thread to thread costs as much as decoding a small attachment.
+Members of a zip archive travel in several, which share the opened archive.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Self
@@ -32,7 +33,8 @@ from mailroom.policy.destinations import Collision, DestinationTemplate
 from mailroom.policy.filenames import numbered
 from mailroom.services.delivering.delivery_report import DeliveryTally
 from mailroom.services.delivering.delivery_targets import Target
-from mailroom.services.delivering.zip_contents import ZipContents, split_part
+from mailroom.services.delivering.shared_archives import SharedArchive, SharedArchives
+from mailroom.services.delivering.zip_contents import split_part
 from mailroom.services.progress import Progress
 
 __all__ = ["DeliveryRun"]
@@ -57,6 +59,7 @@ class _Item(NamedTuple):
     names: DestinationTemplate
     path: str
     quarantine: str | None
+    archive: SharedArchive | None
 
     @property
     def key(self) -> str:
@@ -113,36 +116,50 @@ class DeliveryRun:
                 while self._waiting:
                     self._take_in(*self._waiting.popleft())
             finally:
-                for _, future in self._waiting:
-                    future.cancel()
+                for load, future in self._waiting:
+                    if future.cancel():
+                        _let_go_of_archives(load)
 
     def _loads(self, chosen: Iterable[Choice], stop: threading.Event) -> Iterator[list[_Item]]:
         """Yield what is chosen in loads."""
         load: list[_Item] = []
-        for choice in chosen:
-            if stop.is_set():
-                break
-            attachment, place, number, quarantine = choice
-            target = self.targets[number]
-            names = target.names_for(choice)
-            self.tally.count_chosen(target.label, is_quarantined=quarantine is not None)
-            load.append(_Item(attachment, place, target, names, names.render(attachment, place), quarantine))
-            if len(load) >= LOAD_ATTACHMENTS or _octets_of(load) >= LOAD_OCTETS:
+        with closing(SharedArchives(self.archive.raw, self.unzip_password)) as archives:
+            for choice in chosen:
+                if stop.is_set():
+                    break
+                load.append(self._item(choice, archives))
+                if len(load) >= LOAD_ATTACHMENTS or _octets_of(load) >= LOAD_OCTETS:
+                    yield load
+                    load = []
+            if load:
                 yield load
-                load = []
-        if load:
-            yield load
+
+    def _item(self, choice: Choice, archives: SharedArchives) -> _Item:
+        attachment, place, number, quarantine = choice
+        target = self.targets[number]
+        names = target.names_for(choice)
+        self.tally.count_chosen(target.label, is_quarantined=quarantine is not None)
+        return _Item(
+            attachment=attachment,
+            place=place,
+            target=target,
+            names=names,
+            path=names.render(attachment, place),
+            quarantine=quarantine,
+            archive=archives.of(attachment),
+        )
 
     def _deliver_load(self, load: list[_Item]) -> list[_Outcome]:
         """Deliver one after the other; what cannot be delivered stops no other."""
         outcomes: list[_Outcome] = []
-        with _Messages(self.archive.raw, self.unzip_password) as messages:
+        with _Messages(self.archive.raw) as messages:
             for item in load:
                 try:
                     outcomes.append(self._deliver(item, messages))
                 except MailroomError as error:
                     _let_go(error)
                     outcomes.append(error)
+                _let_go_of_archives([item])
         return outcomes
 
     def _deliver(self, item: _Item, messages: _Messages) -> DeliveryOutcome:
@@ -152,7 +169,7 @@ class DeliveryRun:
         renamed: dict[int, str] = {}
         path = item.path if turn == 1 else names.render(item.attachment, item.place, turn)
         while True:
-            outcome = deliveries.deliver(self._row(item, path), lambda: messages.decoded(item.attachment))
+            outcome = deliveries.deliver(self._row(item, path), lambda: messages.decoded(item))
             if outcome is not DeliveryOutcome.TAKEN or self.collision is Collision.SKIP:
                 break
             if self.collision is Collision.FAIL:
@@ -223,45 +240,30 @@ class DeliveryRun:
 
 
 class _Messages:
-    """Archived messages for one thread; the last one stays open, and the last archive in it."""
+    """Archived messages for one thread; the last one stays open."""
 
-    def __init__(self, raw: RawStore, unzip_password: str | None) -> None:
+    def __init__(self, raw: RawStore) -> None:
         self._raw = raw
-        self._unzip_password = unzip_password
         self._open = ExitStack()
-        self._opened_zip = ExitStack()
         self._digest: str | None = None
-        self._zip_path: tuple[str, tuple[int, ...]] | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._opened_zip.close()
         self._open.close()
 
-    def decoded(self, attachment: Attachment) -> Iterator[bytes]:
+    def decoded(self, item: _Item) -> Iterator[bytes]:
         """Return the content of an attachment in pieces."""
+        attachment = item.attachment
+        if item.archive is not None:
+            return item.archive.read(split_part(attachment.part)[1][-1])
         if self._digest != attachment.message_sha256:
-            self._opened_zip.close()
             self._open.close()
-            self._digest = self._zip_path = None
+            self._digest = None
             self._content = self._open.enter_context(self._raw.mapped(attachment.message_sha256))
             self._digest = attachment.message_sha256
-        part, numbers = split_part(attachment.part)
-        return self._member(part, numbers) if numbers else iter_attachment(self._content, part)
-
-    def _member(self, part: str, numbers: list[int]) -> Iterator[bytes]:
-        path = (part, tuple(numbers[:-1]))
-        if self._zip_path != path:
-            self._opened_zip.close()
-            self._zip_path = None
-            chunks = iter_attachment(self._content, part)
-            self._zip = self._opened_zip.enter_context(ZipContents(chunks, part, self._unzip_password))
-            for number in numbers[:-1]:
-                self._zip = self._opened_zip.enter_context(self._zip.nested(number))
-            self._zip_path = path
-        return self._zip.read(numbers[-1])
+        return iter_attachment(self._content, attachment.part)
 
 
 def _free_level(store: DeliveryStore, path: str, level: int) -> str:
@@ -284,6 +286,12 @@ def _let_go(error: BaseException | None) -> None:
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__
+
+
+def _let_go_of_archives(load: Iterable[_Item]) -> None:
+    for item in load:
+        if item.archive is not None:
+            item.archive.let_go()
 
 
 def _octets_of(load: Iterable[_Item]) -> int:

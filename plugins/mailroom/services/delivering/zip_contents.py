@@ -11,7 +11,7 @@ import re
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -137,7 +137,7 @@ class ZipContents:
                 detected_type=detect_type(head),
             )
 
-    def read(self, number: int) -> Iterator[bytes]:
+    def read(self, number: int) -> Generator[bytes, None, None]:
         """Yield the content of a member in chunks, never more than the archive says it has."""
         with self._readable(), self._zip.open(self._infos[number - 1]) as file:
             while chunk := file.read(CHUNK_OCTETS):
