@@ -6,16 +6,19 @@
     attachments("~/mail").filter(content_type="application/pdf").to_polars()
 
 A function a table: ``messages``, ``texts``, ``attachments``, ``locations`` (where mail is now;
-``location_history`` is the log), ``folders`` (likewise), ``runs``, ``deliveries``, and what
-``mailroom inspect`` found: ``authentication``, ``envelopes``, ``links``. Nothing is read
-before rows are asked for, and then only the columns and rows that are. ``connect`` opens
-all tables in DuckDB, for SQL. All columns are described in docs/archive.md.
+``location_history`` is the log), ``folders`` (likewise), ``runs``, ``deliveries``, ``consumed``,
+what ``mailroom inspect`` found (``authentication``, ``envelopes``, ``links``), and the records of
+what was done or is to be done: ``plans``, ``audit``, ``changes``, ``holds``, ``seals``,
+``tombstones``, ``erasures``. Nothing is read before rows are asked for, and then only the columns
+and rows that are. ``connect`` opens all tables in DuckDB, for SQL. All columns are described in
+docs/archive.md.
 
 Does not belong here: writing. Neither Airflow nor a table library is imported with this module.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, datetime
@@ -33,18 +36,26 @@ if TYPE_CHECKING:
 __all__ = [
     "Rows",
     "attachments",
+    "audit",
     "authentication",
+    "changes",
     "connect",
+    "consumed",
     "deliveries",
     "envelopes",
+    "erasures",
     "folder_history",
     "folders",
+    "holds",
     "links",
     "location_history",
     "locations",
     "messages",
+    "plans",
     "runs",
+    "seals",
     "texts",
+    "tombstones",
 ]
 
 
@@ -132,8 +143,51 @@ def links(root: Root | Archive, **options: Any) -> Rows:
     return _rows(root, "links", options)
 
 
+def consumed(root: Root | Archive, **options: Any) -> Rows:
+    """Return what tasks were handed of new mail, so that they are handed it once."""
+    return _rows(root, "consumed", options)
+
+
+def plans(root: Root | Archive, **options: Any) -> Rows:
+    """Return what deletions were planned, and who agreed to them."""
+    return _rows(root, "plans", options)
+
+
+def audit(root: Root | Archive, **options: Any) -> Rows:
+    """Return which messages were deleted, moved to trash or forgotten: by whom, and why."""
+    return _rows(root, "audit", options)
+
+
+def changes(root: Root | Archive, **options: Any) -> Rows:
+    """Return the changes that were asked for, and what became of them."""
+    return _rows(root, "changes", options)
+
+
+def holds(root: Root | Archive, **options: Any) -> Rows:
+    """Return which messages must be kept, by whose word and for how long."""
+    return _rows(root, "holds", options)
+
+
+def seals(root: Root | Archive, **options: Any) -> Rows:
+    """Return the digests by which rows written before are known to be unchanged."""
+    return _rows(root, "seals", options)
+
+
+def tombstones(root: Root | Archive, **options: Any) -> Rows:
+    """Return which messages are on their way out of the archive: the log."""
+    return _rows(root, "tombstones", options)
+
+
+def erasures(root: Root | Archive, **options: Any) -> Rows:
+    """Return digests of rows that were removed from sealed tables."""
+    return _rows(root, "erasures", options)
+
+
 def connect(
-    root: Root | Archive, connection: duckdb.DuckDBPyConnection | None = None, **options: Any
+    root: Root | Archive,
+    connection: duckdb.DuckDBPyConnection | None = None,
+    prefix: str = "",
+    **options: Any,
 ) -> duckdb.DuckDBPyConnection:
     """Return a DuckDB connection in which each table of the archive is a view, read lazily.
 
@@ -144,22 +198,44 @@ def connect(
         connect("~/mail").sql("SELECT from_address, count(*) FROM messages GROUP BY ALL").show()
 
     :param connection: where to make the views; by default a new database in memory.
+    :param prefix: how the names of all views begin, such as ``mail_``, where the database of
+        ``connection`` has tables of its own.
+    :raises ConfigurationError: where a table or view of the database has the name of one of these.
     :raises StoreUnavailable: where the archive cannot be read.
     """
     import duckdb
 
     from mailroom.archive.delta.datasets import open_dataset
-    from mailroom.archive.delta.derived_sql import VIEWS
+    from mailroom.archive.delta.derived_sql import views
     from mailroom.archive.delta.schemas import TABLES
 
+    if not re.fullmatch(r"(?:[A-Za-z_][A-Za-z0-9_]*)?", prefix):
+        raise ConfigurationError(f"{prefix[:40]!r} is no prefix of names: write letters, digits and _.")
     archive = _archive(root, options)
     made = duckdb.connect() if connection is None else connection
+    derived = views(prefix)
+    _check_names(made, [*(f"{prefix}{name}" for name in TABLES), *derived])
     made.execute("SET TimeZone = 'UTC'")
     for name in TABLES:
-        made.register(name, open_dataset(archive, name))
-    for name, query in VIEWS.items():
+        made.register(f"{prefix}{name}", open_dataset(archive, name))
+    for name, query in derived.items():
         made.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {query}")
     return made
+
+
+def _check_names(connection: duckdb.DuckDBPyConnection, names: list[str]) -> None:
+    """Refuse to stand before tables and views that are not ours; ours are temporary views."""
+    taken = connection.execute(
+        "SELECT lower(table_name) FROM duckdb_tables() WHERE NOT internal "
+        "UNION SELECT lower(view_name) FROM duckdb_views() WHERE NOT internal AND NOT temporary"
+    ).fetchall()
+    met = sorted({name for (name,) in taken} & {name.lower() for name in names})
+    if met:
+        raise ConfigurationError(
+            f"The database has {', '.join(met[:5])} of its own, which a view would stand before; "
+            'connect with a prefix, such as prefix="mail_".',
+            argument="prefix",
+        )
 
 
 def _rows(root: Root | Archive, table: str, options: Mapping[str, Any]) -> Rows:

@@ -13,6 +13,8 @@ import pytest
 
 from mailroom import tables
 from mailroom.archive import Archive
+from mailroom.archive.delta.derived_sql import VIEWS
+from mailroom.archive.delta.schemas import TABLES
 from mailroom.exceptions import ConfigurationError
 from mailroom.model import Body, Change, MailProtocol
 from mailroom.services.inspection import inspect_messages
@@ -213,6 +215,39 @@ def test_tables_that_are_not_there_yet_are_empty(root: Path) -> None:
     assert tables.deliveries(root).to_arrow().num_rows == 0
     assert tables.connect(root).sql("SELECT count(*) FROM deliveries").fetchall() == [(0,)]
     assert tables.runs(root).filter(what="mirror", since="2026-01-01").count() == 2
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_table_has_a_function(root: Path, name: str) -> None:
+    """And it is in ``__all__``, so that who looks for it finds it."""
+    assert name in tables.__all__
+    rows = getattr(tables, name)(root)
+    assert rows.table == name
+    assert rows.to_arrow().num_rows == rows.count()
+
+
+def test_tables_of_a_database_are_not_shadowed(root: Path) -> None:
+    """Without a prefix that is refused, with one both are there; who connects again gets the same."""
+    database = duckdb.connect()
+    database.execute("CREATE TABLE Runs AS SELECT 7 AS x")
+    database.execute("CREATE VIEW links AS SELECT 8 AS x")
+    with pytest.raises(ConfigurationError, match=r'has links, runs of its own.*prefix="mail_"'):
+        tables.connect(root, database)
+    for _ in range(2):
+        tables.connect(root, database, prefix="mail_")
+    assert database.sql("SELECT x FROM runs UNION ALL SELECT x FROM links").fetchall() == [(7,), (8,)]
+    assert database.sql("SELECT count(*) FROM mail_runs").fetchall() == [(2,)]
+    for view in VIEWS:
+        assert (
+            database.sql(f"SELECT count(*) FROM mail_{view}").fetchall()
+            == tables.connect(root).sql(f"SELECT count(*) FROM {view}").fetchall()
+        )
+
+
+def test_a_prefix_is_a_name(root: Path) -> None:
+    """Nothing else becomes a part of the SQL."""
+    with pytest.raises(ConfigurationError, match="no prefix"):
+        tables.connect(root, prefix="x; DROP")
 
 
 def test_an_old_archive_has_all_columns(root: Path) -> None:

@@ -6,7 +6,9 @@ They are worked out when they are asked for, so that they cannot disagree with t
 
 from __future__ import annotations
 
-__all__ = ["VIEWS"]
+import re
+
+__all__ = ["VIEWS", "views"]
 
 # Names and addresses are taken apart once for each text, of which there are few; what is counted are
 # messages, by number, for one may name an address twice.
@@ -58,3 +60,15 @@ VIEWS = {
     """,
 }
 """The query of each view, by its name."""
+
+
+_OF_TABLE = re.compile(r"\b(FROM|JOIN) (messages|locations|folders|authentication)\b")
+
+
+def views(prefix: str) -> dict[str, str]:
+    """Return the query of each view, by its name, where all tables and views have a prefix.
+
+    >>> views("mail_")["mail_folders_now"][:26]
+    'SELECT * FROM mail_folders'
+    """
+    return {f"{prefix}{name}": _OF_TABLE.sub(rf"\1 {prefix}\2", query) for name, query in VIEWS.items()}
