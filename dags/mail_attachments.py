@@ -77,7 +77,8 @@ with DAG(
         ),
         "name_regex": optional_text(
             title="Name as a regular expression",
-            description_md="Such as `inv-[0-9]+\\.pdf`, for the whole name. Empty: any.",
+            description_md="Such as `inv-[0-9]+\\.pdf`, to be found in the name; case does not count. "
+            "Empty: any.",
             section="Which attachments",
         ),
         "content_type": optional_text(
@@ -87,8 +88,8 @@ with DAG(
         ),
         "detected_type": optional_text(
             title="Content looks like",
-            description_md="A pattern of the MIME type that the content has, whatever the mail says. "
-            "Empty: any.",
+            description_md="A pattern of the MIME type that the content has, whatever the mail says; "
+            "CSV is `text/plain`. Empty: any.",
             section="Which attachments",
         ),
         "min_size_kb": Param(

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["DETECTION_OCTETS", "UNKNOWN", "detect_type"]
+__all__ = ["DETECTION_OCTETS", "TEXT_TYPES", "UNKNOWN", "detect_type"]
 
 UNKNOWN = "application/octet-stream"
 """What content is that looks like nothing known."""
 
 DETECTION_OCTETS = 4096
 """How much of a file is looked at. Octets."""
+
+TEXT_TYPES = ("text/plain", "text/html", "text/calendar", "text/vcard", "text/x-shellscript")
+"""All kinds of text that are told apart: CSV, for one, looks like any other text."""
 
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"%PDF-", "application/pdf"),
@@ -77,6 +80,8 @@ _ZIPPED: tuple[tuple[bytes, str], ...] = (
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _LOCAL_FILE = b"PK\x03\x04"
 _MIMETYPE = re.compile(rb"mimetype([a-z]{1,20}/[a-z0-9.+-]{1,80})")
+_PDF_BELOW_SPACE = re.compile(rb"[ \t\r\n]++%PDF-\d")
+"""Gateways put blank lines above a PDF, which readers pass over."""
 _HTML = re.compile(rb"\s*+(?:<!--.{0,400}?-->\s*+)?<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
 _XML = re.compile(rb"\s*+<\?xml\b")
 _SVG = re.compile(rb"<svg\b")
@@ -101,6 +106,8 @@ def detect_type(head: bytes) -> str:
     for signature, media_type in _SIGNATURES:
         if start.startswith(signature):
             return media_type
+    if _PDF_BELOW_SPACE.match(start):
+        return "application/pdf"
     return _detect_container(start) or _detect_executable(start) or _detect_text(start) or UNKNOWN
 
 

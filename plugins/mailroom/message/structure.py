@@ -56,6 +56,7 @@ _LINE_ENDS = b"\r\n"
 _LINE_OCTETS = 80
 _LINE_REST = re.compile(rb"[ \t]*+(--)?[ \t]*+(?:\r{0,4}\n|\r|\Z)")
 _GUESS_OCTETS = 16 * 1024
+_PEM = re.compile(rb"\s*+-----BEGIN (?:PKCS7|PKCS #7 SIGNED DATA|CMS)-----[^\n]*+\n")
 _BEGINS_PART = re.compile(rb"[ \t]*+\r?\ncontent-[a-z-]{1,40}:", re.I)
 _BOUNDARY_LINE = re.compile(rb"(?:\A|[\r\n])--(\S[^\r\n]{0,200}?)[ \t]*\r?\ncontent-[a-z-]{1,40}:", re.I)
 
@@ -225,7 +226,10 @@ class _Builder:
         if self._is_at_limit(depth):
             return ()
         octets = self._decoded(span, encoding, MAX_SIGNED_OCTETS)
-        if octets and octets.startswith(b"M"):  # a SEQUENCE in base64; in DER it starts with "0"
+        pem = _PEM.match(octets) if octets else None
+        if octets and pem:
+            octets = decode(octets[pem.end() : octets.find(b"-----END", pem.end())], Encoding.BASE64)
+        elif octets and octets.startswith(b"M"):  # a SEQUENCE in base64; in DER it starts with "0"
             octets = decode(octets, Encoding.BASE64)
         content = signed_content(octets) if octets else None
         if not content:

@@ -54,7 +54,7 @@ _NOT_BASE64 = bytes(set(range(256)) - set(_BASE64))
 _PADDING = re.compile(rb"=+")
 _SOFT_BREAK_WITH_SPACE = re.compile(rb"=[ \t]++(?=\r?\n)")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
-_NOT_URL_SAFE = re.compile(rb"[^A-Za-z0-9_=\r\n-]|--|__")
+_NOT_URL_SAFE = re.compile(rb"[^A-Za-z0-9_=\r\n-]|^(?:--|__)|-{5}|_{5}", re.M)
 _LONG_RUN = re.compile(rb"[A-Za-z0-9+/]{48}")
 _ODD_LINE = re.compile(rb"^[A-Za-z0-9+/=]*+[^A-Za-z0-9+/=\r\n][^\r\n]*+", re.M)
 

@@ -54,9 +54,9 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         configuration names.
     :param account: only mail of this account (the id of its connection); by default of all.
     :param name: pattern of the file name, such as ``*.pdf``.
-    :param name_regex: regular expression for the file name.
+    :param name_regex: regular expression to be found in the file name; case does not count.
     :param content_type: pattern of the MIME type that the mail declares, such as ``image/*``.
-    :param detected_type: pattern of the MIME type that the content looks like.
+    :param detected_type: pattern of the MIME type that the content looks like; CSV is ``text/plain``.
     :param min_size: at least so many octets, such as ``10k``.
     :param max_size: at most so many octets.
     :param sender: pattern of the sender's address, such as ``*@supplier.example``.

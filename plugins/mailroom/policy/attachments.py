@@ -14,6 +14,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 from mailroom.exceptions import ConfigurationError
+from mailroom.message.detection import TEXT_TYPES
 from mailroom.policy.authentication import Requirement, read_requirements
 from mailroom.policy.folders import matches_pattern
 from mailroom.policy.positions import read_positions
@@ -102,9 +103,10 @@ class AttachmentRule:
     (``*.pdf|*.xlsx``), and case does not count.
 
     :param name: the file's name.
-    :param name_regex: a regular expression to be found in the file's name.
+    :param name_regex: a regular expression to be found in the file's name; ``(?-i:…)`` heeds case.
     :param content_type: the media type the mail declares, such as ``application/pdf`` or ``image/*``.
-    :param detected_type: the media type its content looks like, whatever the mail says.
+    :param detected_type: the media type its content looks like, whatever the mail says; of texts
+        ``TEXT_TYPES`` alone are told apart, so that CSV is ``text/plain``.
     :param min_size: decoded octets, at least.
     :param max_size: decoded octets, at most.
     :param sender: the author's address; a name beside it may say anything.
@@ -163,6 +165,8 @@ class AttachmentRule:
         texts = {word: _glob(pattern) for word, pattern in globs.items() if pattern is not None}
         if self.name_regex is not None:
             texts["name_regex"] = _regex(self.name_regex)
+        if self.detected_type is not None:
+            _check_detected(self.detected_type, texts["detected_type"])
         object.__setattr__(self, "_texts", texts)
         positions = None if self.position is None else read_positions(self.position)
         object.__setattr__(self, "_positions", positions)
@@ -341,6 +345,17 @@ def _glob(pattern: str) -> re.Pattern[str]:
         for one in re.sub(r"\*+", "*", _comparable(pattern)).split("|")
     )
     return re.compile("|".join(f"(?:{one})" for one in alternatives), re.DOTALL)
+
+
+def _check_detected(pattern: str, glob: re.Pattern[str]) -> None:
+    """Refuse a kind of text that nothing is ever detected to be."""
+    kinds = (one.strip().lower() for one in pattern.split("|"))
+    if all(kind.startswith("text/") for kind in kinds) and not any(map(glob.fullmatch, TEXT_TYPES)):
+        raise ConfigurationError(
+            f"detected_type {pattern[:60]!r} never holds: of texts only {', '.join(TEXT_TYPES)} are told "
+            "apart by content. Ask for name (*.csv) or content_type too, with detected_type text/plain.",
+            argument="detected_type",
+        )
 
 
 def _regex(pattern: str) -> re.Pattern[str]:

@@ -55,6 +55,12 @@ def _strict_loader() -> type:
     import yaml
 
     class StrictLoader(yaml.SafeLoader):  # type: ignore[misc]  # the library carries no type hints
+        def construct_yaml_timestamp(self, node: Any) -> object:
+            try:
+                return super().construct_yaml_timestamp(node)
+            except ValueError:  # no such day: the text, of which whoever reads it says what is wrong
+                return self.construct_scalar(node)
+
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
             keys: Sequence[Any] = [self.construct_object(key, deep=True) for key, _ in node.value]
             for number, key in enumerate(keys):
@@ -63,6 +69,7 @@ def _strict_loader() -> type:
                     raise yaml.constructor.ConstructorError(None, None, f"{key!r} is given twice", mark)
             return dict(super().construct_mapping(node, deep))
 
+    StrictLoader.add_constructor("tag:yaml.org,2002:timestamp", StrictLoader.construct_yaml_timestamp)
     return StrictLoader
 
 

@@ -29,6 +29,8 @@ def zipped(*names: str, stored_first: str = "") -> bytes:
     ("content", "media_type"),
     [
         (b"%PDF-1.4\n", "application/pdf"),
+        (b"\r\n\r\n%PDF-1.4\n", "application/pdf"),
+        (b"\n%PDF- is how a PDF begins", "text/plain"),
         (b"\x89PNG\r\n\x1a\n....", "image/png"),
         (b"\xff\xd8\xff\xe0..JFIF", "image/jpeg"),
         (b"GIF89a..", "image/gif"),

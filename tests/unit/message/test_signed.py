@@ -78,11 +78,16 @@ def test_any_cut_is_survived() -> None:
         assert found is None or CONTENT.startswith(found)
 
 
+def pem(data: bytes) -> bytes:
+    """Return the textual form of RFC 7468 section 9."""
+    return b"-----BEGIN PKCS7-----\n" + base64.encodebytes(data) + b"-----END PKCS7-----\n"
+
+
 INVOICE = b"<?xml version='1.0'?>\n<FatturaElettronica>7</FatturaElettronica>"
 
 
 @pytest.mark.parametrize("content_type", ["application/pkcs7-mime", "application/octet-stream"])
-@pytest.mark.parametrize("wrapped", [bytes, base64.encodebytes])
+@pytest.mark.parametrize("wrapped", [bytes, base64.encodebytes, pem])
 def test_signed_file_is_found_beside_its_signature(
     content_type: str, wrapped: Callable[[bytes], bytes]
 ) -> None:

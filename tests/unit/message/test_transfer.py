@@ -199,3 +199,9 @@ def test_uuencode_is_whole_wherever_windows_end(line_end: bytes) -> None:
 def test_only_the_range_is_decoded() -> None:
     """What stands around a part's content is left alone."""
     assert b"".join(decoded_chunks(b"xxxxQUJDyyyy", 4, 8, Encoding.BASE64)) == b"ABC"
+
+
+@pytest.mark.parametrize("data", [b"\xfb\xff\xfe" * 4, b"\xfb\xff\xfe" * 400, b"a\xff\xff\xf0" * 3])
+def test_base64_for_urls_may_have_its_marks_side_by_side(data: bytes) -> None:
+    """RFC 4648 section 5: they stand for octets as any letter does."""
+    assert decode(base64.urlsafe_b64encode(data), Encoding.BASE64) == data

@@ -99,7 +99,10 @@ def test_words_that_say_nothing_are_as_if_they_were_not_there(nothing: object) -
         ("template: '{x}'\nrules: []", "f.yaml: The destination template"),
         ("\0", "f.yaml is neither YAML nor JSON"),
         ("[" * 5000, "f.yaml is neither YAML nor JSON"),
-        ("- {since: 2026-02-31}", "f.yaml is neither YAML nor JSON: day is out of range"),
+        (
+            "- {name: a}\n- {since: 2026-02-31}",
+            "f.yaml: rule 2: since must be a date such as 2026-01-31, not '2026-02-31'",
+        ),
         (str([{}] * 501), "at most 500 rules"),
     ],
 )

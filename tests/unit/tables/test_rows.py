@@ -297,6 +297,13 @@ def test_threads_follow_references_and_replies(archive_root: Path) -> None:
     assert {threads["loop"], threads["pool"]} <= {"<8@x>", "<9@x>"}
 
 
+def test_a_long_chain_of_answers_is_one_thread(archive_root: Path) -> None:
+    """Also where each says only which one it answers."""
+    heads = [f"Message-ID: <{n}@x>\nIn-Reply-To: <{n - 1}@x>" for n in range(1, 300)]
+    connection = tables.connect(kept(archive_root, "Message-ID: <0@x>", *heads))
+    assert connection.sql("SELECT thread, count(*) FROM threads GROUP BY 1").fetchall() == [("<0@x>", 300)]
+
+
 def test_contacts_are_who_wrote_and_was_written_to(archive_root: Path) -> None:
     """One row an address, whatever its capital letters, with the name that was written last."""
     archive = kept(

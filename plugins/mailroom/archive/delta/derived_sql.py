@@ -30,6 +30,16 @@ _CONTACTS = """
     FROM people JOIN written USING (person) GROUP BY address
 """
 
+_DOUBLINGS = 14
+"""A chain of answers is followed over two to the power of so many messages."""
+
+# From each message to the one that it answers, then twice as far with each step.
+_JUMPS = ", ".join(
+    f"above{step} AS MATERIALIZED (SELECT a.id, coalesce(b.root, a.root) AS root "
+    f"FROM above{step - 1} a LEFT JOIN above{step - 1} b ON b.id = a.root)"
+    for step in range(1, _DOUBLINGS + 1)
+)
+
 VIEWS = {
     "locations_now": (
         "SELECT * FROM locations QUALIFY row_number() OVER ("
@@ -40,18 +50,16 @@ VIEWS = {
     "folders_now": (
         "SELECT * FROM folders QUALIFY row_number() OVER (PARTITION BY account, folder ORDER BY seq DESC) = 1"
     ),
-    "threads": """
-        WITH RECURSIVE named AS (
+    "threads": f"""
+        WITH named AS (
             SELECT sha256, message_id,
                    coalesce(nullif("references"[1], ''), in_reply_to, message_id, sha256) AS root
             FROM messages),
         roots AS (SELECT message_id, min(root) AS root FROM named WHERE message_id IS NOT NULL GROUP BY 1),
-        walked AS (
-            SELECT sha256, root, 0 AS depth FROM named
-            UNION ALL
-            SELECT w.sha256, r.root, depth + 1 FROM walked w JOIN roots r ON r.message_id = w.root
-            WHERE r.root <> w.root AND depth < 100)
-        SELECT sha256, arg_max(root, depth) AS thread FROM walked GROUP BY sha256
+        above0 AS (SELECT message_id AS id, root FROM roots WHERE root <> message_id),
+        {_JUMPS}
+        SELECT sha256, coalesce(a.root, n.root) AS thread
+        FROM named n LEFT JOIN above{_DOUBLINGS} a ON a.id = n.root
     """,
     "contacts": _CONTACTS,
     "authenticated_messages": """

@@ -46,9 +46,11 @@ def add_to(words: Words[Parser]) -> None:
     )
     parser.add_argument("--account", type=name, metavar="NAME", help="only mail of this account")
     parser.add_argument("--name", metavar="GLOB", help="file name, as *.pdf")
-    parser.add_argument("--name-regex", metavar="REGEX", help="file name, as a regular expression")
+    parser.add_argument("--name-regex", metavar="REGEX", help="found in the file name, in any case")
     parser.add_argument("--type", metavar="GLOB", help="declared content type, as image/*")
-    parser.add_argument("--detected-type", metavar="GLOB", help="what the content looks like, as image/*")
+    parser.add_argument(
+        "--detected-type", metavar="GLOB", help="what the content looks like, as image/*; CSV is text/plain"
+    )
     parser.add_argument("--from", dest="sender", metavar="GLOB", help="sender's address, as *@supplier.com")
     parser.add_argument("--recipient", metavar="GLOB", help="an address of To or Cc, as invoices@*")
     parser.add_argument("--subject", metavar="GLOB", help="subject, as *invoice*")
