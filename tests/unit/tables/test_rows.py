@@ -343,7 +343,8 @@ def test_one_message_counts_once_for_an_address(archive_root: Path) -> None:
 def test_messages_have_what_their_server_found(archive_root: Path) -> None:
     """Columns of the message; null where nobody looked, or where another server wrote."""
     results = "spf={0}; dkim={0} header.d=x.example; dmarc={0}"
-    head = "Authentication-Results: mx.example.net; " + results + "\nSubject: {0}"
+    hop = "Received: from there.example by mx.example.net; Wed, 4 Mar 2026 10:00:00 +0000"
+    head = "Authentication-Results: mx.example.net; " + results + "\n" + hop + "\nSubject: {0}"
     archive = kept(archive_root, head.format("pass"), head.format("fail"))
     inspect_messages(
         archive,
