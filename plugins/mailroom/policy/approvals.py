@@ -17,7 +17,9 @@ __all__ = ["ApprovalRule", "why_to_ask"]
 class ApprovalRule:
     """What a policy says of asking somebody first.
 
-    :param first_run: ask where nothing was deleted in the account by a plan before.
+    Whatever it says, messages that somebody spared of an earlier plan go by another consent only.
+
+    :param first_run: ask where no plan has deleted anything in the account before.
     :param over_messages: ask where the plan means more messages than this.
     :param over_fraction: ask where it means more than this share of the account's messages.
     :raises ConfigurationError: if a value makes no sense.
@@ -35,11 +37,14 @@ class ApprovalRule:
             )
 
 
-def why_to_ask(rule: ApprovalRule | None, *, messages: int, live: int, is_first: bool) -> str | None:
+def why_to_ask(
+    rule: ApprovalRule | None, *, messages: int, live: int, is_first: bool, means_spared: bool = False
+) -> str | None:
     """Return why somebody has to be asked about a plan, or None.
 
     :param messages: how many it means; ``live`` how many the account has.
-    :param is_first: whether no plan was carried out in the account before.
+    :param is_first: whether no plan has deleted anything in the account before.
+    :param means_spared: whether it means messages of a plan that somebody agreed to in part only.
 
     >>> why_to_ask(ApprovalRule(over_messages=100), messages=101, live=500, is_first=False)
     'it means more than 100 messages'
@@ -48,6 +53,8 @@ def why_to_ask(rule: ApprovalRule | None, *, messages: int, live: int, is_first:
         return None
     if rule.first_run and is_first:
         return "it is the first of this account"
+    if means_spared:
+        return "it means messages that were spared when somebody agreed to an earlier plan"
     if rule.over_messages is not None and messages > rule.over_messages:
         return f"it means more than {rule.over_messages:,} messages"
     if rule.over_fraction is not None and messages > rule.over_fraction * live:

@@ -6,11 +6,11 @@ when consent is needed (``policy.approvals``), the text (``plan_markdown``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from mailroom.archive import Archive
-from mailroom.archive.ledgers import has_plan_in_state
+from mailroom.archive.ledgers import has_plan_in_state, plan_consents
 from mailroom.exceptions import ConfigurationError
 from mailroom.ledger import PlanState
 from mailroom.model import RunContext
@@ -36,8 +36,35 @@ def why_to_ask_about(archive: Archive, plan: Plan) -> str | None:
         plan.policy.approval,
         messages=plan.messages,
         live=live,
-        is_first=not has_plan_in_state(archive, plan.account, PlanState.EXECUTED),
+        is_first=not has_plan_in_state(archive, plan.account, PlanState.EXECUTED, least_messages=1),
+        means_spared=_means_spared(archive, plan),
     )
+
+
+def _means_spared(archive: Archive, plan: Plan) -> bool:
+    """Return whether a plan means what was spared of an earlier one, and nobody agreed to as a whole since.
+
+    Messages are known by their digests, so that one is known in another folder as well.
+    """
+    consents = plan_consents(archive, plan.account)
+    consents.pop(plan.plan_id, None)
+    spared = {plan_id for plan_id, days in consents.items() if days is not None}
+    undecided = set(_digests(plan)) if spared else set()
+    for plan_id in reversed(consents):
+        if not spared or not undecided:
+            return False
+        earlier = load_plan(archive, plan.account, plan_id)
+        if earlier.state is not PlanState.REFUSED:
+            meant = undecided.intersection(_digests(earlier))
+            if meant and plan_id in spared:
+                return True
+            undecided -= meant
+        spared.discard(plan_id)
+    return False
+
+
+def _digests(plan: Plan) -> Iterator[str]:
+    return (digest for part in plan.parts for digest in part.digests if digest)
 
 
 def require_consent(

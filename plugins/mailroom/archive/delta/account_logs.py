@@ -22,15 +22,22 @@ class _OfAccount(Protocol):
 
 
 def append_numbered(
-    table: Table, rows: Sequence[_OfAccount], as_table: Callable[[Any, Sequence[int]], pa.Table]
+    table: Table,
+    rows: Sequence[_OfAccount],
+    as_table: Callable[[Any, Sequence[int]], pa.Table],
+    check: Callable[[], None] | None = None,
 ) -> None:
     """Commit rows, each with the next number of its account.
 
     :param as_table: makes the table of rows and their numbers.
+    :param check: looks at the table that the rows are added to, whoever was first, and raises where they
+        may not be.
     :raises StoreUnavailable: where the store refuses.
     """
 
     def plan() -> Append:
+        if check is not None:
+            check()
         accounts = {row.account for row in rows}
         numbers = {account: table.transaction_version(account) + 1 for account in accounts}
         return Append(rows=[as_table(rows, [numbers[row.account] for row in rows])], transactions=numbers)

@@ -22,7 +22,16 @@ from mailroom.policy.policy_file import parse_policy, policy_as_json
 from mailroom.policy.rules import RetentionPolicy
 from mailroom.protocol.sequence_set import decode_sequence_set, encode_sequence_set
 
-__all__ = ["PartTally", "Plan", "PlannedPart", "load_plan", "new_plan_id", "rows_of_parts", "settle_plan"]
+__all__ = [
+    "PartTally",
+    "Plan",
+    "PlannedPart",
+    "deciding_row",
+    "load_plan",
+    "new_plan_id",
+    "rows_of_parts",
+    "settle_plan",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,9 +216,9 @@ def load_plan(archive: Archive, account: str, plan_id: str) -> Plan:
 
 def plan_of_rows(rows: Sequence[PlanRow]) -> Plan:
     """Return the plan that its rows tell of, in the order they were written."""
-    first, last = rows[0], rows[-1]
-    approval = next((row for row in reversed(rows) if row.state is PlanState.APPROVED), None)
-    days = approval.least_days if approval is not None else None
+    first, last = rows[0], deciding_row(rows)
+    approvals = [row for row in rows if row.state is PlanState.APPROVED]
+    days = max((row.least_days for row in approvals if row.least_days is not None), default=None)
     return Plan(
         plan_id=first.plan_id,
         account=first.account,
@@ -220,9 +229,18 @@ def plan_of_rows(rows: Sequence[PlanRow]) -> Plan:
         by=last.by,
         at=last.at,
         run_id=last.run_id,
-        approved_by=approval.by if approval is not None else None,
+        approved_by=approvals[-1].by if approvals else None,
         least_age=timedelta(days=days) if days is not None else None,
     )
+
+
+def deciding_row(rows: Sequence[PlanRow]) -> PlanRow:
+    """Return the row that says what became of a plan; what ended it is final."""
+    for state in (PlanState.EXECUTED, PlanState.REFUSED):
+        for row in rows:
+            if row.state is state:
+                return row
+    return rows[-1]
 
 
 def settle_plan(
@@ -238,15 +256,22 @@ def settle_plan(
     """Record what somebody decided about a plan, and return it as it is then.
 
     :param least_age: what of it is younger is to stay; what an earlier answer spared stays as well.
-    :raises ConfigurationError: if it is refused or carried out already.
+    :raises ConfigurationError: if it is refused or carried out already, be it by somebody at the same time.
     :raises StoreUnavailable: if the archive cannot be written.
     """
     refuse_if_over(plan)
     if state is PlanState.APPROVED:
         ages = [age for age in (least_age, plan.least_age) if age is not None]
         plan = replace(plan, approved_by=by, least_age=max(ages, default=None))
-    record_plan(archive, [row_of_plan(plan, state, by=by, at=at, run_id=run_id)])
-    return replace(plan, state=state, by=by, at=at, run_id=run_id)
+    row = row_of_plan(plan, state, by=by, at=at, run_id=run_id)
+    before: list[PlanRow] = []
+
+    def check(rows: list[PlanRow]) -> None:
+        refuse_if_over(plan_of_rows(rows))
+        before[:] = rows
+
+    record_plan(archive, [row], check)
+    return plan_of_rows([*before, row])
 
 
 def row_of_plan(

@@ -17,7 +17,7 @@ from mailroom.exceptions import ConfigurationError
 from mailroom.ledger import AuditAction, PlanRow, PlanState
 from mailroom.model import RunContext
 from mailroom.policy.holds import EVERY_ACCOUNT
-from mailroom.services.deleting.retention_plan import refuse_if_over
+from mailroom.services.deleting.retention_plan import deciding_row, refuse_if_over
 from mailroom.services.forgetting.wish import ForgetWish
 
 __all__ = ["ForgetPlan", "begun_plans", "load_forget_plan", "new_plan", "settle_forget_plan", "write_plan"]
@@ -154,7 +154,7 @@ def settle_forget_plan(
     """Record what somebody decided about a plan, or that it was carried out; return it as it is then.
 
     :param messages: how many it was carried out on.
-    :raises ConfigurationError: if it is refused or carried out already.
+    :raises ConfigurationError: if it is refused or carried out already, be it by somebody at the same time.
     :raises StoreUnavailable: if the archive cannot be written.
     """
     refuse_if_over(plan)
@@ -170,7 +170,12 @@ def settle_forget_plan(
         at=at,
         run_id=run_id,
     )
-    record_plan(archive, [row])
+
+    def check(rows: list[PlanRow]) -> None:
+        refuse_if_over(_plan_of(rows))
+
+    # what was carried out is written down as that, also where somebody refused it meanwhile
+    record_plan(archive, [row], None if state is PlanState.EXECUTED else check)
     approved_by = by if state is PlanState.APPROVED else plan.approved_by
     return replace(plan, state=state, by=by, at=at, run_id=run_id, approved_by=approved_by)
 
@@ -219,7 +224,7 @@ def _rows(plan: ForgetPlan, rule: str, digests: Sequence[str]) -> Iterator[PlanR
 
 def _plan_of(rows: Sequence[PlanRow]) -> ForgetPlan:
     """Return the plan that its rows tell of, in the order they were written."""
-    first, last = rows[0], rows[-1]
+    first, last = rows[0], deciding_row(rows)
     parts = [row for row in rows if row.folder is not None]
     goes = [row for row in parts if not (row.rule or "").endswith(PLACES_ONLY)]
     approvals = [row.by for row in rows if row.state is PlanState.APPROVED]
