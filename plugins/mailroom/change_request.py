@@ -72,6 +72,10 @@ class Attempt:
     uid_next: int | None = None
     modseq: int | None = None
 
+    def may_give(self, uid_validity: int, uid: int) -> bool:
+        """Return whether a message that came to the folder afterwards may have such a number there."""
+        return uid_validity == self.uid_validity and self.uid_next is not None and uid >= self.uid_next
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeRequest:

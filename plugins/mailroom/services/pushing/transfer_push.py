@@ -8,10 +8,11 @@ RFC 6851.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from mailroom.change_request import ChangeRequest, RequestState
+from mailroom.change_request import Attempt, ChangeRequest, RequestState
 from mailroom.client.imap_changes import copy_messages, move_messages
 from mailroom.exceptions import CommandRejected
 from mailroom.model import LocationRow
@@ -149,11 +150,17 @@ class Transfer:
             self.desk.leave(left, "the server left them where they are")
 
     def _note_landed(self, moved: Sequence[ChangeRequest], landed: dict[int, tuple[int, int]]) -> None:
-        """Note where moved messages are now; those of which the server does not say it are looked for."""
+        """Note where moved messages are now; those of which the server does not say it are looked for.
+
+        What it says is believed where it can be so: numbers that the folder had not given when the run set
+        out, and no other message's.
+        """
+        said = Counter(landed.values())
         unsaid = []
         for request in moved:
-            if request.uid in landed:
-                self.landed[request.change_id] = landed[request.uid]
+            place, before = landed.get(request.uid or 0), request.attempt or Attempt()
+            if place is not None and said[place] == 1 and before.may_give(*place):
+                self.landed[request.change_id] = place
             else:
                 unsaid.append(request)
         try:
