@@ -18,7 +18,7 @@ from mailroom.model import Change, RunContext
 from mailroom.policy.aftermath import read_aftermath
 from mailroom.policy.attachments import AttachmentRule
 from mailroom.policy.destinations import Collision
-from mailroom.services.aftermath import Asked, ask_after_delivery
+from mailroom.services.aftermath import Asked, ask_after_delivery, unsettled_messages
 from mailroom.services.attachments import DeliveryReport, deliver_attachments
 from mailroom.services.progress import NoProgress
 from mailroom.services.two_way import PushReport, push_changes
@@ -35,6 +35,7 @@ class Pipeline:
 
     def __init__(self, account: TwoWayAccount, out: Path) -> None:
         self.account, self.out = account, out
+        self.report = self.delivered()
 
     def run(
         self,
@@ -47,7 +48,8 @@ class Pipeline:
         **rule: Any,
     ) -> tuple[Asked, PushReport]:
         self.account.mirror(max_gone=1)
-        report = deliver_attachments(
+        wishes = [read_aftermath("on", words.split()) for words in (success, failure)]
+        self.report = report = deliver_attachments(
             self.account.archive,
             str(self.out),
             self.context(),
@@ -56,6 +58,7 @@ class Pipeline:
             template="{filename}",
             authserv_id="mx.example.org",
             collision=collision,
+            unsettled=unsettled_messages(self.account.archive, self.account.name, *wishes),
             now=self.account.now,
             progress=progress or NoProgress(),
             stop=stop or threading.Event(),
@@ -67,7 +70,7 @@ class Pipeline:
         return ask_after_delivery(
             self.account.archive,
             self.account.name,
-            report or self.delivered(),
+            report or self.report,
             self.context(),
             on_success=read_aftermath("on_success", success.split()),
             on_failure=read_aftermath("on_failure", failure.split()),
@@ -204,6 +207,25 @@ def test_an_interrupted_delivery_settles_nothing(pipeline: Pipeline) -> None:
     assert len(pipeline.subjects("INBOX")) == 4
     asked, _ = pipeline.run(success="move:Processed", failure="move:Errors")
     assert asked == Asked(succeeded=3)
+
+
+def test_a_run_settles_what_its_own_rules_chose(pipeline: Pipeline) -> None:
+    """Neither what another task had begun and not finished, nor what failed there."""
+    files = [("a.txt", "text/plain", b"aaaa"), ("b.txt", "text/plain", b"bbbb")]
+    pipeline.account.append(make_message(subject="Two", attachments=files))
+    pipeline.out.mkdir()
+    (pipeline.out / "b.txt").write_bytes(b"somebody else's")
+    words: dict[str, Any] = {
+        "success": "move:Processed",
+        "failure": "move:Errors",
+        "collision": Collision.FAIL,
+    }
+    assert pipeline.run(**words, name="*.txt")[0] == Asked(failed=1)
+    assert pipeline.run(**words, name="*.pdf")[0] == Asked(succeeded=2)
+    assert (pipeline.subjects("Errors"), pipeline.subjects("INBOX")) == (["Two"], ["Letter"])
+    (pipeline.out / "b.txt").unlink()
+    assert pipeline.run(**words, name="*.txt")[0] == Asked(succeeded=1)
+    assert len(pipeline.subjects("Processed")) == 3
 
 
 def test_an_archive_that_cannot_be_opened_is_a_failure(pipeline: Pipeline) -> None:

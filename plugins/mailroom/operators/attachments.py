@@ -204,6 +204,7 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         """
         from mailroom.policy.attachments import DEFAULT_TEMPLATE
         from mailroom.policy.destinations import Collision
+        from mailroom.services.aftermath import unsettled_messages
         from mailroom.services.attachments import deliver_attachments
         from mailroom.services.delivering.manifest import ManifestForm
 
@@ -236,6 +237,7 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
                 authserv_id=as_text("authserv_id", self.authserv_id),
                 verify_dkim=as_flag("verify_dkim", self.verify_dkim),
                 manifest=ManifestForm(form) if form else None,
+                unsettled=unsettled_messages(archive, account or "", *wishes) if any(wishes) else None,
                 dry_run=as_flag("dry_run", self.dry_run),
                 now=utc_now,
                 progress=progress,

@@ -11,21 +11,29 @@ moved elsewhere afterwards stays there.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from mailroom.archive import Archive
 from mailroom.archive.delivering.consumption import Consumption
 from mailroom.model import LocationRow, MailProtocol, RunContext
 from mailroom.policy.aftermath import Aftermath
 from mailroom.policy.restore_folders import TargetAccount, place_target
+from mailroom.services.delivering.attachment_choice import Unsettled
 from mailroom.services.delivering.delivery_report import DeliveryReport
 
-__all__ = ["Asked", "ask_after_delivery"]
+__all__ = ["Asked", "ask_after_delivery", "unsettled_messages"]
 
 INBOX = "INBOX"
+
+DELIVERED, FAILED = "delivery", "failed"
+
+Rows = Any  # a pyarrow table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +48,22 @@ class Asked:
     failed: int = 0
 
 
+def unsettled_messages(
+    archive: Archive, account: str, on_success: Aftermath | None, on_failure: Aftermath | None
+) -> Unsettled:
+    """Return what a delivery is to look at again, so that its report knows which messages it concerns.
+
+    :raises StoreUnavailable: when it is called, if the archive cannot be read.
+    """
+
+    def question(places: Sequence[str]) -> Callable[[Rows], npt.NDArray[np.bool_]]:
+        what, wanted = (DELIVERED, on_success) if on_success is not None else (FAILED, on_failure)
+        settled = Consumption(archive, _notes(what, account, places, wanted))
+        return lambda rows: ~settled.are_messages_taken(rows["message_sha256"])
+
+    return question
+
+
 def ask_after_delivery(
     archive: Archive,
     account: str,
@@ -52,22 +76,29 @@ def ask_after_delivery(
 ) -> Asked:
     """Ask for the changes of messages whose delivery has ended, on the server of their account.
 
-    The first run with ``on_success`` asks for all that was ever delivered to these places. A delivery
-    that was interrupted asks for nothing: what it did not come to is not known to be whole.
+    Success is a message of which the rules of this delivery chose something, and all of that is delivered,
+    by whichever run; so the first run with ``on_success`` asks for all that was ever delivered by them. A
+    delivery that was interrupted asks for nothing: what it did not come to is not known to be whole.
 
-    :param report: the delivery; what failed in it is no success.
+    :param report: the delivery, which was told what is unsettled (`unsettled_messages`).
     :raises StoreUnavailable: where the archive refuses.
     """
     if report.interrupted:
         return Asked()
     places = report.destinations or (report.destination,)
     delivered, quarantined = _outcomes(archive, places)
-    unwell = quarantined | report.failed_messages
+    unwell = (quarantined & report.concerned) | report.failed_messages
+    well = (delivered & report.concerned) - unwell
     asking = _Asking(archive=archive, account=account, places=places, context=context, now=now)
     return Asked(
-        failed=asking.ask(unwell, "failed", on_failure) if on_failure is not None else 0,
-        succeeded=asking.ask(delivered - unwell, "delivery", on_success) if on_success is not None else 0,
+        failed=asking.ask(unwell, FAILED, on_failure) if on_failure is not None else 0,
+        succeeded=asking.ask(well, DELIVERED, on_success) if on_success is not None else 0,
     )
+
+
+def _notes(what: str, account: str, places: Sequence[str], wanted: Aftermath | None) -> str:
+    """Return the name that notes of settled messages have."""
+    return f"after {what} of {account} to {' '.join(places)}: {'' if wanted is None else wanted.words}"
 
 
 def _outcomes(archive: Archive, destinations: Sequence[str]) -> tuple[set[str], set[str]]:
@@ -106,8 +137,7 @@ class _Asking:
 
     def ask(self, digests: Collection[str], what: str, wanted: Aftermath) -> int:
         """Ask for what is not so yet, and return of how many messages."""
-        notes = f"after {what} of {self.account} to {' '.join(self.places)}: {wanted.words}"
-        settled = Consumption(self.archive, notes)
+        settled = Consumption(self.archive, _notes(what, self.account, self.places, wanted))
         new = {digest for digest in digests if not settled.is_taken(digest, "")}
         if not new:
             return 0

@@ -19,7 +19,7 @@ from mailroom.client.dkim_signatures import KeyLookup
 from mailroom.model import RunContext
 from mailroom.policy.attachments import DEFAULT_TEMPLATE, AttachmentRule
 from mailroom.policy.destinations import Collision
-from mailroom.services.delivering.attachment_choice import AttachmentChoice
+from mailroom.services.delivering.attachment_choice import AttachmentChoice, Unsettled
 from mailroom.services.delivering.authentication import Authentication
 from mailroom.services.delivering.delivery_report import MAX_PATHS_SHOWN, DeliveryReport, DeliveryTally
 from mailroom.services.delivering.delivery_run import DeliveryRun
@@ -46,6 +46,7 @@ def deliver_attachments(
     verify_dkim: bool = False,
     dkim_keys: KeyLookup | None = None,
     manifest: ManifestForm | None = None,
+    unsettled: Unsettled | None = None,
     dry_run: bool = False,
     now: Callable[[], datetime],
     progress: Progress,
@@ -70,6 +71,8 @@ def deliver_attachments(
     :param verify_dkim: whether signatures are checked anew, where a rule requires ``dkim``.
     :param dkim_keys: where their keys come from, if not from the DNS.
     :param manifest: write an object at each destination that tells what is there and where it came from.
+    :param unsettled: returns for the destinations what tells which rows' messages are still to be settled;
+        the report's ``concerned`` are then complete for these (`services.aftermath`).
     :param dry_run: tell what would be delivered; nothing is written anywhere.
     :param stop: when set, what is in flight is delivered and recorded, and the run ends.
     :raises ConfigurationError: if a template cannot be used or a destination is none.
@@ -93,6 +96,7 @@ def deliver_attachments(
         is_delivered=targets.is_delivered,
         is_quarantined=targets.is_quarantined,
         tally=tally,
+        looks_again=None if unsettled is None else unsettled(targets.urls),
         unzip_password=unzip_password,
         authentication=Authentication(
             archive=archive, server=authserv_id, checks_dkim=verify_dkim, keys=dkim_keys
@@ -126,6 +130,7 @@ def deliver_attachments(
         report,
         manifests=None if manifest is None else tuple(manifests),
         failed_messages=frozenset(tally.failed_messages),
+        concerned=frozenset(tally.concerned),
     )
     if not dry_run:
         _record_run(archive, context, report)

@@ -44,10 +44,13 @@ class Consumption:
         """Say for each of many messages and parts whether it was taken."""
         return self._taken.holds(digests, parts)
 
+    def are_messages_taken(self, digests: Column) -> npt.NDArray[np.bool_]:
+        """Say for each of many messages whether it was taken as a whole."""
+        return self.are_taken(digests, pa.array([""] * len(digests), pa.string()))
+
     def untaken_messages(self, messages: pa.Table) -> pa.Table:
         """Return those rows of ``messages`` that were not taken."""
-        nothing = pa.array([""] * messages.num_rows, pa.string())
-        return messages.filter(pa.array(~self.are_taken(messages["sha256"], nothing)))
+        return messages.filter(pa.array(~self.are_messages_taken(messages["sha256"])))
 
     def is_taken(self, message_sha256: str, part: str) -> bool:
         """Say whether one was taken."""

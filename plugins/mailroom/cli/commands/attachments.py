@@ -133,7 +133,7 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
     """Deliver attachments of archived mail to an object store."""
     from mailroom.policy.attachments import DEFAULT_TEMPLATE
     from mailroom.policy.destinations import Collision, DestinationTemplate
-    from mailroom.services.aftermath import ask_after_delivery
+    from mailroom.services.aftermath import ask_after_delivery, unsettled_messages
     from mailroom.services.attachments import deliver_attachments
     from mailroom.services.delivering.manifest import ManifestForm
 
@@ -163,6 +163,7 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
         authserv_id=options.authserv_id,
         verify_dkim=options.verify_dkim,
         manifest=ManifestForm(options.manifest) if options.manifest else None,
+        unsettled=unsettled_messages(archive, options.account, *wishes) if any(wishes) else None,
         dry_run=options.dry_run,
         now=now,
         progress=terminal.progress(),

@@ -36,7 +36,7 @@ from mailroom.services.delivering.carried import CarriedMessages
 from mailroom.services.delivering.delivery_report import DeliveryTally
 from mailroom.services.delivering.zip_contents import Member, ZipContents
 
-__all__ = ["AttachmentChoice"]
+__all__ = ["AttachmentChoice", "Unsettled"]
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,9 @@ Row = Mapping[str, Any]  # Any: a row of the table as pyarrow gives it
 
 Rows = Any  # a pyarrow table
 
+Unsettled = Callable[[Sequence[str]], Callable[[Rows], npt.NDArray[np.bool_]]]
+"""Returns for some destinations what tells which rows of ``attachments`` are of unsettled messages."""
+
 
 @dataclass(slots=True, kw_only=True)
 class AttachmentChoice:
@@ -58,6 +61,8 @@ class AttachmentChoice:
         where it sends them; rules of one destination share one function.
     :param is_delivered: the same of one attachment, by the number of its rule.
     :param is_quarantined: whether one lies in quarantine there; it is judged anew, and chosen once it passes.
+    :param looks_again: tells which rows of ``attachments`` are asked about though they were delivered before,
+        to know which messages the rules concern; None where nobody wants to know.
     :param authentication: tells who messages are from, where a rule requires it.
     :param unzip_password: for zip archives that are encrypted, where a rule looks into archives.
     """
@@ -69,6 +74,7 @@ class AttachmentChoice:
     is_delivered: Callable[[int, str, str], bool]
     is_quarantined: Callable[[int, str, str], bool] = lambda number, digest, part: False
     tally: DeliveryTally
+    looks_again: Callable[[Rows], npt.NDArray[np.bool_]] | None = None
     unzip_password: str | None = None
     authentication: Authentication
     _places: MessagePlaces | None = field(default=None, init=False)
@@ -124,6 +130,8 @@ class AttachmentChoice:
                 delivered[id(question)] = question(table)
             wanted |= may_be_chosen
             undone |= may_be_chosen & ~delivered[id(question)]
+        if self.looks_again is not None:
+            undone |= wanted & self.looks_again(table)
         self.tally.already += int(np.count_nonzero(wanted & ~undone))
         positions = self._positions(table)
         rows = np.flatnonzero(undone)
@@ -176,6 +184,8 @@ class AttachmentChoice:
             are_opened=is_opened,
             unwrapped=self._carried.unwrapped,
         ):
+            if self.looks_again is not None:
+                self.tally.concerned.add(attachment.message_sha256)
             if self.is_delivered(choice.number, attachment.message_sha256, attachment.part):
                 self.tally.already += 1
             else:

@@ -42,6 +42,7 @@ class DeliveryTally:
     paths: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     failed_messages: set[str] = field(default_factory=set)
+    concerned: set[str] = field(default_factory=set)
     rules: dict[str, RuleTally] = field(default_factory=dict)
     unopened: int = 0
     quarantined: int = 0
@@ -88,6 +89,8 @@ class DeliveryReport:
     :param rules: counts of each rule by its name, where it has one or there are several.
     :param quarantined: those chosen whose message is not from whom their rule requires.
     :param failed_messages: messages with an attachment that was not delivered, or not opened.
+    :param concerned: messages with an attachment that a rule chooses, now or in an earlier run, of which
+        somebody wanted to know.
     :param manifests: manifests that this run wrote; None where none were asked for.
     :param unopened: zip archives that could not be looked into and count as the files they are.
     """
@@ -111,6 +114,7 @@ class DeliveryReport:
     quarantined: int = 0
     manifests: tuple[Manifest, ...] | None = None
     failed_messages: frozenset[str] = frozenset()
+    concerned: frozenset[str] = frozenset()
 
     def summary(self) -> dict[str, Any]:
         """Return the counts as a small JSON object."""
