@@ -10,6 +10,7 @@ import hashlib
 import imaplib
 import random
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -43,6 +44,9 @@ NAMES = (
 )
 
 FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "\\Draft", "$Forwarded", "NonJunk", "urgent")
+
+MAX_LOST = 3
+"""A walk whose sessions are lost more often shows nothing."""
 
 REFUSALS = (imaplib.IMAP4.error, imapclient.exceptions.IMAPClientError)
 
@@ -150,9 +154,9 @@ class Walk:
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
-        self._library = self.server.mailbox(self.user)
-        self._plain = imaplib.IMAP4(self.server.host, self.server.imap_port)
-        self._plain.login(self.user, "secret")
+        self._turn = threading.Lock()
+        self._lost = 0
+        self._sign_in()
         self._operations: list[tuple[Callable[[], None], int]] = [
             (self._append, 8),
             (self._append_twice, 1),
@@ -171,13 +175,24 @@ class Walk:
         ]
 
     def step(self) -> None:
-        """Do one random thing; what the server refuses is nothing done."""
-        operations, weights = zip(*self._operations, strict=True)
-        operation = self.chance.choices(operations, weights)[0]
-        try:
-            operation()
-        except REFUSALS as refusal:
-            self._note(f"{operation.__name__} was refused: {refusal}")
+        """Do one random thing, whichever thread asks; what the server refuses is nothing done."""
+        with self._turn:
+            operations, weights = zip(*self._operations, strict=True)
+            operation = self.chance.choices(operations, weights)[0]
+            try:
+                operation()
+            except (imaplib.IMAP4.abort, OSError) as loss:
+                self._note(f"{operation.__name__} lost its session: {loss}")
+                self._lost += 1
+                assert self._lost <= MAX_LOST, self.done[-MAX_LOST:]
+                self._sign_in()
+            except REFUSALS as refusal:
+                self._note(f"{operation.__name__} was refused: {refusal}")
+
+    def _sign_in(self) -> None:
+        self._library = self.server.mailbox(self.user)
+        self._plain = imaplib.IMAP4(self.server.host, self.server.imap_port)
+        self._plain.login(self.user, "secret")
 
     def close(self) -> None:
         """End both sessions."""

@@ -72,6 +72,7 @@ class Proxy:
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())  # who acts between has ended
         self._loop.close()
 
     async def _serve(self) -> None:
