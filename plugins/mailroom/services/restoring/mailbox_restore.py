@@ -85,6 +85,7 @@ class MailboxRestore:
     sent: SentMessages = field(default_factory=SentMessages)
     seen: FolderMark | None = None
     shown: int = 0
+    uid_validity: int | None = None
     added: int = 0
     has_vanished: bool = False
     can_make_again: bool = True
@@ -131,11 +132,16 @@ class MailboxRestore:
             self._add(presence)
             if self.has_vanished and not self.stop.is_set():
                 self._make_again()
-                self._add(self._settled_plan())
+                presence = self._settled_plan()  # numbers of the folder that is gone mean other messages here
+                self._add(presence)
         self._compare()
         if self.with_flags and not self.stop.is_set():
             self.tally.updated += update_flags(
-                self.session.client, self.placement.target, presence, self.supply.known_flags()
+                self.session.client,
+                self.placement.target,
+                presence,
+                self.supply.known_flags(),
+                uid_validity=self.uid_validity,
             )
 
     def in_step(self) -> InStep | None:
@@ -204,7 +210,7 @@ class MailboxRestore:
 
     def _look(self) -> Presence:
         opened = self.session.client.examine(self.placement.target)
-        self.shown, self.added = opened.exists, 0
+        self.shown, self.uid_validity, self.added = opened.exists, opened.uid_validity, 0
         self.seen = FolderMark.of(opened.counts)
         return self.supply.find_present(self.session.client)
 
