@@ -453,6 +453,18 @@ def test_object_is_held_until_it_is_let_go(s3: S3Server) -> None:
     assert not store.is_held("intents/a/c.json")
 
 
+def test_object_that_was_written_again_is_let_go_by_its_last_writer(s3: S3Server) -> None:
+    """An intent is written twice; who held the first lets go of nothing that came after."""
+    store = Archive(s3.url(s3.new_bucket(), "mail"), storage_options=s3.storage_options).store
+    former = store.hold_file("intents/a/b.json", b"{}")
+    let_go = store.hold_file("intents/a/b.json", b"[1]")
+    former()
+    assert store.is_held("intents/a/b.json")
+    assert store.read_files(["intents/a/b.json"]) == [b"[1]"]
+    let_go()
+    assert not store.is_held("intents/a/b.json")
+
+
 def test_note_that_cannot_be_read_is_named(mailbox: Account) -> None:
     """Nobody but a person can say what it meant, so the run says where it lies."""
 

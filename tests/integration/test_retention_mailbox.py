@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -427,25 +426,6 @@ def test_what_gmail_cannot_expunge_is_told(dovecot: Dovecot, user: str, filled: 
     assert "stay there: the server refuses to expunge: not now" in report.failures[0]
     assert len(there(dovecot, user, "Trash")) == 4
     assert {row["action"] for row in filled.audit()} == {"moved_to_trash"}
-
-
-@pytest.mark.parametrize("moment", ["mark_deleted", "expunge"])
-def test_what_a_killed_run_left_in_gmails_trash_is_expunged_by_the_next(
-    dovecot: Dovecot, user: str, filled: Account, moment: str
-) -> None:
-    """The run had written down whom it moved; each deletion is in the audit once."""
-    make_trash(dovecot, user)
-    dovecot.append(user, mail(1), folder="Trash")
-    killed = type("Killed", (LikeGmail,), {moment: kill})
-    filled.connect = lambda: killed.connect(filled.endpoint)  # type: ignore[attr-defined]
-    with pytest.raises(KeyboardInterrupt):
-        filled.retain(MONTH)
-    assert len(there(dovecot, user, "Trash")) == 5
-    filled.connect = lambda: LikeGmail.connect(filled.endpoint)  # type: ignore[method-assign]
-    filled.retain(MONTH)
-    assert (there(dovecot, user), there(dovecot, user, "Trash")) == ([5, 6], [1])
-    assert Counter(row["uid"] for row in filled.audit()) == Counter([1, 2, 3, 4])
-    assert notes(filled) == []
 
 
 @pytest.mark.parametrize("moment", ["mark_deleted", "expunge"])

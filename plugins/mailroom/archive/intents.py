@@ -3,8 +3,9 @@
 Belongs here: one small file a run and account below ``intents/``, there only while a deletion is under way.
 Does not belong here: finding out what became of it (``services.intent_recovery``).
 
-The order is: intent on the disk, deletion on the server, result committed, intent removed. A run that finds
-an intent of an earlier one asks the server which of its messages are still there; the others went by it.
+The order is: intent on the disk, messages marked, intent begun, deletion on the server, result committed,
+intent removed. By an intent that was not begun nothing has gone; of one that was, a run that finds it asks
+the server which messages are still there. What is spared at the last moment is in no intent that was begun.
 A run that is at work holds its intent: nobody else takes it for that of a dead one, and no second run
 deletes on the same IMAP account meanwhile (a POP3 server sees to that itself, RFC 1939 section 3).
 A file and no table: it is gone a moment later, and the archive does not grow by it. Where seals are signed,
@@ -16,7 +17,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -49,11 +50,13 @@ class Intent:
     :param path: the file that says so.
     :param change: what ``locations`` will say of each message that went.
     :param rows: what the audit will say of each; their time is that of the intent.
+    :param is_begun: whether some may have gone by it.
     """
 
     path: str
     change: Change
     rows: tuple[AuditRow, ...]
+    is_begun: bool = True
 
     @property
     def run_id(self) -> str:
@@ -71,7 +74,9 @@ class IntentJournal:
         self._archive = archive
         self._store = archive.store
 
-    def write(self, change: Change, rows: Sequence[AuditRow]) -> tuple[str, Callable[[], None]]:
+    def write(
+        self, change: Change, rows: Sequence[AuditRow], *, is_begun: bool = True
+    ) -> tuple[str, Callable[[], None]]:
         """Write down what is about to go, in place of what the same run wrote before, and hold it.
 
         It is on the disk when the archive is synced next.
@@ -86,7 +91,7 @@ class IntentJournal:
             name: value for name, value in facts[0].items() if all(other[name] == value for other in facts)
         }
         own = [{name: value for name, value in each.items() if name not in shared} for each in facts]
-        said = {"format": _FORMAT, "change": change.value, "all": shared, "each": own}
+        said = {"format": _FORMAT, "change": change.value, "begun": is_begun, "all": shared, "each": own}
         return path, self._store.hold_file(path, sign_note(_KIND, said, self._archive.seal_key))
 
     def refuse_others(self, account: str, *, than: str = "") -> None:
@@ -139,7 +144,9 @@ def _read(path: str, content: bytes, key: SealKey | None) -> Intent:
     try:
         said, is_ours = read_note(_KIND, content, key)
         rows = tuple(_row({**said["all"], **own}) for own in said["each"])
-        intent = Intent(path=path, change=Change(said["change"]), rows=rows)
+        intent = Intent(
+            path=path, change=Change(said["change"]), rows=rows, is_begun=bool(said.get("begun", True))
+        )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArchiveError(
             f"The note {path} of a deletion that was cut off cannot be read; look at it, and delete it."
@@ -164,25 +171,46 @@ class IntendedDeletions:
         self._archive = archive
         self._path: str | None = None
         self._let_go: Callable[[], None] | None = None
+        self._change: Change | None = None
+        self._rows: Sequence[AuditRow] = ()
+        self._begun: set[int] = set()
         self._is_clock_checked = False
 
     def begin(self, change: Change, rows: Sequence[AuditRow]) -> None:
         """Write down what is about to go; before the first, compare this machine's clock with others.
+
+        By IMAP nothing goes before ``carry_out``; a POP3 session is carried out as a whole.
 
         :raises ConfigurationError: where the clock cannot be trusted.
         :raises ArchiveError: where another run is deleting on the account, or the store refuses.
         """
         journal = IntentJournal(self._archive)
         self.let_go()
-        self._path, self._let_go = journal.write(change, rows)
+        self._change, self._rows, self._begun = change, rows, set()
+        is_imap = rows[0].protocol is MailProtocol.IMAP
+        self._path, self._let_go = journal.write(change, rows, is_begun=not is_imap)
         try:
-            if rows[0].protocol is MailProtocol.IMAP:
+            if is_imap:
                 journal.refuse_others(rows[0].account, than=self._path)
             if not self._is_clock_checked:
                 self._check_clock(self._path)
         except (ArchiveError, ConfigurationError):
             self.end()
             raise
+
+    def carry_out(self, uids: Collection[int]) -> None:
+        """Write down that these messages of the last intent, besides earlier ones, may go from now on.
+
+        :raises StoreUnavailable: where the store refuses.
+        """
+        self._begun.update(uids)
+        rows = [row for row in self._rows if row.uid in self._begun]
+        if self._change is None or not rows:
+            return
+        former = self._let_go
+        self._path, self._let_go = IntentJournal(self._archive).write(self._change, rows)
+        if former is not None:
+            former()
 
     def end(self) -> None:
         """Forget the last one, whose result is committed.
@@ -192,6 +220,7 @@ class IntendedDeletions:
         if self._path is not None:
             IntentJournal(self._archive).clear(self._path)
             self._path = None
+            self._rows = ()
         self.let_go()
 
     def let_go(self) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -234,6 +234,14 @@ class ArchiveWriter:
         """
         self._opened()
         self._intended.begin(change, rows)
+        self.secure()
+
+    def carry_out(self, uids: Collection[int]) -> None:
+        """Write down, and secure, that these messages of the last intent go now from an IMAP folder.
+
+        :raises ArchiveError: where it could not be written.
+        """
+        self._intended.carry_out(uids)
         self.secure()
 
     def settle(self) -> None:

@@ -181,13 +181,15 @@ class ObjectStore:
     def hold_file(self, path: str, content: bytes) -> Callable[[], None]:
         """Put a small object in place, for text only: one that ends with a line break is let go of.
 
-        :return: what lets go of it.
+        :return: what lets go of it, and leaves what was put in its place since alone.
         :raises StoreUnavailable: where the store refuses.
         """
         self.replace_file(path, content.rstrip())
 
         def let_go() -> None:
-            if self.read_files([path])[0] is not None:
+            if (
+                self.read_files([path])[0] == content.rstrip()
+            ):  # else it is gone, or somebody's who came after
                 self.replace_file(path, content.rstrip() + b"\n")
 
         return let_go

@@ -3,9 +3,11 @@
 Here: from an intent and what the server still has, to rows that tell the truth. Not here: the journal
 (``archive.intents``), deleting.
 
-A message of an intent that the server has no longer went by that deletion: it was asked for, and nothing
-else was recorded since. One that is still there was not deleted; a mark \\Deleted that our side left on it
-is taken back, for another client's EXPUNGE would carry it out.
+A message of an intent that the server has no longer went by that deletion, if the deletion was begun, and
+if nothing else was recorded of it since, here or, by its digest, in another folder of the account: what a
+person moved is not recorded as deleted by us. One that is still there was not deleted; a mark \\Deleted that
+our side left on it is taken back, for another client's EXPUNGE would carry it out. What was moved into
+the trash is recorded as moved, also where it was to be expunged there, unless that was begun and it is gone.
 What a run at work is deleting is left to that run.
 """
 
@@ -19,8 +21,10 @@ from typing import TYPE_CHECKING
 from mailroom.archive.audit_log import audited
 from mailroom.archive.intents import IntentJournal
 from mailroom.exceptions import CommandRejected
-from mailroom.model import LocationRow, MailProtocol
+from mailroom.ledger import AuditAction
+from mailroom.model import Change, LocationRow, MailProtocol
 from mailroom.services.deleting.mailbox_deletion import DELETED, find_marked, find_present
+from mailroom.services.deleting.trash_passage import find_expunged
 
 if TYPE_CHECKING:
     from mailroom.archive import Archive, ArchiveWriter
@@ -47,8 +51,8 @@ def settle_maildrop(archive: Archive, writer: ArchiveWriter, account: str, liste
     :raises ArchiveError: where the archive cannot be read or written.
     """
 
-    def find(rows: Sequence[AuditRow]) -> Found:
-        gone = [row for row in rows if row.uidl not in listed]
+    def find(intent: Intent) -> Found:
+        gone = [row for row in intent.rows if row.uidl not in listed]
         known = archive.maildrop_state(account).rows({row.uidl for row in gone if row.uidl})
         by_key = {(row.uidl, row.sha256): row for found in known.values() for row in found}
         return _paired(gone, [by_key.get((row.uidl, row.message_sha256)) for row in gone])
@@ -56,17 +60,21 @@ def settle_maildrop(archive: Archive, writer: ArchiveWriter, account: str, liste
     return _settle(archive, writer, account, MailProtocol.POP3, find)
 
 
-def settle_mailboxes(client: ImapClient, archive: Archive, writer: ArchiveWriter, account: str) -> int:
+def settle_mailboxes(
+    client: ImapClient, archive: Archive, writer: ArchiveWriter, account: str, *, trash: str | None
+) -> int:
     """Record what earlier sessions deleted on an IMAP account and could not record; return how many.
 
     What a folder that cannot be asked now had is asked by a later run.
 
+    :param trash: the account's trash folder, or None where it has none.
     :raises ArchiveError: where another run is deleting now, or the archive cannot be read or written.
     :raises ConnectionLost: where the server goes away.
     """
     IntentJournal(archive).refuse_others(account)
 
-    def find(rows: Sequence[AuditRow]) -> Found | None:
+    def find(intent: Intent) -> Found | None:
+        rows = intent.rows
         folder, validity = rows[0].folder, rows[0].uid_validity
         uids = {row.uid for row in rows if row.uid is not None}
         try:
@@ -78,12 +86,47 @@ def settle_mailboxes(client: ImapClient, archive: Archive, writer: ArchiveWriter
         present = _still_there(client, selected, uids)
         gone = [row for row in rows if row.uid not in present]
         state = archive.folder_state(account, folder)
-        if state.uid_validity != validity:
+        if not gone or not intent.is_begun or state.uid_validity != validity:
             return []
         by_uid = {row.uid: row for row in state.rows([row.uid for row in gone if row.uid is not None])}
-        return _paired(gone, [by_uid.get(row.uid) for row in gone])
+        ours = _ours(archive, intent, _paired(gone, [by_uid.get(row.uid) for row in gone]), trash)
+        if trash is None or folder == trash or not ours:
+            return ours
+        expunged = find_expunged(client, archive, account, trash)
+        return [(_as_it_came(row, expunged), place) for row, place in ours]
 
     return _settle(archive, writer, account, MailProtocol.IMAP, find)
+
+
+def _as_it_came(row: AuditRow, expunged: Collection[str]) -> AuditRow:
+    return replace(row, action=AuditAction.DELETED) if row.message_sha256 in expunged else row
+
+
+def _ours(archive: Archive, intent: Intent, found: Found, trash: str | None) -> Found:
+    """Leave out what somebody else did something with since the intent was written."""
+    first = intent.rows[0]
+
+    def is_untouched(place: LocationRow) -> bool:
+        is_told = (place.change, place.run_id) == (intent.change, first.run_id)
+        return is_told or place.change is Change.EXPUNGED or place.at <= first.at
+
+    untouched = [(row, place) for row, place in found if is_untouched(place)]
+    moved = _live_since(archive, first, {place.sha256 for _, place in untouched}, trash)
+    return [(row, place) for row, place in untouched if place.sha256 not in moved]
+
+
+def _live_since(
+    archive: Archive, first: AuditRow, digests: Collection[str | None], trash: str | None
+) -> frozenset[str | None]:
+    """Return which of these came, or changed, in another folder of the account since the intent."""
+    found: set[str | None] = set()
+    for name in archive.last_folders(first.account):
+        if name == first.folder or (name == trash and first.action is AuditAction.MOVED_TO_TRASH):
+            continue
+        state = archive.folder_state(first.account, name)
+        rows = zip(state.column("sha256"), state.column("at"), strict=True)
+        found.update(digest for digest, at in rows if digest in digests and at > first.at)
+    return frozenset(found)
 
 
 def _settle(
@@ -91,14 +134,14 @@ def _settle(
     writer: ArchiveWriter,
     account: str,
     protocol: MailProtocol,
-    find: Callable[[Sequence[AuditRow]], Found | None],
+    find: Callable[[Intent], Found | None],
 ) -> int:
     count = 0
     journal = IntentJournal(archive)
     for intent in journal.pending(account):
         if intent.rows[0].protocol is not protocol or journal.is_held(intent):
             continue
-        found = find(intent.rows)
+        found = find(intent)
         if found is None:
             _log.warning(
                 "Folder %r of %s cannot be opened now, to ask what run %s deleted in it before it was cut "
@@ -112,8 +155,8 @@ def _settle(
         journal.clear(intent.path)
         if recorded:
             _log.warning(
-                "%d messages of %s were deleted by run %s, which was cut off before it could record that; it "
-                "is recorded now, and mailroom restore --run %s brings them back",
+                "%d messages of %s were deleted or moved into the trash by run %s, which was cut off before "
+                "it could record that; it is recorded now, and mailroom restore --run %s brings them back",
                 recorded,
                 account,
                 intent.run_id,

@@ -7,7 +7,7 @@ as well (RFC 3501 section 6.4.3); UID EXPUNGE only those named (RFC 4315 section
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from mailroom.client.imap import ImapClient
@@ -36,6 +36,7 @@ class Expunged:
     :param in_trash: those of them that lie in the trash, where they were not to stay.
     :param spared: UIDs that were flagged after it was decided that they may go.
     :param refusal: why some or all of the others are still there, as the end of a sentence.
+    :param is_lost: whether the folder could not be opened again, or is another one by now.
     :param is_broken: whether the server did what nobody asked for, so that nothing more may be asked of it.
     """
 
@@ -43,13 +44,21 @@ class Expunged:
     in_trash: frozenset[int] = frozenset()
     spared: frozenset[int] = frozenset()
     refusal: str | None = None
+    is_lost: bool = False
     is_broken: bool = False
 
 
-def delete_messages(client: ImapClient, uids: Collection[int], *, spare_flagged: bool) -> Expunged:
+def delete_messages(
+    client: ImapClient,
+    uids: Collection[int],
+    *,
+    spare_flagged: bool,
+    carry_out: Callable[[Collection[int]], None] | None = None,
+) -> Expunged:
     """Delete these messages of the selected mailbox, and only these.
 
     :param spare_flagged: whether what is marked \\Flagged by now stays.
+    :param carry_out: is told which messages are marked, right before they are expunged.
 
     Where the server has no UIDPLUS, it is done only while nothing else is marked
     \\Deleted; otherwise our marks are taken back and nothing is deleted.
@@ -88,6 +97,8 @@ def delete_messages(client: ImapClient, uids: Collection[int], *, spare_flagged:
         _take_back(client, plan - before)
         return Expunged(gone=frozenset(), spared=spared, refusal=_foreign(len(after - plan)))
     marked = after & plan
+    if marked and carry_out is not None:
+        carry_out(marked)
     refusal = _expunge(client, marked, before, by_uid=by_uid)
     remaining = find_present(client, plan)
     if remaining and refusal is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -81,16 +81,20 @@ class MailboxRetention:
         :raises ConfigurationError: if a pattern means no folder.
         :raises ConnectionLost: if the server goes away; what it deleted so far is recorded.
         """
-        if self.writer is not None:
-            settle_mailboxes(self.client, self.archive, self.writer, self.context.account)
         folders = {f.name: f for f in self.client.list_folders() if f.is_selectable}
         uses = uses_of(folders.values())
+        trash = find_trash(folders.values())
+        if self.writer is not None:
+            settle_mailboxes(self.client, self.archive, self.writer, self.context.account, trash=trash)
         self._removal = MailboxRemoval(
             client=self.client,
             archive=self.archive,
             account=self.context.account,
             policy=self.keeper.policy,
-            trash=find_trash(folders.values()),
+            now=self.now,
+            carry_out=self._carry_out,
+            uses=uses,
+            trash=trash,
         )
         if self.writer is not None:
             self._removal.resume()
@@ -252,13 +256,14 @@ class MailboxRetention:
         action = self._removal.action_in(name)
         validity = plan.delete[0].row.uid_validity or 0
         try:
-            prepared = self._removal.prepare(name, validity, chosen.keys())
+            prepared = self._removal.prepare(name, validity, {uid: each.row for uid, each in chosen.items()})
         except CommandRejected as error:
             return refused("say what the trash holds", error)
         self.writer.intend(
-            [self.keeper.audit(each, at, action) for each in chosen.values()], Change.DELETED_BY_RETENTION
+            [self.keeper.audit(each, at, self._removal.intended_in(name)) for each in chosen.values()],
+            Change.DELETED_BY_RETENTION,
         )
-        outcome = self._removal.remove(name, chosen.keys(), prepared, spare_flagged=source.rules.keep_flagged)
+        outcome = self._removal.remove(prepared, spare_flagged=source.rules.keep_flagged)
         self._is_over = outcome.is_broken
         tally.kept[Keep.FLAGGED] += len(outcome.spared)
         self._record(
@@ -271,6 +276,10 @@ class MailboxRetention:
         for uid in outcome.gone:
             tally.delete(chosen[uid])
         return outcome.refusal
+
+    def _carry_out(self, uids: Collection[int]) -> None:
+        if self.writer is not None:
+            self.writer.carry_out(uids)
 
     def _record(self, gone: Sequence[tuple[Candidate, AuditAction]], writer: ArchiveWriter) -> None:
         at = self.now()

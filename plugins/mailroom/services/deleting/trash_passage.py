@@ -1,31 +1,51 @@
 """Messages on their way through the trash: copied there once, and where that is wanted expunged there.
 
-Here: knowing again in the trash what a COPY or MOVE put there, also after a kill. Not here: COPY, MOVE and
-EXPUNGE themselves (``mailbox_removal``, ``mailbox_deletion``).
+Here: knowing again in the trash what a COPY or MOVE put there. Not here: COPY, MOVE and EXPUNGE themselves
+(``mailbox_removal``, ``mailbox_deletion``).
 
-Before anything is copied or moved, it is written down who the messages are, and the number that the trash
-gives next (UIDNEXT, RFC 3501 section 2.3.1.1): whatever has a lower one was there before. COPYUID would say
-the same, but its answer is lost with the connection.
+A message is expunged in the trash by the run that moved it there, and by no other: what a killed run moved
+stays there, and is recorded as moved. The run knows it by COPYUID (RFC 4315 section 3), believed only where
+UIDVALIDITY is that of the trash and the number was free before (UIDNEXT, RFC 3501 section 2.3.1.1); else
+by its SHA-256, for which the new messages in the trash that have its size are fetched. What is like it in
+header and size is not it.
+
+Two kinds of notes lie in the archive meanwhile. That of a folder says which messages may have been copied,
+and permits nothing: it makes the next run look before it copies. That of the trash says which messages are
+marked \\Deleted there, so that the next run takes the marks of a killed one back.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from mailroom.archive import Archive
 from mailroom.archive.folder_notes import FolderNote, FolderNotes, NoteKind
 from mailroom.client.imap import ImapClient
+from mailroom.client.imap_changes import Landed
 from mailroom.exceptions import CommandRejected
-from mailroom.message import fingerprint_of_header
-from mailroom.model import FetchedMessage
-from mailroom.policy.proof import is_telling
-from mailroom.services.deleting.mailbox_deletion import delete_messages, find_present
+from mailroom.model import LocationRow
+from mailroom.policy.proof import ServerAnswer
+from mailroom.services.deleting.held import find_held
+from mailroom.services.deleting.mailbox_deletion import DELETED, Expunged, delete_messages, find_present
+from mailroom.services.deleting.mailbox_refetch import refetch
 
-__all__ = ["TrashPassage"]
+__all__ = ["Standing", "TrashPassage", "find_expunged"]
+
+TRASH = "\\Trash"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What the trash said of itself before anything was moved into it.
+
+    :param following: the number that it gives next; whatever has a lower one was there before.
+    """
+
+    uid_validity: int | None
+    following: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,68 +53,61 @@ class TrashPassage:
     """The way of one account's messages through its trash.
 
     :param trash: the name of the trash folder.
+    :param uses: the special use of each folder of the account.
     """
 
     client: ImapClient
     archive: Archive
     account: str
     trash: str
+    uses: Mapping[str, str | None]
+    now: Callable[[], datetime]
+
+    def standing(self) -> Standing:
+        """Ask the trash, which is not selected, what it gives next.
+
+        :raises CommandRejected: if the server does not say.
+        """
+        told = self.client.folder_status(self.trash)
+        return Standing(uid_validity=told.get("UIDVALIDITY"), following=told.get("UIDNEXT", 1))
 
     def begin(
-        self, folder: str, uid_validity: int, uids: Collection[int]
+        self, folder: str, uid_validity: int, rows: Mapping[int, LocationRow]
     ) -> tuple[FolderNote, frozenset[int]]:
-        """Write down what is about to be copied or moved out of the selected folder.
+        """Write down what is about to be copied out of a folder.
 
         :return: the note, on the disk when the archive is synced next, and which messages an earlier run,
             which did not come to its end, may have copied already.
+        :raises CommandRejected: if the server does not say what the trash gives next.
         """
-        told = self.client.folder_status(self.trash)
-        validity, following = told.get("UIDVALIDITY"), told.get("UIDNEXT", 1)
-        earlier = self._earlier(folder, uid_validity)
-        before = dict(earlier.messages) if earlier is not None else {}
-        if earlier is not None:
+        standing = self.standing()
+        validity, following = standing.uid_validity, standing.following
+        earlier = next((n for n in self._notes.pending() if n.folder == folder), None)
+        before: dict[int, str] = {}
+        if earlier is not None and earlier.uid_validity == uid_validity:
+            before = dict(earlier.messages)
             following = min(following, earlier.trash_next) if earlier.trash_uid_validity == validity else 1
-        known = {message.uid: _who(message) for message in self.client.fetch_fingerprints(sorted(uids))}
         note = self._notes.write(
             folder,
             uid_validity,
-            {**before, **known},
+            {**before, **{uid: row.sha256 or "" for uid, row in rows.items()}},
             trash_uid_validity=validity,
             trash_next=following,
         )
         return note, frozenset(before)
 
-    def find_copied(self, note: FolderNote, uids: Collection[int]) -> frozenset[int]:
-        """Return which of these messages have a copy in the trash; the folder is selected again afterwards.
+    def find_copied(self, note: FolderNote, rows: Mapping[int, LocationRow]) -> frozenset[int]:
+        """Return which of these messages have a copy in the trash, octet for octet; the trash stays open.
 
-        :raises CommandRejected: if the server opens one of the two no more.
+        :raises CommandRejected: if the server does not open it.
         """
-        if not uids:
-            return frozenset()
-        found = self._copies(note, uids)
-        self.client.select(note.folder)
-        return frozenset(found)
+        selected = self.client.select(self.trash)
+        start = note.trash_next if selected.uid_validity == note.trash_uid_validity else 1
+        return frozenset(self._find_by_digest(start, rows, frozenset()))
 
-    def expunge(self, note: FolderNote, uids: Collection[int]) -> tuple[frozenset[int], str | None]:
-        """Expunge in the trash what was moved there; the folder is selected again afterwards.
-
-        :return: which of these messages are gone for good, and why others are not, as the end of a sentence.
-        :raises CommandRejected: if the server opens one of the two no more.
-        """
-        if not uids:
-            return frozenset(), None
-        found = self._copies(note, uids)
-        outcome = delete_messages(self.client, found.values(), spare_flagged=False)
-        self.client.select(note.folder)
-        gone = frozenset(uid for uid, copy in found.items() if copy in outcome.gone)
-        if len(gone) == len(uids):
-            return gone, None
-        why = outcome.refusal or "they cannot be told from others there"
-        return gone, f"{len(uids) - len(gone)} messages were moved into {self.trash!r} and stay there: {why}"
-
-    def end(self, note: FolderNote, gone: Collection[int]) -> None:
-        """Forget what came to its end; what is left in the selected folder stays written down."""
-        rest = frozenset(note.messages) - frozenset(gone)
+    def end(self, note: FolderNote, over: Collection[int]) -> None:
+        """Forget what came to its end or was not copied; what the open folder has of the rest stays noted."""
+        rest = frozenset(note.messages) - frozenset(over)
         rest = find_present(self.client, rest) if rest else rest
         if not rest:
             self._notes.clear(note)
@@ -107,55 +120,150 @@ class TrashPassage:
             trash_next=note.trash_next,
         )
 
-    def finish(self) -> int:
-        """Expunge in the trash what a killed run had moved there to be expunged; return how many."""
-        count = 0
+    def expunge(
+        self,
+        folder: str,
+        rows: Mapping[int, LocationRow],
+        landed: Landed,
+        standing: Standing,
+        *,
+        spare_flagged: bool,
+    ) -> Expunged:
+        """Expunge in the trash what this run moved there; the trash stays open.
+
+        Legal holds are asked once more: a minute may have gone by, and after this nothing is left.
+
+        :param rows: the messages that were moved, by the number that they had.
+        :param landed: where the server says that they are now.
+        :return: which of them are gone for good, and why others are not, as the end of a sentence.
+        :raises CommandRejected: if the server does not open the trash.
+        """
+        held = self._held(folder, rows)
+        free = {uid: row for uid, row in rows.items() if row.sha256 not in held}
+        selected = self.client.select(self.trash)
+        places = self._places(selected.uid_validity, free, landed, standing)
+        outcome = Expunged(gone=frozenset())
+        if places:
+            outcome = self._delete(selected.uid_validity or 0, rows, places, spare_flagged)
+        gone = frozenset(uid for uid, place in places.items() if place in outcome.gone)
+        stays = len(rows) - len(gone)
+        if not stays:
+            return replace(outcome, gone=gone, spared=frozenset())
+        why = [f"{len(rows) - len(free)} are under legal hold"] if len(free) < len(rows) else []
+        if len(places) < len(free):
+            why.append(f"{len(free) - len(places)} cannot be told from others there")
+        if outcome.spared:
+            why.append(f"{len(outcome.spared)} were flagged meanwhile")
+        if outcome.refusal is not None:
+            why.append(outcome.refusal)
+        told = f"{stays} messages were moved into {self.trash!r} and stay there: {', and '.join(why)}"
+        return replace(outcome, gone=gone, spared=frozenset(), refusal=told)
+
+    def _delete(
+        self, validity: int, rows: Mapping[int, LocationRow], places: Mapping[int, int], spare_flagged: bool
+    ) -> Expunged:
+        note = self._notes.write(
+            self.trash, validity, {place: rows[uid].sha256 or "" for uid, place in places.items()}
+        )
+        outcome = delete_messages(self.client, places.values(), spare_flagged=spare_flagged)
+        self._notes.clear(note)
+        return outcome
+
+    def resume(self, *, copies: bool) -> None:
+        """Take back marks \\\\Deleted that a killed run left in the trash.
+
+        :param copies: whether the server only copies; else what was copied once is of no concern any more.
+        :raises ConnectionLost: if the server goes away.
+        """
         for note in self._notes.pending():
-            try:
-                selected = self.client.select(note.folder)
-            except CommandRejected:
+            if note.folder == self.trash:
+                try:
+                    selected = self.client.select(note.folder)
+                except CommandRejected:
+                    continue
+                present = frozenset[int]()
+                if selected.uid_validity == note.uid_validity:
+                    present = find_present(self.client, note.messages)
+                if present:
+                    self.client.store_flags(sorted(present), remove=(DELETED,))
+            elif copies:
                 continue
-            if selected.uid_validity != note.uid_validity:
-                self._notes.clear(note)
-                continue
-            moved = frozenset(note.messages) - find_present(self.client, note.messages)
-            gone, _ = self.expunge(note, moved)
-            self.end(note, moved)
-            count += len(gone)
-        return count
+            self._notes.clear(note)
 
     @property
     def _notes(self) -> FolderNotes:
         return FolderNotes(self.archive, self.account, NoteKind.TRASHED)
 
-    def _earlier(self, folder: str, uid_validity: int) -> FolderNote | None:
-        found = (note for note in self._notes.pending() if note.folder == folder)
-        return next((note for note in found if note.uid_validity == uid_validity), None)
+    def _held(self, folder: str, rows: Mapping[int, LocationRow]) -> frozenset[str | None]:
+        found: set[str | None] = set()
+        for name in (folder, self.trash):
+            use = self.uses.get(name) or (TRASH if name == self.trash else None)
+            asked = list(rows.values())
+            found.update(find_held(self.archive, self.account, name, asked, self.now(), use=use))
+        return frozenset(found)
 
-    def _copies(self, note: FolderNote, uids: Iterable[int]) -> dict[int, int]:
-        """Return the number in the trash, which is selected, of each message that is known again there."""
-        selected = self.client.select(self.trash)
-        start = note.trash_next if selected.uid_validity == note.trash_uid_validity else 1
+    def _places(
+        self, validity: int | None, rows: Mapping[int, LocationRow], landed: Landed, standing: Standing
+    ) -> dict[int, int]:
+        """Return the number in the trash, which is open, of each message that is surely there."""
+        if validity is None or validity != standing.uid_validity:
+            return {}
+        known = {
+            uid: place
+            for uid, (stated, place) in landed.items()
+            if uid in rows and stated == validity and place >= standing.following
+        }
+        if len(set(known.values())) < len(known):
+            known = {}
+        present = find_present(self.client, known.values()) if known else frozenset()
+        found = {uid: place for uid, place in known.items() if place in present}
+        rest = {uid: row for uid, row in rows.items() if uid not in known}
+        return {**found, **self._find_by_digest(standing.following, rest, frozenset(found.values()))}
+
+    def _find_by_digest(
+        self, start: int, rows: Mapping[int, LocationRow], taken: Collection[int]
+    ) -> dict[int, int]:
+        """Return the number in the open trash of each message that is there, octet for octet.
+
+        :param start: the lowest number that it can have.
+        :param taken: numbers that are known to be those of others.
+        """
+        if not rows:
+            return {}
+        sizes = {row.size for row in rows.values()}
         # "n:*" means the last message too, whatever its number.
-        new = [uid for uid in self.client.search("UID", f"{start}:*").tolist() if uid >= start]
+        new = {uid for uid in self.client.search("UID", f"{start}:*").tolist() if uid >= start} - set(taken)
+        answers = {
+            message.uid: ServerAnswer.of(message)
+            for message in self.client.fetch_fingerprints(sorted(new))
+            if message.uid in new and message.octets in sizes
+        }
         there: dict[str, list[int]] = defaultdict(list)
-        for message in self.client.fetch_fingerprints(new):
-            there[_who(message)].append(message.uid)
+        for place, answer in sorted(refetch(self.client, self.archive, answers, answers).items()):
+            if answer.sha256 is not None:
+                there[answer.sha256].append(place)
         found = {}
-        for uid in sorted(uids):
-            who = note.messages.get(uid)
-            if who and there[who]:
-                found[uid] = there[who].pop()
+        for uid, row in sorted(rows.items()):
+            if row.sha256 is not None and there[row.sha256]:
+                found[uid] = there[row.sha256].pop()
         return found
 
 
-def _who(message: FetchedMessage) -> str:
-    """Return a digest of who a message is, the same in each folder of a server; empty where nothing tells.
+def find_expunged(client: ImapClient, archive: Archive, account: str, trash: str) -> frozenset[str]:
+    """Return the digests of what a killed run had begun to expunge in the trash and is there no more.
 
-    Dates of arrival are left out: COPY should keep them, and need not (RFC 3501 section 6.4.7).
+    :raises ConnectionLost: if the server goes away.
     """
-    header = fingerprint_of_header(message.header or b"")
-    if not is_telling(header):
-        return ""
-    said = [message.octets, header.message_id, header.date, header.sender, header.subject]
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32]
+    notes = FolderNotes(archive, account, NoteKind.TRASHED).pending()
+    note = next((note for note in notes if note.folder == trash), None)
+    if note is None:
+        return frozenset()
+    try:
+        selected = client.select(trash)
+    except CommandRejected:
+        return frozenset()
+    if selected.uid_validity != note.uid_validity:
+        return frozenset()
+    present = find_present(client, note.messages)
+    stays = {note.messages[uid] for uid in present}
+    return frozenset(note.messages.values()) - stays - {""}
