@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mailroom.client.imap import ImapClient
 from mailroom.model import Change
 from mailroom.protocol.copy_uids import parse_copy_uids
 from tests.integration.pushes import TwoWayAccount
@@ -68,3 +69,33 @@ def test_odd_words_about_places_end_no_push(account: TwoWayAccount, monkeypatch:
     )
     assert push(account) == 2
     assert [row.uid for row in account.live("Trash")] == [3, 4]
+
+
+@pytest.mark.parametrize("has_move", [True, False])
+@pytest.mark.parametrize("where", ["record_moved", "MailboxPush._conclude"])
+def test_a_killed_run_has_moved_each_message_to_the_trash_once(
+    account: TwoWayAccount, monkeypatch: pytest.MonkeyPatch, where: str, *, has_move: bool
+) -> None:
+    """What it put into the audit before it was killed is not put there again."""
+
+    class Killed(BaseException):
+        pass
+
+    def die(*_: object, **__: object) -> None:
+        raise Killed
+
+    if not has_move:
+        offered = ImapClient.supports
+        monkeypatch.setattr(
+            ImapClient, "supports", lambda client, name: name != "MOVE" and offered(client, name)
+        )
+    account.changes.request_deletion(account.live(uids=[1, 2]))
+    with monkeypatch.context() as patch:
+        patch.setattr(f"mailroom.services.pushing.mailbox_push.{where}", die)
+        with pytest.raises(Killed):
+            push(account)
+    assert push(account) == 2
+    audit = account.archive.read_table("audit").to_pylist()
+    told = sorted((row["uid"], row["folder"], row["action"]) for row in audit)
+    assert told == [(1, "INBOX", "moved_to_trash"), (2, "INBOX", "moved_to_trash")]
+    assert [(row.uid, row.change) for row in account.live("Trash")] == [(3, Change.MOVED), (4, Change.MOVED)]

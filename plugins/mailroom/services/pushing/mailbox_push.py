@@ -141,22 +141,22 @@ class MailboxPush:
             self._conclude(outcomes)
 
     def _audit_trashed(self, outcomes: Outcomes) -> None:
-        """Record who has moved messages to the trash."""
+        """Record who has moved messages to the trash; a killed run may have recorded some of it."""
         done = [r for r, state, _ in outcomes.values() if state is RequestState.PUSHED]
         rows = {row.uid: row for row in self.state.rows(r.uid for r in done if r.uid is not None)}
+        self._audit([(r, rows[r.uid]) for r in done if r.uid in rows], AuditAction.MOVED_TO_TRASH)
+        self.desk.writer.flush()
+
+    def _audit(self, done: Sequence[tuple[ChangeRequest, LocationRow]], action: AuditAction) -> None:
+        """Put changes into the audit that the runs which set out for them have not put there."""
         desk, at = self.desk, self.desk.now()
+        runs = {request.run_id for request, _ in done if request.run_id is not None}
+        told = {place for run_id in runs for place in audited(desk.archive, run_id)}
         desk.writer.audit(
-            audit_of(
-                rows[request.uid],
-                desk.context,
-                at=at,
-                rule=f"asked for by {request.requested_by}",
-                action=AuditAction.MOVED_TO_TRASH,
-            )
-            for request in done
-            if request.uid in rows
+            audit_of(row, desk.context, at=at, rule=f"asked for by {request.requested_by}", action=action)
+            for request, row in done
+            if (row.folder, row.uid, row.uidl, row.sha256) not in told
         )
-        desk.writer.flush()
 
     def _movable(self, requests: Sequence[ChangeRequest], outcomes: Outcomes, *, target: str | None) -> Asked:
         proved = self.inquiry.proved(requests, outcomes, exact=target is None)
@@ -268,15 +268,9 @@ class MailboxPush:
         removed = list(requests)
         if not removed:
             return
-        runs = {request.run_id for request in removed if request.run_id is not None}
-        told = {place for run_id in runs for place in audited(desk.archive, run_id)}
         rows = {row.uid: row for row in self.state.rows(r.uid for r in removed if r.uid is not None)}
         known = [(r, rows[r.uid]) for r in removed if r.uid in rows and rows[r.uid].sha256 == r.sha256]
-        desk.writer.audit(
-            audit_of(row, desk.context, at=at, rule=f"asked for by {request.requested_by}")
-            for request, row in known
-            if (row.folder, row.uid, row.uidl, row.sha256) not in told
-        )
+        self._audit(known, AuditAction.DELETED)
         desk.writer.record(
             replace(row, change=Change.DELETED_BY_REQUEST, at=at, run_id=desk.context.run_id)
             for _, row in known
