@@ -190,6 +190,17 @@ def test_folder_deleted_while_it_is_filled_is_made_again(odd: Odd, kind: str) ->
     assert sorted(found) == sorted(contents)
 
 
+def test_two_folders_become_a_new_one_where_no_code_says_that_it_is_there(odd: Odd) -> None:
+    """The second finds the folder that was made for the first; both are in it, once."""
+    odd.archive([mail(1)], "A")
+    odd.archive([mail(2)], "B")
+    names = (("A", "New"), ("B", "New"))
+    assert odd.restore(folder_names=names).failures == ()
+    found = [message.content for message in odd.server.folders["New"].mail.values()]
+    assert sorted(found) == sorted([mail(1), mail(2)])
+    assert odd.restore(folder_names=names).summary()["added"] == 0
+
+
 def test_account_without_room_is_not_asked_for_ever(odd: Odd) -> None:
     """After some refusals for want of room the rest is counted and not sent."""
     odd.server.capabilities = FULL

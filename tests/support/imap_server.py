@@ -273,6 +273,8 @@ class _Session:
             return "NO [CANNOT] no such name here"
         if self._server.refuses_uses and "(USE (" in command:
             return "NO [USEATTR] not for this"
+        if name in self._server.folders:
+            return "NO Mailbox exists."  # without a code, as servers older than RFC 5530 say it
         self._server.folders[name] = Mailbox()
         return None
 

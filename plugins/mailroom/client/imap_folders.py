@@ -43,7 +43,7 @@ def run_command(client: ImapClient, name: str, *arguments: str | bytes) -> None:
 def create_folder(client: ImapClient, name: str, special_use: str | None = None) -> None:
     """Make a folder, marked with its special use where the server takes that (CREATE-SPECIAL-USE).
 
-    One that is there already is no error.
+    One that is there already is no error, whether the server says so by a code (RFC 5530) or in words only.
 
     :raises CommandRejected: if the server refuses.
     :raises ConnectionLost: if it goes away.
@@ -51,19 +51,28 @@ def create_folder(client: ImapClient, name: str, special_use: str | None = None)
     mailbox = client.wire.quoted_name(name, "CREATE")
     if special_use is not None and client.supports("CREATE-SPECIAL-USE"):
         try:
-            return _create(client, mailbox, f"(USE ({special_use}))")
+            return _create(client, name, mailbox, f"(USE ({special_use}))")
         except CommandRejected as error:
             if error.kind == "NO" and error.code not in ("USEATTR", None):
                 raise
-    return _create(client, mailbox)
+    return _create(client, name, mailbox)
 
 
-def _create(client: ImapClient, mailbox: bytes, *more: str) -> None:
+def _create(client: ImapClient, name: str, mailbox: bytes, *more: str) -> None:
     try:
         run_command(client, "CREATE", mailbox, *more)
     except CommandRejected as error:
-        if error.code != "ALREADYEXISTS":
-            raise
+        if error.code == "ALREADYEXISTS" or (error.kind == "NO" and _is_there(client, name)):
+            return
+        raise
+
+
+def _is_there(client: ImapClient, name: str) -> bool:
+    try:
+        client.folder_status(name)
+    except CommandRejected:
+        return False
+    return True
 
 
 def subscribe(client: ImapClient, name: str) -> None:
