@@ -10,9 +10,16 @@ import pytest
 from mailroom.archive import Archive
 from mailroom.archive.ledgers import plan_consents, read_plans, record_plan
 from mailroom.exceptions import ConfigurationError
-from mailroom.ledger import PlanState
+from mailroom.ledger import PlanRow, PlanState
 from mailroom.policy.policy_file import parse_policy
-from mailroom.services.deleting.retention_plan import Plan, load_plan, row_of_plan, settle_plan
+from mailroom.services.deleting.retention_plan import (
+    Plan,
+    load_plan,
+    plan_of_rows,
+    refuse_if_over,
+    row_of_plan,
+    settle_plan,
+)
 from mailroom.services.forgetting.forget_plan import load_forget_plan, settle_forget_plan
 from mailroom.services.plan_approval import record_answer, why_to_ask_about
 from tests.integration.runs import days
@@ -160,6 +167,25 @@ def test_a_refusal_is_final_however_the_rows_came_in(filled: Filled) -> None:
     with pytest.raises(ConfigurationError, match="was refused by ana"):
         filled.account.carry_out(name)
     assert len(filled.there()) == 5
+
+
+def test_a_refusal_between_the_look_and_the_commit_is_seen(filled: Filled) -> None:
+    """The plan is looked at again where somebody else was faster, and nothing is written then."""
+    name = plan(filled, FIRST_ASKS)
+    seen = loaded(filled, name)
+    looks: list[list[str]] = []
+
+    def check(rows: list[PlanRow]) -> None:
+        looks.append([row.state.value for row in rows])
+        if len(looks) == 1:
+            settle(filled, seen, PlanState.REFUSED, "ana")
+        refuse_if_over(plan_of_rows(rows))
+
+    late = row_of_plan(seen, PlanState.APPROVED, by="bob", at=filled.account.now(), run_id="bob")
+    with pytest.raises(ConfigurationError, match="was refused by ana"):
+        record_plan(Archive(filled.account.root), [late], check)
+    assert looks == [["planned"], ["planned", "refused"]]
+    assert len(read_plans(Archive(filled.account.root), "account", name)) == 2
 
 
 def test_of_two_consents_at_once_what_each_spared_stays(filled: Filled) -> None:
