@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailroom.archive import Archive
+from mailroom.archive.checking.seal_marks import open_marks
 from mailroom.archive.ledgers import plan_consents, read_plans, record_plan
 from mailroom.exceptions import ConfigurationError
 from mailroom.ledger import PlanRow, PlanState
@@ -186,6 +187,7 @@ def test_a_refusal_between_the_look_and_the_commit_is_seen(filled: Filled) -> No
         record_plan(Archive(filled.account.root), [late], check)
     assert looks == [["planned"], ["planned", "refused"]]
     assert len(read_plans(Archive(filled.account.root), "account", name)) == 2
+    assert open_marks(Archive(filled.account.root), "account") == []
 
 
 def test_of_two_consents_at_once_what_each_spared_stays(filled: Filled) -> None:

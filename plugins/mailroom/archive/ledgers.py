@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mailroom.exceptions import ConfigurationError
 from mailroom.model import RunContext
 
 if TYPE_CHECKING:
@@ -131,7 +132,11 @@ def _append(
             run_id=first.run_id or "", what=name, account=first.account, started=first.at, who=first.by
         )
         sealer = table.watcher = Sealer(archive, run)
-        append_numbered(table, rows, as_table, None if check is None else lambda: check(table))
+        try:
+            append_numbered(table, rows, as_table, None if check is None else lambda: check(table))
+        except ConfigurationError:  # the check refused, and no rows come that its mark announces
+            sealer.seal()
+            raise
         durability.sync()
         sealer.seal()
         durability.sync()
