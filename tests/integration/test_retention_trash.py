@@ -258,17 +258,17 @@ def test_what_somebody_took_out_of_the_trash_at_once_is_not_told_as_deleted(
     assert mailbox.told() == {**DELETED, 2: "moved_to_trash"}
 
 
+@pytest.mark.parametrize("lie", [{1: 1}, {2: 4}], ids=["given before", "given twice"])
 def test_a_numbering_that_cannot_be_true_is_not_believed(
-    mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+    mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch, lie: dict[int, int]
 ) -> None:
-    """Numbers that were given before, or twice: then the bytes decide."""
+    """The bytes decide then, and what lay in the trash before stays."""
     mailbox.dovecot.append(mailbox.user, mail(7), folder="Trash")
     move = mailbox_removal.move_messages
 
     def lying(client: ImapClient, uids: Any, folder: str, places: Any = None) -> None:
         move(client, uids, folder, places)
-        validity = places[1][0]
-        places.update({1: (validity, 1), 2: (validity, places[3][1])})
+        places.update({uid: (places[uid][0], place) for uid, place in lie.items()})
 
     monkeypatch.setattr(mailbox_removal, "move_messages", lying)
     mailbox.use(LikeGmail)
