@@ -29,7 +29,7 @@ pictures: $(SET_UP) servers ## the pictures of docs/images anew, from Airflow in
 
 # One worker a core; the tests of one file stay together, and all that run Airflow share one worker.
 test: $(SET_UP) servers ## all tests, on real servers
-	@$(PYTEST) -n 2 --dist loadgroup $(ARGS)
+	@$(PYTEST) -n 2 --dist loadfile $(ARGS)
 
 unit: $(SET_UP) ## the tests that need no server
 	@$(PYTEST) tests/unit tests/property $(ARGS)

@@ -25,13 +25,12 @@ settings.load_profile("mailroom")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by their folder, and keep together what shares servers or an Airflow home."""
+    """Mark tests by their folder."""
     for item in items:
         place = item.path.relative_to(TESTS) if item.path.is_relative_to(TESTS) else item.path
         folder = place.parts[0]
         if folder in FOLDER_MARKS:
             item.add_marker(folder)
-        item.add_marker(pytest.mark.xdist_group("system" if folder == "system" else str(place)))
 
 
 @pytest.fixture(scope="session")

@@ -91,8 +91,9 @@ def test_restored_account_is_the_account_that_was(
     assert content_of(dovecot, target) == content_of(dovecot, source.user)
     summary = report.summary()
     assert summary["added"] == summary["messages"] == summary["checked"]
-    with dovecot.mailbox(target) as phone:
-        assert b"Facturas/2026/enero" in [name.encode() for _, _, name in phone.list_sub_folders()]
+    with dovecot.mailbox(target) as phone, dovecot.mailbox(source.user) as old_phone:
+        shown = [sorted(name for _, _, name in client.list_sub_folders()) for client in (phone, old_phone)]
+    assert shown[0] == shown[1]
 
 
 @pytest.mark.parametrize("read_back", [ReadBack.NONE, ReadBack.SAMPLE, ReadBack.ALL])
