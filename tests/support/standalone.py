@@ -72,6 +72,10 @@ for number in (signal.SIGTERM, signal.SIGKILL):
 """Ends all of its session when standard input closes; orphans become its children, so none stays a zombie."""
 
 
+LOCKED_TRIES = 10
+"""How often a request is sent again, a second later, while SQLite, which Airflow has here, is locked."""
+
+
 class Standalone:
     """One running Airflow; use it as a context manager.
 
@@ -145,13 +149,17 @@ class Standalone:
 
         :param status: the status it must have; by default any good one.
         """
-        answer = httpx.request(
-            method,
-            self.url + path,
-            headers={"Authorization": f"Bearer {self.token}"},
-            timeout=60,
-            **options,
-        )
+        for _ in range(LOCKED_TRIES):
+            answer = httpx.request(
+                method,
+                self.url + path,
+                headers={"Authorization": f"Bearer {self.token}"},
+                timeout=60,
+                **options,
+            )
+            if answer.status_code != 500 or "Database error" not in answer.text:
+                break
+            time.sleep(1)
         is_as_asked = answer.is_success if status is None else answer.status_code == status
         assert is_as_asked, f"{method} {path}: {answer.status_code} {answer.text[:2000]}"
         return answer.json() if answer.content else None
