@@ -17,7 +17,16 @@ from benchmarks import rivals
 from benchmarks.links import Link
 from benchmarks.measure import ProgramFailed
 
-__all__ = ["PASSWORD", "PROGRAMS", "Program", "Task", "environment", "ours", "require_programs"]
+__all__ = [
+    "PASSWORD",
+    "PROGRAMS",
+    "Program",
+    "Task",
+    "environment",
+    "ours",
+    "require_programs",
+    "shown_command",
+]
 
 PASSWORD = "secret"
 BIN = Path(sys.executable).parent
@@ -135,6 +144,12 @@ def _rival(write: Callable[[rivals.Account], list[str]], protocol: str) -> Calla
         return write(account)
 
     return command
+
+
+def shown_command(program: Program, task: Task) -> str:
+    """Return how a program is started, with the place it runs in written as PLACE."""
+    words = [word.replace(str(task.place), "PLACE") for word in program.command(task)]
+    return " ".join(word.rpartition("/")[2] if number < 2 else word for number, word in enumerate(words))
 
 
 def _loop(library: str, protocol: str, *options: str) -> Callable[[Task], list[str]]:

@@ -11,7 +11,7 @@ from benchmarks.figures import Bound, Figure, Target
 from benchmarks.links import LinkSpec, open_link
 from benchmarks.measure import ProgramFailed, measure
 from benchmarks.parts.rounds import AccountRuns, run_account
-from benchmarks.programs import PROGRAMS, Program, Task, environment, ours
+from benchmarks.programs import PROGRAMS, Program, Task, environment, ours, shown_command
 
 __all__ = ["compared", "measure_mail"]
 
@@ -120,14 +120,8 @@ def _scaled(program: Program, part: AccountSpec) -> str:
 
 
 def _commands(found: AccountRuns, link: str, *programs: Program) -> dict[str, str]:
-    """Return how programs were started, with the place they ran in written as PLACE."""
-    told = {}
-    for program in programs:
-        task = found.tasks[link, program.name]
-        words = [word.replace(str(task.place), "PLACE") for word in program.command(task)]
-        short = [word.rpartition("/")[2] if number < 2 else word for number, word in enumerate(words)]
-        told[program.name] = " ".join(short)
-    return told
+    """Return how programs were started, for people."""
+    return {program.name: shown_command(program, found.tasks[link, program.name]) for program in programs}
 
 
 def _round_trips(bench: Bench, account: AccountSpec) -> Iterator[Figure]:

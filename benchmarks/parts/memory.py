@@ -9,7 +9,7 @@ from benchmarks.bench import Bench
 from benchmarks.figures import Bound, Figure, Target
 from benchmarks.links import LINKS, open_link
 from benchmarks.parts.rounds import run_program
-from benchmarks.programs import Task, ours
+from benchmarks.programs import Task, ours, shown_command
 
 __all__ = ["measure_memory"]
 
@@ -43,7 +43,7 @@ def measure_memory(bench: Bench) -> Iterator[Figure]:
                 unit="MiB",
                 ours=peaks[1],
                 target=Target(bound=Bound.MOST, value=PEAK_TARGET_MIB),
-                commands={program.name: " ".join(program.command(task))},
+                commands={program.name: shown_command(program, task)},
             )
             yield Figure(
                 part="memory",
