@@ -25,6 +25,7 @@ from mailroom.services.delivering.delivery_report import MAX_PATHS_SHOWN, Delive
 from mailroom.services.delivering.delivery_run import DeliveryRun
 from mailroom.services.delivering.delivery_targets import Targets
 from mailroom.services.delivering.manifest import Manifest, ManifestForm, write_manifests
+from mailroom.services.ending import counts_of, outcome_of
 from mailroom.services.progress import Progress
 
 __all__ = ["DeliveryReport", "deliver_attachments"]
@@ -175,7 +176,5 @@ def _report(
 
 def _record_run(archive: Archive, context: RunContext, report: DeliveryReport) -> None:
     """Record the run with its counts, unless it found nothing to do."""
-    outcome = "interrupted" if report.interrupted else "failed" if report.failures else "succeeded"
-    counts = {name: value for name, value in report.summary().items() if type(value) is int}
     with archive.writer(context) as writer:
-        writer.finish(outcome, counts, report.octets, changed=report.delivered > 0)
+        writer.finish(outcome_of(report), counts_of(report), report.octets, changed=report.delivered > 0)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mailroom.model import RunContext
 from mailroom.policy.fetch import FetchMode
+from mailroom.services.ending import counts_of, outcome_of
 from mailroom.services.fetching.fetch_report import FetchReport
 from mailroom.services.fetching.fetch_run import FetchRun
 from mailroom.services.progress import Progress
@@ -57,9 +58,7 @@ def fetch_maildrop(
             stop=stop,
         )
         report = run.run()
-        outcome = "interrupted" if report.interrupted else "failed" if report.failures else "succeeded"
-        counts = {k: v for k, v in report.summary().items() if type(v) is int}
-        writer.finish(outcome, counts, report.octets)
+        writer.finish(outcome_of(report), counts_of(report), report.octets)
     if run.listing is not None:
         seen = run.listing
         archive.noted.bookmark_maildrop(context.account, listing=seen.digest, answer=seen.listing.digest)

@@ -24,6 +24,7 @@ from mailroom.message.octets import Buffer
 from mailroom.model import Change, LocationRow, MailProtocol, RunContext
 from mailroom.policy.import_layout import FileKind, folder_of, is_beside_mail, is_in_maildir, may_be_mail
 from mailroom.services.destinations import is_of_the_archive
+from mailroom.services.ending import counts_of, outcome_of
 from mailroom.services.exchanging.import_messages import FoundMessage, MessageReader
 from mailroom.services.exchanging.import_report import ImportReport, ImportTally
 from mailroom.services.progress import Progress
@@ -83,9 +84,7 @@ def import_mail(
         )
         run.run()
         report = _report(context.account, place.url, tally, interrupted=stop.is_set())
-        outcome = "interrupted" if report.interrupted else "failed" if report.failures else "succeeded"
-        counts = {name: value for name, value in report.summary().items() if type(value) is int}
-        writer.finish(outcome, counts, report.octets)
+        writer.finish(outcome_of(report), counts_of(report), report.octets)
     if not (report.files or report.failures or report.interrupted):
         raise ConfigurationError(
             f"There is no mail at {place.url}: no mbox, no Maildir and no single messages were found in "

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mailroom.model import DEFAULT_CONNECTIONS, RunContext
 from mailroom.policy.mirror import LOSS_ALLOWED, MirrorSelection
+from mailroom.services.ending import counts_of, outcome_of
 from mailroom.services.mirroring.mirror_report import MirrorReport
 from mailroom.services.mirroring.mirror_run import MirrorRun
 from mailroom.services.progress import Progress
@@ -62,9 +63,8 @@ def mirror_account(
             connections=connections,
         )
         report = run.run()
-        outcome = "interrupted" if report.interrupted else "failed" if report.failures else "succeeded"
-        counts = {name: value for name, value in report.summary().items() if type(value) is int}
+        counts = counts_of(report)
         counts |= {LOSS_ALLOWED: 1} if selection.max_gone == 1 else {}
-        writer.finish(outcome, counts, report.octets)
+        writer.finish(outcome_of(report), counts, report.octets)
     archive.noted.bookmark_account(context.account)
     return report

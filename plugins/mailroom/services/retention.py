@@ -36,6 +36,7 @@ from mailroom.services.deleting.retention_plan import (
     rows_of_parts,
 )
 from mailroom.services.deleting.retention_report import FolderRetention, RetentionReport
+from mailroom.services.ending import outcome_of
 from mailroom.services.plan_approval import Consent, require_consent, why_to_ask_about
 from mailroom.services.progress import Progress
 
@@ -190,9 +191,8 @@ def _finish(writer: ArchiveWriter, keeper: PlanKeeper, report: RetentionReport) 
     """Record the run with its counts, and what was done of its plan."""
     if keeper.shown is None or not (report.interrupted or report.failures):
         keeper.end(report.parts())
-    outcome = "interrupted" if report.interrupted else "failed" if report.failures else "succeeded"
     counts = {"deleted": report.deleted, "due": sum(folder.due for folder in report.folders)}
-    writer.finish(outcome, counts, sum(folder.octets for folder in report.folders))
+    writer.finish(outcome_of(report), counts, sum(folder.octets for folder in report.folders))
 
 
 def _with_plan(archive: Archive, keeper: PlanKeeper, report: RetentionReport) -> RetentionReport:

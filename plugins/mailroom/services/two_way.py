@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from mailroom.model import DEFAULT_CONNECTIONS, RunContext
 from mailroom.policy.mirror import MirrorSelection
+from mailroom.services.ending import outcome_of
 from mailroom.services.mirror import mirror_account
 from mailroom.services.progress import Progress
 from mailroom.services.pushing.push_report import PushReport, TwoWayReport
@@ -108,8 +109,7 @@ def push_changes(
             failures=tuple(run.tally.failures),
             interrupted=stop.is_set(),
         )
-        outcome = "interrupted" if report.interrupted else "failed" if report.failures else "succeeded"
-        writer.finish(outcome, report.summary(), 0, changed=bool(run.tally.steps))
+        writer.finish(outcome_of(report), report.summary(), 0, changed=bool(run.tally.steps))
     if not waiting:
         changes.note_settled()
     return report
