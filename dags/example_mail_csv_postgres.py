@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import IO, Any
+from typing import Any
 
 from airflow.sdk import DAG, Param, get_current_context, task
 
@@ -41,34 +41,17 @@ def connected(conn_id: str) -> Any:  # Any: the driver is loaded in the task onl
     return psycopg.connect(**{name: value for name, value in (named | options).items() if value})
 
 
-def lines_of(file: IO[bytes]) -> Iterator[str]:
+def lines_of(text: str) -> Iterator[str]:
     """Yield the lines of a CSV file as JSON objects, whatever separates their fields."""
     import csv
     import io
     import json
 
-    text = io.TextIOWrapper(file, encoding=encoding_of(file), newline="")
-    delimiter = max(",;\t|", key=text.readline().count)
-    text.seek(0)
-    without_nul = (line.replace("\0", "") for line in text)  # PostgreSQL holds it in no text
-    for row in csv.DictReader(without_nul, delimiter=delimiter, restkey="more"):
+    lines = io.StringIO(text.replace("\0", ""), newline="")  # PostgreSQL holds it in no text
+    delimiter = max(",;\t|", key=lines.readline().count)
+    lines.seek(0)
+    for row in csv.DictReader(lines, delimiter=delimiter, restkey="more"):
         yield json.dumps(row)
-
-
-def encoding_of(file: IO[bytes]) -> str:
-    """Return UTF-8 where the file is that to its end, else what any octets are."""
-    import codecs
-
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        while piece := file.read(1 << 20):
-            decoder.decode(piece)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return "latin-1"
-    finally:
-        file.seek(0)
-    return "utf-8-sig"
 
 
 with DAG(
@@ -113,8 +96,6 @@ with DAG(
     @task
     def load() -> dict[str, int]:
         """Load each new file in a transaction of its own; what a killed run loaded is replaced."""
-        import tempfile
-
         from mailroom.operators.new_mail import new_attachments
 
         params = get_current_context()["params"]
@@ -127,14 +108,12 @@ with DAG(
             warehouse.execute(TABLE)
             warehouse.commit()
             for attachment in found:
-                with tempfile.TemporaryFile() as file, warehouse.transaction(), warehouse.cursor() as cursor:
-                    file.writelines(attachment.chunks())
-                    file.seek(0)
+                with warehouse.transaction(), warehouse.cursor() as cursor:
                     cursor.execute(
                         "DELETE FROM mail_lines WHERE (message_sha256, part) = (%s, %s)", attachment.key
                     )
                     with cursor.copy("COPY mail_lines FROM STDIN") as copy:
-                        for number, fields in enumerate(lines_of(file), 1):
+                        for number, fields in enumerate(lines_of(attachment.read_text()), 1):
                             names = (attachment.sender, attachment.filename)
                             copy.write_row((*attachment.key, number, *names, fields))
                             lines += 1
