@@ -42,6 +42,7 @@ from tests.support.forgetting import (
     sound,
     sweep,
     take_off,
+    two_accounts,
 )
 from tests.support.mail import make_message
 from tests.support.s3 import S3Server
@@ -50,10 +51,7 @@ from tests.support.s3 import S3Server
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """Ten messages of an account, the last five of which another account has as well, and five of its own."""
-    archive = Archive(tmp_path / "archive")
-    fill(archive, range(1, 11))
-    fill(archive, range(6, 16), account="second", run="run-2")
-    return tmp_path / "archive"
+    return two_accounts(tmp_path / "archive")
 
 
 def test_dry_run_says_what_would_go_and_changes_nothing(root: Path) -> None:

@@ -41,11 +41,7 @@ FIRST_ASKS = "{approval: {first_run: true}, rules: [{delete_after: 30d}]}"
 @pytest.fixture
 def filled(dovecot: Dovecot, user: str, archive_root: Path) -> Filled:
     """Four old messages and a new one in INBOX, mirrored."""
-    made = Filled(dovecot, user, archive_root)
-    for age in (100, 90, 80, 70, 10):
-        made.put(age)
-    mirror(made.account)
-    return made
+    return Filled(dovecot, user, archive_root).put_and_mirror(100, 90, 80, 70, 10)
 
 
 @pytest.fixture

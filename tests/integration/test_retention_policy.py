@@ -71,6 +71,13 @@ class Filled:
         content = mail(self.number, sender, **values)
         return self.dovecot.append(self.user, content, internal_date=date, folder=folder)
 
+    def put_and_mirror(self, *ages: float) -> Filled:
+        """Put a message of each age into INBOX, mirror, and return the account."""
+        for age in ages:
+            self.put(age)
+        mirror(self.account)
+        return self
+
     def mark(self, uids: list[int], *flags: str, folder: str = "INBOX") -> None:
         with self.dovecot.mailbox(self.user) as phone:
             phone.select_folder(folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from mailroom.archive import Archive
@@ -26,6 +27,7 @@ __all__ = [
     "sound",
     "sweep",
     "take_off",
+    "two_accounts",
 ]
 
 RUNS = itertools.count(1)
@@ -42,6 +44,14 @@ def fill(archive: Archive, numbers: range, account: str = "post", run: str = "ru
             writer.add(body(number, attachments=number % 2), mine)
         writer.close_folder(replace(folder_row(messages=len(numbers), run_id=run), account=account))
         writer.finish("succeeded", {}, 0)
+
+
+def two_accounts(root: Path) -> Path:
+    """Archive messages 1 to 10 of one account and 6 to 15 of a second one."""
+    archive = Archive(root)
+    fill(archive, range(1, 11))
+    fill(archive, range(6, 16), account="second", run="run-2")
+    return root
 
 
 def take_off(archive: Archive, numbers: range, account: str = "post") -> None:
