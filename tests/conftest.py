@@ -13,8 +13,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support.airflow_home import use_throwaway_home
 from tests.support.dovecot import Dovecot, DovecotMissing
 from tests.support.s3 import S3Server
+
+use_throwaway_home()  # before any test module is collected, for Airflow reads its home when it is imported
 
 FOLDER_MARKS = ("integration", "system")
 TESTS = Path(__file__).parent

@@ -12,19 +12,24 @@ __all__ = ["REPOSITORY", "use_throwaway_home"]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
-_MARK = "MAILROOM_TEST_AIRFLOW_HOME"
+_WORKER = "MAILROOM_TEST_AIRFLOW_WORKER"
+"""The worker that the home was made for: workers inherit what is set in the process that starts them."""
 
 
 def use_throwaway_home() -> Path:
-    """Point Airflow at an empty home and at this repository's DAGs; safe to call again."""
-    if _MARK in os.environ:
-        return Path(os.environ[_MARK])
+    """Point Airflow at an empty home and at this repository's DAGs; safe to call again.
+
+    Each worker of a test run has a home of its own; processes that a test starts have that of their test.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if os.environ.get(_WORKER) == worker:
+        return Path(os.environ["AIRFLOW_HOME"])
     home = Path(tempfile.mkdtemp(prefix="mailroom-airflow-"))
     owner = os.getpid()
     atexit.register(lambda: shutil.rmtree(home, ignore_errors=True) if os.getpid() == owner else None)
     os.environ.update(
         {
-            _MARK: str(home),
+            _WORKER: worker,
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),

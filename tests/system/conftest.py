@@ -9,13 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.airflow_home import use_throwaway_home
 from tests.support.chromium import Chromium, ChromiumMissing
 from tests.support.dovecot import Dovecot
 from tests.support.mail import make_message
 from tests.support.standalone import Standalone
-
-use_throwaway_home()
 
 PDF = b"%PDF-1.4 an invoice\n" * 50
 

@@ -39,7 +39,7 @@ def test_lineage_goes_from_mailbox_to_archive_to_place(
     }
     transport = {"type": "file", "log_file_path": str(events), "append": True}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
-    inherited.pop("MAILROOM_TEST_AIRFLOW_HOME", None)
+    inherited.pop("MAILROOM_TEST_AIRFLOW_WORKER", None)
     environment = inherited | {
         "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
         "AIRFLOW_CONN_IMAP_DEFAULT": json.dumps(account("imap")),
