@@ -134,6 +134,15 @@ class Archive:
         """
         return self.store.exists("tables") or self.store.exists("raw")
 
+    def require(self) -> None:
+        """Refuse a root at which nothing was ever archived.
+
+        :raises ConfigurationError: where there is no archive.
+        :raises StoreUnavailable: where the store cannot tell.
+        """
+        if not self.exists():
+            raise ConfigurationError(f"There is no archive at {self.url}; check the path.")
+
     def new_spool(self) -> str:
         """Return the path of a new file to spool one large message to.
 

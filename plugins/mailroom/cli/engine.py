@@ -48,8 +48,7 @@ def existing_archive(root: str) -> Archive:
     from mailroom.archive import Archive
 
     archive = Archive(root)
-    if not archive.exists():
-        raise ConfigurationError(f"There is no archive at {archive.url}; check the path.")
+    archive.require()
     return archive
 
 

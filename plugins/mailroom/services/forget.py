@@ -129,8 +129,7 @@ def sweep_archive(
 
 
 def _check(archive: Archive) -> None:
-    if not archive.exists():
-        raise ConfigurationError(f"There is no archive at {archive.url}; check the path.")
+    archive.require()
     refuse_replica(archive.store)
 
 

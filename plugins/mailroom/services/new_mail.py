@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from mailroom.archive import Archive
-from mailroom.archive.delivering.consumption import Consumption
+from mailroom.archive.delivering.consumption import Consumption, consumption_of
 from mailroom.exceptions import ConfigurationError, IntegrityError
 from mailroom.message import iter_attachment, text_of
 from mailroom.model import RunContext
@@ -289,11 +289,7 @@ def _block(
     now: Callable[[], datetime],
 ) -> Iterator[NewItems[Item]]:
     """Hand out items, and note them as taken unless the block raises."""
-    if not consumer.strip():
-        raise ConfigurationError("The consumer has no name; give one, such as the id of the DAG.")
-    if not archive.exists():
-        raise ConfigurationError(f"There is no archive at {archive.url}; check the path.")
-    consumed = Consumption(archive, consumer)
+    consumed = consumption_of(archive, consumer)
     found: NewItems[Item] = NewItems(items(consumed), limit)
     yield found
     consumed.commit(found.taken, now(), context.run_id)

@@ -17,11 +17,10 @@ from itertools import islice
 from typing import NamedTuple
 
 from mailroom.archive import Archive
-from mailroom.archive.delivering.consumption import Consumption
+from mailroom.archive.delivering.consumption import Consumption, consumption_of
 from mailroom.archive.delivering.delivery_store import open_delivery_store
 from mailroom.archive.reading.attachment_facts import MessagePlaces, describe_senders
 from mailroom.archive.storage.store import Root
-from mailroom.exceptions import ConfigurationError
 
 __all__ = ["NewPartitions", "PartitionBy", "find_partitions", "partition_of_folder"]
 
@@ -92,11 +91,7 @@ def find_partitions(
     :raises ConfigurationError: where there is no archive, or the consumer has no name.
     :raises StoreUnavailable: where the archive cannot be read.
     """
-    if not consumer.strip():
-        raise ConfigurationError("The consumer has no name; give one, such as the id of the DAG.")
-    if not archive.exists():
-        raise ConfigurationError(f"There is no archive at {archive.url}; check the path.")
-    consumed = Consumption(archive, consumer)
+    consumed = consumption_of(archive, consumer)
     keys = _Keys(archive, by, account, since)
     if destination is None:
         found = _messages(archive, consumed, keys)

@@ -62,8 +62,7 @@ def replicate_archive(
     :raises ConfigurationError: if there is no archive, or the place of the copy holds something else.
     :raises StoreUnavailable: if a store refuses; the next run goes on from there.
     """
-    if not source.exists():
-        raise ConfigurationError(f"There is no archive at {source.url}; check the path.")
+    source.require()
     if is_of_the_archive(copy.url, source.url) or is_of_the_archive(source.url, copy.url):
         raise ConfigurationError(f"{copy.url} is a part of the archive itself; give the copy another place.")
     from mailroom.archive.replicating.replication import Replication

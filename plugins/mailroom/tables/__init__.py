@@ -251,6 +251,5 @@ def _newest(
 
 def _archive(root: Root | Archive, options: Mapping[str, Any]) -> Archive:
     found = root if isinstance(root, Archive) else Archive(root, **options)
-    if not found.exists():
-        raise ConfigurationError(f"There is no archive at {found.url}; check the path.")
+    found.require()
     return found

@@ -30,7 +30,7 @@ from mailroom.archive.digests import DigestSet, Halves, halves, halves_of
 from mailroom.archive.failures import translated
 from mailroom.archive.storage.raw import object_path
 from mailroom.archive.storage.store import LocalStore
-from mailroom.exceptions import ConfigurationError, IntegrityError
+from mailroom.exceptions import IntegrityError
 
 __all__ = ["Watcher", "verify_archive"]
 
@@ -81,8 +81,7 @@ def verify_archive(
     :raises ConfigurationError: where there is no archive.
     :raises StoreUnavailable: where the store cannot be read at all.
     """
-    if not archive.exists():
-        raise ConfigurationError(f"There is no archive at {archive.url}; check the path.")
+    archive.require()
     check = _Check(archive, progress, stop or threading.Event())
     return check.run()
 

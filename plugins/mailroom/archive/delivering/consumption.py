@@ -20,9 +20,21 @@ from mailroom.archive.delivering.delivery_keys import Column, PairSet
 from mailroom.archive.delta.rows import build_table
 from mailroom.archive.delta.tables import Append
 from mailroom.archive.delta.upkeep import keep_up
-from mailroom.exceptions import StoreUnavailable
+from mailroom.exceptions import ConfigurationError, StoreUnavailable
 
-__all__ = ["Consumption"]
+__all__ = ["Consumption", "consumption_of"]
+
+
+def consumption_of(archive: Archive, consumer: str) -> Consumption:
+    """Return what a consumer that somebody named has taken.
+
+    :raises ConfigurationError: where it has no name, or there is no archive.
+    :raises StoreUnavailable: where the archive cannot be read.
+    """
+    if not consumer.strip():
+        raise ConfigurationError("The consumer has no name; give one, such as the id of the DAG.")
+    archive.require()
+    return Consumption(archive, consumer)
 
 
 class Consumption:
