@@ -14,7 +14,7 @@ from typing import Any
 from mailroom.archive import Archive
 from mailroom.client.pop3 import Pop3Client
 from mailroom.model import Endpoint, MailProtocol, RunContext
-from mailroom.policy.fetch import FetchMode
+from mailroom.policy.fetch_mode import FetchMode
 from mailroom.policy.proof import ProofRule
 from mailroom.policy.retention import RetentionRule
 from mailroom.policy.rules import RetentionPolicy, policy_of

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mailroom.archive import Archive
-from mailroom.policy.fetch import FetchMode
+from mailroom.policy.fetch_mode import FetchMode
 from tests.integration.runs import START, Account
 from tests.support.mail import make_message
 from tests.support.pop3_server import Maildrop, Pop3Server

@@ -19,7 +19,7 @@ from mailroom.client.pop3 import Pop3Client
 from mailroom.exceptions import ArchiveError, CommandRejected, ConfigurationError, ConnectionLost
 from mailroom.ledger import AuditAction, AuditRow
 from mailroom.model import Change, MailProtocol
-from mailroom.policy.fetch import FetchMode
+from mailroom.policy.fetch_mode import FetchMode
 from mailroom.policy.mirror import MirrorSelection
 from mailroom.policy.proof import ProofMode, ProofRule
 from mailroom.policy.retention import RetentionRule

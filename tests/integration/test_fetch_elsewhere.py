@@ -13,7 +13,7 @@ from mailroom.archive import Archive
 from mailroom.client.pop3 import Pop3Client
 from mailroom.exceptions import ConnectionLost
 from mailroom.model import MailProtocol, Security
-from mailroom.policy.fetch import FetchMode
+from mailroom.policy.fetch_mode import FetchMode
 from mailroom.policy.retention import RetentionRule
 from tests.integration.runs import DELETE, LEAVE, Account, days, digest, raw_digests
 from tests.support.dovecot import Dovecot

@@ -11,7 +11,7 @@ import pytest
 
 from mailroom.client.pop3 import MaildropListing, Pop3Client, Retrieved
 from mailroom.model import MailProtocol, SpoolFactory
-from mailroom.policy.fetch import FetchMode
+from mailroom.policy.fetch_mode import FetchMode
 from tests.integration.runs import DELETE, Account, Recorded, days, digest, raw_digests
 from tests.support.dovecot import Dovecot, find_dovecot
 from tests.support.mail import AWKWARD, make_message, message_of_size

@@ -13,7 +13,7 @@ from mailroom.archive.storage.durability import DiskSync
 from mailroom.client.pop3 import Headed, MaildropListing, Pop3Client, Retrieved
 from mailroom.exceptions import ConnectionLost, RemoteProtocolError
 from mailroom.model import SpoolFactory
-from mailroom.policy.fetch import FetchMode
+from mailroom.policy.fetch_mode import FetchMode
 from tests.integration.runs import DELETE, LEAVE, Account, days, digest, raw_digests
 from tests.support.mail import make_message
 from tests.support.pop3_server import Maildrop, Pop3Server

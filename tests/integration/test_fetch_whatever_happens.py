@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mailroom.exceptions import ConnectionLost
-from mailroom.policy.fetch import FetchMode
+from mailroom.policy.fetch_mode import FetchMode
 from tests.integration.runs import Account, days, digest, raw_digests
 from tests.support.mail import make_message
 from tests.support.pop3_server import Maildrop, Pop3Server

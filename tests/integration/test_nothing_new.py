@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mailroom.model import MailProtocol
-from mailroom.policy.fetch import FetchMode
+from mailroom.policy.fetch_mode import FetchMode
 from mailroom.policy.retention import RetentionRule
 from tests.integration.mirrors import MirrorAccount
 from tests.integration.runs import DELETE, LEAVE, Account, days

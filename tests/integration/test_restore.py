@@ -17,7 +17,7 @@ from mailroom.archive import Archive
 from mailroom.client.imap import ImapClient
 from mailroom.exceptions import ConfigurationError
 from mailroom.model import Endpoint, MailProtocol
-from mailroom.policy.fetch import FetchMode
+from mailroom.policy.fetch_mode import FetchMode
 from mailroom.policy.restore import ReadBack
 from mailroom.policy.retention import RetentionRule
 from mailroom.services.restoring import settling

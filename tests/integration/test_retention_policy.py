@@ -11,7 +11,7 @@ import pytest
 
 from mailroom.exceptions import ConfigurationError
 from mailroom.model import MailProtocol
-from mailroom.policy.fetch import FetchMode
+from mailroom.policy.fetch_mode import FetchMode
 from mailroom.policy.mirror import MirrorSelection
 from mailroom.policy.policy_file import parse_policy
 from mailroom.services.holds import place_hold, release_hold

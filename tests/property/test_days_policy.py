@@ -8,7 +8,7 @@ import pendulum
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mailroom.policy.fetch import FetchMode
+from mailroom.policy.fetch_mode import FetchMode
 
 ZONES = ("UTC", "Europe/Madrid", "America/St_Johns", "Australia/Lord_Howe", "Asia/Kathmandu", "Pacific/Apia")
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailroom.model import Change, LocationRow
-from mailroom.policy.fetch import FetchMode, Retrieval, plan_fetch, shared_uidls, uidl_of_header
+from mailroom.policy.fetch import Retrieval, plan_fetch, shared_uidls, uidl_of_header
+from mailroom.policy.fetch_mode import FetchMode
 from tests.unit.policy.rows import NOW, Message, days_ago, maildrop_row
 
 UIDLS = st.sampled_from(["u1", "u2", "u3", "u4", "u5"])

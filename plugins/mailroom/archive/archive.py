@@ -15,9 +15,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mailroom.archive.failures import translated
-from mailroom.archive.reading.described import Described
-from mailroom.archive.storage.durability import Durability
-from mailroom.archive.storage.raw import INCOMING, LocalRawStore, RawStore
 from mailroom.archive.storage.store import LocalStore, Root, Store, open_store
 from mailroom.exceptions import ConfigurationError
 from mailroom.model import FolderRow, MailProtocol, RunContext
@@ -28,9 +25,12 @@ if TYPE_CHECKING:
     from mailroom.archive.changes import AccountChanges
     from mailroom.archive.checking.seal_keys import SealKey
     from mailroom.archive.delta.tables import Table
+    from mailroom.archive.reading.described import Described
     from mailroom.archive.reading.noted import Noted
     from mailroom.archive.reading.places import Places
     from mailroom.archive.state import FolderState, MaildropState
+    from mailroom.archive.storage.durability import Durability
+    from mailroom.archive.storage.raw import RawStore
     from mailroom.archive.writer import ArchiveWriter
 
 __all__ = ["Archive"]
@@ -82,6 +82,8 @@ class Archive:
     def raw(self) -> RawStore:
         """The raw objects."""
         if isinstance(self.store, LocalStore):
+            from mailroom.archive.storage.raw import LocalRawStore
+
             return LocalRawStore(self.store.root, self.store.wrote if self.store.syncfs is None else None)
         from mailroom.archive.storage.object_store import ObjectStore
         from mailroom.archive.storage.raw_objects import ObjectRawStore
@@ -315,6 +317,7 @@ class Archive:
         :raises StoreUnavailable: where the store refuses.
         """
         from mailroom.archive.delta.migration import bring_up_to_date
+        from mailroom.archive.storage.raw import INCOMING
 
         self.make_root()
         if isinstance(self.store, LocalStore):

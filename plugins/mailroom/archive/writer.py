@@ -14,12 +14,11 @@ import contextlib
 import logging
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from mailroom.archive.archive import Archive
-from mailroom.archive.intents import IntendedDeletions
-from mailroom.archive.reading.described import Described
 from mailroom.archive.storage.store import LocalStore
 from mailroom.archive.writing.batch import Batch, key_of
 from mailroom.archive.writing.pipeline import Pipeline
@@ -28,6 +27,8 @@ from mailroom.exceptions import ArchiveError
 from mailroom.model import Body, Change, FolderRow, LocationRow, RunContext
 
 if TYPE_CHECKING:
+    from mailroom.archive.intents import IntendedDeletions
+    from mailroom.archive.reading.described import Described
     from mailroom.archive.writing.arrivals import Arrival, Expected
     from mailroom.archive.writing.engine import Engine
     from mailroom.archive.writing.worker_start import Worker
@@ -85,7 +86,6 @@ class ArchiveWriter:
         self._looked_at = 0
         self._is_synced = True
         self._is_over = False
-        self._intended = IntendedDeletions(archive)
         self._begun: tuple[str, str] | None = None
 
     def __enter__(self) -> Self:
@@ -277,6 +277,12 @@ class ArchiveWriter:
             self._engine.durability.sync()
         self._is_over = True
 
+    @cached_property
+    def _intended(self) -> IntendedDeletions:
+        from mailroom.archive.intents import IntendedDeletions
+
+        return IntendedDeletions(self._archive)
+
     def _put(self, row: LocationRow, arrival: Arrival | None) -> None:
         key = key_of(row)
         if key in self._batch.keys:
@@ -343,5 +349,5 @@ class ArchiveWriter:
         self._pipeline.stop()
         if self._engine is not None:
             self._engine.durability.close()
-        with contextlib.suppress(ArchiveError):
-            self._intended.let_go()
+            with contextlib.suppress(ArchiveError):
+                self._intended.let_go()

@@ -8,7 +8,6 @@ in a URL or in an argument, where other users of the machine could read it.
 from __future__ import annotations
 
 import argparse
-import getpass
 import os
 import sys
 from dataclasses import replace
@@ -128,6 +127,8 @@ def _asked(endpoint: Endpoint, variable: str) -> str:
         raise UsageError(
             f"No {what} for {endpoint.user}: {variable} {state}; set it, or run on a terminal to be asked."
         )
+    import getpass
+
     try:
         return getpass.getpass(f"{what.capitalize()} for {endpoint.user} at {endpoint.host}: ")
     except EOFError:

@@ -7,7 +7,10 @@ what one command takes (``arguments``).
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from collections.abc import Callable
+from functools import cache
 from typing import NoReturn
 
 from mailroom.cli.account import UsageError
@@ -24,8 +27,27 @@ exit status: 0 done; 1 failed, with one sentence; 2 wrong usage; 130 or 143 inte
 """
 
 
+FALLBACK_COLUMNS = 80
+"""How wide a terminal is taken for that does not say it."""
+
+
 def _formatter(prog: str) -> argparse.HelpFormatter:
-    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=32)
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=32, width=_columns() - 2)
+
+
+@cache
+def _columns() -> int:
+    """Return how wide the terminal is.
+
+    argparse asks at each option, and through ``shutil``, which loads three compression libraries.
+    """
+    stated = os.environ.get("COLUMNS", "")
+    if stated.isdecimal() and int(stated) > 0:
+        return int(stated)
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or FALLBACK_COLUMNS  # type: ignore[union-attr]  # None where closed
+    except (AttributeError, ValueError, OSError):
+        return FALLBACK_COLUMNS
 
 
 class Parser(argparse.ArgumentParser):

@@ -6,7 +6,7 @@ The engine itself is imported inside the functions, so that help and usage error
 from __future__ import annotations
 
 import contextlib
-import uuid
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -94,7 +94,9 @@ def connect_imap(endpoint: Endpoint) -> Callable[[], ImapClient]:
 
 def run_context(what: str, account: str) -> RunContext:
     """Return who and what this run is."""
-    return RunContext(run_id=uuid.uuid4().hex, what=what, account=account, started=now(), who="command line")
+    return RunContext(
+        run_id=os.urandom(16).hex(), what=what, account=account, started=now(), who="command line"
+    )
 
 
 def now() -> datetime:

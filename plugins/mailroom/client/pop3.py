@@ -14,7 +14,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Self
+from typing import NamedTuple, Self
 
 from mailroom.client.pop3_session import Pop3Session
 from mailroom.client.pop3_sign_in import open_session
@@ -46,8 +46,7 @@ _HEADER_ESTIMATE = 4096
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MaildropMessage:
+class MaildropMessage(NamedTuple):
     """One message of a maildrop as LIST and UIDL show it.
 
     :param number: its number in this session only.
@@ -114,8 +113,7 @@ class MaildropListing:
             yield message.uidl, message.octets
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retrieved:
+class Retrieved(NamedTuple):
     """The answer to RETR: the message, or the server's words why there is none."""
 
     number: int

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import replace
 
 from mailroom.client.pop3_session import Pop3Session
 from mailroom.client.sasl import MECHANISMS, error_status, initial_response
@@ -141,7 +140,7 @@ def _authenticate(session: Pop3Session, mechanism: str) -> None:
         raise RemoteProtocolError(f"{session.where} asked again and again in a sign-in by {mechanism}.")
     if not answer.is_ok:
         # Some servers quote the line they did not like.
-        answer = replace(answer, text=answer.text.replace(response.decode(), "***"))
+        answer = answer._replace(text=answer.text.replace(response.decode(), "***"))
         raise _refusal(session, answer, reason)
 
 

@@ -2,7 +2,8 @@
 
 Both clients read and write through it, so that switching to TLS or to compression can prove
 that nothing was left in a buffer (RFC 2595 section 2.2: command injection before STARTTLS),
-and so that large answers arrive in large pieces. Every error of the network becomes one
+and so that large answers arrive in large pieces. TLS and compression are loaded where they are
+spoken, for ``ssl`` takes as long to start as the rest of a connection. Every error of the network becomes one
 sentence that names host and port. Knows no mail protocol; TLS itself is in
 :mod:`mailroom.client.tls`.
 """
@@ -11,13 +12,10 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import ssl
 import time
 from collections.abc import Callable
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from mailroom.client.deflate import Deflater, Inflater
-from mailroom.client.tls import wrap_socket
 from mailroom.exceptions import (
     MAX_QUOTED_OCTETS,
     ConfigurationError,
@@ -27,6 +25,9 @@ from mailroom.exceptions import (
     RemoteProtocolError,
 )
 from mailroom.model import Endpoint, Security
+
+if TYPE_CHECKING:
+    from mailroom.client.deflate import Deflater, Inflater
 
 __all__ = ["MAX_LINE_OCTETS", "RECEIVE_OCTETS", "Transport", "Waiting"]
 
@@ -95,6 +96,8 @@ class Transport:
         plain = _open_socket(endpoint)
         if endpoint.security is not Security.SSL:
             return cls(endpoint, plain, is_tls=False)
+        from mailroom.client.tls import wrap_socket
+
         try:
             return cls(endpoint, wrap_socket(plain, endpoint), is_tls=True)
         except MailroomError:
@@ -129,6 +132,8 @@ class Transport:
                 "which may be injected by someone in between: the connection was closed.",
                 received=bytes(self._buffer[:MAX_QUOTED_OCTETS]),
             )
+        from mailroom.client.tls import wrap_socket
+
         self._socket = wrap_socket(self.sock, self._endpoint)
         self.is_tls = True
 
@@ -141,6 +146,8 @@ class Transport:
 
         What came right behind the server's agreement is deflated already.
         """
+        from mailroom.client.deflate import Deflater, Inflater
+
         self._inflater, self._deflater = Inflater(self.where), Deflater()
         if self._buffer:
             self._inflater.feed(bytes(self._buffer))
@@ -252,9 +259,12 @@ class Transport:
             what = "sent no greeting" if not self._heard else "fell silent"
             text = f"{self.where} {what} within {self._endpoint.timeout:g} s{hint}."
             return ConnectionLost(text, reason="timeout")
-        if isinstance(error, ssl.SSLError):
-            text = f"The TLS connection to {self.where} broke: {error.reason or 'unknown reason'}."
-            return ConnectionLost(text, reason="tls")
+        if self.is_tls and error is not None:
+            from ssl import SSLError
+
+            if isinstance(error, SSLError):
+                text = f"The TLS connection to {self.where} broke: {error.reason or 'unknown reason'}."
+                return ConnectionLost(text, reason="tls")
         detail = f" ({error.strerror})" if error is not None and error.strerror else ""
         return ConnectionLost(f"{self.where} closed the connection{detail}{hint}.", reason="closed")
 

@@ -82,7 +82,7 @@ class Pop3FetchOperator(BaseOperator):
         :raises AirflowFailException: an argument or the connection is wrong, or sign-in was refused.
         :raises AirflowException: the server or the store cannot be reached, or messages failed.
         """
-        from mailroom.policy.fetch import FetchMode
+        from mailroom.policy.fetch_mode import FetchMode
         from mailroom.services.fetch import fetch_maildrop
 
         with airflow_errors():

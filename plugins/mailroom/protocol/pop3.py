@@ -14,7 +14,7 @@ from __future__ import annotations
 import enum
 import re
 from collections import deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mailroom.exceptions import MAX_QUOTED_OCTETS, LocalProtocolError, RemoteProtocolError
 
@@ -51,8 +51,7 @@ class Answer(enum.Enum):
     CHALLENGE = "a status line, or a challenge (RFC 5034 section 4)"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
+class Status(NamedTuple):
     """A status line that is a whole answer: ``+OK`` or ``-ERR`` with its text.
 
     ``code`` is the extended response code in upper case without brackets (RFC 2449 section 8,
@@ -64,15 +63,13 @@ class Status:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Challenge:
+class Challenge(NamedTuple):
     """A line ``+ <base64>`` in an AUTH exchange; ``text`` still encoded."""
 
     text: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Content:
+class Content(NamedTuple):
     """Octets of a multi-line answer after +OK, dots unstuffed, the lone dot left out.
 
     All of them when short; of a long answer several, the last with ``is_last``.

@@ -1,7 +1,8 @@
 """POP3 fetch: a whole maildrop into the archive, in one of three modes.
 
-Here: the service a user calls. Not here: the run (``fetch_run``), the modes
-(``policy.fetch``), the conversation (``client.pop3``). RFC 1939.
+Here: the service a user calls. Not here: its first listing (``first_look``), the run that
+follows where there is something to do (``fetch_run``), the modes (``policy.fetch_mode``), the
+conversation (``client.pop3``). RFC 1939.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mailroom.model import RunContext
-from mailroom.policy.fetch import FetchMode
+from mailroom.policy.fetch_mode import FetchMode
 from mailroom.services.ending import counts_of, outcome_of
 from mailroom.services.fetching.fetch_report import FetchReport
-from mailroom.services.fetching.fetch_run import FetchRun
+from mailroom.services.fetching.first_look import FirstLook, look_at_maildrop
 from mailroom.services.progress import Progress
 
 if TYPE_CHECKING:
@@ -47,8 +48,16 @@ def fetch_maildrop(
     :raises ArchiveError: if the archive cannot be read or written.
     """
     with archive.writer(context, keep_committed=True) as writer:
+        look = look_at_maildrop(connect, archive, context, mode, now)
+        if look.settled is not None:
+            report = _pass_by(look, context, stop)
+            writer.finish(outcome_of(report), counts_of(report), report.octets)
+            return report
+        from mailroom.services.fetching.fetch_run import FetchRun
+
         run = FetchRun(
             connect=connect,
+            first=look,
             archive=archive,
             writer=writer,
             context=context,
@@ -63,3 +72,17 @@ def fetch_maildrop(
         seen = run.listing
         archive.noted.bookmark_maildrop(context.account, listing=seen.digest, answer=seen.listing.digest)
     return report
+
+
+def _pass_by(look: FirstLook, context: RunContext, stop: threading.Event) -> FetchReport:
+    """End a session in which there is nothing to do."""
+    look.client.leave()
+    count = look.settled or 0
+    return FetchReport(
+        account=context.account,
+        identity="uidl",
+        sessions=1,
+        listed=count,
+        left=count,
+        interrupted=stop.is_set(),
+    )

@@ -9,15 +9,8 @@ import pytest
 
 from mailroom.exceptions import ConfigurationError
 from mailroom.model import Change, LocationRow
-from mailroom.policy.fetch import (
-    FetchMode,
-    FetchPlan,
-    Why,
-    plan_fetch,
-    shared_uidls,
-    uidl_of_content,
-    uidl_of_header,
-)
+from mailroom.policy.fetch import FetchPlan, Why, plan_fetch, shared_uidls, uidl_of_content, uidl_of_header
+from mailroom.policy.fetch_mode import FetchMode
 from tests.unit.policy.rows import NOW, Message, days_ago, maildrop_row
 
 LEAVE = FetchMode()

@@ -9,11 +9,9 @@ us (Delta's log entries are never synced by their writer).
 
 from __future__ import annotations
 
-import ctypes
 import os
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
 from mailroom.archive.failures import translated
@@ -29,6 +27,8 @@ Sync = Callable[[int], int]
 
 def find_syncfs() -> Sync | None:
     """Return the C library's ``syncfs``, or None where the system has none."""
+    import ctypes  # slow to load, and only for what writes
+
     try:
         function = ctypes.CDLL(None, use_errno=True).syncfs
     except (OSError, AttributeError):
@@ -135,6 +135,8 @@ class DiskSync:
             self._descriptors[device] = os.open(folder, os.O_RDONLY)
 
     def _sync_each(self) -> None:
+        from pathlib import Path
+
         written = self._unsynced.waiting()
         logs = [log for log in Path(self._root).glob("tables/*/_delta_log") if log.is_dir()]
         files = written.union(str(entry) for log in logs for entry in log.iterdir())

@@ -11,16 +11,14 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import urllib.parse
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import cached_property
 from typing import IO, Any, Protocol
 
 from mailroom.archive.failures import translated
-from mailroom.archive.storage.durability import DiskSync, Durability, Unsynced, find_syncfs
+from mailroom.archive.storage.durability import DiskSync, Durability, Sync, Unsynced, find_syncfs
 from mailroom.exceptions import ConfigurationError
 
 __all__ = ["LocalStore", "Root", "Store", "open_file_system", "open_store"]
@@ -87,17 +85,13 @@ class Store(Protocol):
 
 
 class LocalStore:
-    """An archive in a folder of this machine.
-
-    :ivar syncfs: the system's ``syncfs``, or None, which makes every written file be noted.
-    """
+    """An archive in a folder of this machine."""
 
     has_credentials = False
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = os.path.abspath(os.fspath(root))
         self.url = self.root
-        self.syncfs = find_syncfs()
         self._unsynced = Unsynced()
         if re.search("%[0-9A-Fa-f]{2}", self.root):
             raise ConfigurationError(
@@ -105,12 +99,19 @@ class LocalStore:
                 "which table libraries take for an escape; choose another folder name."
             )
 
+    @cached_property
+    def syncfs(self) -> Sync | None:
+        """The system's ``syncfs``, or None, which makes every written file be noted."""
+        return find_syncfs()
+
     def absolute(self, path: str) -> str:
         """Return the path in the file system."""
         return f"{self.root}/{path}" if path else self.root
 
     def table_uri(self, name: str) -> str:
         """Return a ``file`` URI: as a bare path, blanks and umlauts would be mangled."""
+        from pathlib import Path
+
         return Path(self.absolute(f"tables/{name}")).as_uri()
 
     def delta_options(self) -> dict[str, str] | None:
@@ -190,7 +191,7 @@ class LocalStore:
         name = self.absolute(path)
         with translated(self.url):
             os.makedirs(os.path.dirname(name), exist_ok=True)
-            part = f"{name}.{uuid.uuid4().hex}.new"
+            part = f"{name}.{os.urandom(16).hex()}.new"
             file = open(part, "xb", buffering=0)  # noqa: SIM115 - it stays open
             try:
                 with suppress(OSError):  # some network disks know no locks
@@ -244,7 +245,7 @@ class LocalStore:
 
         :raises StoreUnavailable: where the disk is full or read-only.
         """
-        name = self.absolute(f".room-{uuid.uuid4().hex}")
+        name = self.absolute(f".room-{os.urandom(16).hex()}")
         with translated(self.url), open(name, "xb", buffering=0) as file:
             os.unlink(name)
             if hasattr(os, "posix_fallocate"):
@@ -303,7 +304,9 @@ def _content(name: str) -> bytes | None:
 
 
 def _local_path(rest: str) -> str:
-    path = urllib.parse.unquote(rest)
+    from urllib.parse import unquote
+
+    path = unquote(rest)
     if path.startswith("localhost/"):
         path = path.removeprefix("localhost")
     if not path.startswith("/"):

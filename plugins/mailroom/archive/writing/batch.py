@@ -7,7 +7,6 @@ that a run with nothing new needs none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,17 +17,17 @@ if TYPE_CHECKING:
 __all__ = ["Batch", "key_of"]
 
 
-@dataclass(slots=True, kw_only=True)
 class Batch:
     """Rows that are committed together, in the order they were handed in."""
 
-    entries: list[tuple[LocationRow, Arrival | None]] = field(default_factory=list)
-    folders: list[FolderRow] = field(default_factory=list)
-    plans: list[PlanRow] = field(default_factory=list)
-    audits: list[AuditRow] = field(default_factory=list)
-    keys: set[tuple[object, ...]] = field(default_factory=set)
-    octets: int = 0
-    arrivals: int = 0
+    def __init__(self) -> None:
+        self.entries: list[tuple[LocationRow, Arrival | None]] = []
+        self.folders: list[FolderRow] = []
+        self.plans: list[PlanRow] = []
+        self.audits: list[AuditRow] = []
+        self.keys: set[tuple[object, ...]] = set()
+        self.octets = 0
+        self.arrivals = 0
 
     @property
     def is_empty(self) -> bool:

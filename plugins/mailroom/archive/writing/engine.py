@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from mailroom.archive.archive import Archive
 from mailroom.archive.checking.sealer import Sealer
@@ -27,8 +28,10 @@ from mailroom.archive.writing.locations import LocationLog
 from mailroom.archive.writing.message_tables import MessageTables
 from mailroom.archive.writing.pipeline import Pipeline
 from mailroom.archive.writing.repair import Repair
-from mailroom.archive.writing.worker_start import Worker
 from mailroom.model import RunContext
+
+if TYPE_CHECKING:
+    from mailroom.archive.writing.worker_start import Worker
 
 __all__ = ["Engine", "open_engine"]
 

@@ -22,12 +22,15 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import IO, Generic, TypeVar, cast
+from typing import IO, TYPE_CHECKING, Generic, TypeVar, cast
 
 from mailroom.archive.storage.raw_file import write_file_whole
 from mailroom.archive.writing.index_worker import ANSWER, Answer, Job, pack_request, work_off
 from mailroom.archive.writing.indexed import Indexed, not_indexed
-from mailroom.archive.writing.worker_start import MANY_MESSAGES, Worker, start_worker
+from mailroom.archive.writing.worker_start import MANY_MESSAGES, start_worker
+
+if TYPE_CHECKING:
+    from mailroom.archive.writing.worker_start import Worker
 
 __all__ = ["Indexer", "Item", "Load"]
 

@@ -19,15 +19,19 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from mailroom.archive.reading.described import Described
 from mailroom.archive.storage.raw import CHUNK_OCTETS, RawStore
 from mailroom.archive.writing.arrivals import Arrival, Expected, NewMessage
 from mailroom.archive.writing.indexed import Indexed
 from mailroom.archive.writing.indexing import Indexer, Item
-from mailroom.archive.writing.worker_start import MANY_MESSAGES, Worker
+from mailroom.archive.writing.worker_start import MANY_MESSAGES
 from mailroom.exceptions import ArchiveError
 from mailroom.model import Body
+
+if TYPE_CHECKING:
+    from mailroom.archive.writing.worker_start import Worker
 
 __all__ = ["IN_FLIGHT_OCTETS", "LOAD_MESSAGES", "Intake"]
 

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import mailroom
+
+if TYPE_CHECKING:
+    import subprocess
+
+    Worker = subprocess.Popen[bytes]
+    """An indexing process with its standard streams on pipes."""
 
 __all__ = ["MANY_MESSAGES", "Worker", "end_worker", "start_worker"]
 
@@ -21,14 +26,13 @@ log = logging.getLogger(__name__)
 MANY_MESSAGES = 200
 """More messages than these are parsed in another process; its start takes a tenth of a second."""
 
-Worker = subprocess.Popen[bytes]
-"""An indexing process with its standard streams on pipes."""
-
 
 def start_worker() -> Worker | None:
     """Start a process that stores and parses; None where there is no memory or no process left to us."""
     if not sys.executable:
         return None
+    import subprocess
+
     try:
         # -P: the folder that somebody happens to stand in is no place to import from.
         return subprocess.Popen(
@@ -55,6 +59,6 @@ def end_worker(worker: Worker) -> None:
 
 def _environment() -> dict[str, str]:
     """Return this environment with our package found first: Airflow puts it on ``sys.path`` only."""
-    home = str(Path(next(iter(mailroom.__path__))).parent)
+    home = os.path.dirname(next(iter(mailroom.__path__)))
     before = os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": home + (os.pathsep + before if before else "")}

@@ -38,7 +38,7 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
     """Download a POP3 inbox in one of the three modes."""
     endpoint = options.endpoint
     from mailroom.archive import Archive
-    from mailroom.policy.fetch import FetchMode
+    from mailroom.policy.fetch_mode import FetchMode
     from mailroom.services.fetch import fetch_maildrop
 
     report = fetch_maildrop(

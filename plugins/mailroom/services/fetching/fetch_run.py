@@ -19,13 +19,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from mailroom.archive import digest_of_listing
-from mailroom.archive.intents import IntentJournal
 from mailroom.exceptions import ConnectionLost, LimitExceeded, MailroomError, RemoteProtocolError
 from mailroom.ledger import AuditRow, audit_of
 from mailroom.model import Change, LocationRow, RunContext
-from mailroom.policy.fetch import CONTENT_PREFIX, FetchMode, may_be_there
+from mailroom.policy.fetch import CONTENT_PREFIX, may_be_there
+from mailroom.policy.fetch_mode import FetchMode
 from mailroom.services.fetching.fetch_report import FetchReport
+from mailroom.services.fetching.first_look import FirstLook
 from mailroom.services.fetching.maildrop_identity import IdentitySource, NamedListing, name_messages
 from mailroom.services.fetching.maildrop_ledger import INBOX, MaildropLedger, look_up
 from mailroom.services.fetching.maildrop_tally import SessionTally
@@ -33,7 +33,7 @@ from mailroom.services.progress import Progress
 
 if TYPE_CHECKING:
     from mailroom.archive import Archive, ArchiveWriter, Described, MaildropState
-    from mailroom.client.pop3 import MaildropListing, Pop3Client
+    from mailroom.client.pop3 import Pop3Client
     from mailroom.services.fetching.maildrop_session import MaildropSession
 
 __all__ = ["FetchRun"]
@@ -56,9 +56,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class FetchRun:
-    """The state of one run, from its first listing to its report."""
+    """The state of one run, from its first listing to its report.
+
+    :param first: the session to begin with, whose listing was taken already; None begins with a new one.
+    """
 
     connect: Callable[[], Pop3Client]
+    first: FirstLook | None = None
     archive: Archive
     writer: ArchiveWriter
     context: RunContext
@@ -120,12 +124,10 @@ class FetchRun:
 
     def _session(self) -> bool:
         """Work off one listing; return whether another session may get further."""
-        with self._connected() as client:
-            listed = client.list_messages()
+        first, self.first = self.first, None
+        with first.client if first else self._connected() as client:
+            listed = first.listing if first else client.list_messages()
             self.sessions += 1
-            if self.sessions == 1 and self._is_settled(listed):
-                client.leave()
-                return False
             self.listing = listing = name_messages(client, listed)
             session = self._open(client, listing)
             try:
@@ -139,22 +141,6 @@ class FetchRun:
                 self._count(session)
             deleted = self._confirm(session)
         return bool(deleted or self.refused)
-
-    def _is_settled(self, listed: MaildropListing) -> bool:
-        """Return whether there is nothing to do: the archive knows just these messages, and none is due.
-
-        Then every message would be passed over one by one, and the outcome is noted at once.
-        """
-        if self.mode.deletes and IntentJournal(self.archive).pending(self.context.account):
-            return False
-        known = self.archive.noted.maildrop_overview(self.context.account)
-        if known is None or self.mode.is_due(known.oldest, self.now()):
-            return False
-        if listed.digest != known.answer and digest_of_listing(listed.pairs()) != known.listing:
-            return False
-        self.listed = self.remaining = self.total.left = known.messages
-        _log.info("%s: %d messages listed, all of them known", self.context.account, self.listed)
-        return True
 
     def _connected(self) -> Pop3Client:
         """Connect; after a session of ours the server may need a moment to unlock the maildrop."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mailroom.archive import digest_of_listing
@@ -49,7 +49,7 @@ class NamedListing:
         if not self.names:
             return self.listing.messages
         return tuple(
-            replace(message, uidl=message.uidl or self.names.get(message.number))
+            message._replace(uidl=message.uidl or self.names.get(message.number))
             for message in self.listing.messages
         )
 

@@ -18,15 +18,8 @@ from mailroom.archive import Archive, ArchiveWriter, Described, MaildropState
 from mailroom.client.pop3 import Pop3Client
 from mailroom.model import Body, Change, LocationRow, RunContext
 from mailroom.policy.deletion import Candidate, DeletionPlan, Keep
-from mailroom.policy.fetch import (
-    FetchMode,
-    FetchPlan,
-    Retrieval,
-    Why,
-    plan_fetch,
-    shared_uidls,
-    uidl_of_content,
-)
+from mailroom.policy.fetch import FetchPlan, Retrieval, Why, plan_fetch, shared_uidls, uidl_of_content
+from mailroom.policy.fetch_mode import FetchMode
 from mailroom.services.deleting.held import spare_held
 from mailroom.services.deleting.maildrop_deletion import MaildropDeletion, digest_of, discard
 from mailroom.services.fetching.maildrop_identity import NamedListing

@@ -1,0 +1,84 @@
+"""The first listing of a fetch, and whether it says that there is nothing to do.
+
+Here: what a run with nothing new takes, so that such a run loads no more than this. Not here: a
+run that has something to do (``fetch_run``), which goes on with the session opened here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from mailroom.archive import digest_of_listing
+from mailroom.model import RunContext
+from mailroom.policy.fetch_mode import FetchMode
+
+if TYPE_CHECKING:
+    from mailroom.archive import Archive
+    from mailroom.client.pop3 import MaildropListing, Pop3Client
+
+__all__ = ["FirstLook", "look_at_maildrop"]
+
+_log = logging.getLogger(__name__)
+
+
+class FirstLook(NamedTuple):
+    """The first session of a run, its listing taken.
+
+    :param client: signed in, and still to be closed.
+    :param settled: how many messages there are, where the archive knows just these and none is due;
+        else None. Then every message would be passed over one by one.
+    """
+
+    client: Pop3Client
+    listing: MaildropListing
+    settled: int | None
+
+
+def look_at_maildrop(
+    connect: Callable[[], Pop3Client],
+    archive: Archive,
+    context: RunContext,
+    mode: FetchMode,
+    now: Callable[[], datetime],
+) -> FirstLook:
+    """Sign in, list the messages, and compare them with what the archive noted.
+
+    :raises ConnectionLost: if the server cannot be reached, or goes away.
+    :raises AuthenticationFailed: if it refuses the sign-in.
+    :raises ArchiveError: if the archive cannot be read.
+    """
+    client = connect()
+    try:
+        listing = client.list_messages()
+        return FirstLook(client, listing, _settled(listing, archive, context, mode, now))
+    except BaseException:
+        client.close()
+        raise
+
+
+def _settled(
+    listing: MaildropListing,
+    archive: Archive,
+    context: RunContext,
+    mode: FetchMode,
+    now: Callable[[], datetime],
+) -> int | None:
+    if mode.deletes and _has_intents(archive, context.account):
+        return None
+    known = archive.noted.maildrop_overview(context.account)
+    if known is None or mode.is_due(known.oldest, now()):
+        return None
+    if listing.digest != known.answer and digest_of_listing(listing.pairs()) != known.listing:
+        return None
+    _log.info("%s: %d messages listed, all of them known", context.account, known.messages)
+    return known.messages
+
+
+def _has_intents(archive: Archive, account: str) -> bool:
+    """Return whether a deletion was begun of which no result was committed."""
+    from mailroom.archive.intents import IntentJournal
+
+    return bool(IntentJournal(archive).pending(account))
