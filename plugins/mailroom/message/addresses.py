@@ -19,7 +19,14 @@ from typing import NamedTuple
 from mailroom.message.charsets import MAX_LABEL_CHARACTERS, decode_text
 from mailroom.message.encoded_words import decode_words
 
-__all__ = ["MAX_ADDRESSES", "MAX_VALUE_CHARACTERS", "Address", "parse_addresses", "parse_sender"]
+__all__ = [
+    "MAX_ADDRESSES",
+    "MAX_VALUE_CHARACTERS",
+    "Address",
+    "local_mailbox",
+    "parse_addresses",
+    "parse_sender",
+]
 
 MAX_ADDRESSES = 10_000
 """How many addresses of one field are kept."""
@@ -38,19 +45,28 @@ _PLAIN = re.compile(
 _TOKEN = re.compile(
     r"(?P<word>=\?[^?\s]{0,64}\?[bBqQ]\?[^?]{0,2000}\?=)"
     r"|\"(?P<quoted>(?:[^\"\\]|\\.)*+)\"?"
-    r"|<(?P<angle>[^<>\",]*+(?=>)|(?:@[^:<>]{1,500}+:|\"(?:[^\"\\<>]|\\.)*+\"|[^<>\",;])*+)>?"
+    r"|<(?P<angle>[^<>\",]*+(?=>)"
+    r"|(?:@[^:<>]{1,500}+:|\"(?:[^\"\\<>]|\\.)*+\"|\"(?:[^\"\\]|\\.){1,64}+\"(?=@)|[^<>\",;])*+)>?"
     r"|(?P<comment>\()"
     r"|(?P<separator>[,;:])"
     r"|(?P<space>\s++)"
     r"|(?P<atom>[^\s\"(),;:<>=]++|[=\"<>)])"
 )
-_ADDRESS = re.compile(r"(?:\"[^\"]{1,64}\"|[^\s<>\"(),;:\[\]@]{1,64}+)@[^\s<>\"(),;:\[\]@]{1,255}")
+_ATOMS = r"[^\s<>\"(),;:\[\]@]"
+_ADDRESS = re.compile(
+    rf"(?:\"[^\"]{{1,64}}\"(?:\.{_ATOMS}{{1,64}}+)?|{_ATOMS}{{1,64}}+)@(?:{_ATOMS}{{1,255}}|\[[^\s<>\"(),;\[\]@]{{1,64}}\])"
+)
+_DOMAIN_OF_WORDS = re.compile(r"(\S{1,64}) at ((?:[\w-]{1,63}\.){1,8}[A-Za-z]{2,24})")
+_LOCAL_PART = re.compile(r"(?!=\?)<?([!#$%&'*+\-./0-9=?A-Z^_`a-z{|}~]{1,64})>?")
 _ROUTE = re.compile(r"\A@[^:]*+:")
 _MAILTO = re.compile(r"\A(?:mailto|smtp):", re.I)
 _COMMENT = re.compile(r"\([^()]*+\)")
+_NESTED_COMMENTS = 3
+"""How deep comments within an address are taken out."""
 _QUOTED_PAIR = re.compile(r"\\(.)", re.S)
 _ESCAPED_SPECIAL = re.compile(r"\\+(?=[\"'(),;:<>]|\Z)")
 _SPACED_AT = re.compile(r"(?<=[^\s@])\s*+@\s*+(?=[^\s@])")
+_SPACED_DOT = re.compile(r"\s*+\.\s*+")
 _MAILTO_BRACKET = re.compile(r"\[(?:mailto|smtp):([^\[\]]*+)\]", re.I)
 _BRACKET = re.compile(r"\\.|[()]", re.S)
 
@@ -101,6 +117,12 @@ def parse_sender(value: str, hint: str | None = None) -> tuple[Address, ...]:
             joined.append(Address(", ".join(name for name in names if name), one.address))
             names = []
     return tuple(joined) or found
+
+
+def local_mailbox(value: str) -> str:
+    """Return the mailbox of a From field that is one word, as of mail on one host, or an empty text."""
+    found = _LOCAL_PART.fullmatch(value)
+    return found[1].lower() if found is not None else ""
 
 
 def _parse_simply(value: str, hint: str | None) -> tuple[Address, ...] | None:
@@ -213,21 +235,23 @@ class _Mailbox:
     def finished(self, hint: str | None) -> Iterator[Address]:
         phrase = _bared("".join(self.phrase_before)) or _bared("".join(self.phrase))
         comment = " ".join(self.comments).strip()
-        if self.angle is not None:
+        raw = "".join(self.raw)
+        if self.angle is not None and (self.angle.strip() or "@" not in raw):
             address = decode_words(self.angle, hint).strip()
             if address or phrase:
                 yield _with_angle(phrase or comment, address, hint)
             return
-        raw = "".join(self.raw)
         if "=?" in raw:
             raw = decode_words(raw, hint)
         raw = _MAILTO_BRACKET.sub(r" \1 ", raw)
         found = _ADDRESS.search(raw)
         if found is None and "@" in raw:
-            raw = _SPACED_AT.sub("@", raw)
+            local, at, domain = _SPACED_AT.sub("@", raw).partition("@")
+            local = _SPACED_DOT.sub(".", local) if comment else local
+            raw = local + at + _SPACED_DOT.sub(".", domain)  # RFC 822 section A.1.4
             found = _ADDRESS.search(raw)
         if found is None:
-            if any(map(str.isalnum, phrase)):
+            if any(map(str.isalnum, phrase)) and not phrase.endswith(":"):  # the name of an empty group
                 yield _without_address(phrase, comment, hint)
             return
         # several addresses with nothing but white space between them are several mailboxes
@@ -255,6 +279,10 @@ def _with_angle(name: str, address: str, hint: str | None) -> Address:
 
 def _without_address(phrase: str, comment: str, hint: str | None) -> Address:
     name = decode_words(phrase, hint)
+    if _ADDRESS.fullmatch(comment) is not None:
+        return _address(name, comment)
+    if (spelt := _DOMAIN_OF_WORDS.fullmatch(phrase)) is not None:  # as archives of lists write it
+        return _address(decode_words(comment, hint), f"{spelt[1]}@{spelt[2]}")
     if comment and phrase and " " not in phrase:  # MAILER-DAEMON (Mail Delivery System)
         return _address(decode_words(comment, hint), name)
     return _address(name or decode_words(comment, hint), "")
@@ -262,8 +290,9 @@ def _without_address(phrase: str, comment: str, hint: str | None) -> Address:
 
 def _address(name: str, address: str) -> Address:
     """Clean both parts; a name that only repeats the address is none."""
-    if "(" in address:
-        address = _COMMENT.sub("", address)
+    for _ in range(_NESTED_COMMENTS):
+        if "(" in address:
+            address = _COMMENT.sub("", address)
     address = _ROUTE.sub("", _MAILTO.sub("", address.strip(" \t<>'")))
     if " " in address and '"' not in address:
         address = address.replace(" ", "")

@@ -86,6 +86,8 @@ class File(NamedTuple):
 
 
 _BODY = File(False, True, None, "")
+_RETURNED_HEADER = "text/rfc822-headers"
+"""What a report gives back of a message: shown, and a file as its other parts are (RFC 6522 section 4)."""
 
 
 def describe(part: Part, hint: str | None = None) -> File:
@@ -96,10 +98,11 @@ def describe(part: Part, hint: str | None = None) -> File:
     """
     is_text = part.media_type in BODY_TYPES
     if is_text and "content-disposition" not in part.header and "name" not in part.parameters:
-        return _BODY
+        return _BODY if part.media_type != _RETURNED_HEADER else File(True, True, None, "")
     said, disposition, given = _disposition(part)
     name = _name(part, given, hint)
-    is_attachment = said == "attachment" or bool(name) or not is_text
+    is_file = not is_text or part.media_type == _RETURNED_HEADER
+    is_attachment = said == "attachment" or bool(name) or is_file
     return File(is_attachment, is_text and said != "attachment", disposition, name)
 
 

@@ -25,6 +25,7 @@ _OPENING = re.compile(r"=\?\s{0,4}([^?\s]{0,64}+)\s{0,4}\?\s{0,4}([bBqQ])\s{0,4}
 _STILL_TEXT = re.compile(r"[0-9A-Fa-f]{2}[^\s?]*+\?=")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
 _PADDING = re.compile(r"=+\s*+(?=[A-Za-z0-9+/])")
+_CUT_ESCAPE = re.compile(r"=[0-9A-Fa-f]?\Z")
 _CONTROLS = re.compile("[\0-\x1f\x7f]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -107,9 +108,16 @@ def _octets(words: list[_Word]) -> bytes:
             len(text) % 4 and not word.text.endswith("=") for text, word in zip(texts, words, strict=True)
         ) and not all(map(_is_whole, texts)):
             return _decode_base64(b"".join(texts))  # one text was cut into words without regard to its quanta
+    elif len(words) > 1 and any(map(_ends_in_escape, words[:-1])):
+        return _decode_q("".join([word.text for word in words]))
     return b"".join(
         _decode_word_base64(word.text) if word.encoding == "b" else _decode_q(word.text) for word in words
     )
+
+
+def _ends_in_escape(word: _Word) -> bool:
+    """Whether a word was cut within an escape, whose rest begins the next one."""
+    return word.encoding == "q" and _CUT_ESCAPE.search(word.text, len(word.text) - 2) is not None
 
 
 def _base64_text(text: str) -> bytes:

@@ -12,7 +12,13 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from mailroom.exceptions import MailroomError
-from mailroom.message.addresses import MAX_ADDRESSES, Address, parse_addresses, parse_sender
+from mailroom.message.addresses import (
+    MAX_ADDRESSES,
+    Address,
+    local_mailbox,
+    parse_addresses,
+    parse_sender,
+)
 from mailroom.message.attachments import Disposition, File, describe, made_up_name
 from mailroom.message.charsets import is_known
 from mailroom.message.contents import Content, charset_of, read_content
@@ -116,7 +122,7 @@ def index_message(content: Buffer) -> MessageIndex:
         date=date,
         date_source="header" if date is not None else None,
         sender=printable(", ".join([str(one) for one in senders])),
-        sender_address=_first_address(senders),
+        sender_address=_first_address(senders) or local_mailbox(first(header, "from")),
         to=_recipients(header, "to", hint, defects),
         cc=_recipients(header, "cc", hint, defects),
         subject=printable(subject),

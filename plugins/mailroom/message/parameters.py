@@ -47,7 +47,8 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.S)
 _TOKEN = re.compile(r"[^\s;,(\"]*+")
 _ENCODED_WORD = re.compile(r"=\?[^?\s]*\?[bBqQ]\?[^?]*\?=(?:\s*=\?[^?\s]*\?[bBqQ]\?[^?]*\?=)*")
 _NAME = re.compile(r"(.+?)(?:\*(\d{1,4}))?(\*)?\Z")
-_EXTENDED = re.compile(r"([\w.:+-]{0,64})'([\w-]{0,16})'(.*)\Z", re.S)
+_EXTENDED = re.compile(r"([\w.:+-]{0,64})'[\w-]{0,16}'\"?(.*)\Z", re.S)
+_WITHOUT_LANGUAGE = re.compile(r"([\w.:+-]{2,64})'([^']*)\Z")
 _HAS_EXTENSION = re.compile(r"\.\w{1,5}\s*\Z")
 
 
@@ -120,7 +121,8 @@ def _read_value(value: str, at: int, is_name: bool) -> tuple[str, int]:
         # a quote within, or one that never ends: the value lasts until the next parameter
         stop = _stop(value, at + 1)
         text = value[at + 1 : stop].rstrip(" \t;,")
-        return _unescape(text[:-1] if text.endswith('"') else text), stop
+        text = text[:-1] if text.endswith('"') else text
+        return _unescape(text[1:-1] if _QUOTED.fullmatch(text) else text), stop
     word = _ENCODED_WORD.match(value, at) if value.startswith("=?", at) else None
     if not is_name:
         token = _TOKEN.match(value, at)
@@ -175,27 +177,40 @@ def _assemble(pieces: list[_Piece]) -> dict[str, str]:
 
 def _is_extended_text(text: str) -> bool:
     """Whether a plain value was written in the extended form by mistake (``utf-8''a%20b``)."""
-    found = _EXTENDED.match(text) if "''" in text and "%" in text else None
-    return found is not None and codec_of(found[1]) is not None
+    found = _extended(text) if "''" in text and "%" in text else None
+    return found is not None and codec_of(found[0]) is not None
+
+
+def _extended(text: str) -> tuple[str, str] | None:
+    """Return the charset and the rest of an extended value, or None where it does not begin with one."""
+    found = _EXTENDED.match(text)
+    if found is None:
+        found = _WITHOUT_LANGUAGE.match(text)
+        if found is None or codec_of(found[1]) is None:
+            return None
+    return found[1], found[2]
 
 
 def _decode_extended(text: str) -> str:
-    found = _EXTENDED.match(text)
+    found = _extended(text)
     if found is None:
         return text if "=?" in text else decode_text(_percent_decoded(text))
-    return decode_text(_percent_decoded(found[3]), found[1])
+    return decode_text(_percent_decoded(found[1]), found[0])
 
 
 def _decode_continued(pieces: list[_Piece]) -> str:
     if not any(piece.is_extended for piece in pieces):
         text = "".join(piece.value for piece in pieces)
         return _decode_extended(text) if _is_extended_text(text) else text
-    charset = ""
+    charset: str | None = None
     octets = b""
     for piece in pieces:
         text = piece.value
-        if piece is pieces[0] and piece.is_extended and (found := _EXTENDED.match(text)) is not None:
-            charset, text = found[1], found[3]
+        if charset is None and piece.is_extended:
+            found = _extended(text)
+            if found is not None and (piece is pieces[0] or codec_of(found[0]) is not None):
+                text = found[1]
+            charset = found[0] if found is not None else ""
         octets += _percent_decoded(text) if piece.is_extended else text.encode("utf-8", "surrogateescape")
     return decode_text(octets, charset)
 

@@ -164,7 +164,7 @@ def _is_text(line: bytes) -> bool:
         return False
     spaces = line.count(b" ")
     strange = len(line.translate(None, _BASE64)) - spaces
-    return strange > 4 or spaces > 1 or (strange > 0 and spaces > 0)
+    return strange > 4 or spaces > 1 or (strange > 0 and spaces > 0) or line.startswith(b"--")
 
 
 def _is_complete(buffer: Buffer, start: int, stop: int) -> bool:

@@ -34,7 +34,7 @@ def name_of(header: str) -> str:
         ("Content-Type: text/plain\nContent-Disposition: in-line", False, True, "attachment"),
         ("Content-Type: text/csv", True, False, None),
         ("Content-Type: text/calendar; method=REQUEST", True, False, None),
-        ("Content-Type: text/rfc822-headers", False, True, None),
+        ("Content-Type: text/rfc822-headers", True, True, None),
         ("Content-Type: application/pdf", True, False, None),
         ("Content-Type: image/png\nContent-Disposition: inline\nContent-ID: <a>", True, False, "inline"),
         ("Content-Type: message/delivery-status", True, False, None),

@@ -72,6 +72,7 @@ def test_a_character_split_between_words_is_whole_again() -> None:
     assert decode_words(" ".join(words)) == "日本語"
     assert decode_words("=?utf-8?Q?=E6=97?= =?UTF-8?Q?=A5?=") == "日"
     assert decode_words("=?utf-8?Q?=E6=97?= =?utf-8?B?pQ==?=") == "日"
+    assert decode_words("=?utf-8?Q?=E6=97=?= =?utf-8?Q?A5=E6=9?= =?utf-8?Q?C=AC?=") == "日本"
 
 
 def test_base64_cut_into_words_without_regard_to_quanta() -> None:

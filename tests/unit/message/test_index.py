@@ -150,7 +150,16 @@ def test_sender_stands_in_for_a_missing_from() -> None:
     assert found.identity == index("\nhello").identity
     assert index("From: b@x.org\nSender: a@x.org\n\n").sender_address == "b@x.org"
     assert index("From: A, B <b@x.org>, c@x.org\n\n").sender == "A, B <b@x.org>, c@x.org"
-    assert index("From: nobody\n\n").sender_address == ""
+
+
+def test_a_sender_that_is_one_word_is_a_local_mailbox() -> None:
+    """Mail on one host names no domain (RFC 822 had it so); names and words in quotes are no mailbox."""
+    assert (found := index("From: Root\n\n")).sender_address == "root"
+    assert found.sender == "Root"
+    assert index("From: /tmp/mail.out\n\n").sender_address == "/tmp/mail.out"
+    assert index('From: "nobody"\n\n').sender_address == ""
+    assert index("From: Ann Lee\n\n").sender_address == ""
+    assert index("From: =?utf-8?Q?nobody?=\n\n").sender_address == ""
 
 
 def test_recipients_of_all_fields_and_groups() -> None:

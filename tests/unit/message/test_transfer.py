@@ -75,6 +75,7 @@ def test_base64_whole_and_damaged(encoded: bytes, content: bytes) -> None:
         b"_______________________________________________\r\nA mailing list\r\nlist@example.org\r\n",
         b"\r\n--\r\nThis mail was scanned for viruses, http://example.org/\r\n",
         b"no strange characters in this line\r\n",
+        b"--foo-\r\n",
         b"This e-mail is confidential; if it is not for you, delete it.\r\n",
     ],
 )
