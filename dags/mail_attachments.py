@@ -209,8 +209,8 @@ with DAG(
         "on_success": optional_text(
             title="When delivered",
             description_md="What happens to the message on the server: `seen`, `flag`, `answered`, "
-            "`keyword:Paid` or `move:Processed`; several one a line. Needs an account of type IMAP. Empty: "
-            "nothing.",
+            "`keyword:Paid`, `label:Paid` (Gmail only) or `move:Processed`; several one a line. Needs an "
+            "account of type IMAP. Empty: nothing.",
             section="Afterwards, on the server",
             examples=["seen", "move:Processed"],
         ),

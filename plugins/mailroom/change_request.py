@@ -15,18 +15,22 @@ from typing import Any
 
 from mailroom.exceptions import ConfigurationError
 
-__all__ = ["Attempt", "ChangeRequest", "RequestKind", "RequestState", "check_flag"]
+__all__ = ["Attempt", "ChangeRequest", "RequestKind", "RequestState", "check_flag", "check_label"]
 
 _KEYWORD = re.compile(r"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+")
 """A keyword that can be sent (RFC 3501 section 9, ``flag-keyword``)."""
 
 _SYSTEM = {f"\\{name.lower()}": f"\\{name}" for name in ("Seen", "Answered", "Flagged", "Draft")}
 
+_GMAIL_OWN = ("[GMAIL]", "[GOOGLE MAIL]")
+"""How the folders begin that are no labels."""
+
 
 class RequestKind(enum.Enum):
     """What is to be done on the server; a closed list."""
 
     FLAGS = "flags"
+    LABELS = "labels"
     MOVE = "move"
     DELETE = "delete"
     APPEND = "append"
@@ -83,8 +87,9 @@ class ChangeRequest:
 
     :param folder: where the message is; for ``append`` where it goes.
     :param uid: its number there, beside ``uid_validity``; None for ``append``.
-    :param add: flags to set; for ``append`` the flags it gets.
-    :param before: the flags that the archive showed when it was asked for, earlier requests included.
+    :param add: flags to set; for ``append`` the flags it gets, for ``labels`` the labels.
+    :param before: the flags that the archive showed when it was asked for, earlier requests included; for
+        ``labels`` the labels.
     :param target: the folder a message is moved to.
     :param expunge: for ``delete``: whether it is removed at once instead of moved to the trash.
     :param internal_date: for ``append``: the date it gets.
@@ -186,3 +191,22 @@ def check_flag(flag: str) -> str:
             "keywords of letters and digits such as $Work."
         )
     return system or flag
+
+
+def check_label(label: str) -> str:
+    """Return a label of Gmail's that can be asked for, without the blanks around it.
+
+    :raises ConfigurationError: where it is empty, holds control characters, or is one of Gmail's own, which
+        move, delete or star a message.
+
+    >>> check_label(" Clients/Acme ")
+    'Clients/Acme'
+    """
+    name = label.strip()
+    if name.startswith("\\") or name.upper() == "INBOX" or name.upper().startswith(_GMAIL_OWN):
+        raise ConfigurationError(
+            f"{label!r} is Gmail's own and no label that can be given: use move:FOLDER, seen or flag."
+        )
+    if not name or not name.isprintable():
+        raise ConfigurationError(f"{label!r} is no label: it needs a name without control characters.")
+    return name

@@ -20,6 +20,8 @@ from mailroom.model import Endpoint, MailProtocol, Security
 
 __all__ = ["ImapServer", "Mail", "Mailbox"]
 
+_QUOTED = re.compile(r'"(?:[^"\\\\]|\\\\.)*"')
+
 _RANGE = re.compile(r"BODY\.PEEK\[\]<(\d+)\.(\d+)>")
 
 CAPABILITIES = ("IMAP4rev1", "ESEARCH", "NAMESPACE", "ID", "UIDPLUS", "LITERAL+")
@@ -57,6 +59,7 @@ class Mailbox:
     :param refuses: what APPEND of such octets is answered with; None takes them.
     :param stores: what becomes of octets that are appended.
     :param keeps_dates: whether APPEND's internal date counts.
+    :param keeps_labels: whether labels that are given stay.
     :param permanent: the flags that can be stored; others are dropped without a word.
     :param hangs_up_after: after so many messages stored by APPEND the connection ends with no answer, once.
     """
@@ -81,6 +84,7 @@ class Mailbox:
     refuses: Callable[[bytes], str | None] | None = None
     stores: Callable[[bytes], bytes] | None = None
     keeps_dates: bool = True
+    keeps_labels: bool = True
     permanent: str = "\\Seen \\Answered \\Flagged \\Deleted \\Draft \\*"
     hangs_up_after: int | None = None
 
@@ -342,6 +346,21 @@ class _Session:
         else:
             found = f" ALL {','.join(uids)}" if uids else ""
             self._say(f'* ESEARCH (TAG "x") UID{found}')
+
+    def _store(self, command: str) -> str | None:
+        """Give labels as Gmail does, spelled as they came; other changes it does not know."""
+        _, _, numbers, item, listed = command.split(" ", 4)
+        if item != "+X-GM-LABELS" or "X-GM-EXT-1" not in self._server.capabilities:
+            return "BAD what is that"
+        if not self._mailbox.keeps_labels:
+            return None
+        for uid in self._mailbox.shown():
+            if any(low <= uid <= high for low, high in _ranges(numbers)):
+                mail = self._mailbox.mail[uid]
+                has = _QUOTED.findall(mail.labels)
+                more = [label for label in _QUOTED.findall(listed) if label not in has]
+                mail.labels = " ".join([*has, *more])
+        return None
 
     def _fetch(self, command: str) -> str | None:
         _, _, numbers, items = command.split(" ", 3)

@@ -17,7 +17,7 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from mailroom.change_request import ChangeRequest, RequestKind, RequestState, check_flag
+from mailroom.change_request import ChangeRequest, RequestKind, RequestState, check_flag, check_label
 from mailroom.exceptions import ConfigurationError
 from mailroom.model import LocationRow, MailProtocol
 
@@ -103,6 +103,20 @@ class AccountChanges:
             what = f"{sorted(both)[0]!r} is to be both set and taken away" if both else "no flag is named"
             raise ConfigurationError(f"Nothing was asked for: {what}.")
         return self._request(messages, by, kind=RequestKind.FLAGS, add=add, remove=remove)
+
+    def request_labels(
+        self, messages: Iterable[LocationRow], *, add: Iterable[str], by: str = "python"
+    ) -> Requested:
+        """Ask for labels to be given, which Gmail alone has; each is made where it is not there.
+
+        A message has its labels wherever it lies, so one of its places is enough.
+
+        :raises ConfigurationError: where none is named, or one is Gmail's own.
+        """
+        labels = tuple(dict.fromkeys(check_label(label) for label in add))
+        if not labels:
+            raise ConfigurationError("Nothing was asked for: no label is named.")
+        return self._request(messages, by, kind=RequestKind.LABELS, add=labels)
 
     def request_move(self, messages: Iterable[LocationRow], to: str, *, by: str = "python") -> Requested:
         """Ask for messages to be moved to a folder, which is made where it is not there.
@@ -246,7 +260,7 @@ class AccountChanges:
                     sha256=row.sha256,
                     add=add,
                     remove=remove,
-                    before=tuple(row.flags),
+                    before=tuple(row.labels if kind is RequestKind.LABELS else row.flags),
                     target=target,
                     expunge=expunge,
                 )
@@ -302,7 +316,9 @@ def _after(waiting: Sequence[ChangeRequest], rows: Sequence[ChangeRequest]) -> l
             flags -= {flag for flag in flags if flag.lower() in {f.lower() for f in request.remove}}
             flags |= set(request.add)
     return [
-        replace(row, before=tuple(sorted(shown.get(row.place, set(row.before)))))
+        row
+        if row.kind is RequestKind.LABELS
+        else replace(row, before=tuple(sorted(shown.get(row.place, set(row.before)))))
         for row in rows
         if row.place not in leaving
     ]

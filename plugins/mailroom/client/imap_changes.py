@@ -1,4 +1,4 @@
-"""Changes to messages of the open folder: flags unless others were first, COPY and MOVE.
+"""Changes to messages of the open folder: flags unless others were first, labels, COPY and MOVE.
 
 Here: one function a command. Not here: which messages, and what follows from a refusal
 (``services``). RFC 3501 section 6.4.7, RFC 6851 (MOVE), RFC 4315 (COPYUID), RFC 7162 section 3.1.3
@@ -14,7 +14,7 @@ from mailroom.client.imap_folders import run_command
 from mailroom.client.imap_sets import sets_of
 from mailroom.protocol.copy_uids import parse_copy_uids
 
-__all__ = ["Landed", "change_flags", "copy_messages", "move_messages"]
+__all__ = ["Landed", "add_labels", "change_flags", "copy_messages", "move_messages"]
 
 Landed = MutableMapping[int, tuple[int, int]]
 """Where messages are now, by the UID they had: UIDVALIDITY of the target, and the UID there."""
@@ -33,6 +33,20 @@ def change_flags(
     listed = f"({' '.join(flags)})"
     for text in sets_of(uids):
         run_command(client, "UID", "STORE", text, *limit, f"{sign}FLAGS.SILENT", listed)
+
+
+def add_labels(client: ImapClient, uids: Iterable[int], labels: Iterable[str]) -> None:
+    """Give messages labels; those they have stay, and the caller asks afterwards what came of it.
+
+    Only where X-GM-EXT-1 is offered. Labels are spelled as names of folders are (Google's "IMAP
+    extensions", Access to the Gmail labels).
+
+    :raises CommandRejected: if the server refuses.
+    :raises ConnectionLost: if it goes away.
+    """
+    listed = b"(" + b" ".join(client.wire.quoted_name(label, "STORE") for label in labels) + b")"
+    for text in sets_of(uids):
+        run_command(client, "UID", "STORE", text, "+X-GM-LABELS", listed)
 
 
 def copy_messages(client: ImapClient, uids: Iterable[int], folder: str) -> None:

@@ -25,7 +25,11 @@ __all__ = ["read_wishes", "settle"]
 def read_wishes(on_success: object, on_failure: object, account: str | None) -> tuple[Aftermath | None, ...]:
     """Return what is wanted, before anything is delivered.
 
+    Where labels are wanted, the server is asked whether it has any, before anything is delivered.
+
     :raises ConfigurationError: where a word is unknown, or there is no IMAP account to do it on.
+    :raises ConnectionLost: if the server is to be asked, and cannot be reached.
+    :raises AuthenticationFailed: if it refuses the sign-in.
     """
     from mailroom.policy.aftermath import read_aftermath
 
@@ -39,7 +43,19 @@ def read_wishes(on_success: object, on_failure: object, account: str | None) -> 
                 f"on_success and on_failure need an account of type IMAP, and {account} is of another: "
                 "POP3 has no flags and no folders."
             )
+        if any(wish is not None and wish.labels for wish in wishes):
+            _check_labels(account)
     return wishes
+
+
+def _check_labels(account: str) -> None:
+    from mailroom.services.pushing.labels_push import NO_LABELS
+
+    with ImapHook(account).get_conn() as client:
+        if not client.states_labels:
+            raise ConfigurationError(
+                f"on_success and on_failure want a label for mail of {account}: {NO_LABELS}."
+            )
 
 
 def settle(

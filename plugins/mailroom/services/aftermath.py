@@ -11,6 +11,7 @@ moved elsewhere afterwards stays there.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -160,6 +161,10 @@ def _ask(
         if lacking:
             changes.request_flags(lacking, add=wanted.flags, by=context.who)
             asked |= {row.sha256 for row in lacking}
+    if wanted.labels:
+        unlabelled = _unlabelled(rows, wanted.labels)
+        changes.request_labels(unlabelled, add=wanted.labels, by=context.who)
+        asked |= {row.sha256 for row in unlabelled}
     if wanted.folder is not None:
         target = _known_as(archive, account, wanted.folder)
         there = {row.sha256 for row in rows if row.folder == target}
@@ -167,6 +172,19 @@ def _ask(
         changes.request_move(first.values(), wanted.folder, by=context.who)
         asked |= set(first)
     return len(asked)
+
+
+def _unlabelled(rows: Sequence[LocationRow], labels: Collection[str]) -> list[LocationRow]:
+    """Return one place of each message that lacks a label; a folder that it lies in is one, too."""
+    places: dict[str | None, list[LocationRow]] = defaultdict(list)
+    for row in rows:
+        places[row.sha256].append(row)
+    wanted = _lower(labels)
+    return [
+        found[0]
+        for found in places.values()
+        if not wanted <= _lower({name for row in found for name in (*row.labels, row.folder)})
+    ]
 
 
 def _known_as(archive: Archive, account: str, folder: str) -> str:
@@ -188,5 +206,5 @@ def _places(archive: Archive, account: str, digests: Collection[str]) -> Iterato
                 yield row
 
 
-def _lower(flags: Collection[str]) -> set[str]:
-    return {flag.lower() for flag in flags}
+def _lower(names: Collection[str]) -> set[str]:
+    return {name.lower() for name in names}

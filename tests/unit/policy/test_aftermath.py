@@ -23,6 +23,21 @@ def test_words_mean_flags_and_a_folder(words: list[str], flags: tuple[str, ...],
     assert read_aftermath("on_success", words) == Aftermath(flags=flags, folder=folder)
 
 
+def test_labels_are_asked_for_by_name() -> None:
+    """With blanks and levels, each once."""
+    found = read_aftermath("on_success", ["label: Paid bills/2026 ", "label:Café", "label:Café"])
+    assert found == Aftermath(labels=("Paid bills/2026", "Café"))
+    assert found is not None
+    assert found.words == "label:Café label:Paid bills/2026"
+
+
+@pytest.mark.parametrize("name", ["\\Trash", "Inbox", "[Gmail]/Spam", "[Google Mail]/Trash", "a\r\nb", " "])
+def test_gmails_own_labels_cannot_be_given(name: str) -> None:
+    """They move or delete a message, which has words of its own."""
+    with pytest.raises(ConfigurationError):
+        read_aftermath("on_success", [f"label:{name}"])
+
+
 def test_nothing_is_nothing() -> None:
     """A form that nobody filled in asks for nothing."""
     assert read_aftermath("on_success", []) is None

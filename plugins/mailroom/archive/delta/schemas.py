@@ -256,7 +256,7 @@ _CHANGES = _spec(
     [
         ("change_id", pa.string(), "the change; all rows of one tell its story"),
         ("account", pa.string(), "connection id, or user@host"),
-        ("kind", pa.string(), "'flags', 'move', 'delete' or 'append'"),
+        ("kind", pa.string(), "'flags', 'labels', 'move', 'delete' or 'append'"),
         ("folder", pa.string(), "where the message is; for append where it goes"),
         ("uidvalidity", pa.int64(), "numbering of that folder; null for append"),
         ("uid", pa.int64(), "number in that folder; null for append"),

@@ -1,4 +1,4 @@
-"""Changes to the messages of one folder, pushed to the server: flags, moves, deletions.
+"""Changes to the messages of one folder, pushed to the server: flags, labels, moves, deletions.
 
 Here: asking each message who it is before anything is done to it, and what follows. Not here: what
 is written down and when (``push_desk``), the rule for changes on both sides (``policy.two_way``),
@@ -25,6 +25,7 @@ from mailroom.policy.two_way import flags_differ
 from mailroom.services.deleting.held import find_held
 from mailroom.services.deleting.mailbox_deletion import DELETED, delete_messages, find_marked
 from mailroom.services.pushing.flags_push import FlagsPush
+from mailroom.services.pushing.labels_push import LabelsPush
 from mailroom.services.pushing.moved_rows import record_moved
 from mailroom.services.pushing.push_desk import NUMBERED_ANEW, Desk, Outcomes, reason_of
 from mailroom.services.pushing.push_proof import Asked, Inquiry
@@ -64,10 +65,7 @@ class MailboxPush:
         if not requests:
             return
         self.inquiry = Inquiry(desk=desk, state=self.state)
-        flags = FlagsPush(desk=desk, inquiry=self.inquiry, permanent=self.permanent)
-        for batch in _rounds([r for r in requests if r.kind is RequestKind.FLAGS]):
-            if not desk.stop.is_set():
-                flags.push(self._open(batch))
+        self._mark(requests)
         for target, moves in self._by_target(requests).items():
             if target == self.folder:  # asked for by another name of it
                 desk.close(moves, RequestState.PUSHED)
@@ -78,6 +76,17 @@ class MailboxPush:
         for batch in _batches([r for r in removals if r.expunge]):
             if not desk.stop.is_set():
                 self._expunge(self._open(batch))
+
+    def _mark(self, requests: Sequence[ChangeRequest]) -> None:
+        """Set and take away flags, and give labels."""
+        desk, inquiry = self.desk, self.inquiry
+        for kind, marking in (
+            (RequestKind.FLAGS, FlagsPush(desk=desk, inquiry=inquiry, permanent=self.permanent)),
+            (RequestKind.LABELS, LabelsPush(desk=desk, inquiry=inquiry, folder=self.folder)),
+        ):
+            for batch in _rounds([r for r in requests if r.kind is kind]):
+                if not desk.stop.is_set():
+                    marking.push(self._open(batch))
 
     def _open(self, requests: Sequence[ChangeRequest]) -> list[ChangeRequest]:
         """Open the folder for changes, unless it is; return the requests whose numbers mean what they meant.

@@ -17,7 +17,13 @@ MAX_SENTENCES = 100
 MAX_WARNINGS_SUMMED_UP = 10
 """How many warnings a summary carries."""
 
-_WORDS = {"flags": "Changing the flags of", "move": "Moving", "delete": "Deleting", "append": "Adding"}
+_WORDS = {
+    "flags": "Changing the flags of",
+    "labels": "Labelling",
+    "move": "Moving",
+    "delete": "Deleting",
+    "append": "Adding",
+}
 
 
 @dataclass(slots=True, kw_only=True)
