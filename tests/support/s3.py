@@ -29,6 +29,11 @@ os._exit(0)
 """
 """Serves until standard input closes, that is until whoever started it ends or is killed."""
 
+REMEMBER_KEYS = """
+from tests.support.customer_keys import remember_keys
+remember_keys()
+"""
+
 
 class S3Server:
     """One running S3 server, empty at first; use it as a context manager."""
@@ -37,7 +42,9 @@ class S3Server:
     secret_key = "test-secret-key"
     region = "us-east-1"
 
-    def __init__(self) -> None:
+    def __init__(self, *, knows_keys: bool = False) -> None:
+        """Make a server; ``knows_keys`` has it treat customers' keys as S3 does, which moto does not."""
+        self._serve = f"{REMEMBER_KEYS}{SERVE}" if knows_keys else SERVE
         self._process: subprocess.Popen[str] | None = None
         self.port = 0
 
@@ -98,7 +105,7 @@ class S3Server:
         """
         # Fixed credentials: moto takes any, and the account's own must not leak into tests.
         self._process = subprocess.Popen(
-            [sys.executable, "-c", SERVE],
+            [sys.executable, "-c", self._serve],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

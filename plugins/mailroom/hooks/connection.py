@@ -13,10 +13,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.log import mask_secret
 
 from mailroom.exceptions import ConfigurationError
 from mailroom.model import (
@@ -29,10 +30,14 @@ from mailroom.model import (
     Security,
 )
 
+if TYPE_CHECKING:
+    from mailroom.archive.delivering.customer_key import CustomerKey
+
 __all__ = [
     "MailConnection",
     "archive_of_connection",
     "connection_of",
+    "customer_key_of",
     "endpoint_from_connection",
     "password_of",
     "protocol_of_connection",
@@ -87,6 +92,21 @@ def password_of(conn_id: str | None) -> str | None:
     if not password:
         raise ConfigurationError(f"The connection '{conn_id}' has no password; give it one.", conn_id=conn_id)
     return str(password)
+
+
+def customer_key_of(conn_id: str | None) -> CustomerKey | None:
+    """Return the key for SSE-C that is the password of a connection, or None where none is named.
+
+    :raises ConfigurationError: there is no such connection, or its password is no such key.
+    """
+    from mailroom.archive.delivering.customer_key import read_customer_key
+
+    text = password_of(conn_id)
+    if text is None:
+        return None
+    key = read_customer_key(text, f"The password of the connection '{conn_id}'")
+    mask_secret(repr(key.octets)[2:-1])  # as libraries that log their arguments would write it
+    return key
 
 
 def endpoint_from_connection(conn: MailConnection, protocol: MailProtocol) -> Endpoint:

@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator
 
 from mailroom.exceptions import ConfigurationError
 from mailroom.hooks.archive import archive_of_named_account, object_path
-from mailroom.hooks.connection import password_of
+from mailroom.hooks.connection import customer_key_of, password_of
 from mailroom.hooks.errors import airflow_errors
 from mailroom.operators.after_delivery import read_wishes, settle
 from mailroom.operators.arguments import as_choice, as_flag, as_text, is_given
@@ -88,12 +88,14 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
     :param verify_dkim: check DKIM signatures anew instead of taking the server's word; asks the DNS.
     :param object_options: what S3 is asked of every object: ``ServerSideEncryption``, ``SSEKMSKeyId``,
         ``BucketKeyEnabled``, ``StorageClass``, ``ACL``, ``CacheControl``, ``Tagging``.
+    :param customer_key_conn_id: id of the connection whose password is the key that S3 encrypts every object
+        with (SSE-C), manifests included: 32 octets in base64. Whoever loses it has lost the objects.
     :param manifest: ``jsonl`` or ``parquet``: write an object below ``_manifests/`` of each destination
         with a row for each delivery: message, part, path, checksum, time, rule. The summary names it.
     :param on_success: what is done on the IMAP server to a message whose attachments are delivered:
-        ``seen``, ``flag``, ``answered``, ``keyword:NAME``, ``move:FOLDER``, or a list of these. Done after
-        the delivery is recorded, to the very message that was archived; needs ``account``, and does
-        whatever else waits to be changed there.
+        ``seen``, ``flag``, ``answered``, ``keyword:NAME``, ``label:NAME`` (Gmail), ``move:FOLDER``, or a
+        list of these. Done after the delivery is recorded, to the very message that was archived; needs
+        ``account``, and does whatever else waits to be changed there.
     :param on_failure: likewise, where an attachment could not be delivered or went to quarantine.
     :param dry_run: say what would be delivered, deliver nothing.
     """
@@ -111,6 +113,7 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         "authserv_id",
         "verify_dkim",
         "object_options",
+        "customer_key_conn_id",
         "manifest",
         "on_success",
         "on_failure",
@@ -151,6 +154,7 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         authserv_id: str | None = None,
         verify_dkim: bool | str = False,
         object_options: Mapping[str, str] | None = None,
+        customer_key_conn_id: str | None = None,
         manifest: str | None = None,
         on_success: Sequence[str] | str = (),
         on_failure: Sequence[str] | str = (),
@@ -189,6 +193,7 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         self.authserv_id = authserv_id
         self.verify_dkim = verify_dkim
         self.object_options = object_options
+        self.customer_key_conn_id = customer_key_conn_id
         self.manifest = manifest
         self.on_success = on_success
         self.on_failure = on_failure
@@ -232,6 +237,7 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
                 template=as_text("template", self.template) or policy.template or DEFAULT_TEMPLATE,
                 collision=Collision(as_choice("on_collision", self.on_collision, COLLISIONS) or "number"),
                 object_options=self.object_options,
+                customer_key=customer_key_of(as_text("customer_key_conn_id", self.customer_key_conn_id)),
                 account=account,
                 unzip_password=password_of(as_text("unzip_conn_id", self.unzip_conn_id)),
                 authserv_id=as_text("authserv_id", self.authserv_id),

@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from mailroom.archive import Archive
+from mailroom.archive.delivering.customer_key import CustomerKey
 from mailroom.archive.storage.store import Root
 from mailroom.client.dkim_signatures import KeyLookup
 from mailroom.model import RunContext
@@ -41,6 +42,7 @@ def deliver_attachments(
     template: str = DEFAULT_TEMPLATE,
     collision: Collision = Collision.NUMBER,
     object_options: Mapping[str, str] | None = None,
+    customer_key: CustomerKey | None = None,
     account: str | None = None,
     unzip_password: str | None = None,
     authserv_id: str | None = None,
@@ -65,6 +67,7 @@ def deliver_attachments(
     :param template: names at the destination, see ``policy.destinations``.
     :param collision: what is done where a name at the destination is taken.
     :param object_options: what S3 is asked of every object, such as ``{"ServerSideEncryption": "aws:kms"}``.
+    :param customer_key: what S3 encrypts every object with (SSE-C), manifests included.
     :param account: only mail of this account.
     :param unzip_password: for zip archives that are encrypted, where a rule says ``unzip``.
     :param authserv_id: the name that the receiving server writes in Authentication-Results; None has it
@@ -87,6 +90,7 @@ def deliver_attachments(
         destinations=destinations or {},
         template=template,
         object_options=object_options,
+        customer_key=customer_key,
     )
     tally = DeliveryTally()
     choice = AttachmentChoice(

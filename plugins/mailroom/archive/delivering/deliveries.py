@@ -29,8 +29,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mailroom.archive.archive import Archive
+from mailroom.archive.delivering.customer_key import CustomerKey
+from mailroom.archive.delivering.delivery_content import Content
 from mailroom.archive.delivering.delivery_keys import PairSet, path_digests
-from mailroom.archive.delivering.delivery_store import Content, DeliveryStore, open_delivery_store
+from mailroom.archive.delivering.delivery_store import DeliveryStore, open_delivery_store
 from mailroom.archive.delta.data_files import DataFile
 from mailroom.archive.delta.rows import build_table
 from mailroom.archive.delta.schemas import TABLES
@@ -113,6 +115,7 @@ class Deliveries:
 
     :param storage_options: for ``fsspec``, where the destination is a URL.
     :param object_options: what S3 is asked of every object, such as its encryption.
+    :param customer_key: what S3 encrypts every object with, where that is not its own affair.
     """
 
     def __init__(
@@ -122,9 +125,12 @@ class Deliveries:
         *,
         storage_options: Mapping[str, Any] | None = None,
         object_options: Mapping[str, str] | None = None,
+        customer_key: CustomerKey | None = None,
     ) -> None:
         self._archive = archive
-        self._store: DeliveryStore = open_delivery_store(destination, storage_options, object_options)
+        self._store: DeliveryStore = open_delivery_store(
+            destination, storage_options, object_options, customer_key
+        )
         self._table: Table = archive.table("deliveries")
         self._table_lock = threading.Lock()  # taken before the other one, never after it
         self._lock = threading.Lock()

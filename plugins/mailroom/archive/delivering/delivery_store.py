@@ -1,9 +1,9 @@
 """A place that attachments are delivered to: exclusive creation, and nothing else that writes.
 
-Belongs here: creating one object that was not there, on a local disk or in an object store.
-Does not belong here: what a delivery means (``deliveries``). A part of an object is never
-seen under its final name: on a disk it is written without a name, or under another, and
-linked, which fails where the name is taken; an object store creates whole or not at all.
+Belongs here: which stores there are, and creating one file that was not there on a local disk. Does not
+belong here: object stores (``object_delivery``), what a delivery means (``deliveries``). A part of a file is
+never seen under its final name: it is written without a name, or under another, and linked, which fails
+where the name is taken.
 """
 
 from __future__ import annotations
@@ -13,22 +13,19 @@ import errno
 import hashlib
 import os
 import shutil
-import tempfile
 import uuid
-from collections.abc import Callable, Iterable, Mapping
-from typing import IO, Any, Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
+from mailroom.archive.delivering.customer_key import CustomerKey
+from mailroom.archive.delivering.delivery_content import Content, copy_content, inside
+from mailroom.archive.delivering.object_delivery import ObjectDeliveryStore
 from mailroom.archive.failures import translated
-from mailroom.archive.storage.durability import DiskSync, Durability, NoSync, Unsynced, find_syncfs
-from mailroom.archive.storage.object_requests import ObjectRequests
-from mailroom.archive.storage.s3_settings import bucket_region, s3_options
+from mailroom.archive.storage.durability import DiskSync, Durability, Unsynced, find_syncfs
 from mailroom.archive.storage.store import LocalStore, Root, open_file_system
-from mailroom.exceptions import ConfigurationError, IntegrityError
+from mailroom.exceptions import ConfigurationError
 
 __all__ = ["OBJECT_OPTIONS", "Content", "DeliveryStore", "open_delivery_store"]
-
-IN_MEMORY_OCTETS = 8 * 1024 * 1024
-"""Larger attachments go to an object store through a temporary file. Octets."""
 
 CHUNK_OCTETS = 1024 * 1024
 """How much is read at a time to compare. Octets."""
@@ -49,9 +46,6 @@ PART_FOLDER = ".mailroom-incoming"
 
 _NOT_NAMELESS = (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL, errno.ENOSYS)
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
-
-Content = Callable[[], Iterable[bytes]]
-"""Returns the content anew, in pieces."""
 
 
 class DeliveryStore(Protocol):
@@ -135,7 +129,7 @@ class LocalDeliveryStore:
 
     def blocked_level(self, path: str) -> int | None:
         """Return which folder of a path is a file."""
-        levels = _inside(path).split("/")[:-1]
+        levels = inside(path).split("/")[:-1]
         with translated(self.url):
             for level in range(len(levels)):
                 place = f"{self.url}/{'/'.join(levels[: level + 1])}"
@@ -158,7 +152,7 @@ class LocalDeliveryStore:
             self._has_nameless = False
             return None
         with os.fdopen(descriptor, "wb") as file:
-            _copy(content, file, digest)
+            copy_content(content, file, digest)
             file.flush()
             try:
                 # Only where a descriptor is given does Python follow the link, as this needs.
@@ -178,7 +172,7 @@ class LocalDeliveryStore:
         part = f"{incoming}/{uuid.uuid4().hex}"
         try:
             with open(part, "xb") as file:
-                _copy(content, file, digest)
+                copy_content(content, file, digest)
             return _link(part, final)
         finally:
             if os.path.exists(part):
@@ -207,109 +201,37 @@ class LocalDeliveryStore:
         return DiskSync(self.url, syncfs=self._syncfs, unsynced=self._unsynced)
 
     def _absolute(self, path: str) -> str:
-        return f"{self.url}/{_inside(path)}"
-
-
-class ObjectDeliveryStore:
-    """A prefix of an object store that can create exclusively (S3 and its kin, GCS, Azure)."""
-
-    at_once = 16
-    """A store answers one by one in tens of milliseconds."""
-
-    def __init__(self, filesystem: Any, path: str, scheme: str, asked: Mapping[str, Any]) -> None:
-        self._prefix = path.strip("/")
-        self.url = f"{scheme}://{self._prefix}"
-
-        def options() -> dict[str, str]:
-            return s3_options(filesystem, bucket_region(filesystem, self._prefix.partition("/")[0]))
-
-        self._requests = ObjectRequests(filesystem, scheme, self._prefix, options, asked)
-
-    def create(
-        self,
-        path: str,
-        content: Content,
-        *,
-        digest: str,
-        size: int,
-        content_type: str,
-        facts: Mapping[str, str],
-    ) -> bool:
-        """Create an object with its media type, and facts as its metadata where the store has any.
-
-        :raises IntegrityError: where the content is not what was announced.
-        :raises StoreUnavailable: where the store refuses.
-        """
-        key = self._key(path)
-        with translated(self.url):
-            try:
-                if size <= IN_MEMORY_OCTETS:
-                    data = b"".join(content())
-                    _check(hashlib.sha256(data).hexdigest(), digest)
-                    self._requests.put(key, data, content_type=content_type, facts=facts, exclusive=True)
-                else:
-                    with tempfile.NamedTemporaryFile(prefix="mailroom-") as file:
-                        _copy(content, file, digest)
-                        file.flush()
-                        self._requests.put_file(
-                            file.name, key, content_type=content_type, facts=facts, exclusive=True
-                        )
-            except FileExistsError:
-                return False
-        return True
-
-    def blocked_level(self, path: str) -> int | None:
-        """Return None: an object and a prefix may have one name."""
-        return None
-
-    def digest_of(self, path: str, size: int) -> str | None:
-        """Return the SHA-256 of an object, or None where none of this size is there."""
-        with translated(self.url):
-            try:
-                there, pieces = self._requests.fetch(self._key(path))
-            except FileNotFoundError:
-                return None
-            if there != size:
-                return None
-            found = hashlib.sha256()
-            for piece in pieces:
-                found.update(piece)
-        return found.hexdigest()
-
-    def remove(self, path: str) -> None:
-        """Delete an object; no error where it is gone."""
-        with translated(self.url), contextlib.suppress(FileNotFoundError):
-            self._requests.remove(self._key(path))
-
-    def durability(self) -> Durability:
-        """Return a sync that does nothing: an object store answers when it is safe."""
-        return NoSync()
-
-    def _key(self, path: str) -> str:
-        return f"{self._prefix}/{_inside(path)}"
+        return f"{self.url}/{inside(path)}"
 
 
 def open_delivery_store(
     root: Root,
     storage_options: Mapping[str, Any] | None = None,
     object_options: Mapping[str, str] | None = None,
+    customer_key: CustomerKey | None = None,
 ) -> DeliveryStore:
     """Return the place to deliver to; nothing is created yet.
 
     :param object_options: what is asked of every object, see ``OBJECT_OPTIONS``; S3 only.
+    :param customer_key: what every object is encrypted with, and the existing ones are read with; S3 only.
     :raises ConfigurationError: where the root names no place, or cannot do what is asked.
     """
     asked = {name: _object_option(name, value) for name, value in (object_options or {}).items()}
     found = open_file_system(root, storage_options)
     scheme = "file" if isinstance(found, LocalStore) else found[2]
-    if asked and not scheme.startswith("s3"):
+    wanted = [*asked, *(("a customer's key",) if customer_key is not None else ())]
+    if wanted and not scheme.startswith("s3"):
         raise ConfigurationError(
-            f"{', '.join(asked)} can be asked of objects in S3 only, not of {scheme}://."
+            f"{', '.join(wanted)} can be asked of objects in S3 only, not of {scheme}://."
+        )
+    if customer_key is not None and "ServerSideEncryption" in asked:
+        raise ConfigurationError(
+            "S3 encrypts with a customer's key or as ServerSideEncryption says, not both: leave one out."
         )
     if isinstance(found, LocalStore):
         return LocalDeliveryStore(found.root)
     filesystem, path, scheme = found
-    return ObjectDeliveryStore(filesystem, path, scheme, asked)
+    return ObjectDeliveryStore(filesystem, path, scheme, asked, customer_key)
 
 
 def _object_option(name: str, value: str) -> str | bool:
@@ -331,17 +253,6 @@ def _object_option(name: str, value: str) -> str | bool:
     return text.lower() == "true"
 
 
-def _inside(path: str) -> str:
-    """Return a path that stays below the root.
-
-    :raises ConfigurationError: where it would not; names from mail are made safe before this.
-    """
-    segments = path.split("/")
-    if not path or "\0" in path or any(segment in ("", ".", "..") for segment in segments):
-        raise ConfigurationError(f"'{path}' is no path below a destination; check the name template.")
-    return path
-
-
 def _make_folder(folder: str) -> None:
     """Make a folder; mostly its parent is there."""
     try:
@@ -350,23 +261,6 @@ def _make_folder(folder: str) -> None:
         return
     except FileNotFoundError:
         os.makedirs(folder, exist_ok=True)
-
-
-def _copy(content: Content, file: IO[bytes], digest: str) -> None:
-    found = hashlib.sha256()
-    for chunk in content():
-        found.update(chunk)
-        file.write(chunk)
-    _check(found.hexdigest(), digest)
-
-
-def _check(found: str, expected: str) -> None:
-    if found != expected:
-        raise IntegrityError(
-            "An attachment's content is not what the archive's table says; run mailroom verify.",
-            digest_expected=expected,
-            digest_found=found,
-        )
 
 
 def _link(part: str, final: str) -> bool:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["add_to", "headline", "run"]
 
 UNZIP_PASSWORD = "MAILROOM_UNZIP_PASSWORD"
+CUSTOMER_KEY = "MAILROOM_S3_CUSTOMER_KEY"
 """The environment variable with the password of zip archives."""
 
 
@@ -110,7 +111,8 @@ def add_to(words: Words[Parser]) -> None:
         default=[],
         type=setting,
         metavar="NAME=VALUE",
-        help="of every object in S3, as ServerSideEncryption=aws:kms; may be given several times",
+        help="of every object in S3, as ServerSideEncryption=aws:kms; may be given several times. A key of "
+        f"your own (SSE-C) is read from {CUSTOMER_KEY}: 32 octets in base64",
     )
     parser.add_argument(
         "--manifest",
@@ -124,13 +126,14 @@ def add_to(words: Words[Parser]) -> None:
             default=[],
             metavar="ACTION",
             help=f"with --account: what mailroom mirror --two-way does to a message whose mail {when}: seen, "
-            "flag, answered, keyword:NAME, move:FOLDER; may be given several times",
+            "flag, answered, keyword:NAME, label:NAME (Gmail), move:FOLDER; may be given several times",
         )
     parser.add_argument("--dry-run", action="store_true", help="say what would be delivered, deliver nothing")
 
 
 def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
     """Deliver attachments of archived mail to an object store."""
+    from mailroom.archive.delivering.customer_key import read_customer_key
     from mailroom.policy.attachments import DEFAULT_TEMPLATE
     from mailroom.policy.destinations import Collision, DestinationTemplate
     from mailroom.services.aftermath import ask_after_delivery, unsettled_messages
@@ -146,6 +149,7 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
     if to is None and not all(rule.destination for rule in policy.rules):
         raise UsageError("say where they go, with --to or in the rules.")
     wishes = _wishes(options)
+    key = os.environ.get(CUSTOMER_KEY)
     archive = existing_archive(options.archive)
     if options.account is not None:
         check_account_known(archive, options.account)
@@ -158,6 +162,7 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
         template=template,
         collision=Collision(options.on_collision),
         object_options=dict(options.object_option),
+        customer_key=read_customer_key(key, CUSTOMER_KEY) if key else None,
         account=options.account,
         unzip_password=os.environ.get(UNZIP_PASSWORD) or None,
         authserv_id=options.authserv_id,

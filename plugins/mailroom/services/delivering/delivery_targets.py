@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mailroom.archive import Archive
+from mailroom.archive.delivering.customer_key import CustomerKey
 from mailroom.archive.delivering.deliveries import Deliveries
 from mailroom.archive.delivering.delivery_store import DeliveryStore
 from mailroom.archive.storage.store import Root
@@ -64,7 +65,9 @@ class Targets:
         destinations: Mapping[str, Root],
         template: str,
         object_options: Mapping[str, str] | None,
+        customer_key: CustomerKey | None = None,
     ) -> None:
+        self._customer_key = customer_key
         self._by_url: dict[str, Deliveries] = {}
         self._by_word: dict[str | None, Deliveries] = {}
         self._open = ExitStack()
@@ -92,7 +95,9 @@ class Targets:
     def _deliveries(
         self, archive: Archive, place: Root, object_options: Mapping[str, str] | None
     ) -> Deliveries:
-        deliveries = Deliveries(archive, place, object_options=object_options)
+        deliveries = Deliveries(
+            archive, place, object_options=object_options, customer_key=self._customer_key
+        )
         if is_of_the_archive(deliveries.url, archive.url):
             raise ConfigurationError(
                 f"The destination {deliveries.url} is the archive itself or its raw or tables folder; "
