@@ -103,6 +103,7 @@ def deliver_attachments(
         tally=tally,
         looks_again=None if unsettled is None else unsettled(targets.urls),
         unzip_password=unzip_password,
+        now=None if dry_run else now,
         authentication=Authentication(
             archive=archive, server=authserv_id, checks_dkim=verify_dkim, keys=dkim_keys
         ),

@@ -56,6 +56,7 @@ __all__ = [
     "seals",
     "texts",
     "tombstones",
+    "zip_members",
 ]
 
 
@@ -146,6 +147,11 @@ def links(root: Root | Archive, **options: Any) -> Rows:
 def consumed(root: Root | Archive, **options: Any) -> Rows:
     """Return what tasks were handed of new mail, so that they are handed it once."""
     return _rows(root, "consumed", options)
+
+
+def zip_members(root: Root | Archive, **options: Any) -> Rows:
+    """Return the files in zip archives that deliveries looked into: one row each."""
+    return _rows(root, "zip_members", options)
 
 
 def plans(root: Root | Archive, **options: Any) -> Rows:

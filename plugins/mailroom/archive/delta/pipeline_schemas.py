@@ -1,4 +1,4 @@
-"""The columns of the tables that pipelines keep their place in; as ``schemas``, of which it is a part."""
+"""The columns of the tables of pipelines: their place, and what they know; a part of ``schemas``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from mailroom.archive.delta.table_spec import TIME, table_spec
 
-__all__ = ["CONSUMED"]
+__all__ = ["CONSUMED", "ZIP_MEMBERS"]
 
 CONSUMED = table_spec(
     "consumed",
@@ -20,4 +20,23 @@ CONSUMED = table_spec(
     ],
     bounds=("consumer",),
     unique=("message_sha256",),
+)
+
+ZIP_MEMBERS = table_spec(
+    "zip_members",
+    "One row a file in a zip archive that a delivery looked into, so that no later one opens it to look.",
+    [
+        ("message_sha256", pa.string(), "the message that the archive came with"),
+        ("archive", pa.string(), "part of the outermost archive in its message, such as 2"),
+        (
+            "part",
+            pa.string(),
+            "part as in deliveries, such as 2.zip1; empty in the only row of an archive without files",
+        ),
+        ("filename", pa.string(), "its name in the archive, without folders; not safe as a path"),
+        ("size", pa.int64(), "unpacked size as the archive states it, in octets"),
+        ("detected_type", pa.string(), "media type the content looks like"),
+        ("at", TIME, "when it was looked at"),
+    ],
+    unique=("message_sha256", "filename"),
 )

@@ -25,6 +25,7 @@ _KEYS = {
     "folders": ("account", "folder", "seq"),
     "seals": ("account", "seq", "seal"),
     "consumed": ("consumer", "message_sha256", "part"),
+    "zip_members": ("message_sha256", "archive", "part"),
 }
 """Key columns of the tables whose rows have some; of any other table a row is all its columns."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from mailroom.archive.delta.pipeline_schemas import CONSUMED
+from mailroom.archive.delta.pipeline_schemas import CONSUMED, ZIP_MEMBERS
 from mailroom.archive.delta.seal_schemas import ERASURES, SEALS
 from mailroom.archive.delta.table_spec import TEXTS as _TEXTS
 from mailroom.archive.delta.table_spec import TIME as _TIME
@@ -368,7 +368,7 @@ TABLES = {
         *(_MESSAGES, _TEXTS_TABLE, _ATTACHMENTS, _LOCATIONS, _FOLDERS, _RUNS, _DELIVERIES),
         *(_AUTHENTICATION, _ENVELOPES, _LINKS),
         *(_PLANS, _AUDIT, _CHANGES, _HOLDS, SEALS, _TOMBSTONES, ERASURES),
-        CONSUMED,
+        *(CONSUMED, ZIP_MEMBERS),
     )
 }
 """Every table of an archive, by name."""

@@ -43,6 +43,7 @@ ABOUT_MESSAGES = {
     "locations": "sha256",
     "deliveries": "message_sha256",
     "consumed": "message_sha256",
+    "zip_members": "message_sha256",
     "links": "sha256",
     "envelopes": "sha256",
     "authentication": "sha256",
@@ -52,7 +53,7 @@ ABOUT_MESSAGES = {
 }
 """Tables with rows about messages, in the order in which these go, and the column that says about which."""
 
-BESIDE_MESSAGES = ("links", "envelopes", "authentication", "texts", "attachments")
+BESIDE_MESSAGES = ("zip_members", "links", "envelopes", "authentication", "texts", "attachments")
 """Those of them that say more of messages, and nothing without their row."""
 
 ERASED = ("locations", "folders")

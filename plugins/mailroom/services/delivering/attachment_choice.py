@@ -14,6 +14,7 @@ import mimetypes
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ from mailroom.policy.attachments import (
 from mailroom.services.delivering.authentication import Authentication
 from mailroom.services.delivering.carried import CarriedMessages
 from mailroom.services.delivering.delivery_report import DeliveryTally
+from mailroom.services.delivering.known_members import KnownMembers
 from mailroom.services.delivering.zip_contents import Member, ZipContents
 
 __all__ = ["AttachmentChoice", "Unsettled"]
@@ -65,6 +67,7 @@ class AttachmentChoice:
         to know which messages the rules concern; None where nobody wants to know.
     :param authentication: tells who messages are from, where a rule requires it.
     :param unzip_password: for zip archives that are encrypted, where a rule looks into archives.
+    :param now: tells the time where it is to be noted what archives hold; None notes nothing.
     """
 
     archive: Archive
@@ -77,13 +80,16 @@ class AttachmentChoice:
     looks_again: Callable[[Rows], npt.NDArray[np.bool_]] | None = None
     unzip_password: str | None = None
     authentication: Authentication
+    now: Callable[[], datetime] | None = None
     _places: MessagePlaces | None = field(default=None, init=False)
     _carried: CarriedMessages = field(init=False)
+    _members_known: KnownMembers = field(init=False)
     _last: tuple[str, int] = field(default=("", 0), init=False)
 
     def __post_init__(self) -> None:
-        """Remember what messages carry for as long as the run lasts."""
+        """Remember what messages carry for as long as the run lasts, and what archives hold for good."""
         self._carried = CarriedMessages(archive=self.archive)
+        self._members_known = KnownMembers(archive=self.archive, now=self.now)
 
     def chosen(self) -> Iterator[Choice]:
         """Yield what is to be delivered, oldest mail first within each batch.
@@ -101,16 +107,23 @@ class AttachmentChoice:
     def _judged(self, choices: Iterable[Choice]) -> Iterator[Choice]:
         """Yield choices with the reason why they go to quarantine, without those that lie there rightly."""
         for choice in choices:
-            requirements = self.rules[choice.number].requirements
-            if not requirements:
-                yield choice
-                continue
-            digest, part = choice.attachment.message_sha256, choice.attachment.part
-            reason = self.authentication.unmet(requirements, digest, choice.place.account)
-            if reason is not None and self.is_quarantined(choice.number, digest, part):
+            reason = self._unmet(choice)
+            if self._rests(choice, reason):
                 self.tally.already += 1
-                continue
-            yield choice._replace(quarantine=reason)
+            else:
+                yield choice if reason is None else choice._replace(quarantine=reason)
+
+    def _unmet(self, choice: Choice) -> str | None:
+        """Return why an attachment goes to quarantine, or None."""
+        requirements = self.rules[choice.number].requirements
+        if not requirements:
+            return None
+        return self.authentication.unmet(requirements, choice.attachment.message_sha256, choice.place.account)
+
+    def _rests(self, choice: Choice, reason: str | None) -> bool:
+        """Return whether an attachment lies in quarantine, and rightly."""
+        digest, part = choice.attachment.message_sha256, choice.attachment.part
+        return reason is not None and self.is_quarantined(choice.number, digest, part)
 
     def _candidates(self, table: Rows) -> list[Row]:
         """Return the rows that a rule may choose and that do not lie where it sends them."""
@@ -170,11 +183,17 @@ class AttachmentChoice:
             if row["message_sha256"] in facts
         ]
         joined.sort(key=lambda one: (one.moment, one.message_sha256, one.part))
+        archives = {(one.message_sha256, one.part) for one in joined if self._is_to_open(one)}
+        known = self._members_known.look_up(
+            one for one in joined if (one.message_sha256, one.part) in archives
+        )
         for attachment in joined:
-            if self._is_to_open(attachment):
-                yield from self._choose_from(attachment)
+            key = attachment.message_sha256, attachment.part
+            if key in archives:
+                yield from self._choose_from(attachment, known.get(key))
             else:
                 yield from self._undelivered(attachment)
+        self._members_known.commit()
 
     def _undelivered(self, attachment: Attachment, *, is_opened: bool = False) -> Iterator[Choice]:
         for choice in choose(
@@ -200,16 +219,27 @@ class AttachmentChoice:
                 return True
         return False
 
-    def _choose_from(self, archive: Attachment) -> Iterator[Choice]:
-        """Choose from the members of an archive; one that cannot be opened counts as the file it is."""
+    def _choose_from(self, archive: Attachment, known: Sequence[Member] | None) -> Iterator[Choice]:
+        """Choose from the members of an archive; one that cannot be opened counts as the file it is.
+
+        :param known: what it held before, which is opened again only where some of it is to be delivered.
+        """
+        if known is not None and not any(self._is_wanted(_member(archive, member)) for member in known):
+            for member in known:
+                yield from self._undelivered(_member(archive, member))  # counts it, or is dropped as resting
+            yield from self._undelivered(archive, is_opened=True)
+            return
         is_opened = True
         chosen: list[Choice] = []
+        found: list[Member] = []
         try:
             with ExitStack() as stack:
                 content = stack.enter_context(self.archive.raw.mapped(archive.message_sha256))
                 chunks = iter_attachment(content, archive.part)
                 contents = stack.enter_context(ZipContents(chunks, archive.part, self.unzip_password))
-                chosen = list(self._members(archive, contents))
+                chosen = list(self._members(archive, contents, found))
+            if known is None:
+                self._members_known.note(archive, found)
         except ArchiveError as error:
             self._note_unread(archive.message_sha256, archive.part, error)
             return
@@ -221,13 +251,26 @@ class AttachmentChoice:
         yield from chosen
         yield from self._undelivered(archive, is_opened=is_opened)
 
-    def _members(self, archive: Attachment, contents: ZipContents) -> Iterator[Choice]:
-        """Choose from the members of an open archive, and from those of archives within."""
+    def _is_wanted(self, attachment: Attachment) -> bool:
+        """Return whether a rule chooses an attachment that lies neither where it goes nor in quarantine."""
+        digest, part = attachment.message_sha256, attachment.part
+        return any(
+            not self.is_delivered(choice.number, digest, part)
+            and not self._rests(choice, self._unmet(choice))
+            for choice in choose(self.rules, (attachment,), self.account, unwrapped=self._carried.unwrapped)
+        )
+
+    def _members(self, archive: Attachment, contents: ZipContents, found: list[Member]) -> Iterator[Choice]:
+        """Choose from the members of an open archive, and from those of archives within.
+
+        :param found: gets all of them.
+        """
         for member in contents.members():
             if member.detected_type == "application/zip":
                 with contents.nested(member.number) as inner:
-                    yield from self._members(archive, inner)
+                    yield from self._members(archive, inner, found)
                 continue
+            found.append(member)
             attachment = _member(archive, member)
             for choice in self._undelivered(attachment):
                 digest = hashlib.sha256()
