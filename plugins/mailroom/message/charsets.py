@@ -160,10 +160,11 @@ def decode_text(data: bytes, label: str | None = None, hint: str | None = None) 
         if b"\x1b" in data and _JIS_ESCAPE.search(data) is not None:
             return _decode_jis(data)
         return data.decode("ascii")
+    is_labelled = codec is not None
     if codec is None and hint:
         codec = codec_of(hint)
-    if codec is None or codec == "cp1252":
-        return _decode_western(data, is_labelled=codec is not None)
+    if codec is None or codec == "cp1252":  # a Latin charset elsewhere is what programs write by habit
+        return _decode_western(data, is_labelled=is_labelled)
     return _decode_as(data, codec)
 
 

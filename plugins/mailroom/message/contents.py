@@ -177,6 +177,7 @@ class _NormalText:
         if label is None and self._part.media_type == "text/html":
             label = charset_of_html(chunk)
         codec = codec_of(label) if label else None
+        is_labelled = codec is not None
         if codec is None and self._hint:
             codec = codec_of(self._hint)
         if codec not in (None, "cp1252"):
@@ -186,7 +187,7 @@ class _NormalText:
         except UnicodeDecodeError as error:
             if error.start >= len(chunk) - 8:
                 return "utf-8"
-            return (guess_codec(chunk) if codec is None else None) or "cp1252"
+            return (guess_codec(chunk) if not is_labelled else None) or "cp1252"
         return "utf-8"
 
     def _add(self, text: str) -> str:

@@ -45,6 +45,8 @@ _NEXT = re.compile(
 _NEXT_AFTER_QUOTE = re.compile(r"\"?\s*+(?:[;,(]|\Z|[A-Za-z][\w-]*+(?:\*\d{0,4}\*?)?\s*+=)")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.S)
 _TOKEN = re.compile(r"[^\s;,(\"]*+")
+_BOUNDARY = re.compile(r"[^\s;\"]*+")
+"""Boundaries may hold parentheses and commas (RFC 2046 section 5.1.1), and programs forget the quotes."""
 _ENCODED_WORD = re.compile(r"=\?[^?\s]*\?[bBqQ]\?[^?]*\?=(?:\s*=\?[^?\s]*\?[bBqQ]\?[^?]*\?=)*")
 _NAME = re.compile(r"(.+?)(?:\*(\d{1,4}))?(\*)?\Z")
 _EXTENDED = re.compile(r"([\w.:+-]{0,64})'[\w-]{0,16}'\"?(.*)\Z", re.S)
@@ -107,12 +109,12 @@ def _parse_tolerantly(value: str) -> Parameterised:
             at = max(at + 1, following.start())
             continue
         name = attribute[1].lower()
-        text, at = _read_value(value, attribute.end(), "name" in name)
+        text, at = _read_value(value, attribute.end(), name)
         pieces.append(_piece(name, text))
     return Parameterised(main[1].lower() if main is not None else "", _assemble(pieces))
 
 
-def _read_value(value: str, at: int, is_name: bool) -> tuple[str, int]:
+def _read_value(value: str, at: int, attribute: str) -> tuple[str, int]:
     """Return one parameter's value, and where reading goes on."""
     if value[at : at + 1] == '"':
         quoted = _QUOTED.match(value, at)
@@ -124,8 +126,8 @@ def _read_value(value: str, at: int, is_name: bool) -> tuple[str, int]:
         text = text[:-1] if text.endswith('"') else text
         return _unescape(text[1:-1] if _QUOTED.fullmatch(text) else text), stop
     word = _ENCODED_WORD.match(value, at) if value.startswith("=?", at) else None
-    if not is_name:
-        token = _TOKEN.match(value, at)
+    if "name" not in attribute:
+        token = (_TOKEN if attribute != "boundary" else _BOUNDARY).match(value, at)
         return (token[0], max(token.end(), at)) if token is not None else ("", at)
     stop = _stop(value, word.end() if word is not None else at)
     text = value[at:stop].strip().replace('\\"', '"')

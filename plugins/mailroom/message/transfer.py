@@ -56,6 +56,8 @@ _SOFT_BREAK_WITH_SPACE = re.compile(rb"=[ \t]++(?=\r?\n)")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _NOT_URL_SAFE = re.compile(rb"[^A-Za-z0-9_=\r\n-]|^(?:--|__)|-{5}|_{5}", re.M)
 _LONG_RUN = re.compile(rb"[A-Za-z0-9+/]{48}")
+_SHORT_BLOCK = re.compile(rb"[A-Za-z0-9+/]*(?:[a-z][A-Z]|[0-9+/=])[A-Za-z0-9+/]*={0,2}")
+"""A few octets encoded, and no word: there is a digit, padding, or a capital after a small letter."""
 _ODD_LINE = re.compile(rb"^[A-Za-z0-9+/=]*+[^A-Za-z0-9+/=\r\n][^\r\n]*+", re.M)
 
 
@@ -130,6 +132,8 @@ def is_base64(buffer: Buffer, start: int, end: int) -> bool:
     lines = [line.strip() for line in head.splitlines()]
     first = lines[0]
     if len(first) < _SHORT_LINE_OCTETS:
+        if not any(lines[1:2]) and len(first) % 4 == 0 and _SHORT_BLOCK.fullmatch(first) is not None:
+            return True
         first = b"".join(lines)
     return _WORDS_IN_HEAD * first.count(b" ") <= len(first)
 

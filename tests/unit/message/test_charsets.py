@@ -136,6 +136,7 @@ def test_the_hint_is_for_octets_without_a_label() -> None:
     assert decode_text("Привет".encode("koi8-r"), None, "koi8-r") == "Привет"
     assert decode_text("Привет".encode("koi8-r"), "us-ascii", "koi8-r") == "Привет"
     assert decode_text("Привет".encode("cp1251"), "windows-1251", "koi8-r") == "Привет"
+    assert decode_text("Привет, мир".encode("cp1251"), None, "iso-8859-1") == "Привет, мир"
 
 
 def test_no_lone_surrogate_gets_out() -> None:

@@ -23,6 +23,11 @@ from mailroom.message.parameters import MAX_PARAMETERS, lost_characters, parse_p
         ('attachment; filename="a\\"b\\\\c.txt"', "attachment", {"filename": 'a"b\\c.txt'}),
         ('multipart/mixed; boundary="a;b=c"', "multipart/mixed", {"boundary": "a;b=c"}),
         ("multipart/mixed; boundary=----=_Part_1.2", "multipart/mixed", {"boundary": "----=_Part_1.2"}),
+        (
+            "multipart/mixed; boundary=a(b),c:d?e; x=y",
+            "multipart/mixed",
+            {"boundary": "a(b),c:d?e", "x": "y"},
+        ),
         ("", "", {}),
         ("; charset=utf-8", "", {"charset": "utf-8"}),
     ],

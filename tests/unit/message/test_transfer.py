@@ -86,6 +86,16 @@ def test_text_below_base64_is_not_decoded(below: bytes, content: bytes) -> None:
     assert decode(encoded, Encoding.BASE64) == content
 
 
+def test_text_below_a_few_octets_of_base64_is_not_decoded() -> None:
+    """A short answer above a list's footer is read, and a greeting above plain words is none."""
+    footer = b"\r\n\r\nPlease read the rules of this list, all of them: http://example.org\r\n"
+    assert decode(b"aGVsbG8h" + footer, Encoding.BASE64) == b"hello!"
+    assert decode(b"eWVz" + footer, Encoding.BASE64) == b"yes"
+    assert decode(b"bm8=" + footer, Encoding.BASE64) == b"no"
+    for greeting in (b"Moin", b"Hi", b"Everybody!"):
+        assert decode(greeting + footer, Encoding.BASE64) == greeting + footer
+
+
 @pytest.mark.parametrize("mark", [b"> ", b"| "])
 def test_marks_before_lines_of_base64_are_no_text(mark: bytes) -> None:
     """What was quoted by a program that forwarded it is decoded whole."""
