@@ -66,6 +66,7 @@ _NESTED_COMMENTS = 3
 _QUOTED_PAIR = re.compile(r"\\(.)", re.S)
 _ESCAPED_SPECIAL = re.compile(r"\\+(?=[\"'(),;:<>]|\Z)")
 _SPACED_AT = re.compile(r"(?<=[^\s@])\s*+@\s*+(?=[^\s@])")
+_DOMAIN_GOES_ON = re.compile(r"\s++\.\s*+\w")
 _SPACED_DOT = re.compile(r"\s*+\.\s*+")
 _MAILTO_BRACKET = re.compile(r"\[(?:mailto|smtp):([^\[\]]*+)\]", re.I)
 _BRACKET = re.compile(r"\\.|[()]", re.S)
@@ -245,7 +246,7 @@ class _Mailbox:
             raw = decode_words(raw, hint)
         raw = _MAILTO_BRACKET.sub(r" \1 ", raw)
         found = _ADDRESS.search(raw)
-        if found is None and "@" in raw:
+        if "@" in raw and (found is None or _DOMAIN_GOES_ON.match(raw, found.end()) is not None):
             local, at, domain = _SPACED_AT.sub("@", raw).partition("@")
             local = _SPACED_DOT.sub(".", local) if comment else local
             raw = local + at + _SPACED_DOT.sub(".", domain)  # RFC 822 section A.1.4

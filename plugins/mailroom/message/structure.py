@@ -54,11 +54,11 @@ MAX_NESTED_OCTETS = 16 * 1024 * 1024
 
 _LINE_ENDS = b"\r\n"
 _LINE_OCTETS = 80
-_LINE_REST = re.compile(rb"[ \t]*+(--)?[ \t]*+(?:\r{0,4}\n|\r|\Z)")
+_LINE_REST = re.compile(rb"[ \t]*+(--)?[ \t]*+(?:\r{0,4}\n|\r|\Z)|(--)[ \t]")
 _GUESS_OCTETS = 16 * 1024
 _PEM = re.compile(rb"\s*+-----BEGIN (?:PKCS7|PKCS #7 SIGNED DATA|CMS)-----[^\n]*+\n")
 _BEGINS_PART = re.compile(rb"[ \t]*+\r?\ncontent-[a-z-]{1,40}:", re.I)
-_BOUNDARY_LINE = re.compile(rb"(?:\A|[\r\n])--(\S[^\r\n]{0,200}?)[ \t]*\r?\ncontent-[a-z-]{1,40}:", re.I)
+_BOUNDARY_LINE = re.compile(rb"(?:\A|[\r\n])--((?:\S[^\r\n]{0,200}?)?)[ \t]*\r?\ncontent-[a-z-]{1,40}:", re.I)
 
 
 def parse_structure(buffer: Buffer, defects: Defects) -> Part:
@@ -337,7 +337,7 @@ class _Builder:
                 found.append((opened, max(opened, _before_line_end(buffer, at, start))))
             elif found and not _BEGINS_PART.match(buffer[after : min(end, after + _LINE_OCTETS)]):
                 continue  # below the final boundary: text, unless another multipart has the same boundary
-            opened = -1 if rest[1] is not None else after + rest.end()
+            opened = -1 if rest.lastindex else after + rest.end()
             if len(found) > self.parts_left:
                 self.defects.add(Defect.PARTS_TOO_MANY)
                 return found

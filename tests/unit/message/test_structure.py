@@ -184,6 +184,12 @@ def test_boundaries_are_whole_lines() -> None:
     ]
 
 
+def test_text_behind_the_final_boundary_is_passed_over() -> None:
+    """It is enough that a line begins with it (RFC 2046 section 5.1.1)."""
+    root, _ = parse(crlf(MIXED + "--b\n\none\n--b-- and all below\n\nis no part\n--b--\n"))
+    assert [content for _, _, content in shape(root)] == [b"one"]
+
+
 def test_an_inner_multipart_ends_with_the_outer_boundary() -> None:
     """An inner multipart that is never closed does not swallow the parts after it."""
     root, defects = parse(
@@ -206,6 +212,14 @@ def test_a_boundary_that_was_not_told_is_found(declared: str) -> None:
     )
     assert [content for _, _, content in shape(root)] == [b"one", b"two"]
     assert defects & {Defect.BOUNDARY_PARAMETER_MISSING, Defect.BOUNDARY_NOT_FOUND}
+
+
+def test_an_empty_boundary_is_one() -> None:
+    """A line of two dashes above a part's header counts where no other boundary is there."""
+    root, _ = parse(
+        crlf('Content-Type: multipart/mixed; boundary=""\n\n--\nContent-Type: image/png\n\none\n----\n')
+    )
+    assert [content for _, _, content in shape(root)] == [b"one"]
 
 
 @pytest.mark.parametrize("declared", ["", "; boundary=other"])
