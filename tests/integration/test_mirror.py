@@ -238,6 +238,41 @@ def test_stop_keeps_what_came_and_the_next_run_goes_on(account: MirrorAccount) -
     account.assert_in_step()
 
 
+@pytest.fixture
+def begun(account: MirrorAccount) -> MirrorAccount:
+    """An account with a new folder; a mirror was stopped in the middle of it."""
+    account.mirror()
+    for number in range(30):
+        account.append(make_message(subject=f"more {number}"), "Begun")
+    report = account.mirror(folders=("Begun",), stop=stop_after(account, 10))
+    assert report.interrupted
+    assert 0 < report.added < 30
+    assert "Begun" not in account.archive.last_folders(account.name)
+    del account.now  # type: ignore[attr-defined]  # the clock of the class again
+    return account
+
+
+def test_folder_deleted_after_a_run_stopped_in_it_is_gone(begun: MirrorAccount) -> None:
+    """No run came to its end, so no row of its own tells of it; its messages do."""
+    held = begun.archive.live_counts(begun.name)["Begun"]
+    with begun.server.mailbox(begun.user) as client:
+        client.delete_folder("Begun")
+    report = begun.mirror()
+    assert (report.expunged, report.deleted_folders) == (held, 1)
+    begun.assert_in_step()
+
+
+def test_folder_renamed_after_a_run_stopped_in_it_is_known(begun: MirrorAccount) -> None:
+    """What came by then is not downloaded again, and is not shown under both names."""
+    held = begun.archive.live_counts(begun.name)["Begun"]
+    with begun.server.mailbox(begun.user) as client:
+        client.rename_folder("Begun", "Done")
+    report = begun.mirror()
+    assert (report.renamed_folders, report.moved, report.expunged) == (1, held, 0)
+    assert report.added == 30 - held
+    begun.assert_in_step()
+
+
 def test_two_runs_at_once_record_everything_once(account: MirrorAccount) -> None:
     """A task that was started twice does no harm: each place is recorded as new once."""
     account.server.fill(account.user, [Stored(content=make_message(subject=f"{n}")) for n in range(300)])

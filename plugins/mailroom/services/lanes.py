@@ -11,6 +11,7 @@ An account with labels is one lane: all other folders wait for the one that hold
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mailroom.client.imap_statuses import states_with_list, with_statuses
@@ -18,6 +19,7 @@ from mailroom.model import Folder, FolderRow
 from mailroom.policy.folders import match_folders
 from mailroom.policy.lanes import pack_lanes
 from mailroom.policy.mirror import MirrorSelection, is_unchanged
+from mailroom.services.mirroring.begun_folders import with_begun
 
 if TYPE_CHECKING:
     from mailroom.archive import Archive
@@ -44,7 +46,8 @@ def plan_lanes(
     :raises StoreUnavailable: if the archive cannot be read.
     """
     known = archive.noted.overview(account)
-    last = {name: row for name, row in known.folders.items() if not row.deleted}
+    rows = with_begun(archive, account, known, datetime.now(UTC))
+    last = {name: row for name, row in rows.items() if not row.deleted}
     with connect() as client:
         listed = client.list_folders(other_namespaces=selection.other_namespaces)
         folders = {folder.name: folder for folder in listed if folder.is_selectable}

@@ -22,6 +22,7 @@ from mailroom.model import Folder, FolderRow, RunContext
 from mailroom.policy.folders import match_folders
 from mailroom.policy.mirror import MirrorSelection, is_unchanged
 from mailroom.services.mirroring.archived_mail import ArchivedMail
+from mailroom.services.mirroring.begun_folders import with_begun
 from mailroom.services.mirroring.crew import BREAKING_ERRORS, WORTHWHILE_SECONDS, Crew
 from mailroom.services.mirroring.departures import Departures, is_gone
 from mailroom.services.mirroring.mirror_report import MirrorReport, MirrorTally
@@ -115,7 +116,8 @@ class MirrorRun:
         """
         known = self.archive.noted.overview(self.context.account)
         self.last, self.live = known.folders, known.live
-        self.departures.last, self.departures.live = known.folders, known.live
+        self.departures.last = with_begun(self.archive, self.context.account, known, self.context.started)
+        self.departures.live = known.live
         with closing(self.suspects), self.crew.at_work():
             while self.chosen is None or self._is_unfinished():
                 self._session()
@@ -217,7 +219,7 @@ class MirrorRun:
         selection = self.selection
         listed = client.list_folders(other_namespaces=selection.other_namespaces, with_subscriptions=True)
         folders = {folder.name: folder for folder in listed if folder.is_selectable}
-        known = {r.folder: r for r in self.last.values() if not r.deleted and r.folder not in folders}
+        known = {n: r for n, r in self.departures.last.items() if not r.deleted and n not in folders}
         uses = {name: folder.special_use for name, folder in folders.items()}
         uses |= {name: row.special_use for name, row in known.items()}
         chosen = match_folders(selection.folders, selection.exclude, uses, special_use=uses)
