@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -155,6 +155,88 @@ def test_what_is_only_alike_is_fetched(account: TwoWayAccount, message_id: str, 
     account.append(after, "Archive", internal_date=at(minute))
     report = account.mirror(max_gone=1)
     assert (report.recognised, report.octets) == (0, len(after))
+    account.assert_in_step()
+
+
+LARGE = "texto largo\r\n" * 2000
+
+
+def copy(account: TwoWayAccount, uids: Sequence[int], source: str, target: str) -> None:
+    with account.server.mailbox(account.user) as client:
+        client.select_folder(source)
+        client.copy(uids, target)
+
+
+@pytest.fixture
+def large(account: TwoWayAccount) -> int:
+    """The UID of a message in INBOX whose download is worth avoiding, mirrored."""
+    uid = account.append(mail(60, text=LARGE), internal_date=at(50))
+    account.mirror()
+    return uid
+
+
+def test_copies_are_known(account: TwoWayAccount, large: int) -> None:
+    """Into another folder and into the same one; what is new beside them is fetched."""
+    copy(account, [large], "INBOX", "Archive")
+    copy(account, [large], "INBOX", "INBOX")
+    fresh = mail(61, text=LARGE)
+    account.append(fresh, "Archive", internal_date=at(50))
+    report = account.mirror()
+    assert (report.added, report.recognised, report.octets) == (3, 2, len(fresh))
+    account.assert_in_step()
+
+
+def test_what_moved_between_two_lanes_is_known(account: TwoWayAccount, large: int) -> None:
+    """Neither lane sees the other's folder; the bytes are in the archive all the same."""
+    move(account, [large], "INBOX", "Archive")
+    reports = [account.mirror(lane=(folder,)) for folder in ("Archive", "INBOX")]
+    assert [(report.added, report.recognised, report.octets) for report in reports] == [(1, 1, 0), (0, 0, 0)]
+    assert account.mirror().expunged == 1
+    account.assert_in_step()
+
+
+def test_what_comes_back_after_days_is_known(account: TwoWayAccount, large: int) -> None:
+    """Moved out of sight, recorded as gone, and moved back: it is stored once."""
+    move(account, [large], "INBOX", "Zettel")
+    assert account.mirror(exclude=("Zettel",), max_gone=1).expunged == 1
+    move(account, [4], "Zettel", "INBOX")
+    report = account.mirror()
+    assert (report.added, report.recognised, report.octets) == (1, 1, 0)
+    account.assert_in_step()
+
+
+@pytest.mark.parametrize(
+    ("alike", "minute"),
+    [(mail(60, text=LARGE, sender="Eve <eve@example.com>"), 50), (mail(60, text=LARGE), 51)],
+    ids=["another header", "another arrival"],
+)
+def test_what_only_resembles_a_large_message_is_fetched(
+    account: TwoWayAccount, large: int, alike: bytes, minute: int
+) -> None:
+    """Size, date of arrival and the whole header must be the same."""
+    padded = alike + b"x" * (len(mail(60, text=LARGE)) - len(alike))
+    account.append(padded, "Archive", internal_date=at(minute))
+    report = account.mirror()
+    assert (report.recognised, report.octets) == (0, len(padded))
+    account.assert_in_step()
+
+
+def test_one_of_two_that_have_the_same_header_is_fetched(account: TwoWayAccount) -> None:
+    """Alike in size, arrival and header, other in their bytes: which one was copied, nobody says."""
+    alike = [mail(70, message_id="<same@example.org>", text=LARGE + word) for word in ("abc", "xyz")]
+    uids = [account.append(content, internal_date=at(40)) for content in alike]
+    account.mirror()
+    copy(account, uids[1:], "INBOX", "Zettel")
+    report = account.mirror()
+    assert (report.recognised, report.octets) == (0, len(alike[1]))
+    account.assert_in_step()
+
+
+def test_new_mail_is_not_looked_for(account: TwoWayAccount, large: int) -> None:
+    """What came after the last run is in no folder that was mirrored: it is fetched, whatever its size."""
+    account.append(mail(80, text=LARGE), internal_date=account.clock + timedelta(minutes=1))
+    report = account.mirror()
+    assert (report.added, report.recognised) == (1, 0)
     account.assert_in_step()
 
 

@@ -48,7 +48,7 @@ _log = logging.getLogger(__name__)
 class Departures:
     """What one run found to be gone, or to have another name.
 
-    :param last: the newest row of each folder when the run began (``with_begun``), and ``live`` its live messages.
+    :param last: the newest row of each folder when the run began (``with_begun``), and ``live`` its messages.
     :ivar folders: folders that the server has no longer.
     :ivar renames: for each folder that seems to be a known one under another name, what is known of that.
     :ivar renamed: what those names stood for whose messages were brought to another name.

@@ -1,8 +1,8 @@
 """Messages that left their folders since the last run, for they may be the new ones of another folder.
 
 Here: which those are, found before any body is fetched, and telling them among new messages. Not
-here: servers with ids of messages (``known_objects``), folders numbered anew (``renumbering``), folders
-under another name (``renaming``).
+here: servers with ids of messages (``known_objects``), copies, and what left unseen (``known_looks``),
+folders numbered anew (``renumbering``), folders under another name (``renaming``).
 
 A server without such ids (RFC 8474) does not say that a message was moved. By MOVE and COPY it keeps
 its date of arrival (RFC 3501 section 6.4.7), so one that is new in one folder counts as the one that
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mailroom.services.mirroring.departures import Departures
     from mailroom.services.mirroring.renumbering import Recognised
 
-__all__ = ["Leavers", "moved_here"]
+__all__ = ["Leavers", "has_header", "moved_here"]
 
 ASKED_TOGETHER = 4096
 """How many messages are asked for their headers before any is compared."""
@@ -41,12 +41,14 @@ class Leavers:
 
     :param departures: the folders that are no longer on the server.
     :ivar is_known: whether the folders were looked through.
+    :ivar last_look: when a folder of the account was last seen to change; None before the first run.
     """
 
     archive: Archive
     account: str
     departures: Departures
     is_known: bool = False
+    last_look: datetime | None = None
     _left: dict[str, tuple[FolderState, Uids]] = field(default_factory=dict)
     _found: dict[str, set[int]] = field(default_factory=dict)
 
@@ -61,6 +63,7 @@ class Leavers:
 
         :raises ConnectionLost: if the server goes away.
         """
+        self.last_look = max((row.at for row in last.values()), default=None)
         there = list(folders)
         losing = [f.name for f in there if _may_have_lost(f, last.get(f.name), live.get(f.name, 0))]
         gaining = {f.name for f in there if _may_have_got(f, last.get(f.name), live.get(f.name, 0))}
@@ -130,11 +133,11 @@ def moved_here(
         some = {known.message.uid: known for known in found[start : start + ASKED_TOGETHER]}
         for message in fetch_headers(client, sorted(some)):
             known = some.pop(message.uid, None)
-            if known is not None and message.header and _has_header(archive, known.sha256, message.header):
+            if known is not None and message.header and has_header(archive, known.sha256, message.header):
                 yield known
 
 
-def _has_header(archive: Archive, sha256: str, header: bytes) -> bool:
+def has_header(archive: Archive, sha256: str, header: bytes) -> bool:
     """Return whether an archived message begins with a header."""
     try:
         with archive.raw.mapped(sha256) as content:

@@ -1,7 +1,8 @@
 """Which new messages of a mailbox the archive holds already: those are recorded, and not downloaded.
 
 Here: the ways to know them, the surest first, and the row of each. Not here: the ways themselves:
-another number (``renumbering``), ids of messages (``known_objects``), another folder (``moved_mail``).
+another number (``renumbering``), ids of messages (``known_objects``), what just left another folder
+(``moved_mail``), what is or was anywhere in the account (``known_looks``).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from mailroom.client.imap import ImapClient
 from mailroom.model import FetchedMessage, LocationRow, RunContext
 from mailroom.policy.uid_sets import Uids, ascending, is_among, joined
 from mailroom.services.mirroring.contents import identities_of
+from mailroom.services.mirroring.known_looks import known_looks
 from mailroom.services.mirroring.known_objects import known_objects
 from mailroom.services.mirroring.mailbox_download import place_row
 from mailroom.services.mirroring.mailbox_holdings import Holdings, Rows
@@ -57,6 +59,7 @@ class Recognition:
         :raises ArchiveError: if the archive cannot be read or written.
         """
         former, left = self.holdings.former, self.leavers.rows(self.folder)
+        before = self.leavers.last_look
         if former is not None and len(uids):
             uids = self._without(uids, self._numbered_anew(uids, former))
             if len(uids):
@@ -67,6 +70,9 @@ class Recognition:
             uids = self._without(uids, known_objects(self.client, self.archive, account, uids))
         if left is not None and len(uids):
             uids = self._without(uids, self._moved(uids, left))
+        if before is not None and not self.client.identifiers and len(uids):
+            account = self.context.account
+            uids = self._without(uids, known_looks(self.client, self.archive, account, uids, before))
         return uids
 
     def _moved(self, uids: Uids, left: Rows) -> Iterator[Known]:
