@@ -102,15 +102,15 @@ def test_folder_that_does_not_open_is_a_failure_of_its_own(odd: Odd) -> None:
 
 
 def test_folder_deleted_since_it_was_listed_is_no_failure(odd: Odd) -> None:
-    """It is left alone in this run, and recorded as gone by the next."""
+    """The folders are listed once more, and it is recorded as gone."""
     odd.server.folders["Work"] = Mailbox(mail=mail(7, 8))
     odd.mirror()
     odd.inbox.arrivals = lambda mailbox, searches: odd.server.folders.pop("Work", None)
     report = odd.mirror()
-    assert (report.failures, report.warnings, odd.states("Work")) == ((), (), {7: "added", 8: "added"})
-    odd.inbox.arrivals = None
-    assert odd.mirror().deleted_folders == 1
+    assert (report.failures, report.warnings, report.deleted_folders) == ((), (), 1)
     assert odd.states("Work") == {7: "expunged", 8: "expunged"}
+    odd.inbox.arrivals = None
+    assert odd.mirror().deleted_folders == 0
 
 
 def test_window_is_no_proof_that_mail_is_gone(odd: Odd) -> None:
@@ -372,3 +372,46 @@ def test_folder_that_is_hidden_but_there_is_not_taken_for_deleted(odd: Odd) -> N
     odd.server.folders = Hidden(odd.server.folders)
     report = odd.mirror()
     assert (report.deleted_folders, report.expunged) == (0, 0)
+
+
+@pytest.fixture
+def work(odd: Odd) -> Odd:
+    """The same server with a folder more, mirrored."""
+    odd.server.folders["Work"] = Mailbox(mail=mail(11, 12, 13), uid_validity=7)
+    odd.mirror()
+    return odd
+
+
+def test_folder_that_a_listing_still_shows_is_gone_in_the_same_run(work: Odd) -> None:
+    """Dovecot lists a folder for a moment longer than it is there; what is told counts everything once."""
+    del work.server.folders["Work"]
+    work.server.folders["INBOX"].mail |= mail(6)
+    work.server.outdated["Work"] = 1
+    report = work.mirror()
+    assert (report.folders, report.added, report.expunged, report.deleted_folders) == (1, 1, 3, 1)
+    assert (report.failures, report.warnings) == ((), ())
+    assert work.states("Work") == dict.fromkeys((11, 12, 13), "expunged")
+
+
+def test_folder_renamed_since_it_was_listed_is_known_in_the_same_run(work: Odd) -> None:
+    """Nothing of it is downloaded again or called gone."""
+
+    def rename(mailbox: Mailbox, searches: int) -> None:
+        if "Work" in work.server.folders:
+            work.server.folders["Jobs"] = work.server.folders.pop("Work")
+
+    work.inbox.mail |= mail(6)
+    work.inbox.arrivals = rename
+    report = work.mirror()
+    assert (report.renamed_folders, report.moved, report.added, report.expunged) == (1, 3, 1, 0)
+    assert work.states("Jobs") == dict.fromkeys((11, 12, 13), "moved")
+
+
+def test_listing_that_stays_out_of_date_is_left_to_the_next_run(work: Odd) -> None:
+    """It is read twice at most, and what it says is not taken for gone."""
+    del work.server.folders["Work"]
+    work.server.outdated["Work"] = 2
+    report = work.mirror()
+    assert (report.expunged, report.failures) == (0, ())
+    assert sum(command.startswith("LIST") for command in work.server.commands) == 1 + 2
+    assert work.mirror().expunged == 3

@@ -108,7 +108,8 @@ class Mailbox:
 class ImapServer:
     """Serves folders to any user with any password, several sessions at once; a context manager.
 
-    ``commands`` records what clients sent, sign-ins left out.
+    ``commands`` records what clients sent, sign-ins left out. ``outdated`` holds names of folders that are
+    not there, and how many more LISTs name them all the same, as Dovecot's do for a moment.
     """
 
     def __init__(
@@ -118,6 +119,7 @@ class ImapServer:
         self.capabilities = capabilities
         self.commands: list[str] = []
         self.refused_names: set[str] = set()
+        self.outdated: dict[str, int] = {}
         self.refuses_uses = False
         self.limits: dict[str, int] = {}
         self.subscribed: set[str] = set()
@@ -232,6 +234,10 @@ class _Session:
             self._say(f'* LIST ({folder.attributes}) "/" "{name}"')
             if "STATUS (" in command:
                 self._status(f'STATUS "{name}"')
+        for name, more in self._server.outdated.items():
+            if more:
+                self._say(f'* LIST () "/" "{name}"')
+                self._server.outdated[name] -= 1
 
     def _status(self, command: str) -> str | None:
         name = command.split('"')[1]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mailroom.model import DEFAULT_CONNECTIONS, RunContext
 from mailroom.policy.mirror import LOSS_ALLOWED, MirrorSelection
 from mailroom.services.ending import counts_of, outcome_of
-from mailroom.services.mirroring.mirror_report import MirrorReport
+from mailroom.services.mirroring.mirror_report import MirrorReport, MirrorTally
 from mailroom.services.mirroring.mirror_run import MirrorRun
 from mailroom.services.progress import Progress
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from mailroom.client.imap import ImapClient
 
 __all__ = ["MirrorReport", "mirror_account"]
+
+LOOKS = 2
+"""How often the folders are listed where one is not there: it was just deleted or renamed, and a listing
+(Dovecot 2.3) may show it for a moment longer."""
 
 
 def mirror_account(
@@ -51,18 +55,25 @@ def mirror_account(
     :raises ArchiveError: if the archive cannot be read or written.
     """
     with archive.writer(context) as writer:
-        run = MirrorRun(
-            connect=connect,
-            archive=archive,
-            writer=writer,
-            context=context,
-            selection=selection,
-            now=now,
-            progress=progress,
-            stop=stop,
-            connections=connections,
-        )
-        report = run.run()
+        tally = MirrorTally()
+        for _ in range(LOOKS):
+            run = MirrorRun(
+                connect=connect,
+                archive=archive,
+                writer=writer,
+                context=context,
+                selection=selection,
+                now=now,
+                progress=progress,
+                stop=stop,
+                connections=connections,
+                tally=tally,
+            )
+            report = run.run()
+            if stop.is_set() or not tally.not_there:
+                break
+            writer.flush()
+            tally = tally.of_another_look()
         counts = counts_of(report)
         counts |= {LOSS_ALLOWED: 1} if selection.max_gone == 1 else {}
         writer.finish(outcome_of(report), counts, report.octets)

@@ -104,8 +104,9 @@ class Departures:
             return None
         self.writer.record(self._counted(rows))
         self.writer.flush()
-        last = self.renamed[before.folder] = self.last[before.folder]
-        self.tally.renamed_folders = len(self.renamed)
+        last = self.last[before.folder]
+        self.tally.renamed_folders += before.folder not in self.renamed
+        self.renamed[before.folder] = last
         return replace(last, folder=selected.name, renamed_from=before.folder)
 
     def rows(self) -> Iterator[LocationRow]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 __all__ = ["MirrorReport", "MirrorTally"]
@@ -17,6 +17,7 @@ MAX_WARNINGS_SUMMED_UP = 10
 class MirrorTally:
     """Counts that grow while a mirror runs, sessions that broke included.
 
+    :param not_there: folders that were listed and did not exist any more when their turn came.
     :param steps: everything that brought the run forward; by it a broken session is judged.
     :param by_folder: what changed in each folder, by the names of the counts.
     """
@@ -35,10 +36,15 @@ class MirrorTally:
     renamed_folders: int = 0
     moved: int = 0
     superseded: int = 0
+    not_there: int = 0
     steps: int = 0
     warnings: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     by_folder: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def of_another_look(self) -> MirrorTally:
+        """Return what to count on from where the whole account is looked at once more."""
+        return replace(self, folders=0, unchanged=0, not_there=0, failures=[])
 
     def changed(self, folder: str, **counts: int) -> None:
         """Count a change of one folder, beside the account's own counts."""
@@ -104,7 +110,7 @@ class MirrorReport:
             renamed_folders=tally.renamed_folders,
             moved=tally.moved,
             superseded=tally.superseded,
-            warnings=tuple(tally.warnings),
+            warnings=tuple(dict.fromkeys(tally.warnings)),
             failures=tuple(tally.failures),
             interrupted=interrupted,
             by_folder={name: dict(+counts) for name, counts in tally.by_folder.items() if +counts},

@@ -335,7 +335,8 @@ class MirrorRun:
             self.crew.part()
             return self._examined(client, folder, is_helper=False)
         if is_gone(client, folder.name):
-            _log.info("%s went away meanwhile; the next run records it", folder.name)
+            _log.info("%s is listed and is not there; the folders are listed once more", folder.name)
+            self.tally.not_there += 1
         else:
             self._fail(folder.name, f"the server does not open it: {refusal.text or 'no reason given'}")
         return None
