@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import uuid
 from collections import Counter
@@ -18,6 +19,7 @@ from mailroom.client.imap import ImapClient
 from mailroom.model import Endpoint, MailProtocol, RunContext
 from mailroom.policy.restore import ReadBack, RestoreSelection
 from mailroom.services.copy import CopyReport, copy_account, copy_by_archive
+from mailroom.services.import_mail import import_mail
 from mailroom.services.progress import NoProgress
 from tests.integration.restores import Content, shown
 from tests.support.dovecot import Dovecot
@@ -507,3 +509,27 @@ def test_a_copy_that_remembers_ends_as_one_that_does_not(
     assert pair.copy(**way).restore.summary()["added"] == 2
     assert named(pair.shown()) == wanted(pair, INBOX="INBOX", Sent="INBOX.Gesendet")
     assert pair.copy(**way).restore.summary()["added"] == 0
+
+
+def test_what_is_recorded_in_between_is_noticed(pair: Pair) -> None:
+    """What the archive said is remembered, until a mirror or an import brings something to it."""
+    for _ in range(2):
+        pair.copy(by_archive=True)
+    pair.append(make_message(subject="neu"), "Neu")
+    assert pair.copy(by_archive=True).restore.summary()["added"] == 1
+    letters = pair.root.parent / "letters"
+    letters.mkdir()
+    (letters / "one.eml").write_bytes(make_message(subject="von der Platte"))
+    import_mail(
+        str(letters),
+        Archive(pair.root),
+        RunContext(run_id="i", what="import", account="old", started=WHEN, who="a test"),
+        folder="Sent",
+        now=lambda: datetime.now(UTC),
+        progress=NoProgress(),
+        stop=threading.Event(),
+    )
+    added = [pair.copy(by_archive=True).restore.summary()["added"] for _ in range(2)]
+    assert added == [1, 0]
+    shutil.rmtree(pair.root / "bookmarks")
+    assert pair.copy(by_archive=True).restore.summary()["already"] == 40

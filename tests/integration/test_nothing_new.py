@@ -23,6 +23,7 @@ from tests.support.maildir import Stored
 MAIL = [make_message(subject=f"Factura {number}") for number in range(5)]
 
 ENVIRONMENT = {**os.environ, "MAILROOM_PASSWORD": "secret", "PYTHONPATH": os.pathsep.join(sys.path)}
+ENVIRONMENT["MAILROOM_TARGET_PASSWORD"] = "secret"
 
 RUN = """
 import sys
@@ -84,6 +85,20 @@ def test_fetch_loads_no_table_library(dovecot: Dovecot, user: str, archive_root:
     assert "loaded" in first.stderr
     assert (second.returncode, second.stderr) == (0, "")
     assert "0 new messages of 1 listed" in second.stdout
+
+
+def test_copy_by_archive_loads_no_table_library(dovecot: Dovecot, user: str, archive_root: Path) -> None:
+    """What the archive says of both accounts is remembered, however many messages they have."""
+    dovecot.append(user, MAIL[0])
+    source, target = (
+        f"imap+starttls://{name}@127.0.0.1:{dovecot.imap_port}" for name in (user, dovecot.add_user())
+    )
+    tls = ("--ca-file", dovecot.ca_file, "--target-ca-file", dovecot.ca_file)
+    words = ("copy", source, target, *tls, "--archive", str(archive_root), "--quiet")
+    first, second = run_alone(*words), run_alone(*words)
+    assert "deltalake" in first.stderr
+    assert second.stderr == "loaded: ['numpy']\n"
+    assert "1 were there already" in second.stdout
 
 
 def test_mirror_tells_the_same_with_a_bookmark_and_without(mailbox: MirrorAccount) -> None:

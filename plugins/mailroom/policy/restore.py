@@ -98,6 +98,11 @@ class RestoreSelection:
         """Whether folders of which nothing is chosen are left out."""
         return self.query is not None or bool(self.messages) or self.run is not None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether whole folders are meant, as they are now, without what was deleted."""
+        return not self.is_partial and self.as_of is None and not self.with_deleted
+
 
 def sendable_flags(
     flags: Iterable[str], permanent: Collection[str] | None

@@ -12,12 +12,12 @@ from collections.abc import Callable
 
 from mailroom.archive import Archive
 from mailroom.archive.reading.copy_marks import CopyMarks
-from mailroom.archive.reading.snapshot import accounts_of
 from mailroom.client.imap import ImapClient
 from mailroom.exceptions import ConfigurationError
 from mailroom.policy.restore import RestoreSelection
 from mailroom.services.progress import Progress
 from mailroom.services.restoring.account_fill import AccountFill
+from mailroom.services.restoring.archived_memory import ArchivedMemory
 from mailroom.services.restoring.archived_source import ArchivedSource
 from mailroom.services.restoring.restore_contents import ArchivedContents
 from mailroom.services.restoring.restore_report import FolderRestore, RestoreReport
@@ -51,10 +51,15 @@ def restore_account(
     :raises ConnectionLost: if the server cannot be reached, or keeps going away.
     :raises ArchiveError: if the archive cannot be read.
     """
+    memory = None
+    if marks is not None and selection.is_plain:
+        memory = ArchivedMemory(archive=archive, account=account, marks=marks)
     with ArchivedContents(archive) as contents:
         return AccountFill(
             connect=connect,
-            source=ArchivedSource(archive=archive, account=account, selection=selection, contents=contents),
+            source=ArchivedSource(
+                archive=archive, account=account, selection=selection, contents=contents, memory=memory
+            ),
             account=account,
             target=target,
             selection=selection,
@@ -70,6 +75,8 @@ def choose_account(archive: Archive, named: str | None, target: str) -> str:
 
     :raises ConfigurationError: where that is none, or not one.
     """
+    from mailroom.archive.reading.snapshot import accounts_of
+
     known = accounts_of(archive)
     wanted = named or target
     if wanted in known:

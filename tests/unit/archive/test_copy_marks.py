@@ -62,3 +62,18 @@ def test_marks_in_an_archive_go_with_the_account(tmp_path: Path) -> None:
     assert file.exists()
     Bookmarks(Archive(tmp_path).store).drop("old")
     assert not file.exists()
+
+
+def test_what_an_archive_said_counts_in_the_edition_it_was_read_from(tmp_path: Path) -> None:
+    """And in no other; a file of an earlier version says nothing of it."""
+    left(tmp_path)
+    marks = CopyMarks.at(tmp_path, "old", "new")
+    assert marks.archived("an edition") is None
+    facts = {"Büro": ("/", "\\Sent", True, "a digest"), "INBOX": (None, None, None, None)}
+    marks.note_archived("an edition", facts)
+    marks.save()
+    again = CopyMarks.at(tmp_path, "old", "new")
+    assert again.archived("an edition") == facts
+    assert again.archived("another") is None
+    assert again.archived(None) is None
+    assert again.get("INBOX", "INBOX") == STEP

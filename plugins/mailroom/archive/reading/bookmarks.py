@@ -115,6 +115,14 @@ class Bookmarks:
         rows = [_folder_row(account, facts) for facts in said["folders"]]
         return AccountOverview(folders={row.folder: row for row in rows}, live=said["live"])
 
+    def edition(self, account: str, now: datetime) -> str | None:
+        """Return what stands for all that the tables say of an IMAP account; None where they must be read.
+
+        As long as it is the same, nothing was recorded of the account.
+        """
+        said = self._read(account, MailProtocol.IMAP.value, now)
+        return None if said is None else hashlib.sha256(encoded(said["tables"])).hexdigest()
+
     def says_settled(self, account: str, now: datetime) -> bool:
         """Say whether it is known that no change of an account waits to be pushed."""
         return self._read(account, CHANGES, now) is not None

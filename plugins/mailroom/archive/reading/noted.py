@@ -36,6 +36,11 @@ class Noted:
         self._set_aside_torn("folders", "locations")
         return self._bookmarks.read_account(account, _now()) or self._account_as_of_now(account)
 
+    def edition(self, account: str) -> str | None:
+        """Return what is the same while nothing is recorded of an account; None where no bookmark says so."""
+        self._set_aside_torn("folders", "locations")
+        return self._bookmarks.edition(account, _now())
+
     def maildrop_overview(self, account: str) -> MaildropOverview | None:
         """Return what is known of a POP3 maildrop, as of now, where a bookmark holds that says it."""
         self._set_aside_torn("folders", "locations")

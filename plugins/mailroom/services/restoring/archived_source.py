@@ -7,12 +7,12 @@ Here: folders, queries, single messages, what one run deleted. Not here: the mes
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mailroom.archive import Archive
-from mailroom.archive.reading.snapshot import Snapshot
 from mailroom.exceptions import ConfigurationError
 from mailroom.in_step import InStep
 from mailroom.model import FolderRow, LocationRow
@@ -20,35 +20,48 @@ from mailroom.policy.folders import match_folders
 from mailroom.policy.query import QUERY_COLUMNS, parse_query
 from mailroom.policy.restore import RestoreSelection
 from mailroom.policy.restore_folders import Archived
+from mailroom.services.restoring.archived_memory import ArchivedMemory
 from mailroom.services.restoring.restore_contents import ArchivedContents
 from mailroom.services.restoring.restore_supply import ArchivedSupply
+
+if TYPE_CHECKING:
+    from mailroom.archive.reading.snapshot import Snapshot
 
 __all__ = ["ArchivedSource"]
 
 
 @dataclass(slots=True, kw_only=True)
 class ArchivedSource:
-    """An account as an archive has it."""
+    """An account as an archive has it.
+
+    :param memory: what earlier runs read of it; None where all is to be read.
+    """
 
     archive: Archive
     account: str
     selection: RestoreSelection
     contents: ArchivedContents
-    snapshot: Snapshot = field(init=False)
+    memory: ArchivedMemory | None = None
     done: str = "restored"
     stops_when_full: bool = False
     _unknown: list[str] = field(default_factory=list)
     _named: dict[str, list[LocationRow]] = field(default_factory=dict)
     _meant: set[str] | None = None
+    _snapshot: Snapshot | None = None
 
-    def __post_init__(self) -> None:
-        """Prepare to read the archive."""
-        self.snapshot = Snapshot(
-            self.archive,
-            self.account,
-            as_of=self.selection.as_of,
-            with_deleted=self.selection.with_deleted,
-        )
+    @property
+    def snapshot(self) -> Snapshot:
+        """The account, read when it is first asked for."""
+        if self._snapshot is None:
+            from mailroom.archive.reading.snapshot import Snapshot
+
+            self._snapshot = Snapshot(
+                self.archive,
+                self.account,
+                as_of=self.selection.as_of,
+                with_deleted=self.selection.with_deleted,
+            )
+        return self._snapshot
 
     def session(self) -> nullcontext[None]:
         """Do nothing: an archive is always ready."""
@@ -67,13 +80,13 @@ class ArchivedSource:
             return self._choose_run(selection.run)
         if selection.query is not None:
             self._meant = self._meant_by(selection.query)
-        folders = self.snapshot.folders
+        folders = self._folders()
         if not folders:
             when = f" as of {selection.as_of:%Y-%m-%d %H:%M} UTC" if selection.as_of else ""
             raise ConfigurationError(f"The archive has no folder of {self.account}{when}.")
-        uses = {name: row.special_use for name, row in folders.items()}
+        uses = {name: folder.special_use for name, folder in folders.items()}
         chosen = match_folders(selection.folders, selection.exclude, uses, special_use=uses)
-        found = [_archived(name, folders[name]) for name in chosen]
+        found = [folders[name] for name in chosen]
         if selection.is_partial:
             found = [folder for folder in found if any(True for _ in self._rows(folder.name))]
         return found
@@ -87,9 +100,14 @@ class ArchivedSource:
 
         :raises ArchiveError: if the archive cannot be read.
         """
+        known = None if self.memory is None else self.memory.mark(folder)
+        if known is not None:
+            return known
         found = hashlib.sha256()
         for row in self._rows(folder):
             found.update(f"{row.sha256} {row.internal_date} {' '.join(row.flags)}\n".encode())
+        if self.memory is not None:
+            self.memory.note_mark(folder, found.hexdigest())
         return found.hexdigest()
 
     @contextmanager
@@ -101,6 +119,15 @@ class ArchivedSource:
             contents=self.contents,
             mark=lambda: self.mark(folder),
         )
+
+    def _folders(self) -> Mapping[str, Archived]:
+        """Return all folders that were there, by name."""
+        known = None if self.memory is None else self.memory.folders()
+        if known is None:
+            known = {name: _archived(name, row) for name, row in self.snapshot.folders.items()}
+            if self.memory is not None:
+                self.memory.note_folders(known)
+        return known
 
     def _choose_run(self, run_id: str) -> list[Archived]:
         self._named = self.snapshot.rows_of_run(run_id)
