@@ -9,9 +9,10 @@ A function a table: ``messages``, ``texts``, ``attachments``, ``locations`` (whe
 ``location_history`` is the log), ``folders`` (likewise), ``runs``, ``deliveries``, ``consumed``,
 what ``mailroom inspect`` found (``authentication``, ``envelopes``, ``links``), and the records of
 what was done or is to be done: ``plans``, ``audit``, ``changes``, ``holds``, ``seals``,
-``tombstones``, ``erasures``. Nothing is read before rows are asked for, and then only the columns
-and rows that are. ``connect`` opens all tables in DuckDB, for SQL. All columns are described in
-docs/archive.md.
+``tombstones``, ``erasures``; what zip archives held (``zip_members``); what follows from messages,
+worked out when it is asked for: ``threads``, ``contacts``. Nothing is read before rows are asked for,
+and then only the columns and rows that are. ``connect`` opens all tables in DuckDB, for SQL. All
+columns are described in docs/archive.md.
 
 Does not belong here: writing. Neither Airflow nor a table library is imported with this module.
 """
@@ -41,6 +42,7 @@ __all__ = [
     "changes",
     "connect",
     "consumed",
+    "contacts",
     "deliveries",
     "envelopes",
     "erasures",
@@ -55,6 +57,7 @@ __all__ = [
     "runs",
     "seals",
     "texts",
+    "threads",
     "tombstones",
     "zip_members",
 ]
@@ -152,6 +155,19 @@ def consumed(root: Root | Archive, **options: Any) -> Rows:
 def zip_members(root: Root | Archive, **options: Any) -> Rows:
     """Return the files in zip archives that deliveries looked into: one row each."""
     return _rows(root, "zip_members", options)
+
+
+def threads(root: Root | Archive, **options: Any) -> Rows:
+    """Return which thread each message is in, by References, else In-Reply-To: one row a message.
+
+    Worked out from all messages when rows are asked for; of 100,000 it takes less than a second.
+    """
+    return _rows(root, "threads", options)
+
+
+def contacts(root: Root | Archive, **options: Any) -> Rows:
+    """Return who wrote and was written to: one row an address; worked out as ``threads`` is."""
+    return _rows(root, "contacts", options)
 
 
 def plans(root: Root | Archive, **options: Any) -> Rows:

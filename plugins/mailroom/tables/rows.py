@@ -6,13 +6,14 @@ which tables there are (the package), how a table is opened (``archive.datasets`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from mailroom.archive import Archive
 from mailroom.exceptions import ConfigurationError
+from mailroom.tables.derived import DERIVED, derived_schema, derived_table
 
 if TYPE_CHECKING:
     import duckdb
@@ -74,7 +75,7 @@ class Rows:
             holds lists (``to``, ``flags``), one of them must be so, and None means that there is none.
         :raises ConfigurationError: where the table has no such column, or no time.
         """
-        schema = self._archive.schema(self.table, list(values))
+        schema = self._schema(list(values))
         found: list[Expression] = list(expressions)
         found += self._moments(since, before)
         holding = []
@@ -97,7 +98,7 @@ class Rows:
 
         :raises ConfigurationError: where the table has no such column.
         """
-        self._archive.schema(self.table, columns)
+        self._schema(columns)
         return replace(self, columns=columns)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -125,7 +126,7 @@ class Rows:
 
         :raises StoreUnavailable: where the archive cannot be read.
         """
-        names = list(self.columns or self._archive.schema(self.table).names)
+        names = list(self.columns or self._schema().names)
         if self._newest:
             yield from self._newest_table().select(names).to_batches(max_chunksize=BATCH_ROWS)
             return
@@ -142,7 +143,7 @@ class Rows:
         """
         import pyarrow as pa
 
-        return pa.Table.from_batches(self.to_batches(), schema=self._archive.schema(self.table, self.columns))
+        return pa.Table.from_batches(self.to_batches(), schema=self._schema(self.columns))
 
     def to_pandas(self) -> pandas.DataFrame:
         """Return the rows as a pandas DataFrame; times are UTC.
@@ -183,10 +184,32 @@ class Rows:
     def _dataset(self) -> Any:  # Any: a pyarrow dataset
         from mailroom.archive.delta.datasets import open_dataset
 
-        found = open_dataset(self._archive, self.table)
+        if self.table in DERIVED:
+            import pyarrow.dataset
+
+            found = pyarrow.dataset.dataset(derived_table(self._archive, self.table))
+        else:
+            found = open_dataset(self._archive, self.table)
         for condition in self._conditions:
             found = found.filter(condition)
         return found
+
+    def _schema(self, columns: Sequence[str] | None = None) -> pa.Schema:
+        """Return the schema of the table, or of some of its columns.
+
+        :raises ConfigurationError: where it has no such column.
+        """
+        if self.table not in DERIVED:
+            return self._archive.schema(self.table, columns)
+        import pyarrow as pa
+
+        whole = derived_schema(self.table)
+        unknown = [name for name in columns or () if name not in whole.names]
+        if unknown:
+            raise ConfigurationError(
+                f"Table {self.table} has no column {unknown[0]}; there are {', '.join(whole.names)}."
+            )
+        return whole if columns is None else pa.schema([whole.field(name) for name in columns])
 
     def _moments(self, since: date | str | None, before: date | str | None) -> list[Expression]:
         if since is None and before is None:
@@ -205,7 +228,7 @@ class Rows:
         from mailroom.archive.delta.datasets import STATE_KEYS, newest_rows
 
         rows = pa.Table.from_batches(
-            _scanned(self._dataset(), None, self._archive.url), schema=self._archive.schema(self.table)
+            _scanned(self._dataset(), None, self._archive.url), schema=self._schema()
         )
         found = newest_rows(rows, STATE_KEYS[self.table])
         for condition in self._of_newest:

@@ -369,3 +369,30 @@ def test_messages_have_what_their_server_found(archive_root: Path) -> None:
     ]
     assert tables.authentication(archive).filter(dmarc="pass").count() == 1
     assert tables.links(archive).count() == tables.envelopes(archive).count() == 0
+
+
+def test_threads_and_contacts_are_handed_over_as_tables_are(root: Path) -> None:
+    """What SQL says of them is what Python, pandas and Polars get, narrowed down likewise."""
+    connection = tables.connect(root)
+    for name, found in (("threads", tables.threads(root)), ("contacts", tables.contacts(root))):
+        said = connection.sql(f"FROM {name} ORDER BY 1").fetchall()
+        assert said
+        assert found.count() == len(said)
+        assert sorted(tuple(row.values()) for row in found) == said
+        assert sorted(found.to_polars().collect().rows()) == said
+        assert len(found.to_pandas()) == len(said)
+        assert sorted(found.to_duckdb().fetchall()) == said
+    one = tables.threads(root).filter(sha256=digest(3)).select("thread").to_arrow()
+    assert (one.num_rows, one.column_names) == (1, ["thread"])
+    assert tables.contacts(root).filter(address="*@nowhere.example").count() == 0
+    assert tables.contacts(root).filter(pc.field("sent") > 0).count() >= 1
+
+
+def test_a_column_that_a_derived_table_lacks_is_named(root: Path) -> None:
+    """And it has no time to filter by."""
+    with pytest.raises(ConfigurationError, match="no column colour; there are sha256, thread"):
+        tables.threads(root).filter(colour="red")
+    with pytest.raises(ConfigurationError, match="no column colour"):
+        tables.contacts(root).select("address", "colour")
+    with pytest.raises(ConfigurationError, match="no time of their own"):
+        tables.contacts(root).filter(since="2026-01-01")
