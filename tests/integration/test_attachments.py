@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import threading
@@ -858,3 +859,27 @@ def _s3_path(s3: S3Server, bucket: str, path: str = "") -> Any:
     from upath import UPath
 
     return UPath(f"s3://{bucket}/{path}".rstrip("/"), **s3.storage_options)
+
+
+def test_of_a_file_from_a_macintosh_the_file_is_delivered(archive_root: Path, tmp_path: Path) -> None:
+    """AppleDouble (RFC 1740) has both parts under one name; the file counts as the first attachment."""
+    fork = b"\0\x05\x16\x07\0\x02\0\0" + bytes(16)
+    parts = [
+        f"Content-Type: {kind}; name=bill.pdf\r\nContent-Transfer-Encoding: base64\r\n"
+        f"Content-Disposition: attachment; filename=bill.pdf\r\n\r\n{base64.b64encode(content).decode()}\r\n"
+        for kind, content in (("application/applefile", fork), ("application/pdf", PDF[2]))
+    ]
+    body = "--m\r\n" + "--m\r\n".join(parts) + "--m--\r\n"
+    header = "From: a@x.example\r\nSubject: mac\r\nMIME-Version: 1.0\r\n"
+    store = Store(archive_root)
+    store.add(f"{header}Content-Type: multipart/appledouble; boundary=m\r\n\r\n{body}".encode())
+    for rule in (AttachmentRule(), AttachmentRule(name="*.pdf"), AttachmentRule(position="1")):
+        store.deliver(tmp_path / "out", rule)
+        assert files(tmp_path / "out") == {"bill.pdf": PDF[2]}
+    rows = Archive(store.root).read_table("attachments").to_pylist()
+    assert [(row["filename"], row["detected_type"]) for row in rows] == [
+        ("bill.pdf", "multipart/appledouble"),
+        ("bill.pdf", "application/pdf"),
+    ]
+    store.deliver(tmp_path / "forks", AttachmentRule(content_type="application/applefile"))
+    assert files(tmp_path / "forks") == {"bill.pdf": fork}

@@ -39,6 +39,8 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"MSCF\0\0\0\0", "application/vnd.ms-cab-compressed"),
     (b"{\\rtf", "application/rtf"),
     (b"\x78\x9f\x3e\x22", "application/ms-tnef"),
+    (b"\0\x05\x16\0", "application/applefile"),  # AppleSingle: all of a file (RFC 1740 appendix A)
+    (b"\0\x05\x16\x07", "multipart/appledouble"),  # AppleDouble: what belongs to a file, as libmagic calls it
     (b"\x7fELF", "application/x-elf"),
     (b"PAR1", "application/vnd.apache.parquet"),
     (b"SQLite format 3\0", "application/vnd.sqlite3"),

@@ -139,11 +139,22 @@ def is_base64(buffer: Buffer, start: int, end: int) -> bool:
 
 
 def _is_url_safe(buffer: Buffer, start: int, end: int) -> bool:
-    """Whether base64 is written in the alphabet for URLs (RFC 4648 section 5), which no mail should be."""
+    """Whether base64 is written in the alphabet for URLs (RFC 4648 section 5), which no mail should be.
+
+    The first sextet that both alphabets write differently tells; zeros and text may have none for long.
+    """
     head = buffer[start : min(end, start + _HEAD_OCTETS)]
-    if b"-" not in head and b"_" not in head:
+    if b"+" in head or b"/" in head:
         return False
-    return _NOT_URL_SAFE.search(head) is None
+    at = start
+    for window in windows(buffer, start, end):
+        marks = [found for mark in (b"+", b"/", b"-", b"_") if (found := window.find(mark)) >= 0]
+        if marks:
+            first = min(marks)
+            around = buffer[max(start, at + first - _HEAD_OCTETS) : min(end, at + first + _HEAD_OCTETS)]
+            return window[first] in b"-_" and _NOT_URL_SAFE.search(around) is None
+        at += len(window)
+    return False
 
 
 def content_range(buffer: Buffer, start: int, end: int) -> tuple[int, int]:

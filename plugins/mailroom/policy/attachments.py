@@ -29,6 +29,7 @@ __all__ = [
     "Place",
     "choose",
     "is_part_of_the_text",
+    "is_resource_fork",
     "label_of",
 ]
 
@@ -258,6 +259,9 @@ class AttachmentRule:
         is_in_text = is_part_of_the_text(attachment.disposition, attachment.content_type)
         if is_in_text and not self.inline and self.disposition != "inline":
             return False
+        asked = f"{self.content_type} {self.detected_type}".lower()
+        if is_resource_fork(attachment.detected_type) and "apple" not in asked:
+            return False
         if self.disposition is not None and (attachment.disposition == "inline") != (
             self.disposition == "inline"
         ):
@@ -322,6 +326,14 @@ def choose(
 def label_of(rules: Sequence[AttachmentRule], number: int) -> str | None:
     """Return what a rule is called: its name, its number from 1, or nothing where it is the only one."""
     return rules[number].rule or (str(number + 1) if len(rules) > 1 else None)
+
+
+def is_resource_fork(detected_type: str | None) -> bool:
+    """Return whether an attachment is what a Macintosh keeps beside a file of the same name (RFC 1740).
+
+    Mail programs show the file alone; on other systems nobody has a use for the rest.
+    """
+    return detected_type == "multipart/appledouble"
 
 
 def is_part_of_the_text(disposition: str | None, content_type: str) -> bool:

@@ -216,3 +216,27 @@ def test_only_the_range_is_decoded() -> None:
 def test_base64_for_urls_may_have_its_marks_side_by_side(data: bytes) -> None:
     """RFC 4648 section 5: they stand for octets as any letter does."""
     assert decode(base64.urlsafe_b64encode(data), Encoding.BASE64) == data
+
+
+@pytest.mark.parametrize("before", [0, 384, 700, WINDOW_OCTETS, 2 * WINDOW_OCTETS + 3])
+@pytest.mark.parametrize("lines", [False, True])
+def test_base64_for_urls_is_known_wherever_its_first_mark_stands(before: int, lines: bool) -> None:
+    """Zeros and text have none for long, in either alphabet."""
+    data = bytes(before) + b"\xfb\xff\xfe end" + bytes(9)
+    for encoded in (base64.b64encode(data), base64.urlsafe_b64encode(data)):
+        if lines:
+            encoded = b"".join(encoded[at : at + 76] + b"\r\n" for at in range(0, len(encoded), 76))
+        assert decode(encoded, Encoding.BASE64) == data
+
+
+@pytest.mark.parametrize(
+    "below", [b"-- \r\nlist footer\r\n", b"_____\r\nlist footer\r\n", b"\r\n--\r\nA-B\r\n"]
+)
+@pytest.mark.parametrize("before", [30, 900])
+def test_a_footer_is_no_base64_for_urls(below: bytes, before: int) -> None:
+    """Its marks come after the base64, which has none of either alphabet."""
+    encoded = base64.encodebytes(bytes(before * 3)).replace(b"\n", b"\r\n")
+    assert decode(encoded + below, Encoding.BASE64)[: before * 3] == bytes(before * 3)
+    assert decode(encoded + below, Encoding.BASE64) == decode(
+        encoded + below.replace(b"_", b"."), Encoding.BASE64
+    )

@@ -102,6 +102,18 @@ def test_images_inside_the_text_are_left_out_unless_asked_for() -> None:
     assert AttachmentRule().chooses(attachment(content_type="image/png", disposition=None))
 
 
+def test_resource_forks_are_left_out_unless_asked_for() -> None:
+    """They have the name of the file that a Macintosh keeps them beside, and are no such file."""
+    fork = attachment(content_type="application/applefile", detected_type="multipart/appledouble")
+    for words in ({}, {"name": "*.pdf"}, {"name_regex": "17"}, {"content_type": "*"}):
+        assert not AttachmentRule(**words).chooses(fork)
+        assert AttachmentRule(**words).chooses(attachment())
+    assert AttachmentRule(content_type="application/AppleFile").chooses(fork)
+    assert AttachmentRule(detected_type="multipart/appledouble").chooses(fork)
+    whole = attachment(content_type="application/applefile", detected_type="application/applefile")
+    assert AttachmentRule().chooses(whole)
+
+
 def test_what_the_mail_shows_inline_can_be_asked_for_alone() -> None:
     """``disposition`` means what the mail says; who asks for inline parts means images too."""
     logo = attachment(filename="logo.png", content_type="image/png", disposition="inline", position=0)

@@ -31,6 +31,7 @@ from mailroom.policy.attachments import (
     Place,
     choose,
     is_part_of_the_text,
+    is_resource_fork,
 )
 from mailroom.services.delivering.authentication import Authentication
 from mailroom.services.delivering.carried import CarriedMessages
@@ -154,17 +155,18 @@ class AttachmentChoice:
         return list(found)
 
     def _positions(self, table: Rows) -> list[int]:
-        """Return which attachment of its message each is, images in its text not counted; those are 0.
+        """Return which attachment of its message each is; images in its text and resource forks are 0.
 
         Rows of a message follow one another, also over the border of two pieces.
         """
         digest, count = self._last
         positions: list[int] = []
-        columns = (table[name].to_pylist() for name in ("message_sha256", "disposition", "content_type"))
-        for message, disposition, kind in zip(*columns, strict=True):
+        names = ("message_sha256", "disposition", "content_type", "detected_type")
+        columns = (table[name].to_pylist() for name in names)
+        for message, disposition, kind, detected in zip(*columns, strict=True):
             if message != digest:
                 digest, count = message, 0
-            is_counted = not is_part_of_the_text(disposition, kind or "")
+            is_counted = not (is_part_of_the_text(disposition, kind or "") or is_resource_fork(detected))
             count += is_counted
             positions.append(count if is_counted else 0)
         self._last = (digest, count)
