@@ -69,6 +69,19 @@ with DAG(
             description_md="An object beside them with a row for each: message, part, path, checksum, rule.",
             section="Where they go",
         ),
+        "object_options": optional_text(
+            title="Asked of S3 for each object",
+            description_md="Such as `ServerSideEncryption=aws:kms`, `SSEKMSKeyId=alias/mail` or "
+            "`StorageClass=STANDARD_IA`; several one a line. Empty: what the bucket does by itself.",
+            section="Where they go",
+            examples=["ServerSideEncryption=aws:kms", "StorageClass=STANDARD_IA"],
+        ),
+        "customer_key_conn_id": optional_text(
+            title="Key of your own (SSE-C)",
+            description_md="Id of the connection whose password is the key that S3 encrypts each object "
+            "with: 32 octets in base64. Whoever loses it has lost the objects. Empty: none.",
+            section="Where they go",
+        ),
         "dry_run": Param(
             False,
             type="boolean",
@@ -196,6 +209,20 @@ with DAG(
             "the mail, where that is safe.",
             section="Of which messages",
         ),
+        "verify_dkim": Param(
+            False,
+            type="boolean",
+            title="Check signatures anew",
+            description_md="With keys from the DNS, instead of taking the receiving server's word for DKIM.",
+            section="Of which messages",
+        ),
+        "rules_file": optional_text(
+            title="Rules in a file",
+            description_md="Path of a YAML or JSON file with the same rules, where workers can read it. "
+            "Empty: none.",
+            section="Several rules",
+            examples=["/opt/airflow/finance.yaml"],
+        ),
         "rules": Param(
             None,
             type=["null", "array"],
@@ -253,6 +280,10 @@ with DAG(
         template="{{ params.template }}",
         on_collision="{{ params.on_collision }}",
         manifest="{{ params.manifest }}",
+        object_options="{{ params.object_options }}",
+        customer_key_conn_id="{{ params.customer_key_conn_id }}",
+        verify_dkim="{{ params.verify_dkim }}",
+        rules_file="{{ params.rules_file }}",
         on_success="{{ params.on_success }}",
         on_failure="{{ params.on_failure }}",
         dry_run="{{ params.dry_run }}",

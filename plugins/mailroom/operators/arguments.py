@@ -232,8 +232,12 @@ def as_patterns(name: str, value: object, *, default: tuple[str, ...] = ()) -> t
     return tuple(text for text in texts if text) or default
 
 
-def as_pairs(name: str, value: object) -> tuple[tuple[str, str], ...]:
+def as_pairs(
+    name: str, value: object, *, form: str = "two folders; write OLD=NEW"
+) -> tuple[tuple[str, str], ...]:
     """Return pairs of texts: a mapping, a mapping as text, or one ``OLD=NEW`` a line.
+
+    :param form: what a line names, and how, for the error.
 
     :raises ConfigurationError: it is none of these, or a line names no two things.
     """
@@ -245,7 +249,7 @@ def as_pairs(name: str, value: object) -> tuple[tuple[str, str], ...]:
     for line in as_patterns(name, value):
         old, _, new = line.partition("=")
         if not old.strip() or not new.strip():
-            raise ConfigurationError(f"{name}: {line!r} names no two folders; write OLD=NEW.")
+            raise ConfigurationError(f"{name}: {line!r} does not name {form}.")
         pairs.append((old, new))
     return tuple(pairs)
 

@@ -14,7 +14,7 @@ from mailroom.hooks.archive import archive_of_named_account, object_path
 from mailroom.hooks.connection import customer_key_of, password_of
 from mailroom.hooks.errors import airflow_errors
 from mailroom.operators.after_delivery import read_wishes, settle
-from mailroom.operators.arguments import as_choice, as_flag, as_text, is_given
+from mailroom.operators.arguments import as_choice, as_flag, as_pairs, as_text, is_given
 from mailroom.operators.assets import announce, delivery_asset, with_alias
 from mailroom.operators.run import StopSwitch, conclude, log_progress, run_context, utc_now
 from mailroom.policy.choosing_words import CHOOSING_WORDS, FLAGS
@@ -87,7 +87,8 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         ``mx.google.com``; by default it is learned from the mail of the account.
     :param verify_dkim: check DKIM signatures anew instead of taking the server's word; asks the DNS.
     :param object_options: what S3 is asked of every object: ``ServerSideEncryption``, ``SSEKMSKeyId``,
-        ``BucketKeyEnabled``, ``StorageClass``, ``ACL``, ``CacheControl``, ``Tagging``.
+        ``BucketKeyEnabled``, ``StorageClass``, ``ACL``, ``CacheControl``, ``Tagging``; as a text one
+        NAME=VALUE a line.
     :param customer_key_conn_id: id of the connection whose password is the key that S3 encrypts every object
         with (SSE-C), manifests included: 32 octets in base64. Whoever loses it has lost the objects.
     :param manifest: ``jsonl`` or ``parquet``: write an object below ``_manifests/`` of each destination
@@ -153,7 +154,7 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
         unzip_conn_id: str | None = None,
         authserv_id: str | None = None,
         verify_dkim: bool | str = False,
-        object_options: Mapping[str, str] | None = None,
+        object_options: Mapping[str, str] | str | None = None,
         customer_key_conn_id: str | None = None,
         manifest: str | None = None,
         on_success: Sequence[str] | str = (),
@@ -236,7 +237,9 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
                 },
                 template=as_text("template", self.template) or policy.template or DEFAULT_TEMPLATE,
                 collision=Collision(as_choice("on_collision", self.on_collision, COLLISIONS) or "number"),
-                object_options=self.object_options,
+                object_options=dict(
+                    as_pairs("object_options", self.object_options, form="an option; write NAME=VALUE")
+                ),
                 customer_key=customer_key_of(as_text("customer_key_conn_id", self.customer_key_conn_id)),
                 account=account,
                 unzip_password=password_of(as_text("unzip_conn_id", self.unzip_conn_id)),

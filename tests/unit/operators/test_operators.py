@@ -295,6 +295,14 @@ def test_retention_by_pop3_refuses_what_pop3_does_not_know(arguments: dict[str, 
         (AttachmentsToObjectStorageOperator(task_id="t", destination="/x", min_size="big"), "min_size"),
         (AttachmentsToObjectStorageOperator(task_id="t", destination="/x", on_success="seen"), "account"),
         (
+            AttachmentsToObjectStorageOperator(task_id="t", destination="/x", object_options="StorageClass"),
+            "object_options",
+        ),
+        (
+            AttachmentsToObjectStorageOperator(task_id="t", destination="/x", customer_key_conn_id="nokey"),
+            "'nokey'",
+        ),
+        (
             AttachmentsToObjectStorageOperator(
                 task_id="t", destination="/x", account="office", on_failure="move:E"
             ),
