@@ -25,6 +25,7 @@ class Proxy:
     :param cut_after_sent: likewise after so many octets from the client.
     :param cuts: how many connections are cut; later ones pass. None cuts them all.
     :param before_sending: called before anything that the client sends is passed on, in a thread of its own.
+    :ivar most_open: how many connections were open at once, at most.
     """
 
     host = "127.0.0.1"
@@ -47,6 +48,8 @@ class Proxy:
         self.cuts_left = cuts
         self.before_sending = before_sending
         self.connections = 0
+        self.most_open = 0
+        self._open = 0
         self.received = 0
         self.sent = 0
         self.port = 0
@@ -90,6 +93,8 @@ class Proxy:
         except OSError:
             writer.close()
             return
+        self._open += 1
+        self.most_open = max(self.most_open, self._open)
         ways = [
             asyncio.ensure_future(
                 self._forward(reader, far_writer, self.cut_after_sent, self._count_sent, self.before_sending)
@@ -101,6 +106,7 @@ class Proxy:
         except asyncio.CancelledError:  # the proxy ends: asyncio's streams would log it as an error
             return
         finally:
+            self._open -= 1
             for way in ways:
                 way.cancel()
             for end in (writer, far_writer):

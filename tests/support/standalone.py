@@ -73,7 +73,7 @@ for number in (signal.SIGTERM, signal.SIGKILL):
 
 
 LOCKED_TRIES = 10
-"""How often a request is sent again, a second later, while SQLite, which Airflow has here, is locked."""
+"""How often a request is sent at most, while SQLite, which Airflow has here, is locked, or no answer comes."""
 
 
 class Standalone:
@@ -150,13 +150,18 @@ class Standalone:
         :param status: the status it must have; by default any good one.
         """
         for _ in range(LOCKED_TRIES):
-            answer = httpx.request(
-                method,
-                self.url + path,
-                headers={"Authorization": f"Bearer {self.token}"},
-                timeout=60,
-                **options,
-            )
+            try:
+                answer = httpx.request(
+                    method,
+                    self.url + path,
+                    headers={"Authorization": f"Bearer {self.token}"},
+                    timeout=60,
+                    **options,
+                )
+            except httpx.ReadTimeout:
+                if method != "GET":
+                    raise
+                continue  # a machine with more to do than it can; a question may be asked again
             if answer.status_code != 500 or "Database error" not in answer.text:
                 break
             time.sleep(1)
@@ -267,6 +272,11 @@ class Run:
         """Return the state of each task."""
         tasks = self._airflow.get(f"{self._path}/taskInstances")["task_instances"]
         return {task["task_id"]: task["state"] for task in tasks}
+
+    def instances(self, task_id: str) -> list[dict[str, Any]]:
+        """Return what is known of each instance of a mapped task, in the order of their map indexes."""
+        tasks = self._airflow.get(f"{self._path}/taskInstances")["task_instances"]
+        return sorted((t for t in tasks if t["task_id"] == task_id), key=lambda task: int(task["map_index"]))
 
     def result(self, task_id: str) -> Any:
         """Return what a task returned."""

@@ -1,0 +1,144 @@
+"""The mirror in lanes on a real scheduler: mapped tasks side by side, as many as a pool lets in."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from mailroom.archive import Archive
+from tests.integration.mirror_walk import account_in_archive, account_on_server, difference
+from tests.support.dovecot import Dovecot
+from tests.support.mail import make_message
+from tests.support.proxy import Proxy
+from tests.support.standalone import Run, Standalone
+from tests.system.conftest import Connect
+
+DAG = "mail_imap_mirror_lanes"
+
+POOL = "mail_connections"
+
+SLOTS = 2
+
+LANES = 3
+
+SIZES = {"INBOX": 40, "Archive": 30, "Projects": 20, "Projects/2026": 10, "{{ 1/0 }}": 1}
+
+
+LONG = "a line of text\r\n" * 1200
+"""Long enough for a message to be looked for in the archive before it is downloaded again."""
+
+
+@pytest.fixture(scope="module")
+def airflow() -> Iterator[Standalone]:
+    """An Airflow with room for more tasks than the pool of connections lets in."""
+    settings = {"AIRFLOW__MAILROOM__CONNECTION_POOL": POOL, "AIRFLOW__CORE__PARALLELISM": "4"}
+    with Standalone(settings=settings) as running:
+        running.call("POST", "/api/v2/pools", json={"name": POOL, "slots": SLOTS, "include_deferred": False})
+        running.wait_for_dags(DAG)
+        yield running
+
+
+class Watch:
+    """Looks at a run until it ends, as somebody does who keeps its page open.
+
+    :ivar side_by_side: the lanes that were seen running at the same moment.
+    :ivar in_pool: the most slots of the pool that were taken, and ``waiting`` the most tasks waiting for one.
+    """
+
+    def __init__(self, airflow: Standalone, run: Run) -> None:
+        self.side_by_side: set[int] = set()
+        self.in_pool = self.waiting = 0
+        self._airflow, self._run = airflow, run
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._ended.wait(0.5):
+            lanes = self._run.instances("mirror")
+            running = {lane["map_index"] for lane in lanes if lane["state"] == "running"}
+            self.side_by_side = max(self.side_by_side, running, key=len)
+            pool = self._airflow.get(f"/api/v2/pools/{POOL}")
+            self.in_pool = max(self.in_pool, pool["occupied_slots"])
+            self.waiting = max(self.waiting, pool["scheduled_slots"])
+
+
+def test_lanes_share_an_account_out_as_far_as_the_pool_goes(
+    airflow: Standalone, dovecot: Dovecot, user: str, account: Connect, archive_root: Path
+) -> None:
+    """Three lanes, two connections at a time, each lane named by its folders, one event a folder."""
+    for folder, count in SIZES.items():
+        for number in range(count):
+            dovecot.append(user, make_message(subject=f"{folder} {number}"), folder)
+    form = {"connection": "lanes_imap", "archive": str(archive_root), "lanes": LANES}
+    with Proxy(dovecot.host, dovecot.imap_port, round_trip=1.0) as slow:
+        plain = {"security": "plain"}
+        airflow.connect("lanes_imap", **account("imap", port=slow.port, host=slow.host, extra=plain))
+        run = airflow.trigger(DAG, form)
+        with Watch(airflow, run) as seen:
+            assert run.wait() == "success", run.states()
+        most_open = slow.most_open
+    lanes = run.instances("mirror")
+    planned = run.result("lanes")
+    assert sorted(name for lane in planned for name in lane) == sorted(SIZES)
+    assert [lane["rendered_map_index"] for lane in lanes] == [
+        f"{len(names)}: {', '.join(names)}" for names in planned
+    ]
+    assert {lane["pool"] for lane in lanes} == {POOL}
+    assert (len(lanes), len(seen.side_by_side), seen.in_pool, most_open) == (LANES, SLOTS, SLOTS, SLOTS)
+    assert seen.waiting > 0
+    assert folder_events(airflow, "lanes_imap") == {name: [{"added": count}] for name, count in SIZES.items()}
+    server = account_on_server(dovecot, user)
+    assert difference(server, account_in_archive(archive_root, "lanes_imap")) == {}
+    runs = Archive(archive_root).read_table("runs", columns=["what", "outcome"]).to_pylist()
+    assert (
+        runs == [{"what": "mirror", "outcome": "succeeded"}] * LANES
+    )  # nothing was left for the task after them
+
+
+def test_what_is_gone_is_recorded_after_the_lanes(
+    airflow: Standalone, dovecot: Dovecot, user: str, account: Connect, archive_root: Path
+) -> None:
+    """A renamed folder, a moved and a deleted message: the last task tells, and nothing comes twice."""
+    for folder, count in SIZES.items():
+        for number in range(count):
+            dovecot.append(user, make_message(subject=f"{folder} {number}", text=LONG), folder)
+    airflow.connect("changing_imap", **account("imap"))
+    form = {"connection": "changing_imap", "archive": str(archive_root), "lanes": LANES}
+    assert airflow.trigger(DAG, form).wait() == "success"
+    with dovecot.mailbox(user) as client:
+        client.rename_folder("Archive", "Old mail")
+        client.select_folder("INBOX")
+        client.move([1, 2], "Projects")
+        client.delete_messages([3])
+        client.expunge()
+    run = airflow.trigger(DAG, form)
+    assert run.wait() == "success", run.states()
+    assert run.result("whole")["renamed_folders"] == 1
+    events = folder_events(airflow, "changing_imap")
+    assert events["INBOX"][1:] == [{"expunged": 3}]
+    assert events["Projects"][1:] == [{"added": 2, "recognised": 2}]
+    server = account_on_server(dovecot, user)
+    assert difference(server, account_in_archive(archive_root, "changing_imap")) == {}
+
+
+def folder_events(airflow: Standalone, conn_id: str) -> dict[str, list[dict[str, int]]]:
+    """Return the extras of the events of each folder of an account, the oldest first."""
+    start = f"mailroom://{conn_id}/"
+    found: dict[str, list[dict[str, int]]] = {}
+    for event in airflow.get("/api/v2/assets/events", limit=500, order_by="timestamp")["asset_events"]:
+        folder = unquote(event["uri"].removeprefix(start))
+        if event["uri"].startswith(start) and folder:
+            found.setdefault(folder, []).append(event["extra"])
+    return found
