@@ -45,6 +45,9 @@ NAMES = (
 
 FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "\\Draft", "$Forwarded", "NonJunk", "urgent")
 
+LONG = f"{'a line of a long letter ' * 3}\n" * 300
+"""Makes a message one of those that a mirror looks for in the archive before it downloads them."""
+
 MAX_LOST = 3
 """A walk whose sessions are lost more often shows nothing."""
 
@@ -227,7 +230,10 @@ class Walk:
         self._library.unselect_folder()
 
     def _message(self) -> bytes:
-        return make_message(subject=f"walk {self.chance.random()}", text=f"{self.chance.random()}\n")
+        text = f"{self.chance.random()}\n"
+        if self.chance.random() < 0.3:
+            text += LONG
+        return make_message(subject=f"walk {self.chance.random()}", text=text)
 
     def _append(self, *, copies: int = 1) -> None:
         folder = self._some_folder()

@@ -73,7 +73,7 @@ for number in (signal.SIGTERM, signal.SIGKILL):
 
 
 LOCKED_TRIES = 10
-"""How often a request is sent at most, while SQLite, which Airflow has here, is locked, or no answer comes."""
+"""How often a request is sent at most while SQLite, which Airflow has here, is locked, or no answer comes."""
 
 
 class Standalone:
@@ -149,7 +149,7 @@ class Standalone:
 
         :param status: the status it must have; by default any good one.
         """
-        for _ in range(LOCKED_TRIES):
+        for tries_left in reversed(range(LOCKED_TRIES)):
             try:
                 answer = httpx.request(
                     method,
@@ -159,7 +159,7 @@ class Standalone:
                     **options,
                 )
             except httpx.ReadTimeout:
-                if method != "GET":
+                if method != "GET" or not tries_left:
                     raise
                 continue  # a machine with more to do than it can; a question may be asked again
             if answer.status_code != 500 or "Database error" not in answer.text:
