@@ -21,7 +21,7 @@ from mailroom.exceptions import CommandRejected, ConnectionLost, MailroomError
 from mailroom.model import Folder, FolderRow, RunContext
 from mailroom.policy.folders import match_folders
 from mailroom.policy.mirror import MirrorSelection, is_unchanged
-from mailroom.services.mirroring.archived_mail import ArchivedMail
+from mailroom.services.mirroring.all_mail_left_out import AllMailLeftOut
 from mailroom.services.mirroring.begun_folders import with_begun
 from mailroom.services.mirroring.crew import BREAKING_ERRORS, WORTHWHILE_SECONDS, Crew
 from mailroom.services.mirroring.departures import Departures, is_gone
@@ -82,7 +82,7 @@ class MirrorRun:
     chosen: tuple[str, ...] | None = None
     waiting: deque[Folder] = field(default_factory=deque)
     leading: str | None = None
-    left_out: ArchivedMail | None = None
+    left_out: AllMailLeftOut | None = None
     in_hand: int = 0
     departures: Departures = field(init=False)
     leavers: Leavers = field(init=False)
@@ -264,7 +264,7 @@ class MirrorRun:
             )
             self.tally.warnings.append(text)
             _log.warning("%s", text)
-            self.left_out = ArchivedMail(
+            self.left_out = AllMailLeftOut(
                 archive=self.archive,
                 writer=self.writer,
                 context=self.context,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mailroom.client.imap import ImapClient
     from mailroom.services.mirroring.mailbox_mirror import Standing
 
-__all__ = ["ArchivedMail"]
+__all__ = ["AllMailLeftOut"]
 
 MOST_LOOKED_FOR = 20_000
 """How many messages are looked for in one run, which keeps memory small."""
@@ -32,7 +32,7 @@ ASKED_TOGETHER = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ArchivedMail:
+class AllMailLeftOut:
     """What may have gone to All Mail alone.
 
     :param folder: All Mail, which is not among the folders that are mirrored.
