@@ -56,3 +56,17 @@ def test_an_account_that_is_not_there(archive_root: Path, dovecot: Dovecot, user
     found = ask(archive_root, "--account", "nobody")
     assert found.status == 1
     assert "'account'" in found.err
+
+
+def test_imported_mail_is_told_of(archive_root: Path, tmp_path: Path) -> None:
+    """It is in no folder of a server, and nobody should take it for lost."""
+    letters = tmp_path / "letters"
+    letters.mkdir()
+    for number in range(2):
+        (letters / f"{number}.eml").write_bytes(make_message(subject=f"{number}"))
+    run_command("import", str(letters), "--archive", str(archive_root), "--account", "ana")
+    told = ask(archive_root).out
+    assert "0 messages in 0 folders of ana." in told
+    assert "Beside them 2 messages that came from files and are on no server." in told
+    assert json.loads(ask(archive_root, "--json").out)["imported"] == 2
+    assert json.loads(ask(archive_root, "--as-of", "2001-01-01", "--json").out)["imported"] == 0

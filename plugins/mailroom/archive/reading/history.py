@@ -21,7 +21,7 @@ from mailroom.model import MailProtocol
 if TYPE_CHECKING:
     from mailroom.archive.archive import Archive
 
-__all__ = ["folder_as_of", "folders_as_of"]
+__all__ = ["folder_as_of", "folders_as_of", "imported_as_of"]
 
 _PLACED = (
     "uidvalidity",
@@ -83,6 +83,16 @@ def folders_as_of(archive: Archive, account: str, moment: datetime | None = None
         values = [getattr(there[name], ours) if name in there else None for name in names]
         columns[field.name] = pa.array(values, field.type)
     return pa.table(columns)
+
+
+def imported_as_of(archive: Archive, account: str, moment: datetime | None = None) -> int:
+    """Return how many messages of an account had come from files by a moment; they are on no server.
+
+    :raises StoreUnavailable: where the archive cannot be read.
+    """
+    state = AccountAsOf(archive, account, moment)
+    names = state.places(MailProtocol.IMPORT).folder_names()
+    return sum(len(state.rows(MailProtocol.IMPORT, name)) for name in names)
 
 
 def _parts(state: AccountAsOf, protocol: MailProtocol, folder: str) -> Iterator[pa.Table]:

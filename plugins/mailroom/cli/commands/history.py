@@ -61,9 +61,10 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
     elif options.folder is not None:
         summary["messages"] = archive.folder_as_of(account, options.folder, options.as_of).to_pylist()
     else:
-        from mailroom.archive.reading.history import folders_as_of
+        from mailroom.archive.reading.history import folders_as_of, imported_as_of
 
         summary["folders"] = folders_as_of(archive, account, options.as_of).to_pylist()
+        summary["imported"] = imported_as_of(archive, account, options.as_of)
     return Outcome(headline=headline(summary), summary=summary)
 
 
@@ -80,7 +81,12 @@ def headline(summary: Summary) -> str:
     lines = _folders(summary["folders"])
     total = sum(row["live"] for row in summary["folders"])
     folders = count(len(summary["folders"]), "folder")
-    return "\n".join([*lines, f"{messages(total)} in {folders} of {summary['account']}{when}."])
+    lines.append(f"{messages(total)} in {folders} of {summary['account']}{when}.")
+    if summary["imported"]:
+        lines.append(
+            f"Beside them {messages(summary['imported'])} that came from files and are on no server."
+        )
+    return "\n".join(lines)
 
 
 def _messages(rows: Iterable[Summary]) -> list[str]:
