@@ -87,7 +87,8 @@ def mirror_while_others_work(account: MirrorAccount, walk: Walk) -> None:
 
         try:
             report = account.mirror(connect=connect, max_gone=1, connections=1)
-            assert report.failures == (), walk.done
+            unexplained = [told for told in report.failures if "ended the connection" not in told]
+            assert unexplained == [], walk.done  # Dovecot hangs up on who has a folder open that is replaced
         except ConnectionLost:
             walk.done.append("the run broke")
     walk.done.append("the run ends")
