@@ -165,7 +165,7 @@ def decode_text(data: bytes, label: str | None = None, hint: str | None = None) 
         codec = codec_of(hint)
     if codec is None or codec == "cp1252":  # a Latin charset elsewhere is what programs write by habit
         return _decode_western(data, is_labelled=is_labelled)
-    return _decode_as(data, codec)
+    return _decode_as(data, codec, is_labelled=is_labelled)
 
 
 def _decode_western(data: bytes, *, is_labelled: bool) -> str:
@@ -184,7 +184,7 @@ def _decode_western(data: bytes, *, is_labelled: bool) -> str:
         return data.decode("latin-1").translate(_WINDOWS_1252)
 
 
-def _decode_as(data: bytes, codec: str) -> str:
+def _decode_as(data: bytes, codec: str, *, is_labelled: bool) -> str:
     if codec == "iso2022_jp":
         return _decode_jis(data)
     if codec not in _MULTI_OCTET and codec not in STATEFUL_CODECS and len(_UTF8_SEQUENCE.findall(data)) > 1:
@@ -193,7 +193,7 @@ def _decode_as(data: bytes, codec: str) -> str:
             return text
     text = _decoded(data, codec)
     if text is None and codec == "utf-8":
-        return _decode_western(data, is_labelled=True)
+        return _decode_western(data, is_labelled=is_labelled)
     if text is None and codec == "euc_jp":
         text = _decoded(_EUC_PAIRS.sub(_shifted_pairs, data), "cp932")
     if text is None and codec not in STATEFUL_CODECS:
@@ -237,6 +237,8 @@ def _decode_jis(data: bytes) -> str:
     if text is not None:
         return text
     if not data.isascii():
+        if len(b"".join(_HIGH_RUN.findall(data))) == 1:  # no letter of Shift_JIS, but one that got lost
+            return data.decode("iso2022_jp", "replace")
         return _decoded(data, "cp932") or _decode_western(data, is_labelled=True)
     pieces = _JIS_ESCAPE.split(data)
     text = pieces[0].decode("ascii")

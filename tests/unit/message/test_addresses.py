@@ -61,6 +61,7 @@ def test_examples_of_the_rfc(value: str, shown: list[str]) -> None:
         ("Jo <jo(recursive (comment) block)@example.(and one)org>", "Jo", "jo@example.org"),
         ('Jo <">"@example.org>', "Jo", '">"@example.org'),
         ('"jo..e".doe@example.org', "", '"jo..e".doe@example.org'),
+        (r'"a \"quoted\" b"@example.org', "", r'"a \"quoted\" b"@example.org'),
         ("John Doe john@example.org", "John Doe", "john@example.org"),
         ('"John Doe" john@example.org', "John Doe", "john@example.org"),
         ("John Doe [john@example.org]", "John Doe", "john@example.org"),

@@ -101,6 +101,7 @@ def test_iso_2022_jp_with_characters_that_vendors_added() -> None:
     assert decode_text("日本".encode("cp932"), "iso-2022-jp") == "日本"
     assert decode_text(b"\x1b$(D0!\x1b(B-!", "iso-2022-jp").endswith("-!")
     assert decode_text(b"\x1b$B-", "iso-2022-jp") != ""
+    assert decode_text(b"one oct\x8aet", "iso-2022-jp") == "one oct\ufffdet"
 
 
 @pytest.mark.parametrize("label", ["iso-8859-1", "us-ascii", "windows-1251", "koi8-r", None])
@@ -136,7 +137,9 @@ def test_the_hint_is_for_octets_without_a_label() -> None:
     assert decode_text("Привет".encode("koi8-r"), None, "koi8-r") == "Привет"
     assert decode_text("Привет".encode("koi8-r"), "us-ascii", "koi8-r") == "Привет"
     assert decode_text("Привет".encode("cp1251"), "windows-1251", "koi8-r") == "Привет"
-    assert decode_text("Привет, мир".encode("cp1251"), None, "iso-8859-1") == "Привет, мир"
+    for hint in ("iso-8859-1", "utf-8"):
+        assert decode_text("Привет, мир".encode("cp1251"), None, hint) == "Привет, мир"
+        assert decode_text("Grüße".encode("cp1252"), None, hint) == "Grüße"
 
 
 def test_no_lone_surrogate_gets_out() -> None:
