@@ -105,10 +105,21 @@ def test_a_kill_at_a_commit_loses_and_doubles_nothing(archive_root: Path, commit
 
 
 @pytest.mark.skipif(STRACE is None, reason="strace is not installed")
+@pytest.mark.parametrize("link", [1, 4, 8])
+def test_a_kill_while_bytes_are_written_loses_and_doubles_nothing(archive_root: Path, link: int) -> None:
+    """Killed as a thread names its n-th raw object, the archive is sound, and nothing is left."""
+    output = killed_at(f"linkat:when={link}", child(archive_root, 1, MESSAGES))
+    assert not list((archive_root / "raw").glob(".incoming/*"))
+    assert_survived(archive_root, safe_uids(output), MESSAGES)
+
+
+@pytest.mark.skipif(STRACE is None, reason="strace is not installed")
 @pytest.mark.parametrize("rename", [1, 4, 8])
-def test_a_kill_while_bytes_are_written_loses_and_doubles_nothing(archive_root: Path, rename: int) -> None:
-    """Killed as a thread names its n-th raw object, the archive is sound; a leftover is harmless."""
-    output = killed_at(f"rename:when={rename}", child(archive_root, 1, MESSAGES))
+def test_a_kill_where_files_are_renamed_loses_and_doubles_nothing(archive_root: Path, rename: int) -> None:
+    """On a system without nameless files the n-th is killed as it is renamed; a leftover is harmless."""
+    words = [str(archive_root), 1, MESSAGES, EVERY]
+    program = f"import os; del os.O_TMPFILE; from tests.integration.archive_child import main; main(*{words})"
+    output = killed_at(f"rename:when={rename}", [sys.executable, "-c", program])
     assert_survived(archive_root, safe_uids(output), MESSAGES)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mailroom.archive import Archive
 from mailroom.model import MailProtocol
 from mailroom.policy.fetch_mode import FetchMode
 from mailroom.policy.retention import RetentionRule
@@ -99,6 +100,21 @@ def test_copy_by_archive_loads_no_table_library(dovecot: Dovecot, user: str, arc
     assert "deltalake" in first.stderr
     assert second.stderr == "loaded: ['numpy']\n"
     assert "1 were there already" in second.stdout
+
+
+def test_a_blank_archive_says_so_without_a_table_library(archive_root: Path) -> None:
+    """A first run connects, and has its parsers started, before it loads what takes a third of a second."""
+    look = (
+        "import sys; from mailroom.archive import Archive; print(Archive(sys.argv[1]).noted.overview('post'))"
+    )
+    words = [sys.executable, "-c", f"{look}; sys.exit('pyarrow' in sys.modules)", str(archive_root)]
+    shown = subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "AccountOverview(folders={}, live={})"
+
+
+def test_an_archive_with_mail_is_not_blank(maildrop: Account) -> None:
+    """Whatever was ever placed in it, by whichever account, has the tables read."""
+    assert not Archive(maildrop.root).is_blank
 
 
 def test_mirror_tells_the_same_with_a_bookmark_and_without(mailbox: MirrorAccount) -> None:

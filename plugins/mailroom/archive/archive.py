@@ -136,6 +136,16 @@ class Archive:
         """
         return self.store.exists("tables") or self.store.exists("raw")
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether a glance at this machine's disk tells that no place was ever recorded.
+
+        :raises StoreUnavailable: where the disk cannot tell.
+        """
+        return self.is_local and not any(
+            self.store.exists(f"tables/{name}") for name in ("locations", "folders")
+        )
+
     def require(self) -> None:
         """Refuse a root at which nothing was ever archived.
 

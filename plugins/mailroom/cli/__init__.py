@@ -20,7 +20,7 @@ from mailroom.cli.interruption import Interruption
 
 if TYPE_CHECKING:
     from mailroom.model import Endpoint
-from mailroom.cli.lean import make_lean
+from mailroom.cli.lean import leave, make_lean
 
 __all__ = ["main"]
 
@@ -35,11 +35,15 @@ COMMAND_OF = {"pop3": "fetch", "imap": "mirror"}
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status.
 
-    :param argv: the words after the program's name; those of this process by default.
+    :param argv: the words after the program's name; by default those of this process, which ends with it.
     """
-    if argv is None:
-        make_lean()
-    words = sys.argv[1:] if argv is None else list(argv)
+    if argv is not None:
+        return _run_to_its_end(list(argv))
+    make_lean()
+    return leave(_run_to_its_end(sys.argv[1:]))
+
+
+def _run_to_its_end(words: Sequence[str]) -> int:
     with Interruption() as interruption:
         try:
             return _run(words, interruption)

@@ -6,8 +6,11 @@ changes what the engine does.
 
 from __future__ import annotations
 
+import atexit
 import gc
+import os
 import sys
+import threading
 from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -15,7 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
-__all__ = ["make_lean"]
+__all__ = ["leave", "make_lean"]
 
 COLLECT_AFTER = 50_000
 """Allocations between two collections of garbage: rows on their way make many objects and no cycles."""
@@ -45,3 +48,20 @@ def make_lean() -> None:
     gc.set_threshold(COLLECT_AFTER)
     if "pandas" not in sys.modules:
         sys.meta_path.insert(0, _WithoutPandas())
+
+
+def leave(status: int) -> int:
+    """End this process without taking it apart, which takes a tenth of a second once tables were written.
+
+    What was asked for at exit is done first. Returns the status, for Python to end in its own way, where
+    threads are at work still, or what was printed does not get out: then Python says so.
+    """
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        return status
+    atexit._run_exitfuncs()
+    try:
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.flush()
+    except (OSError, ValueError):  # nobody reads it any more, or it is closed
+        return status
+    os._exit(status)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
+from typing import Any
 
 from mailroom.cli import main
 
@@ -38,3 +40,49 @@ def test_somebody_else_s_process_is_left_as_it_is() -> None:
     before = (gc.get_threshold(), list(sys.meta_path))
     assert main(["nothing"]) == 2
     assert (gc.get_threshold(), list(sys.meta_path)) == before
+
+
+LEAVE = """
+import atexit, sys, threading, time
+from mailroom.cli.lean import leave
+atexit.register(print, "asked for at exit")
+
+class Last:
+    def __del__(self):
+        print("taken apart")
+
+last = Last()
+print("printed before")
+{before}
+sys.exit(leave(3))
+"""
+
+
+def left(before: str = "", **how: Any) -> subprocess.CompletedProcess[str]:
+    """Return how a process ended that left at once."""
+    words = [sys.executable, "-c", LEAVE.format(before=before)]
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.run(words, stderr=subprocess.PIPE, text=True, check=False, env=buffered, **how)
+
+
+def test_leaving_says_all_that_was_said_and_takes_nothing_apart() -> None:
+    """The status stays, what was printed gets out, and what was asked for at exit is done."""
+    shown = left(stdout=subprocess.PIPE)
+    assert (shown.returncode, shown.stderr) == (3, "")
+    assert shown.stdout.splitlines() == ["printed before", "asked for at exit"]
+
+
+def test_leaving_waits_for_whoever_is_at_work() -> None:
+    """A thread that must be waited for is, as at any end of a Python program."""
+    slow = "threading.Thread(target=lambda: (time.sleep(0.2), print('done after all'))).start()"
+    assert "done after all" in left(slow, stdout=subprocess.PIPE).stdout
+
+
+def test_output_that_nobody_takes_is_python_s_own_error() -> None:
+    """Where whoever read it is gone, that is told as ever, and in the exit status."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    shown = left(stdout=writer)
+    os.close(writer)
+    assert shown.returncode == 120
+    assert "BrokenPipeError" in shown.stderr

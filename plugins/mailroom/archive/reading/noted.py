@@ -83,6 +83,8 @@ class Noted:
 
     def _account_as_of_now(self, account: str) -> AccountOverview:
         archive = self._archive
+        if archive.is_blank:  # the table libraries need not be there yet to say so
+            return AccountOverview(folders={}, live={})
         return AccountOverview(folders=archive.last_folders(account), live=archive.live_counts(account))
 
     def _set_aside_torn(self, *names: str) -> None:

@@ -161,6 +161,8 @@ class FetchRun:
             from mailroom.services.deleting.intent_recovery import settle_maildrop
 
             settle_maildrop(self.archive, self.writer, self.context.account, names)
+        if self.archive.is_blank:
+            self.writer.announce(len(listing.messages))  # what indexes starts beside what reads tables
         state = self.archive.maildrop_state(self.context.account)
         known = state.known_uidls()
         new = [m for m in listing.messages if m.uidl is None or m.uidl not in known]
