@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -126,6 +128,39 @@ def test_the_newest_are_shown_and_all_counted(archive: Archive) -> None:
     report = search_messages(archive, "message", limit=5)
     assert (len(report.found), report.total) == (5, 40)
     assert report.summary()["messages"][0]["sha256"] == report.found[0].sha256
+
+
+@pytest.mark.parametrize("word", ["contract", "счёт", "Überweisung"])
+def test_a_beginning_finds_each_message_once_however_many_words_have_it(archive: Archive, word: str) -> None:
+    """A beginning of three letters has an index of its own; longer ones have not."""
+    with archive.writer(context("run-2")) as writer:
+        for number in range(200, 203):
+            words = " ".join(f"{word}{ending}{number}" for ending in "abcdefghij")
+            content = (
+                f"Subject: {word}s\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{words}\r\n"
+            ).encode()
+            writer.add(Body(octets=len(content), content=content), place(number))
+        writer.finish("succeeded", {}, 0)
+    for length in range(3, len(word) + 1):
+        assert search_messages(archive, word[:length]).total == 3, word[:length]
+        assert search_messages(archive, f"text:{word[:length]}").total == 3
+    assert search_messages(archive, f"{word}j202").total == 1
+    assert search_messages(archive, f'"{word}a201 {word[:4]}"').total == 1
+
+
+def test_an_index_of_an_older_make_is_built_anew(archive: Archive) -> None:
+    """It lacks what searches ask of it by now."""
+    assert search_messages(archive, "order").total == 2
+    with contextlib.closing(sqlite3.connect(SearchIndex(archive).path)) as old, old:
+        old.executescript(
+            "DROP TABLE words; "
+            "CREATE VIRTUAL TABLE words USING fts5 (subject, sender, recipients, text, files, "
+            "content=''); UPDATE state SET value = '1' WHERE name = 'format'"
+        )
+    assert search_messages(archive, "ord").total == 2
+    with contextlib.closing(sqlite3.connect(SearchIndex(archive).path)) as made:
+        (schema,) = made.execute("SELECT sql FROM sqlite_master WHERE name = 'words'").fetchone()
+    assert "prefix='3'" in schema
 
 
 def test_new_mail_is_found_by_the_next_search(archive: Archive) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT", "TAKERS", "Advance", "make_empty", "spaced", "transaction"]
 
-FORMAT = 1
+FORMAT = 2
 """Grows when the index holds something else, so that an older one is built anew."""
 
 ROWS_AT_ONCE = 1_000
@@ -41,8 +41,10 @@ CREATE TABLE docs (id INTEGER PRIMARY KEY, sha256 TEXT NOT NULL UNIQUE, size INT
 CREATE INDEX docs_by_date ON docs (date DESC);
 CREATE TABLE names (sha256 TEXT, part TEXT, name TEXT, PRIMARY KEY (sha256, part)) WITHOUT ROWID;
 CREATE VIRTUAL TABLE words USING fts5 (subject, sender, recipients, text, files,
-    content='', tokenize="unicode61 remove_diacritics 2");
+    content='', prefix='3', tokenize="unicode61 remove_diacritics 2");
 """
+# Three letters, with which a thousand words of all messages may begin, are looked up in an index of their
+# own: to join what is known of each word takes 14 times as long (measured). Longer beginnings have few words.
 
 _UNSPACED = re.compile("([\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff])")
 """Letters of scripts that put no blanks between words: each counts as a word, and words are phrases."""
