@@ -9,11 +9,16 @@ from typing import Any
 
 import pytest
 
+from mailroom.archive.ledgers import read_holds
+from mailroom.client.imap import ImapClient
+from mailroom.client.pop3 import Pop3Client
 from mailroom.exceptions import ConfigurationError
 from mailroom.model import MailProtocol
 from mailroom.policy.fetch_mode import FetchMode
 from mailroom.policy.mirror import MirrorSelection
 from mailroom.policy.policy_file import parse_policy
+from mailroom.policy.retention import RetentionRule
+from mailroom.services.deleting import mailbox_retention
 from mailroom.services.holds import place_hold, release_hold
 from mailroom.services.mirror import mirror_account
 from mailroom.services.progress import NoProgress
@@ -131,6 +136,19 @@ def test_the_newest_of_a_folder_stay(filled: Filled) -> None:
     assert report.summary()["kept"] == {"among the newest of its folder": 2}
 
 
+def test_what_somebody_deleted_since_is_not_among_the_newest(filled: Filled) -> None:
+    """Two stay on the server, though the archive does not know yet that newer ones are gone."""
+    uids = [filled.put(age) for age in (400, 300, 200, 100, 90)]
+    mirror(filled.account)
+    with filled.dovecot.mailbox(filled.user) as phone:
+        phone.select_folder("INBOX")
+        phone.delete_messages(uids[3:])
+        phone.expunge()
+    report = filled.retain("{keep_newest: 2, rules: [{delete_after: 30d}]}")
+    assert filled.there() == uids[1:3]
+    assert (report.deleted, report.failures) == (1, ())
+
+
 def test_conditions_are_asked_of_the_server_of_now(filled: Filled) -> None:
     """What was read since the last mirror counts as read, and what was unread again as unread."""
     unread, read, unread_again = (filled.put(100, text="palabra\n" * 500) for _ in range(3))
@@ -244,6 +262,50 @@ def test_a_released_hold_is_obeyed_for_its_days_of_grace(filled: Filled) -> None
     filled.account.wait(days(1.1))
     filled.retain("rules: [{delete_after: 0d}]")
     assert filled.there() == []
+
+
+def test_a_hold_that_is_placed_during_a_run_is_obeyed_from_the_next_batch_on(
+    filled: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run may last for hours, and whoever places a hold was told what it means."""
+    monkeypatch.setattr(mailbox_retention, "BATCH_MESSAGES", 1)
+    account = filled.put_and_mirror(400, 300, 200).account
+
+    class Holding(ImapClient):
+        def expunge(self, uids: Any) -> None:
+            if not read_holds(account.archive):
+                hold(account, query="Mensaje")
+            super().expunge(uids)
+
+    account.connect = lambda: Holding.connect(account.endpoint)  # type: ignore[method-assign]
+    report = filled.retain("rules: [{delete_after: 30d}]")
+    assert (report.deleted, report.summary()["kept"]) == (1, {"under legal hold": 2})
+    assert len(filled.there()) == 2
+
+
+@pytest.mark.parametrize("way", ["fetch", "retention"])
+def test_a_hold_that_is_placed_during_a_pop3_session_deletes_nothing_in_it(
+    dovecot: Dovecot, user: str, archive_root: Path, way: str
+) -> None:
+    """QUIT would carry all deletions out, so it is not sent; a later session deletes what is free."""
+    dovecot.fill(user, [Stored(content=mail(1, "ana@bank.example")), Stored(content=mail(2))])
+    account = Account(archive_root, dovecot.endpoint(user, MailProtocol.POP3))
+    account.fetch()
+
+    class Holding(Pop3Client):
+        def delete(self, numbers: Any) -> dict[int, str | None]:
+            hold(account, sender="*@bank.example")
+            return super().delete(numbers)
+
+    def deletes() -> Any:
+        return account.fetch(DELETE) if way == "fetch" else account.retain(RetentionRule(older_than=days(0)))
+
+    account.connect = lambda: Holding.connect(account.endpoint)  # type: ignore[method-assign]
+    report = deletes()
+    assert "1 of the messages came under legal hold meanwhile" in report.failures[0]
+    account.connect = lambda: Pop3Client.connect(account.endpoint)  # type: ignore[method-assign]
+    assert report.deleted + deletes().deleted == 1
+    assert [row["message_sha256"] for row in account.audit()] == [digest(mail(2))]
 
 
 @pytest.mark.parametrize("mode", [DELETE, FetchMode(delete_after=days(1))], ids=["at once", "later"])

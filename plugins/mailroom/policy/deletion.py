@@ -34,6 +34,7 @@ class Keep(enum.Enum):
     NOT_ARCHIVED = "not archived"
     NOT_VERIFIED = "archived copy missing or damaged"
     NOT_COPIED = "not in every second archive"
+    ELSEWHERE = "in another folder that keeps it"
     RE_ENCODED = "archived with other bytes"
     DIFFERS = "answers differently"
     GONE = "no longer on the server"

@@ -36,6 +36,11 @@ class FolderHolds:
         return bool(self._holds)
 
     @property
+    def names(self) -> frozenset[str]:
+        """What the holds are called; one that has the name of another is the same."""
+        return frozenset(hold.hold_id for hold, _ in self._holds)
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The columns of ``messages`` that must be known to tell what is held."""
         asks = any(hold.sender or query for hold, query in self._holds)

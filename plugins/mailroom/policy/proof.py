@@ -79,12 +79,14 @@ class ServerAnswer:
     :param sha256: digest of the whole message, where it was retrieved in this very session; it
         settles the question alone.
     :param save_date: SAVEDATE (RFC 8514), where offered.
+    :param labels: those of other folders that the message is in, on a server where it is one; else None.
     """
 
     fingerprint: Fingerprint = field(default_factory=Fingerprint)
     sha256: str | None = None
     flags: tuple[str, ...] = ()
     save_date: datetime | None = None
+    labels: tuple[str, ...] | None = None
 
     @classmethod
     def of(cls, message: FetchedMessage) -> Self:
@@ -95,7 +97,12 @@ class ServerAnswer:
             internal_date=message.internal_date,
             object_id=message.object_id,
         )
-        return cls(fingerprint=stated, flags=message.flags or (), save_date=message.save_date)
+        return cls(
+            fingerprint=stated,
+            flags=message.flags or (),
+            save_date=message.save_date,
+            labels=message.labels,
+        )
 
 
 def find_difference(row: LocationRow, copy: ArchivedCopy, answer: ServerAnswer) -> str | None:

@@ -27,6 +27,7 @@ __all__ = [
     "Rule",
     "bind_policy",
     "describe_rules",
+    "joined_rules",
     "policy_of",
 ]
 
@@ -135,6 +136,10 @@ class RetentionPolicy:
             raise ConfigurationError(f"keep_newest must be 0 or more, not {self.keep_newest!r}.")
         names = [rule.name for rule in self.rules]
         doubled = sorted({name for name in names if names.count(name) > 1})
+        if doubled == [""]:
+            raise ConfigurationError(
+                "Several rules have no name: give each its own, for names tell rules apart."
+            )
         if doubled:
             raise ConfigurationError(f"Two rules are named {doubled[0]!r}: names tell rules apart.")
 
@@ -214,6 +219,17 @@ class FolderRules:
     def in_words(self) -> str:
         """Return what the days of the deleting rules count from, for a report."""
         return ", ".join(sorted({bound.basis.value for bound in self.deleting}))
+
+
+def joined_rules(several: Sequence[FolderRules]) -> FolderRules:
+    """Return the rules of several folders of one policy together, for a message that is in all of them."""
+    first = several[0]
+    return FolderRules(
+        keeping=tuple(dict.fromkeys(bound for rules in several for bound in rules.keeping)),
+        deleting=tuple(dict.fromkeys(bound for rules in several for bound in rules.deleting)),
+        keep_flagged=first.keep_flagged,
+        keep_newest=first.keep_newest,
+    )
 
 
 def bind_policy(

@@ -6,24 +6,30 @@ those of the last mirror. Not here: the decision (``policy.verdicts``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from mailroom.archive import Archive
 from mailroom.archive.ledgers import read_holds
 from mailroom.exceptions import ConfigurationError
+from mailroom.ledger import HoldRow
 from mailroom.model import Folder, LocationRow, MailProtocol
 from mailroom.policy.deletion import Keep
 from mailroom.policy.holds import holds_on
+from mailroom.policy.proof import ServerAnswer
 from mailroom.policy.retention import discarding_folders, uses_of
 from mailroom.policy.rules import FolderRules, RetentionPolicy, bind_policy
-from mailroom.policy.verdicts import Verdict, decide
+from mailroom.policy.verdicts import Verdict, candidate_of, decide
+from mailroom.services.deleting.labelled import Judge, LabelledMail
 from mailroom.services.deleting.message_facts import FactSource, facts_of_folder, facts_of_maildrop
 from mailroom.services.fetching.maildrop_ledger import INBOX
 
 __all__ = ["Explanation", "explain_message", "find_message"]
+
+DISCARDING = ("\\trash", "\\junk")
+"""Special uses, in small letters, of folders whose mail is in no other, whatever labels it has still."""
 
 MIN_DIGEST_DIGITS = 8
 """How many digits of a checksum name a message."""
@@ -120,6 +126,7 @@ def _in_mailbox(
         policy, names, protocol=MailProtocol.IMAP, uses=uses, discarding=discarding_folders(folders)
     )
     holds = read_holds(archive)
+    labelled = LabelledMail(archive=archive, account=account, bound=bound, uses=uses, judge=_judge_at(now))
     for name in names:
         state = archive.folder_state(account, name)
         digests = state.column("sha256")
@@ -131,8 +138,39 @@ def _in_mailbox(
         if rules is not None:
             held = holds_on(holds, account, name, now, use=uses[name])
             source = facts_of_folder(archive, state, rules, held)
+            source.asks_sender = labelled.asks_sender
         for row in state.rows(uids):
-            yield _explained(row.uid or 0, row, rules, source, now)
+            found = _explained(row.uid or 0, row, rules, source, now)
+            if row.labels and source is not None and (uses[name] or "").casefold() not in DISCARDING:
+                found = _with_labels(found, row, source, labelled, holds, now)
+            yield found
+
+
+def _judge_at(now: datetime) -> Judge:
+    return lambda key, row, rules, facts: candidate_of(key, row, decide(rules, facts, now))
+
+
+def _with_labels(
+    found: Explanation,
+    row: LocationRow,
+    source: FactSource,
+    labelled: LabelledMail,
+    holds: Sequence[HoldRow],
+    now: datetime,
+) -> Explanation:
+    """Return what the other folders of a message, where it is one with several labels, make of a verdict."""
+    key = row.uid or 0
+    if found.verdict is None:
+        return found
+    (judged,) = labelled.reconsider(
+        found.folder,
+        [candidate_of(key, row, found.verdict)],
+        {key: ServerAnswer(labels=row.labels)},
+        {key: source.of(key, row, flags=row.flags)},
+        holds=holds,
+        now=now,
+    )
+    return replace(found, verdict=Verdict(keep=judged.keep, rule=judged.rule, since=judged.since))
 
 
 def _in_maildrop(

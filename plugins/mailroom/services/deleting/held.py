@@ -45,18 +45,22 @@ def find_held(
     now: datetime,
     *,
     use: str | None = None,
+    holds: Sequence[HoldRow] | None = None,
 ) -> dict[str | None, str]:
     """Return why each of these messages is under hold, by SHA-256; those that are not are left out.
 
     :param use: the folder's special-use attribute.
+    :param holds: those that there are, where they have just been read.
     :raises StoreUnavailable: if the archive cannot be read.
     """
-    holds = holds_on(read_holds(archive), account, folder, now, use=use) if rows else None
-    if not holds:
+    if not rows:
+        return {}
+    here = holds_on(read_holds(archive) if holds is None else holds, account, folder, now, use=use)
+    if not here:
         return {}
     digests = {row.sha256 for row in rows if row.sha256 is not None}
-    fields = archive.message_fields(digests, holds.columns) if holds.columns else {}
-    found = {row.sha256: holds.reason(fields.get(row.sha256 or "") if holds.columns else {}) for row in rows}
+    fields = archive.message_fields(digests, here.columns) if here.columns else {}
+    found = {row.sha256: here.reason(fields.get(row.sha256 or "") if here.columns else {}) for row in rows}
     return {digest: reason for digest, reason in found.items() if reason is not None}
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -18,16 +18,17 @@ from mailroom.archive import Archive, ArchiveWriter, FolderState
 from mailroom.archive.ledgers import read_holds
 from mailroom.client.imap import ImapClient
 from mailroom.exceptions import CommandRejected
-from mailroom.ledger import AuditAction
+from mailroom.ledger import AuditAction, HoldRow
 from mailroom.model import Change, Folder, LocationRow, MailProtocol, RunContext
 from mailroom.policy.deletion import Candidate, DeletionPlan, Keep, plan_deletions
 from mailroom.policy.holds import FolderHolds, holds_on
 from mailroom.policy.proof import ServerAnswer
 from mailroom.policy.retention import Basis, allowance_of, discarding_folders, find_gap, find_trash, uses_of
 from mailroom.policy.rules import FolderRules, bind_policy
-from mailroom.policy.verdicts import may_be_due
+from mailroom.policy.verdicts import MessageFacts, may_be_due
 from mailroom.services.deleting.alarms import alarms_of
 from mailroom.services.deleting.intent_recovery import settle_mailboxes
+from mailroom.services.deleting.labelled import LabelledMail
 from mailroom.services.deleting.mailbox_deletion import refused
 from mailroom.services.deleting.mailbox_refetch import refetch
 from mailroom.services.deleting.mailbox_removal import MailboxRemoval
@@ -74,6 +75,8 @@ class MailboxRetention:
     failures: list[str] = field(default_factory=list)
     _is_over: bool = field(init=False, default=False)
     _removal: MailboxRemoval = field(init=False)
+    _uses: dict[str, str | None] = field(init=False)
+    _labelled: LabelledMail | None = field(init=False, default=None)
 
     def enforce(self) -> Iterator[FolderRetention]:
         """Yield what became of each folder that some rule means.
@@ -82,7 +85,7 @@ class MailboxRetention:
         :raises ConnectionLost: if the server goes away; what it deleted so far is recorded.
         """
         folders = {f.name: f for f in self.client.list_folders() if f.is_selectable}
-        uses = uses_of(folders.values())
+        self._uses = uses = uses_of(folders.values())
         trash = find_trash(folders.values())
         if self.writer is not None:
             settle_mailboxes(self.client, self.archive, self.writer, self.context.account, trash=trash)
@@ -106,7 +109,14 @@ class MailboxRetention:
             uses=uses,
             discarding=discarding,
         )
-        holds = read_holds(self.archive)
+        if self.client.states_labels:
+            self._labelled = LabelledMail(
+                archive=self.archive,
+                account=self.context.account,
+                bound=bound,
+                uses=uses,
+                judge=self.keeper.judge,
+            )
         planned = self.keeper.folders()
         # Trash and junk first: what they give free is room for what has to be moved.
         for name, rules in sorted(bound.items(), key=lambda each: each[0] not in discarding):
@@ -114,10 +124,13 @@ class MailboxRetention:
                 continue
             if self.stop.is_set() or self._is_over:
                 return
-            held = holds_on(holds, self.context.account, name, self.now(), use=uses[name])
-            yield self._enforce_on(folders[name], rules, held)
+            # What lies in trash and junk is in no other folder, whatever labels it has still.
+            labelled = None if name in discarding else self._labelled
+            yield self._enforce_on(folders[name], rules, labelled)
 
-    def _enforce_on(self, folder: Folder, rules: FolderRules, holds: FolderHolds) -> FolderRetention:
+    def _enforce_on(
+        self, folder: Folder, rules: FolderRules, labelled: LabelledMail | None
+    ) -> FolderRetention:
         state = self.archive.folder_state(self.context.account, folder.name)
         if state.uid_validity is None:
             return _passed_over(folder, "not in the archive: mirror it first")
@@ -147,9 +160,18 @@ class MailboxRetention:
         )
         if gap is not None:
             return self._refuse(folder, gap)
-        return self._work_off(folder, state, facts_of_folder(self.archive, state, rules, holds))
+        present = self.client.search("ALL") if rules.keep_newest else None
+        holds = self._holds_on(folder.name, read_holds(self.archive))
+        source = facts_of_folder(self.archive, state, rules, holds, present=present)
+        source.asks_sender = labelled is not None and labelled.asks_sender
+        return self._work_off(folder, state, source, labelled)
 
-    def _work_off(self, folder: Folder, state: FolderState, source: FactSource) -> FolderRetention:
+    def _holds_on(self, folder: str, holds: Sequence[HoldRow]) -> FolderHolds:
+        return holds_on(holds, self.context.account, folder, self.now(), use=self._uses[folder])
+
+    def _work_off(
+        self, folder: Folder, state: FolderState, source: FactSource, labelled: LabelledMail | None
+    ) -> FolderRetention:
         """Go through what may be due, oldest first."""
         tally = RetentionTally(
             folder=folder.name,
@@ -165,7 +187,7 @@ class MailboxRetention:
             tally.lose(len(planned) - len(wanted))
         self.progress.start(folder.name, len(wanted), None)
         for rows in self._batches(source, state, wanted):
-            refusal = self._take(rows, source, allowance, tally)
+            refusal = self._take(rows, source, labelled, allowance, tally)
             self.progress.advance(len(rows), sum(row.size or 0 for row in rows))
             if refusal is not None:
                 self.failures.append(f"Folder {folder.name!r} of {self.context.account}: {refusal}.")
@@ -176,11 +198,16 @@ class MailboxRetention:
         return tally.result()
 
     def _take(
-        self, rows: Sequence[LocationRow], source: FactSource, allowance: int, tally: RetentionTally
+        self,
+        rows: Sequence[LocationRow],
+        source: FactSource,
+        labelled: LabelledMail | None,
+        allowance: int,
+        tally: RetentionTally,
     ) -> str | None:
         """Prove and delete one batch; return why the folder must be left alone, if so."""
         try:
-            plan = self._plan(rows, source, allowance - tally.deleted)
+            plan = self._plan(rows, source, labelled, allowance - tally.deleted)
         except CommandRejected as error:
             return refused("say who the messages are", error)
         return self._apply(plan, tally, source)
@@ -222,24 +249,45 @@ class MailboxRetention:
     def _asks_save_date(self, source: FactSource) -> bool:
         return Basis.SAVED in source.rules.bases and self.client.supports("SAVEDATE")
 
-    def _plan(self, rows: Sequence[LocationRow], source: FactSource, allowance: int) -> DeletionPlan:
-        """Ask the server and the archive about a batch, and decide."""
+    def _plan(
+        self,
+        rows: Sequence[LocationRow],
+        source: FactSource,
+        labelled: LabelledMail | None,
+        allowance: int,
+    ) -> DeletionPlan:
+        """Ask the server and the archive about a batch, and decide; holds that came meanwhile are obeyed."""
         by_uid = {row.uid: row for row in rows if row.uid is not None}
         self.client.noop()
         asked = self.client.fetch_fingerprints(sorted(by_uid), with_save_date=self._asks_save_date(source))
         answers = {message.uid: ServerAnswer.of(message) for message in asked if message.uid in by_uid}
         if self.proving.rule.refetch:
             answers = refetch(self.client, self.archive, answers, answers)
-        now = self.keeper.moment()
-        candidates = []
-        for uid, row in by_uid.items():
-            answer = answers.get(uid, ServerAnswer())
-            facts = source.of(uid, row, flags=answer.flags, save_date=answer.save_date)
-            candidates.append(self.keeper.judge(uid, row, source.rules, facts))
+        candidates = self._judge(by_uid, answers, source, labelled)
         due = {c.row.sha256 for c in candidates if c.keep is None and c.row.sha256 is not None}
         copies = self.proving.read(due)
         answers = refetch(self.client, self.archive, answers, keys_of_re_encoded(candidates, copies))
-        return plan_deletions(candidates, answers, copies, cutoff=now, allowance=allowance)
+        return plan_deletions(candidates, answers, copies, cutoff=self.keeper.moment(), allowance=allowance)
+
+    def _judge(
+        self,
+        by_uid: Mapping[int, LocationRow],
+        answers: Mapping[int, ServerAnswer],
+        source: FactSource,
+        labelled: LabelledMail | None,
+    ) -> list[Candidate]:
+        """Return the messages of a batch with what the rules, and the holds of now, say of them."""
+        folder = next(iter(by_uid.values())).folder
+        holds = read_holds(self.archive)
+        source.obey(self._holds_on(folder, holds))
+        facts: dict[int, MessageFacts] = {}
+        for uid, row in by_uid.items():
+            answer = answers.get(uid, ServerAnswer())
+            facts[uid] = source.of(uid, row, flags=answer.flags, save_date=answer.save_date)
+        judged = [self.keeper.judge(uid, row, source.rules, facts[uid]) for uid, row in by_uid.items()]
+        if labelled is None:
+            return judged
+        return labelled.reconsider(folder, judged, answers, facts, holds=holds, now=self.now())
 
     def _apply(self, plan: DeletionPlan, tally: RetentionTally, source: FactSource) -> str | None:
         """Delete what the plan says and record it; return why the folder must be left alone, if so."""

@@ -22,7 +22,9 @@ from mailroom.message import fingerprint_of_header
 from mailroom.model import Body, LocationRow
 from mailroom.policy.deletion import Candidate, DeletionPlan, plan_deletions
 from mailroom.policy.proof import ArchivedCopy, ServerAnswer, is_re_encoded, is_telling
+from mailroom.services.deleting.held import find_held
 from mailroom.services.deleting.proving import Proving
+from mailroom.services.fetching.maildrop_ledger import INBOX
 
 __all__ = ["PROOF_BATCH", "MaildropDeletion", "digest_of", "discard", "keys_of_re_encoded"]
 
@@ -101,11 +103,13 @@ class MaildropDeletion:
         failures: list[str],
         *,
         intend: Callable[[list[LocationRow]], None],
+        now: datetime,
         doubtful: Collection[str] = (),
     ) -> list[LocationRow]:
         """Say QUIT and return the rows of what it deleted; none where it was not answered with +OK.
 
-        A message whose twin (same UIDL, same bytes) stays is not among them: it is still there.
+        A message whose twin (same UIDL, same bytes) stays is not among them: it is still there. Where one
+        came under legal hold meanwhile, QUIT is not sent, and nothing is deleted.
 
         :param failures: takes a sentence for each thing that did not work.
         :param intend: writes down what is about to go, before QUIT is sent.
@@ -116,6 +120,13 @@ class MaildropDeletion:
             failures.append(
                 f"The server refused to delete {len(self.refused)} messages of {account}: {text}."
             )
+        held = find_held(self.archive, account, INBOX, self._marked, now)
+        if held:
+            failures.append(
+                f"Nothing was deleted in this session with {account}: {len(held)} of the messages came under "
+                "legal hold meanwhile; the others go in a later session."
+            )
+            return []
         gone = {(row.uidl, row.sha256): row for row in self._marked}
         sure = [row for key, row in gone.items() if key not in self._kept and row.uidl not in doubtful]
         if sure:

@@ -148,7 +148,8 @@ class MaildropRetention:
     ) -> set[tuple[str | None, str | None]] | None:
         """Say QUIT, record what it deleted by which rule, and return the keys of that; None in a dry run."""
         if self.writer is None:
-            deletion.confirm(self.context.account, self.failures, intend=lambda rows: None)
+            account, now = self.context.account, self.now()
+            deletion.confirm(account, self.failures, intend=lambda rows: None, now=now)
             return None
         ledger = self._ledger(self.writer)
         change = Change.DELETED_BY_RETENTION
@@ -157,7 +158,10 @@ class MaildropRetention:
             return self.keeper.audit(chosen[row.uidl, row.sha256], at)
 
         rows = deletion.confirm(
-            self.context.account, self.failures, intend=lambda rows: ledger.intend(rows, change, audit=audit)
+            self.context.account,
+            self.failures,
+            intend=lambda rows: ledger.intend(rows, change, audit=audit),
+            now=self.now(),
         )
         if rows:
             ledger.record_deleted(rows, change, audit=audit)

@@ -6,11 +6,14 @@ from it (``policy.verdicts``), what the server says (``mailbox_retention``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from mailroom.archive import Archive, FolderState
 from mailroom.model import LocationRow
@@ -32,6 +35,7 @@ class FactSource:
 
     :param dates: for each basis, the instant by UID or message number.
     :param ranks: how many are newer, by UID or number; empty where nobody asks.
+    :param asks_sender: whether authors are asked for by others than the rules.
     """
 
     archive: Archive
@@ -39,6 +43,8 @@ class FactSource:
     holds: FolderHolds
     dates: Mapping[Basis, Mapping[int, datetime]]
     ranks: Mapping[int, int] = field(default_factory=dict)
+    asks_sender: bool = False
+    _digests: set[str] = field(init=False, default_factory=set)
     _fields: dict[str, dict[str, Any]] = field(init=False, default_factory=dict)
 
     def load(self, rows: Iterable[LocationRow]) -> None:
@@ -46,10 +52,22 @@ class FactSource:
 
         :raises StoreUnavailable: if the archive cannot be read.
         """
+        self._digests = {row.sha256 for row in rows if row.sha256 is not None}
+        self._look_up()
+
+    def obey(self, holds: FolderHolds) -> None:
+        """Take over the holds of now; what they ask of the messages that are loaded is looked up.
+
+        :raises StoreUnavailable: if the archive cannot be read.
+        """
+        if holds.names != self.holds.names:
+            self.holds = holds
+            self._look_up()
+
+    def _look_up(self) -> None:
         columns = set(self.holds.columns)
-        columns |= {"from_address"} if self.rules.asks_sender else set()
-        digests = {row.sha256 for row in rows if row.sha256 is not None} if columns else set()
-        self._fields = self.archive.message_fields(digests, sorted(columns))
+        columns |= {"from_address"} if self.rules.asks_sender or self.asks_sender else set()
+        self._fields = self.archive.message_fields(self._digests if columns else set(), sorted(columns))
 
     def of(
         self,
@@ -79,10 +97,17 @@ class FactSource:
 
 
 def facts_of_folder(
-    archive: Archive, state: FolderState, rules: FolderRules, holds: FolderHolds
+    archive: Archive,
+    state: FolderState,
+    rules: FolderRules,
+    holds: FolderHolds,
+    *,
+    present: npt.NDArray[np.int64] | None = None,
 ) -> FactSource:
     """Return the facts of an IMAP folder, by UID.
 
+    :param present: the UIDs that the server has, so that what is gone is not among the newest; None where
+        the server was not asked.
     :raises StoreUnavailable: if the archive cannot be read.
     """
     uids = state.live.tolist()
@@ -99,8 +124,13 @@ def facts_of_folder(
             dates[basis] = {uid: date for uid, date in zip(uids, column, strict=True) if date is not None}
     ranks: dict[int, int] = {}
     if rules.keep_newest:
-        ranks = _ranked(dict(zip(uids, state.column("internal_date"), strict=True)))
+        ranks = _ranked(dict(zip(uids, state.column("internal_date"), strict=True)), _gone(state, present))
     return FactSource(archive=archive, rules=rules, holds=holds, dates=dates, ranks=ranks)
+
+
+def _gone(state: FolderState, present: npt.NDArray[np.int64] | None) -> frozenset[int]:
+    """Return the UIDs that the archive takes for live, and the server has no longer."""
+    return frozenset() if present is None else frozenset(np.setdiff1d(state.live, present).tolist())
 
 
 def facts_of_maildrop(
@@ -145,11 +175,14 @@ def _sent(archive: Archive, digests: Mapping[int, str | None]) -> dict[int, date
     return found
 
 
-def _ranked(dates: Mapping[int, datetime | None]) -> dict[int, int]:
-    """Return how many are newer than each; where dates are equal or not known, the numbers decide."""
+def _ranked(dates: Mapping[int, datetime | None], gone: Collection[int] = ()) -> dict[int, int]:
+    """Return how many are newer than each; where dates are equal or not known, the numbers decide.
 
-    def age(key: int) -> tuple[float, int]:
+    :param gone: what is no longer there, and so the oldest of all.
+    """
+
+    def age(key: int) -> tuple[bool, float, int]:
         date = dates[key]
-        return (date.timestamp() if date is not None else 0.0), key
+        return key not in gone, (date.timestamp() if date is not None else 0.0), key
 
     return {key: rank for rank, key in enumerate(sorted(dates, key=age, reverse=True))}

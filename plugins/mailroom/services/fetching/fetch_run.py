@@ -271,6 +271,7 @@ class FetchRun:
             self.context.account,
             self.failures,
             intend=lambda rows: self.ledger.intend(rows, change, audit=audit),
+            now=self.now(),
             doubtful=session.tally.errors,
         )
         if gone:
