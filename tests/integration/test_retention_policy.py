@@ -294,7 +294,8 @@ def test_a_hold_that_is_placed_during_a_pop3_session_deletes_nothing_in_it(
 
     class Holding(Pop3Client):
         def delete(self, numbers: Any) -> dict[int, str | None]:
-            hold(account, sender="*@bank.example")
+            if numbers:
+                hold(account, sender="*@bank.example")
             return super().delete(numbers)
 
     def deletes() -> Any:

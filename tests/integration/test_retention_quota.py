@@ -128,6 +128,33 @@ def test_the_quota_is_read_again(filled: Filled) -> None:
     assert wet["deleted"] == 2
 
 
+def test_what_was_planned_stands_beside_what_was_gained(
+    filled: Filled, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where less went than was planned, for somebody flagged a message meanwhile."""
+    planned = filled.retain("rules: [{delete_after: 30d}]", dry_run=True)
+    filled.mark(filled.there()[:1], "\\Flagged")
+    caplog.set_level("INFO", "mailroom")
+    caplog.clear()
+    wet = filled.account.carry_out(planned.plan_id or "").summary()
+    assert (wet["planned"], wet["deleted"]) == (2, 1)
+    assert wet["quota"]["planned"] == planned.summary()["octets"] > wet["octets"]
+    assert f"Planned to free {wet['quota']['planned']:,} octets; by the server's quota" in caplog.text
+
+
+def test_the_log_shows_a_plan_as_a_table_of_counts(filled: Filled, caplog: pytest.LogCaptureFixture) -> None:
+    """A line a folder and rule, and the sum; not a line for each of a million messages."""
+    caplog.set_level("INFO", "mailroom")
+    planned = filled.retain("rules: [{name: old, delete_after: 30d}]", dry_run=True)
+    lines = [record.getMessage() for record in caplog.records]
+    start = lines.index("To be deleted on the server:")
+    octets = f"{planned.summary()['octets']:,}"
+    assert lines[start + 1].split() == ["folder", "rule", "messages", "octets", "oldest", "newest"]
+    assert lines[start + 2].startswith("  INBOX   old: more than 30 days after it reached the mailbox")
+    assert lines[start + 2].split()[-4:-2] == ["2", octets]
+    assert lines[start + 3].split() == ["in", "all", "2", octets]
+
+
 def test_the_command_line_tells_the_space_gained(filled: Filled) -> None:
     """A person sees what it was for."""
     url = f"imap://{filled.user}@127.0.0.1:{filled.dovecot.imap_port}"
@@ -135,6 +162,7 @@ def test_the_command_line_tells_the_space_gained(filled: Filled) -> None:
     told = run_command(*command, "--older-than", "30d")
     assert "kB were gained" in told.out, told.err
     assert "of 21.0 MB are used now" in told.out
+    assert "Planned to free" in told.out
 
 
 def test_a_server_that_tells_no_quota_is_not_asked() -> None:

@@ -174,15 +174,17 @@ class IntendedDeletions:
         self._change: Change | None = None
         self._rows: Sequence[AuditRow] = ()
         self._begun: set[int] = set()
-        self._is_clock_checked = False
+        self._is_checked = False
 
     def begin(self, change: Change, rows: Sequence[AuditRow]) -> None:
         """Write down what is about to go; before the first, compare this machine's clock with others.
 
-        By IMAP nothing goes before ``carry_out``; a POP3 session is carried out as a whole.
+        Before the first, holds and the plan in hand are compared with their seals as well. By IMAP nothing
+        goes before ``carry_out``; a POP3 session is carried out as a whole.
 
         :raises ConfigurationError: where the clock cannot be trusted.
-        :raises ArchiveError: where another run is deleting on the account, or the store refuses.
+        :raises ArchiveError: where another run is deleting on the account, a hold or the plan was changed by
+            hand, or the store refuses.
         """
         journal = IntentJournal(self._archive)
         self.let_go()
@@ -192,8 +194,8 @@ class IntendedDeletions:
         try:
             if is_imap:
                 journal.refuse_others(rows[0].account, than=self._path)
-            if not self._is_clock_checked:
-                self._check_clock(self._path)
+            if not self._is_checked:
+                self._check(self._path, rows)
         except (ArchiveError, ConfigurationError):
             self.end()
             raise
@@ -232,10 +234,14 @@ class IntendedDeletions:
         if let_go is not None:
             let_go()
 
-    def _check_clock(self, path: str) -> None:
+    def _check(self, path: str, rows: Sequence[AuditRow]) -> None:
+        """Look at the clock, and at what allows this deletion: it is not to be anybody's to write."""
         from mailroom.archive.checking.clock import check_against_runs, check_against_store
+        from mailroom.archive.checking.ledger_check import check_ledgers
 
         now = self._archive.clock()
         check_against_store(now, self._archive.store.modified_at(path), self._archive.url)
         check_against_runs(now, self._archive.table("runs"))
-        self._is_clock_checked = True
+        plan_ids = {row.plan_id for row in rows if row.plan_id is not None}
+        check_ledgers(self._archive, rows[0].account, plan_ids)
+        self._is_checked = True

@@ -23,7 +23,7 @@ def ask_on_terminal(plan: Plan, why: str) -> str | None:
     """Show a plan to whoever sits at the terminal; return who said yes, or None where nobody is or did."""
     if sys.stdin is None or not sys.stdin.isatty():
         return None
-    size = octets_in_words(sum(part.octets for part in plan.parts))
+    size = octets_in_words(plan.octets)
     lines = [
         f"The policy asks somebody before this plan is carried out, for {why}.",
         *plan_table([part.summary() for part in plan.parts]),

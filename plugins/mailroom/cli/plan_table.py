@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mailroom.cli.phrases import Summary, octets_in_words, shown
-from mailroom.cli.table import table
+from mailroom.services.plain_table import table
 
 __all__ = ["plan_table"]
 

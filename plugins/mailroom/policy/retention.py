@@ -236,9 +236,11 @@ def find_gap(
 
 
 def allowance_of(live: int, max_fraction: float) -> int:
-    """Return how many of ``live`` messages may go in one run; rounded down.
+    """Return how many of ``live`` messages may go in one run; rounded down, but one where there is any.
 
-    >>> allowance_of(10, 0.1), allowance_of(9, 0.1), allowance_of(7, 1.0)
-    (1, 0, 7)
+    A small folder would else keep for ever what is due.
+
+    >>> allowance_of(20, 0.1), allowance_of(9, 0.1), allowance_of(7, 1.0), allowance_of(0, 0.1)
+    (2, 1, 7, 0)
     """
-    return math.floor(live * max_fraction + 1e-9)
+    return max(math.floor(live * max_fraction + 1e-9), min(live, 1))

@@ -8,5 +8,5 @@ A module a job, called by the command line and by operators; the rooms hold thei
 - ``attachments``, ``new_mail``, ``partitions``, ``aftermath``, ``inspection``, ``rule_files``: ``delivering``
 - ``export``, ``import_mail``: ``exchanging``
 - ``forget``: ``forgetting``; ``audit``, ``optimize``, ``replicate``, ``search``: the archive alone
-- ``destinations``, ``progress``, ``ending``: what several of them share
+- ``destinations``, ``plain_table``, ``progress``, ``ending``: what several of them share
 """

@@ -173,6 +173,7 @@ class _Run:
                 dry_run=dry_run,
                 plan_id=keeper.plan_id,
                 planned=None if shown is None else shown.messages,
+                planned_octets=None if shown is None else shown.octets,
                 run_id=None if dry_run else context.run_id,
                 archive=archive.url,
                 before=before,

@@ -12,11 +12,16 @@ import pytest
 from mailroom.archive import Archive
 from mailroom.archive.checking import sealer as sealing
 from mailroom.archive.checking import seals as seals_module
+from mailroom.archive.checking.sealer import Sealer
 from mailroom.archive.checking.seals import SEALED_FIRST, read_seals
+from mailroom.archive.delta.account_logs import append_numbered
+from mailroom.archive.delta.rows import holds_table
 from mailroom.archive.ledgers import read_holds, record_plan
-from mailroom.ledger import HoldState, PlanRow, PlanState
+from mailroom.exceptions import ArchiveError
+from mailroom.ledger import HoldRow, HoldState, PlanRow, PlanState, audit_of
+from mailroom.model import Change
 from mailroom.services.holds import place_hold, release_hold
-from tests.support.archives import context
+from tests.support.archives import context, place
 from tests.support.sealed import HMAC, rewrite, run, tampered, three_runs, verify
 
 Rows = list[dict[str, Any]]
@@ -188,3 +193,71 @@ def test_plans_from_before_they_were_sealed_have_a_seal_of_their_own(
     assert "3 rows of post are older than its seals" in note
     rewrite(tmp_path, "plans", lambda rows: [{**rows[0], "by": "Bob"}, *rows[1:]])
     assert any("3 rows belong to no sealed run" in sentence for sentence in tampered(tmp_path))
+
+
+def intended(root: Path, key: str | None = None, plan_id: str = "a plan") -> None:
+    """Begin a deletion, as a run does that carries the plan out."""
+    archive, who = opened(root, key), context("deleting")
+    with archive.writer(who) as writer:
+        row = audit_of(place(1), who, at=datetime.now(UTC), rule="old", plan_id=plan_id)
+        writer.intend([row], Change.DELETED_BY_RETENTION)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("holds", lambda rows: [{**rows[0], "state": "released"}, *rows[1:]]),
+        ("holds", lambda rows: [*rows, {**rows[0], "state": "released", "seq": 9, "run_id": "made up"}]),
+        ("holds", lambda rows: rows[1:]),
+        ("holds", lambda rows: rows[:1]),
+        ("plans", lambda rows: [{**rows[0], "uids": "1:9"}, *rows[1:]]),
+        ("plans", lambda rows: [*rows, {**rows[1], "seq": 9, "by": "Bob", "run_id": "made up"}]),
+        ("seals", lambda rows: rows[:-1]),
+    ],
+)
+def test_nothing_is_deleted_where_what_allows_it_was_changed(
+    root: Path, name: str, change: Callable[[Rows], Rows]
+) -> None:
+    """A hold changed, released or taken out, of the account or of all; a plan; a seal."""
+    intended(root)
+    rewrite(root, name, change)
+    with pytest.raises(ArchiveError, match=r"Nothing was deleted, .* was changed by hand"):
+        intended(root)
+    assert not list(root.glob("intents/*/*"))
+
+
+def test_what_earlier_runs_did_stops_no_deletion(root: Path) -> None:
+    """An audit that was altered is for ``verify`` to tell; stopping would undo nothing."""
+    rewrite(root, "audit", lambda rows: [{**rows[0], "rule": "another"}, *rows[1:]])
+    assert tampered(root)
+    intended(root)
+
+
+def test_holds_that_nobody_could_seal_yet_stop_no_deletion(tmp_path: Path) -> None:
+    """Whoever placed one was killed before the seal, and left the mark that says so."""
+    three_runs(tmp_path)
+    row = HoldRow(
+        hold_id="a hold",
+        account="post",
+        reason="case 7",
+        grace_days=7,
+        state=HoldState.PLACED,
+        by="Ana",
+        at=NOW,
+        run_id="killed",
+    )
+    archive = Archive(tmp_path)
+    table = archive.table("holds")
+    sealer = table.watcher = Sealer(archive, context("killed"))
+    append_numbered(table, [row], holds_table)
+    assert sealer.has_begun
+    intended(tmp_path)
+
+
+def test_plan_that_is_made_and_agreed_to_in_the_run_that_carries_it_out(tmp_path: Path) -> None:
+    """Its rows are sealed twice under one run."""
+    three_runs(tmp_path)
+    plan(tmp_path, folder="INBOX", rule="old", messages=1, uids="1", run_id="deleting")
+    plan(tmp_path, PlanState.APPROVED, "deleting")
+    intended(tmp_path)
+    assert tampered(tmp_path) == []

@@ -22,7 +22,7 @@ from mailroom.archive.delta.data_files import DataFile, aligned
 from mailroom.archive.replicating.replica import read_mark
 from mailroom.archive.storage.store import LocalStore
 
-__all__ = ["SealCheck"]
+__all__ = ["SealCheck", "check_chain", "was_torn"]
 
 Rows = dict[str, Leaves]
 """The digests of rows, by table."""
@@ -48,7 +48,7 @@ class SealCheck:
         self._before = _by_account(archive)
         self._marks = {account: open_marks(archive, account) for account in self._before}
         self._is_copy = read_mark(archive.store) is not None
-        self._was_torn = _was_torn(archive)
+        self._was_torn = was_torn(archive)
 
     def problems(self, files: Mapping[str, Sequence[DataFile]]) -> Iterator[Problem]:
         """Yield what is wrong with the seals of every account.
@@ -64,7 +64,7 @@ class SealCheck:
         for account in sorted({*now, *rows, *self._noted}):
             seals = now.get(account, [])
             last = table.transaction_version(account)
-            yield from _check_chain(self._archive, account, seals, last)
+            yield from check_chain(self._archive, account, seals, last)
             yield from self._check_noted(account, seals)
             if not seals and last < 0:
                 yield from self._miss_seals(account, rows.get(account, {}).keys())
@@ -166,7 +166,7 @@ def _texts(rows: pa.Table, column: str) -> list[str]:
     return [value or "" for value in rows[column].to_pylist()]
 
 
-def _check_chain(archive: Archive, account: str, seals: Sequence[Seal], last: int) -> Iterator[Problem]:
+def check_chain(archive: Archive, account: str, seals: Sequence[Seal], last: int) -> Iterator[Problem]:
     """Yield what is wrong with the chain of one account, whatever its rows are."""
     expected, previous = 0, None
     was_signed = False
@@ -304,7 +304,7 @@ def _taken(rows: Rows, names: Sequence[str]) -> Leaves:
     return found
 
 
-def _was_torn(archive: Archive) -> bool:
+def was_torn(archive: Archive) -> bool:
     """Say whether commits of these tables were set aside after a power cut, with rows that others know."""
     if not isinstance(archive.store, LocalStore):
         return False

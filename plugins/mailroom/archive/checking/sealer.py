@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from mailroom.archive.delta.tables import Table
     from mailroom.model import RunContext
 
-__all__ = ["Sealer"]
+__all__ = ["Sealer", "rows_of_run"]
 
 ADOPT_AFTER = timedelta(days=1)
 """How old the mark of another writer must be before its rows are sealed for it."""
@@ -218,7 +218,7 @@ class Sealer:
             return _Rows(run_id=run_id, leaves=added, marks=tuple(numbers))
         # Several writers of one run, or one that was killed: its newest seal is over all rows.
         names = earlier[-1].tables if earlier else SEALED
-        leaves = self._rows_of(account, run_id, names)
+        leaves = rows_of_run(self._archive, account, run_id, names)
         if not self._is_kept(table, earlier, leaves, added):
             return None
         return _Rows(run_id=run_id, leaves=leaves, marks=tuple(sorted(numbers)), tables=names)
@@ -262,23 +262,6 @@ class Sealer:
             previous = seal.digest
         return seals
 
-    def _rows_of(self, account: str, run_id: str, names: Sequence[str]) -> Leaves:
-        """Return the digests of a run's rows, those that were removed by rule included."""
-        equal = {"account": account, "run_id": run_id}
-        found = Leaves()
-        for name in names:
-            for rows in self._archive.scan_table(name, equal=equal):
-                found.add(leaf_digests(name, rows))
-        erased = {
-            bytes.fromhex(leaf)
-            for rows in self._archive.scan_table(
-                "erasures", ("leaf",), equal={"account": account, "of_run": run_id}
-            )
-            for leaf in rows["leaf"].to_pylist()
-        }
-        found.add(erased.difference(found) if erased else ())
-        return found
-
     def _rows_before(self, account: str, names: Sequence[str], without: set[str]) -> Leaves:
         """Return the digests of an account's rows in some tables that are not of these runs."""
         import pyarrow as pa
@@ -291,6 +274,25 @@ class Sealer:
                 is_new = pc.fill_null(pc.is_in(rows["run_id"], value_set=runs), False)
                 found.add(leaf_digests(name, rows.filter(pc.invert(is_new))))
         return found
+
+
+def rows_of_run(archive: Archive, account: str, run_id: str, names: Sequence[str]) -> Leaves:
+    """Return the digests of a run's rows in some tables, those that were removed by rule included.
+
+    :raises StoreUnavailable: where the archive cannot be read.
+    """
+    equal = {"account": account, "run_id": run_id}
+    found = Leaves()
+    for name in names:
+        for rows in archive.scan_table(name, equal=equal):
+            found.add(leaf_digests(name, rows))
+    erased = {
+        bytes.fromhex(leaf)
+        for rows in archive.scan_table("erasures", ("leaf",), equal={"account": account, "of_run": run_id})
+        for leaf in rows["leaf"].to_pylist()
+    }
+    found.add(erased.difference(found) if erased else ())
+    return found
 
 
 def _had_seals(archive: Archive, account: str) -> bool:

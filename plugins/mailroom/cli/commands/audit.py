@@ -9,9 +9,9 @@ from datetime import UTC, datetime, time
 from mailroom.cli.common_arguments import Parser, Words, add_command
 from mailroom.cli.engine import existing_archive
 from mailroom.cli.phrases import Summary, messages, octets_in_words, shown
-from mailroom.cli.table import table
 from mailroom.cli.terminal import Outcome, Terminal
 from mailroom.cli.values import count_of, day, name
+from mailroom.services.plain_table import table
 
 __all__ = ["add_to", "headline", "run"]
 

@@ -11,9 +11,9 @@ from mailroom.cli.account import account_name
 from mailroom.cli.common_arguments import Parser, Words, add_command, add_folders
 from mailroom.cli.engine import connecting, existing_archive
 from mailroom.cli.phrases import Summary, messages, octets_in_words, shown
-from mailroom.cli.table import table
 from mailroom.cli.terminal import Outcome, Terminal
 from mailroom.model import MailProtocol
+from mailroom.services.plain_table import table
 
 __all__ = ["add_to", "headline", "run"]
 

@@ -12,9 +12,9 @@ from typing import Any
 from mailroom.cli.common_arguments import Parser, Words, add_command
 from mailroom.cli.engine import existing_archive
 from mailroom.cli.phrases import Summary, count, messages, shown
-from mailroom.cli.table import table
 from mailroom.cli.terminal import Outcome, Terminal
 from mailroom.cli.values import moment, name
+from mailroom.services.plain_table import table
 
 __all__ = ["add_to", "headline", "run"]
 

@@ -8,8 +8,8 @@ import threading
 from mailroom.cli.common_arguments import Parser, Words, add_command
 from mailroom.cli.engine import existing_archive
 from mailroom.cli.phrases import Summary, count, octets_in_words
-from mailroom.cli.table import table
 from mailroom.cli.terminal import Outcome, Terminal
+from mailroom.services.plain_table import table
 
 __all__ = ["add_to", "headline", "run"]
 

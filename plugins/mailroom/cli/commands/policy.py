@@ -8,9 +8,9 @@ import threading
 from mailroom.cli.common_arguments import Parser, Words, add_command, add_folders
 from mailroom.cli.engine import check_account_known, existing_archive, now, read_policy
 from mailroom.cli.phrases import count, octets_in_words, shown
-from mailroom.cli.table import table
 from mailroom.cli.terminal import Outcome, Terminal
 from mailroom.cli.values import duration, name
+from mailroom.services.plain_table import table
 
 __all__ = ["add_to", "run_check", "run_explain", "run_preview"]
 

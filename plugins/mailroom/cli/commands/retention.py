@@ -230,7 +230,8 @@ def _quota_lines(quota: Summary | None) -> list[str]:
     used = f"{octets_in_words(quota['used'])} of {octets_in_words(quota['limit'])} are used"
     if "gained" not in quota:
         return [f"By the server's quota {used}."]
-    return [f"By the server's quota {octets_in_words(max(0, quota['gained']))} were gained: {used} now."]
+    planned, gained = octets_in_words(quota["planned"]), octets_in_words(max(0, quota["gained"]))
+    return [f"Planned to free {planned}; by the server's quota {gained} were gained: {used} now."]
 
 
 def _folder_line(folder: Summary) -> str:

@@ -8,9 +8,9 @@ import threading
 from mailroom.cli.common_arguments import Parser, Words, add_command
 from mailroom.cli.engine import existing_archive, usage_errors
 from mailroom.cli.phrases import Summary, messages, shown
-from mailroom.cli.table import table
 from mailroom.cli.terminal import Outcome, Terminal
 from mailroom.cli.values import count_of
+from mailroom.services.plain_table import table
 
 __all__ = ["add_to", "headline", "run"]
 

@@ -29,10 +29,10 @@ def plan_in_markdown(plan: Plan, archive: Archive | None = None) -> str:
     :param archive: where to look subjects and senders up; None to tell neither.
     :raises StoreUnavailable: if the archive cannot be read.
     """
-    octets = sum(part.octets for part in plan.parts)
     lines = [
-        f"**{plan.messages:,} messages** of {escaped(plan.account)} are to be deleted on the server, "
-        f"**{octets / MEGABYTE:,.1f} MB**. All of them are in the archive, and each is proved again first.",
+        f"**{plan.messages:,} messages** of {escaped(plan.account)} are to be deleted on the "
+        f"server, **{plan.octets / MEGABYTE:,.1f} MB**. All of them are in the archive, and each is proved "
+        "again first.",
         "",
         "| folder | rule | messages | MB | oldest | newest |",
         "| --- | --- | ---: | ---: | --- | --- |",

@@ -140,6 +140,11 @@ class Plan:
         """How many messages it means."""
         return sum(part.messages for part in self.parts)
 
+    @property
+    def octets(self) -> int:
+        """What they take on the server, as it states it."""
+        return sum(part.octets for part in self.parts)
+
     def uids(self, folder: str, uid_validity: int | None) -> frozenset[int]:
         """Return the messages it means in one folder, under its numbering of now."""
         parts = (p for p in self.parts if p.folder == folder and p.uid_validity == uid_validity)
@@ -284,7 +289,7 @@ def row_of_plan(
         created=plan.created,
         what="retention",
         messages=plan.messages if messages is None else messages,
-        octets=sum(part.octets for part in plan.parts),
+        octets=plan.octets,
         state=state,
         by=by,
         at=at,

@@ -11,6 +11,7 @@ from typing import Any
 
 from mailroom.policy.deletion import Candidate, DeletionPlan, Keep
 from mailroom.protocol.imap_quota import Quota
+from mailroom.services.deleting.plan_table import plan_table
 from mailroom.services.deleting.retention_plan import PartTally, PlannedPart
 
 __all__ = ["FolderRetention", "RetentionReport", "RetentionTally"]
@@ -19,7 +20,7 @@ MAX_FOLDERS_SHOWN = 50
 """How many folders a summary lists; it has to stay small enough for an XCom."""
 
 MAX_MESSAGES_SHOWN = 20
-"""How many messages of a folder a dry run's summary lists, for the same reason; its log has all of them."""
+"""How many messages of a folder a dry run's summary and log list; the plan names all of them."""
 
 NEVER_DUE = (Keep.TOO_YOUNG, Keep.NO_RULE)
 """Reasons of messages that no rule would delete now; they are not told of."""
@@ -80,7 +81,8 @@ class RetentionReport:
 
     :param plan_id: the plan that was made, or carried out; None where it means nothing, or could not
         be written.
-    :param planned: how many messages the plan means that was shown before; None where none was.
+    :param planned: how many messages the plan means that was shown before, and ``planned_octets`` what they
+        take; None where none was.
     :param consent: of a plan that was made, why somebody has to agree to it first; None where nobody has.
     :param run_id: the run that deleted; None in a dry run.
     :param archive: the archive's root.
@@ -91,6 +93,7 @@ class RetentionReport:
     dry_run: bool
     plan_id: str | None = None
     planned: int | None = None
+    planned_octets: int | None = None
     consent: str | None = None
     run_id: str | None = None
     archive: str = ""
@@ -114,24 +117,41 @@ class RetentionReport:
         return shlex.join([*words, "--account", self.account, "--run", self.run_id])
 
     def log(self) -> None:
-        """Log what was gained by the server's own count, and how to bring back what was deleted."""
+        """Log the counts as a table, what was gained by the server's own, and how to bring back what went."""
+        parts = self.parts()
+        if parts:
+            _log.info("To be deleted on the server:" if self.dry_run else "Deleted on the server:")
+            for line in plan_table(parts):
+                _log.info("  %s", line)
         if self.before is not None and self.after is not None:
-            octets = sum(folder.octets for folder in self.folders)
-            gained = self.before.used - self.after.used
             _log.info(
-                "Planned to free %s octets; by the server's quota %s are freed", f"{octets:,}", f"{gained:,}"
+                "Planned to free %s octets; by the server's quota %s are freed",
+                f"{self._octets_planned:,}",
+                f"{self.before.used - self.after.used:,}",
             )
         if self.undo is not None:
             _log.info("To bring back what was deleted: %s", self.undo)
 
+    @property
+    def _octets_planned(self) -> int:
+        """What the plan was to free: that which was shown before, else what the run planned as it went."""
+        if self.planned_octets is not None:
+            return self.planned_octets
+        return sum(folder.octets for folder in self.folders)
+
     def _quota(self) -> dict[str, int] | None:
-        """Return the room of the account and how much of it was gained, in octets."""
+        """Return the room of the account, and how much of it was to be gained and was, in octets."""
         if self.before is None:
             return None
         if self.after is None:
             return {"used": self.before.used, "limit": self.before.limit}
         gained = self.before.used - self.after.used
-        return {"used": self.after.used, "limit": self.after.limit, "gained": gained}
+        return {
+            "used": self.after.used,
+            "limit": self.after.limit,
+            "planned": self._octets_planned,
+            "gained": gained,
+        }
 
     def parts(self) -> tuple[PlannedPart, ...]:
         """Return what each rule took from each folder, or would take."""
@@ -214,8 +234,8 @@ class RetentionTally:
         row, since = candidate.row, candidate.since
         number = {"uid": row.uid} if row.uid is not None else {"uidl": row.uidl}
         told = {**number, "octets": row.size, "since": since.isoformat() if since else None}
-        _log.info("%r: would delete %s", self.folder, told)
         if len(self.messages) < MAX_MESSAGES_SHOWN:
+            _log.info("%r: would delete %s", self.folder, told)
             self.messages.append(told)
 
     def result(self) -> FolderRetention:

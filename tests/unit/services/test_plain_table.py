@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailroom.cli.table import table
+from mailroom.services.plain_table import table
 
 
 def test_numbers_stand_right_and_texts_left() -> None:
