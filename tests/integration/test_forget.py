@@ -437,6 +437,8 @@ def test_copy_follows(root: Path, tmp_path: Path) -> None:
     replicate()
     assert archived(Archive(copy)) == objects(Archive(copy)) == digests(range(6, 16))
     assert sound(Archive(copy))
+    certificates = sorted(path.name for path in (root / "certificates").iterdir())
+    assert sorted(path.name for path in (copy / "certificates").iterdir()) == certificates != []
     for name in ("locations", "folders", "messages", "texts", "attachments"):
         assert Archive(copy).read_table(name).num_rows == Archive(root).read_table(name).num_rows
 

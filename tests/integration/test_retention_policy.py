@@ -149,6 +149,36 @@ def test_what_somebody_deleted_since_is_not_among_the_newest(filled: Filled) -> 
     assert (report.deleted, report.failures) == (1, ())
 
 
+@pytest.mark.parametrize("basis", ["internal", "archived", "date"])
+def test_what_somebody_brought_back_counts_its_days_anew(filled: Filled, basis: str) -> None:
+    """Else the next run would undo the undoing; whatever was there all the time counts as before."""
+    policy = f"rules: [{{delete_after: 30d, basis: {basis}}}]"
+    old = TODAY - timedelta(days=400)
+    brought_back, other = mail(1, date=old), mail(2, date=old)
+    for content in (brought_back, other):
+        filled.dovecot.append(filled.user, content, internal_date=old)
+    mirror(filled.account)
+    filled.account.wait(days(40))
+    assert filled.retain(policy).deleted == 2
+    filled.account.wait(days(1))
+    filled.dovecot.append(filled.user, brought_back, internal_date=old)
+    mirror(filled.account)
+    filled.account.wait(days(29))
+    assert (filled.retain(policy).deleted, len(filled.there())) == (0, 1)
+    filled.account.wait(days(1.1))
+    assert (filled.retain(policy).deleted, filled.there()) == (1, [])
+
+
+def test_one_of_two_equal_messages_that_stayed_has_not_come_back(filled: Filled) -> None:
+    """It was there before its twin went, so its days go on."""
+    content, old = mail(1), TODAY - timedelta(days=400)
+    for _ in range(2):
+        filled.dovecot.append(filled.user, content, internal_date=old)
+    mirror(filled.account)
+    text = "{max_fraction: 0.5, rules: [{delete_after: 30d}]}"
+    assert [filled.retain(text).deleted for _ in range(2)] == [1, 1]
+
+
 def test_conditions_are_asked_of_the_server_of_now(filled: Filled) -> None:
     """What was read since the last mirror counts as read, and what was unread again as unread."""
     unread, read, unread_again = (filled.put(100, text="palabra\n" * 500) for _ in range(3))

@@ -13,6 +13,7 @@ from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from mailroom.archive.delta.rows import location_rows
@@ -31,6 +32,7 @@ CHUNK_ROWS = 4096
 """How many rows are turned into values at a time."""
 
 _LIVE = np.array([Change(word).is_live for word in CHANGES] + [False])
+_TAKEN_AWAY = CHANGES.index(Change.DELETED_BY_RETENTION.value)
 _UNFETCHABLE = CHANGES.index(Change.UNFETCHABLE.value)
 
 
@@ -83,6 +85,19 @@ class FolderState:
         """
         wanted = np.unique(np.fromiter(uids, dtype=np.int64))
         return _values(self._reader, self._rows.take(np.isin(self._rows.number, wanted)))
+
+    def taken_away(self, digests: Collection[str]) -> dict[str, datetime]:
+        """Return when retention last took messages of these digests out of this folder, under any number.
+
+        :raises StoreUnavailable: where the log cannot be read.
+        """
+        rows = self._rows.take(self._rows.change == _TAKEN_AWAY)
+        found: dict[str, datetime] = {}
+        wanted = pa.array(sorted(digests), pa.string())
+        for _, table in self._reader.read(rows, ["sha256", "at"]) if len(wanted) else ():
+            for row in table.filter(pc.is_in(table["sha256"], value_set=wanted)).to_pylist():
+                found[row["sha256"]] = max(row["at"], found.get(row["sha256"], row["at"]))
+        return found
 
     def each(self, uids: Uids) -> Iterator[LocationRow]:
         """Yield the newest rows of these UIDs, ascending, a few thousand in memory; others are left out.

@@ -37,7 +37,7 @@ from mailroom.exceptions import StoreUnavailable
 from mailroom.ledger import AuditAction, AuditRow
 from mailroom.model import MailProtocol, RunContext
 
-__all__ = ["ABOUT_MESSAGES", "Order", "Removal", "digest_set", "drop_rows", "follow_removals"]
+__all__ = ["ABOUT_MESSAGES", "CERTIFICATES", "Order", "Removal", "digest_set", "drop_rows", "follow_removals"]
 
 ABOUT_MESSAGES = {
     "locations": "sha256",
@@ -55,6 +55,9 @@ ABOUT_MESSAGES = {
 
 BESIDE_MESSAGES = ("zip_members", "links", "envelopes", "authentication", "texts", "attachments")
 """Those of them that say more of messages, and nothing without their row."""
+
+CERTIFICATES = "certificates"
+"""Where in an archive the certificates of what was removed lie."""
 
 ERASED = ("locations", "folders")
 """Sealed tables whose rows may go: their digests stay, so that the seals over them hold."""

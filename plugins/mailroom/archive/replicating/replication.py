@@ -32,7 +32,7 @@ from mailroom.archive.delta.tables import Append, Table
 from mailroom.archive.delta.upkeep import EVERY_COMMITS, keep_up
 from mailroom.archive.digests import DigestSet, Halves
 from mailroom.archive.memory import MemoryRelease
-from mailroom.archive.removing.removal import follow_removals
+from mailroom.archive.removing.removal import CERTIFICATES, follow_removals
 from mailroom.archive.replicating.object_copies import ObjectCopies
 from mailroom.archive.replicating.replica import (
     REPLICA_FILE,
@@ -125,10 +125,19 @@ class Replication:
                     return
             if self.tally.rows.get("erasures") or self._resumes:
                 follow_removals(self._archive, self._copy)
+            self._copy_certificates()
             self._finish(durability)
         finally:
             durability.close()
             self._copy.raw.close()
+
+    def _copy_certificates(self) -> None:
+        """Copy what certifies removals; one that was written again goes over what is there."""
+        paths = self._archive.store.list_files(CERTIFICATES)
+        read = (store.read_files(paths) for store in (self._archive.store, self._copy.store))
+        for path, content, copied in zip(paths, *read, strict=True) if paths else ():
+            if content is not None and content != copied:
+                self._copy.store.replace_file(path, content)
 
     def _finish(self, durability: Durability) -> None:
         for table in self._to.values():

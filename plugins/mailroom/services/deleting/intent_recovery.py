@@ -4,11 +4,13 @@ Here: from an intent and what the server still has, to rows that tell the truth.
 (``archive.intents``), deleting.
 
 A message of an intent that the server has no longer went by that deletion, if the deletion was begun, and
-if nothing else was recorded of it since, here or, by its digest, in another folder of the account: what a
-person moved is not recorded as deleted by us. One that is still there was not deleted; a mark \\Deleted that
+if nothing else was recorded of it since, here or, by its digest, in another folder of the account, and if it
+is not among what the archive does not know yet in another folder: what a person moved is not recorded as
+deleted by us. One that is still there was not deleted; a mark \\Deleted that
 our side left on it is taken back, for another client's EXPUNGE would carry it out. What was moved into
 the trash is recorded as moved, also where it was to be expunged there, unless that was begun and it is gone.
-What a run at work is deleting is left to that run.
+What a run at work is deleting is left to that run. By POP3, which names nobody, what is gone after such a
+session counts as deleted by it: the intent was written right before QUIT.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from mailroom.exceptions import CommandRejected
 from mailroom.ledger import AuditAction
 from mailroom.model import Change, LocationRow, MailProtocol
 from mailroom.services.deleting.mailbox_deletion import DELETED, find_marked, find_present
-from mailroom.services.deleting.trash_passage import find_expunged
+from mailroom.services.deleting.trash_passage import find_by_digest, find_expunged
 
 if TYPE_CHECKING:
     from mailroom.archive import Archive, ArchiveWriter
@@ -89,7 +91,8 @@ def settle_mailboxes(
         if not gone or not intent.is_begun or state.uid_validity != validity:
             return []
         by_uid = {row.uid: row for row in state.rows([row.uid for row in gone if row.uid is not None])}
-        ours = _ours(archive, intent, _paired(gone, [by_uid.get(row.uid) for row in gone]), trash)
+        ours = _untouched(intent, _paired(gone, [by_uid.get(row.uid) for row in gone]))
+        ours = _not_known_since(archive, _not_elsewhere(client, archive, ours, trash), trash)
         if trash is None or folder == trash or not ours:
             return ours
         expunged = find_expunged(client, archive, account, trash)
@@ -102,17 +105,50 @@ def _as_it_came(row: AuditRow, expunged: Collection[str]) -> AuditRow:
     return replace(row, action=AuditAction.DELETED) if row.message_sha256 in expunged else row
 
 
-def _ours(archive: Archive, intent: Intent, found: Found, trash: str | None) -> Found:
-    """Leave out what somebody else did something with since the intent was written."""
+def _untouched(intent: Intent, found: Found) -> Found:
+    """Leave out what something else was recorded of, at its place, since the intent was written."""
     first = intent.rows[0]
 
     def is_untouched(place: LocationRow) -> bool:
         is_told = (place.change, place.run_id) == (intent.change, first.run_id)
         return is_told or place.change is Change.EXPUNGED or place.at <= first.at
 
-    untouched = [(row, place) for row, place in found if is_untouched(place)]
-    moved = _live_since(archive, first, {place.sha256 for _, place in untouched}, trash)
-    return [(row, place) for row, place in untouched if place.sha256 not in moved]
+    return [(row, place) for row, place in found if is_untouched(place)]
+
+
+def _not_known_since(archive: Archive, found: Found, trash: str | None) -> Found:
+    """Leave out what the archive knows to have come into another folder since the intent was written."""
+    if not found:
+        return found
+    moved = _live_since(archive, found[0][0], {place.sha256 for _, place in found}, trash)
+    return [(row, place) for row, place in found if place.sha256 not in moved]
+
+
+def _not_elsewhere(client: ImapClient, archive: Archive, found: Found, trash: str | None) -> Found:
+    """Leave out what came into another folder, and take back the mark \\Deleted that it was moved with."""
+    for folder in client.list_folders() if found else ():
+        first = found[0][0]
+        is_ours = folder.name == trash and first.action is AuditAction.MOVED_TO_TRASH
+        if not folder.is_selectable or folder.name == first.folder or is_ours:
+            continue
+        try:
+            selected = client.examine(folder.name)
+        except CommandRejected:
+            continue
+        there = set(client.search("ALL").tolist())
+        state = archive.folder_state(first.account, folder.name)
+        if state.uid_validity == selected.uid_validity:
+            known = zip(state.live.tolist(), state.column("at"), strict=True)
+            there.difference_update(uid for uid, at in known if at <= first.at)
+        rows = {place.uid: place for _, place in found if place.uid is not None}
+        moved = find_by_digest(client, archive, there, rows) if there else {}
+        if moved:
+            selected = client.select(folder.name)
+            _still_there(client, selected, set(moved.values()))
+            found = [(row, place) for row, place in found if place.uid not in moved]
+        if not found:
+            break
+    return found
 
 
 def _live_since(

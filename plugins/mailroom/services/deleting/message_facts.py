@@ -36,6 +36,9 @@ class FactSource:
     :param dates: for each basis, the instant by UID or message number.
     :param ranks: how many are newer, by UID or number; empty where nobody asks.
     :param asks_sender: whether authors are asked for by others than the rules.
+    :param state: by IMAP, the folder, which knows what retention took out of it before.
+
+    What retention deleted and somebody brought back counts its time anew, from when it came back.
     """
 
     archive: Archive
@@ -44,6 +47,9 @@ class FactSource:
     dates: Mapping[Basis, Mapping[int, datetime]]
     ranks: Mapping[int, int] = field(default_factory=dict)
     asks_sender: bool = False
+    state: FolderState | None = None
+    _returned: dict[str, datetime] = field(init=False, default_factory=dict)
+    _first_seen: dict[int, datetime] | None = field(init=False, default=None)
     _digests: set[str] = field(init=False, default_factory=set)
     _fields: dict[str, dict[str, Any]] = field(init=False, default_factory=dict)
 
@@ -54,6 +60,8 @@ class FactSource:
         """
         self._digests = {row.sha256 for row in rows if row.sha256 is not None}
         self._look_up()
+        if self.state is not None:
+            self._returned = self.state.taken_away(self._digests)
 
     def obey(self, holds: FolderHolds) -> None:
         """Take over the holds of now; what they ask of the messages that are loaded is looked up.
@@ -86,6 +94,9 @@ class FactSource:
         dates = {basis: found[key] for basis, found in self.dates.items() if key in found}
         if save_date is not None and Basis.SAVED in self.dates:
             dates[Basis.SAVED] = save_date
+        returned = self._returned_at(key, row)
+        if returned is not None:
+            dates = {basis: max(date, returned) for basis, date in dates.items()}
         return MessageFacts(
             octets=row.size,
             sender=None if fields is None else fields.get("from_address") or "",
@@ -94,6 +105,16 @@ class FactSource:
             rank=self.ranks.get(key, 0),
             hold=self.holds.reason(fields if self.holds.columns else {}) if self.holds else None,
         )
+
+    def _returned_at(self, key: int, row: LocationRow) -> datetime | None:
+        """Return when a message came back that retention had taken out of this folder, or None."""
+        taken = self._returned.get(row.sha256 or "")
+        if taken is None or self.state is None:
+            return None
+        if self._first_seen is None:
+            self._first_seen = first_seen(self.archive, self.state)
+        seen = self._first_seen.get(key)
+        return seen if seen is not None and seen > taken else None
 
 
 def facts_of_folder(
@@ -125,7 +146,7 @@ def facts_of_folder(
     ranks: dict[int, int] = {}
     if rules.keep_newest:
         ranks = _ranked(dict(zip(uids, state.column("internal_date"), strict=True)), _gone(state, present))
-    return FactSource(archive=archive, rules=rules, holds=holds, dates=dates, ranks=ranks)
+    return FactSource(archive=archive, rules=rules, holds=holds, dates=dates, ranks=ranks, state=state)
 
 
 def _gone(state: FolderState, present: npt.NDArray[np.int64] | None) -> frozenset[int]:

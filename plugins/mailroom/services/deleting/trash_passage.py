@@ -32,7 +32,7 @@ from mailroom.services.deleting.held import find_held
 from mailroom.services.deleting.mailbox_deletion import DELETED, Expunged, delete_messages, find_present
 from mailroom.services.deleting.mailbox_refetch import refetch
 
-__all__ = ["Standing", "TrashPassage", "find_expunged"]
+__all__ = ["Standing", "TrashPassage", "find_by_digest", "find_expunged"]
 
 TRASH = "\\Trash"
 
@@ -230,23 +230,34 @@ class TrashPassage:
         """
         if not rows:
             return {}
-        sizes = {row.size for row in rows.values()}
         # "n:*" means the last message too, whatever its number.
         new = {uid for uid in self.client.search("UID", f"{start}:*").tolist() if uid >= start} - set(taken)
-        answers = {
-            message.uid: ServerAnswer.of(message)
-            for message in self.client.fetch_fingerprints(sorted(new))
-            if message.uid in new and message.octets in sizes
-        }
-        there: dict[str, list[int]] = defaultdict(list)
-        for place, answer in sorted(refetch(self.client, self.archive, answers, answers).items()):
-            if answer.sha256 is not None:
-                there[answer.sha256].append(place)
-        found = {}
-        for uid, row in sorted(rows.items()):
-            if row.sha256 is not None and there[row.sha256]:
-                found[uid] = there[row.sha256].pop()
-        return found
+        return find_by_digest(self.client, self.archive, new, rows)
+
+
+def find_by_digest(
+    client: ImapClient, archive: Archive, among: Collection[int], rows: Mapping[int, LocationRow]
+) -> dict[int, int]:
+    """Return the number in the open folder of each message that is there, octet for octet.
+
+    :param among: the numbers that they can have; those that have the size of one are fetched.
+    :param rows: the messages, by the number that they had.
+    """
+    sizes = {row.size for row in rows.values()}
+    answers = {
+        message.uid: ServerAnswer.of(message)
+        for message in client.fetch_fingerprints(sorted(among))
+        if message.uid in among and message.octets in sizes
+    }
+    there: dict[str, list[int]] = defaultdict(list)
+    for place, answer in sorted(refetch(client, archive, answers, answers).items()):
+        if answer.sha256 is not None:
+            there[answer.sha256].append(place)
+    found = {}
+    for uid, row in sorted(rows.items()):
+        if row.sha256 is not None and there[row.sha256]:
+            found[uid] = there[row.sha256].pop()
+    return found
 
 
 def find_expunged(client: ImapClient, archive: Archive, account: str, trash: str) -> frozenset[str]:

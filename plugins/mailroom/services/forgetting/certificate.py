@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mailroom.archive import Archive
+from mailroom.archive.removing.removal import CERTIFICATES
 from mailroom.ledger import AuditAction
 from mailroom.services.deleting.plan_markdown import escaped
 from mailroom.services.forgetting.forget_plan import ForgetPlan
@@ -28,9 +29,6 @@ __all__ = [
     "keep_certificate",
     "plan_to_forget_in_markdown",
 ]
-
-FOLDER = "certificates"
-"""Where in an archive certificates lie."""
 
 MEGABYTE = 1_000_000
 
@@ -99,11 +97,11 @@ def keep_certificate(archive: Archive, said: Mapping[str, Any], plan_id: str) ->
 
     :raises StoreUnavailable: if the archive cannot be written.
     """
-    path = f"{FOLDER}/{plan_id}.json"
+    path = f"{CERTIFICATES}/{plan_id}.json"
     content = json.dumps(said, indent=1, ensure_ascii=False)
     archive.store.replace_file(path, content.encode("utf-8", "replace"))
     text = certificate_in_markdown(said)
-    archive.store.replace_file(f"{FOLDER}/{plan_id}.md", text.encode("utf-8", "replace"))
+    archive.store.replace_file(f"{CERTIFICATES}/{plan_id}.md", text.encode("utf-8", "replace"))
     return path
 
 

@@ -50,7 +50,7 @@ class ForgetWish:
         if self.account is not None:
             return f"forget account {self.account}"
         if self.older_than is not None:
-            return f"older than {in_days(self.older_than)} since {'sent' if self.by_date else 'archived'}"
+            return f"{'sent' if self.by_date else 'first archived'} more than {in_days(self.older_than)} ago"
         return "forget a person"
 
     def stated(self, plan_id: str) -> str:
