@@ -220,6 +220,17 @@ def test_the_policy_says_when_somebody_is_asked(
     assert why_to_ask_about(archive, load_plan(archive, "account", plan(filled.account, text))) == why
 
 
+def test_somebody_can_be_asked_at_the_first_deletion_whatever_the_policy_says(filled: Filled) -> None:
+    """As the form of mail_retention does unless told otherwise; after it, nobody is asked again."""
+    archive = filled.account.archive
+    first = load_plan(archive, "account", plan(filled.account, "rules: [{delete_after: 85d}]"))
+    assert why_to_ask_about(archive, first) is None
+    assert why_to_ask_about(archive, first, first_run=True) == "it is the first of this account"
+    filled.account.carry_out(first.plan_id)
+    second = load_plan(archive, "account", plan(filled.account, "rules: [{delete_after: 30d}]"))
+    assert why_to_ask_about(archive, second, first_run=True) is None
+
+
 def test_a_second_run_is_not_the_first(filled: Filled) -> None:
     """Once somebody has agreed and it was done, the account is no longer new."""
     text = "{approval: {first_run: true}, rules: [{delete_after: 75d}]}"

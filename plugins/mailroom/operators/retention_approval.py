@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MailRetentionApprovalOperator", "answer_in"]
 
-ASK = ("policy", "always", "never")
-"""When somebody is asked: as the plan's policy says, always, or never."""
+ASK = ("policy", "first", "always", "never")
+"""When somebody is asked: as the plan's policy says, at the first deletion as well, always, or never."""
 
 NOBODY = "nobody, no answer came in time"
 
@@ -49,7 +49,8 @@ class MailRetentionApprovalOperator(ApprovalOperator):
     :param archive: root of the archive; by default the one the connection or the configuration names.
     :param plan_id: the plan, as ``MailRetentionOperator(dry_run=True)`` returned it; empty where nothing
         is due.
-    :param ask: ``policy`` (where the plan's policy says so), ``always`` or ``never``.
+    :param ask: ``policy`` (where the plan's policy says so), ``first`` (also where no plan has deleted
+        anything in the account before), ``always`` or ``never``.
     :param show_messages: whether subjects and senders are shown. Airflow keeps them for whoever may read
         the DAG, so by default there are counts, folders and space only.
     :param response_timeout: how long to wait for an answer; after that it is no.
@@ -104,7 +105,8 @@ class MailRetentionApprovalOperator(ApprovalOperator):
                 return None
             account, archive = self._place()
             plan = load_plan(archive, account, plan_id)
-            why = "you said so" if ask == "always" else why_to_ask_about(archive, plan)
+            first_run = ask == "first"
+            why = "you said so" if ask == "always" else why_to_ask_about(archive, plan, first_run=first_run)
             if why is None:
                 self.log.info("Nobody has to be asked about plan %s by its policy", plan_id)
                 return None

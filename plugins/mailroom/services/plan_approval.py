@@ -7,6 +7,7 @@ when consent is needed (``policy.approvals``), the text (``plan_markdown``).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from mailroom.archive import Archive
@@ -14,7 +15,7 @@ from mailroom.archive.ledgers import has_plan_in_state, plan_consents
 from mailroom.exceptions import ConfigurationError
 from mailroom.ledger import PlanState
 from mailroom.model import RunContext
-from mailroom.policy.approvals import why_to_ask
+from mailroom.policy.approvals import ApprovalRule, why_to_ask
 from mailroom.services.deleting.retention_plan import Plan, load_plan, settle_plan
 
 __all__ = ["Consent", "record_answer", "require_consent", "why_to_ask_about"]
@@ -23,17 +24,21 @@ Consent = Callable[[Plan, str], str | None]
 """Asks somebody about a plan, who is told why; returns who agreed, or None where nobody did."""
 
 
-def why_to_ask_about(archive: Archive, plan: Plan) -> str | None:
+def why_to_ask_about(archive: Archive, plan: Plan, *, first_run: bool = False) -> str | None:
     """Return why somebody has to be asked about a plan, by its own policy; None where nobody has.
 
+    :param first_run: whether somebody is asked before the account's first deletion, whatever the policy says.
     :raises StoreUnavailable: if the archive cannot be read.
     """
-    if plan.policy.approval is None:
+    rule = plan.policy.approval
+    if first_run:
+        rule = replace(rule or ApprovalRule(), first_run=True)
+    if rule is None:
         return None
     counts = archive.live_counts(plan.account)
     live = sum(counts.values()) or len(archive.maildrop_state(plan.account).live_uidls())
     return why_to_ask(
-        plan.policy.approval,
+        rule,
         messages=plan.messages,
         live=live,
         is_first=not has_plan_in_state(archive, plan.account, PlanState.EXECUTED, least_messages=1),
