@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mailroom.client.pop3 import Pop3Client
-from mailroom.exceptions import ConfigurationError
+from mailroom.exceptions import ConfigurationError, ConnectionLost
 from mailroom.model import MailProtocol
 from mailroom.policy.retention import Basis, RetentionRule
 from tests.integration.runs import Account, days, digest, raw_digests
@@ -159,3 +161,61 @@ def test_odd_server(archive_root: Path) -> None:
         kept = report.folders[0].kept
         assert (report.deleted, len(maildrop.messages)) == (1, 3)
         assert kept == {"shares its UIDL with another": 2, "answers differently": 1}
+
+
+@pytest.mark.parametrize(
+    ("fault", "removed"),
+    [
+        pytest.param({"quit_answer": "-ERR cannot write"}, 0, id="refused"),
+        pytest.param({"quit_answer": "-ERR some not removed", "quit_removes": 2}, 2, id="refused in part"),
+        pytest.param({"hang_up_at": "QUIT"}, 0, id="lost before QUIT"),
+        pytest.param({"hangs_up_after_quit": True}, 4, id="lost after QUIT"),
+        pytest.param({"hang_up_at": "DELE 3"}, 0, id="lost at DELE"),
+    ],
+)
+def test_a_session_that_ends_badly_says_no_more_than_what_went(
+    archive_root: Path, fault: dict[str, Any], removed: int
+) -> None:
+    """Nothing counts as deleted without +OK to QUIT; the next session finds out which run took what."""
+    maildrop = Maildrop(messages=[(f"u{number}", MAIL[number]) for number in range(4)])
+    with Pop3Server(maildrop) as server:
+        account = Account(archive_root, server.endpoint())
+        account.fetch()
+        account.wait(days(8))
+        healthy = {name: getattr(maildrop, name) for name in fault}
+        for name, value in fault.items():
+            setattr(maildrop, name, value)
+        if fault.get("hang_up_at") == "DELE 3":
+            with pytest.raises(ConnectionLost):
+                account.retain(WEEK)
+        else:
+            report = account.retain(WEEK)
+            assert (report.deleted, len(report.failures), report.undo) == (0, 1, None)
+        assert (account.audit(), len(maildrop.messages)) == ([], 4 - removed)
+        assert set(account.states().values()) == {"added"}
+        for name, value in healthy.items():
+            setattr(maildrop, name, value)
+        account.wait(days(0.01))
+        assert account.retain(WEEK).deleted == 4 - removed
+        assert maildrop.messages == []
+    assert set(account.states().values()) == {"deleted_by_retention"}
+    by_run = Counter(row["run_id"] for row in account.audit())
+    assert sorted(by_run.values()) == sorted(count for count in (removed, 4 - removed) if count)
+    assert len({row["message_sha256"] for row in account.audit()}) == 4
+
+
+def test_deletions_that_a_server_confirms_and_forgets_are_asked_for_again(archive_root: Path) -> None:
+    """As after RSET: the next listing shows the messages, and each confirmation is a row of the audit."""
+    maildrop = Maildrop(messages=[("u0", MAIL[0]), ("u1", MAIL[1])], quit_removes=0)
+    with Pop3Server(maildrop) as server:
+        account = Account(archive_root, server.endpoint())
+        account.fetch()
+        account.wait(days(8))
+        assert (account.retain(WEEK).deleted, len(maildrop.messages)) == (2, 2)
+        account.wait(days(0.01))
+        account.fetch()
+        assert set(account.states().values()) == {"added"}
+        maildrop.quit_removes = None
+        assert (account.retain(WEEK).deleted, maildrop.messages) == (2, [])
+    assert len(account.audit()) == 4
+    assert set(account.states().values()) == {"deleted_by_retention"}

@@ -30,6 +30,7 @@ class Maildrop:
     :param window: show only the newest so many messages.
     :param stated: sizes to state in LIST instead of the true ones, by message number.
     :param refused: -ERR texts for RETR, TOP and DELE, by message number.
+    :param quit_removes: how many of the marked messages QUIT removes; None removes all, or none with -ERR.
     :param hang_up_at: command line at which the connection is closed without an answer.
     :param hangs_up_after_quit: whether QUIT is carried out and never answered.
     """
@@ -42,6 +43,7 @@ class Maildrop:
     stated: dict[int, int] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)
     quit_answer: str = "+OK bye"
+    quit_removes: int | None = None
     hang_up_at: str | None = None
     hangs_up_after_quit: bool = False
 
@@ -181,8 +183,12 @@ class _Session:
         return b"+OK\r\n"
 
     def _quit(self) -> bytes:
-        if self._drop.quit_answer.startswith("+OK"):
-            gone = {id(message) for number, message in self._shown if number in self._deleted}
+        marked = [message for number, message in self._shown if number in self._deleted]
+        count = self._drop.quit_removes
+        if count is None:
+            count = len(marked) if self._drop.quit_answer.startswith("+OK") else 0
+        if count:
+            gone = {id(message) for message in marked[:count]}
             self._drop.messages = [message for message in self._drop.messages if id(message) not in gone]
         return self._drop.quit_answer.encode() + b"\r\n"
 
