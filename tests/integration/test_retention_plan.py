@@ -448,12 +448,13 @@ def test_one_command_brings_back_what_a_run_deleted(filled: Filled) -> None:
     filled.mark([2], "\\Seen", "$Work")
     mirror(filled.account)
     command = ["retention", url, "--archive", str(filled.account.root), "--account", "account"]
+    command += ["--ca-file", filled.dovecot.ca_file]
     first = run_command(*command, "--older-than", "95d")
     second = run_command(*command, "--older-than", "75d")
     assert filled.there() == [4, 5]
     undo = second.out.split("To bring it back: ")[1].splitlines()[0]
     words = shlex.split(undo)
-    assert words[:3] == ["mailroom", "restore", url]
+    assert words[:5] == ["mailroom", "restore", url, "--ca-file", filled.dovecot.ca_file]
     restored = run_command(*words[1:])
     assert restored.status == 0, restored.err
     with filled.dovecot.mailbox(filled.user) as phone:

@@ -17,7 +17,7 @@ from mailroom.cli.account import UsageError
 from mailroom.cli.values import name, pair, place, seconds
 from mailroom.model import AuthMethod, Compression, MailProtocol
 
-__all__ = ["Parser", "Words", "add_command", "add_destination", "add_folders"]
+__all__ = ["Parser", "Words", "add_command", "add_destination", "add_folders", "connection_options"]
 
 _EPILOG_OF_A_COMMAND = """\
 example:
@@ -137,6 +137,14 @@ def _add_account(parser: Parser) -> None:
         default=AuthMethod.PASSWORD.value,
         help="sign in with a password (default) or an OAuth 2 access token",
     )
+
+
+def connection_options(options: argparse.Namespace) -> list[str]:
+    """Return how the account was reached, apart from its URL, for a command that reaches it again."""
+    found = ["--ca-file", options.ca_file] if options.ca_file else []
+    found += ["--no-verify"] if options.no_verify else []
+    found += ["--allow-plaintext"] if options.allow_plaintext else []
+    return found if options.auth == AuthMethod.PASSWORD.value else [*found, "--auth", options.auth]
 
 
 def _add_compress(parser: Parser, *, takes: bool) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mailroom.cli.account import UsageError, account_name
-from mailroom.cli.common_arguments import Parser, Words, add_command, add_folders
+from mailroom.cli.common_arguments import Parser, Words, add_command, add_folders, connection_options
 from mailroom.cli.consent import ask_on_terminal
 from mailroom.cli.engine import connecting, existing_archive, now, read_policy, run_context, usage_errors
 from mailroom.cli.phrases import Summary, count, messages, octets_in_words, shown
@@ -135,8 +135,9 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
     outcome = Outcome.of(report, headline)
     if report.undo is None:
         return outcome
-    url = options.url if endpoint.protocol is MailProtocol.IMAP else "imaps://USER@HOST"
-    undo = report.undo.replace(" URL ", f" {shlex.quote(url)} ", 1)
+    is_imap = endpoint.protocol is MailProtocol.IMAP
+    words = [options.url, *connection_options(options)] if is_imap else ["imaps://USER@HOST"]
+    undo = report.undo.replace(" URL ", f" {shlex.join(words)} ", 1)
     return replace(outcome, headline=f"{outcome.headline}\nTo bring it back: {undo}")
 
 
