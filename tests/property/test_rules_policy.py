@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailroom.model import MailProtocol
+from mailroom.policy.deletion import Keep
 from mailroom.policy.durations import FOREVER
 from mailroom.policy.policy_file import parse_policy, policy_as_json
 from mailroom.policy.retention import Basis
-from mailroom.policy.rules import FolderRules, RetentionPolicy, Rule, bind_policy
+from mailroom.policy.rules import FolderRules, RetentionPolicy, Rule, bind_policy, joined_rules
 from mailroom.policy.verdicts import MessageFacts, decide, may_be_due
 from tests.unit.policy.rows import NOW, days_ago
 
@@ -114,3 +115,17 @@ def test_what_is_due_stays_due(policy: RetentionPolicy, facts: MessageFacts, day
 def test_a_policy_reads_back_as_itself(policy: RetentionPolicy) -> None:
     """What the archive keeps of a policy is the policy."""
     assert parse_policy(policy_as_json(policy)) == policy
+
+
+@given(policies(), messages())
+def test_what_is_in_several_folders_is_kept_by_each(policy: RetentionPolicy, facts: MessageFacts) -> None:
+    """Under the rules of all its folders together nothing goes that one of them keeps, in whatever order."""
+    names = ["INBOX", "INDEX", "Work"]
+    several = list(bind_policy(policy, names, protocol=MailProtocol.IMAP, uses=dict.fromkeys(names)).values())
+    together = decide(joined_rules(several), facts, NOW)
+    assert decide(joined_rules(several[::-1]), facts, NOW).keep is together.keep
+    kept = {decide(each, facts, NOW).keep for each in several}
+    if kept & {Keep.HELD, Keep.NEWEST, Keep.FLAGGED, Keep.BY_RULE}:
+        assert together.keep is not None
+    if None not in kept:
+        assert together.keep is not None
