@@ -39,6 +39,9 @@ _HEAD_OCTETS = 512
 _WORDS_IN_HEAD = 25
 """One space in so many octets makes words; base64 has none, or one a line of 76."""
 
+_FIRST_OCTETS = 64
+"""How much is looked at first for anything that is no base64. Octets."""
+
 _SHORT_LINE_OCTETS = 16
 """A first line below this says too little; the rest of the head is looked at too. Octets."""
 
@@ -58,6 +61,7 @@ _NOT_URL_SAFE = re.compile(rb"[^A-Za-z0-9_=\r\n-]|^(?:--|__)|-{5}|_{5}", re.M)
 _LONG_RUN = re.compile(rb"[A-Za-z0-9+/]{48}")
 _SHORT_BLOCK = re.compile(rb"[A-Za-z0-9+/]*(?:[a-z][A-Z]|[0-9+/=])[A-Za-z0-9+/]*={0,2}")
 """A few octets encoded, and no word: there is a digit, padding, or a capital after a small letter."""
+_FULL_LINE = re.compile(rb"^[A-Za-z0-9+/]{40,}={0,2}\r?$", re.M)
 _ODD_LINE = re.compile(rb"^[A-Za-z0-9+/=]*+[^A-Za-z0-9+/=\r\n][^\r\n]*+", re.M)
 
 
@@ -135,7 +139,7 @@ def is_base64(buffer: Buffer, start: int, end: int) -> bool:
         if not any(lines[1:2]) and len(first) % 4 == 0 and _SHORT_BLOCK.fullmatch(first) is not None:
             return True
         first = b"".join(lines)
-    return _WORDS_IN_HEAD * first.count(b" ") <= len(first)
+    return _WORDS_IN_HEAD * first.count(b" ") <= len(first) or _below_text(buffer, start, end) > start
 
 
 def _is_url_safe(buffer: Buffer, start: int, end: int) -> bool:
@@ -158,11 +162,12 @@ def _is_url_safe(buffer: Buffer, start: int, end: int) -> bool:
 
 
 def content_range(buffer: Buffer, start: int, end: int) -> tuple[int, int]:
-    """Return where base64 starts and ends: without text that a gateway or a list put below it.
+    """Return where base64 starts and ends: without text that a gateway or a list put above or below it.
 
     RFC 2045 has stray characters ignored, so one or two in a line are; whole lines of
     words would be decoded into rubbish at the end of a file.
     """
+    start = _below_text(buffer, start, end)
     tail_at = max(start, end - _TAIL_OCTETS)
     tail = buffer[tail_at:end]
     if not tail.translate(None, _BASE64_OR_LINE_END):
@@ -170,8 +175,19 @@ def content_range(buffer: Buffer, start: int, end: int) -> tuple[int, int]:
     for line in _ODD_LINE.finditer(tail):
         stop = tail_at + line.start()
         if _is_text(line.group().strip()) and _is_complete(buffer, start, stop):
-            return start, stop
+            return (start, end) if _FULL_LINE.search(tail, line.end()) is not None else (start, stop)
     return start, end
+
+
+def _below_text(buffer: Buffer, start: int, end: int) -> int:
+    """Return where the first full line of base64 below some text is, or ``start`` where there is none."""
+    head = buffer[start : min(end, start + _HEAD_OCTETS)]
+    if not head[:_FIRST_OCTETS].translate(None, _BASE64_OR_LINE_END):
+        return start
+    full = _FULL_LINE.search(head)
+    if full is None or not any(map(_is_text, head[: full.start()].splitlines())):
+        return start
+    return start + full.start()
 
 
 def _is_text(line: bytes) -> bool:

@@ -86,6 +86,29 @@ def test_text_below_base64_is_not_decoded(below: bytes, content: bytes) -> None:
     assert decode(encoded, Encoding.BASE64) == content
 
 
+@pytest.mark.parametrize(
+    "above",
+    [
+        b"CAUTION: this mail came from outside.\r\n\r\n",
+        b"a line of words\r\n",
+        b"\r\nOne line, then another:\r\nanother.\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("size", [60, 171, 9000])
+def test_text_above_base64_is_not_decoded(above: bytes, size: int) -> None:
+    """A warning that a gateway put there costs nobody the file, whole lines of which follow."""
+    encoded = above + base64.encodebytes(NOISE[:size]).replace(b"\n", b"\r\n")
+    assert is_base64(encoded, 0, len(encoded))
+    assert decode(encoded, Encoding.BASE64) == NOISE[:size]
+
+
+def test_text_among_base64_ends_no_file() -> None:
+    """What stands below it is not lost, though what is in between cannot be told from it."""
+    encoded = base64.encodebytes(NOISE[:570])
+    hurt = encoded[:77] + b"a line of words\n" + encoded[77:]
+    assert len(decode(hurt, Encoding.BASE64)) > 570
+
+
 def test_text_below_a_few_octets_of_base64_is_not_decoded() -> None:
     """A short answer above a list's footer is read, and a greeting above plain words is none."""
     footer = b"\r\n\r\nPlease read the rules of this list, all of them: http://example.org\r\n"
