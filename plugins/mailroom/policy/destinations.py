@@ -49,9 +49,7 @@ _FIELDS: dict[str, _Field] = {
     "account": lambda attachment, place: safe_segment(place.account) or "unknown",
     "folder": lambda attachment, place: _levels(place.folder) or "unknown",
     "sender": lambda attachment, place: safe_segment(attachment.sender) or "unknown",
-    "sender_domain": lambda attachment, place: (
-        safe_segment(attachment.sender.rpartition("@")[2]) or "unknown"
-    ),
+    "sender_domain": lambda attachment, place: _domain(attachment.sender) or "unknown",
     "message": lambda attachment, place: attachment.message_sha256[:MESSAGE_DIGITS],
     "part": lambda attachment, place: safe_segment(attachment.part) or "0",
     "sha256": lambda attachment, place: attachment.sha256,
@@ -165,6 +163,11 @@ def _parsed(text: str) -> list[tuple[str, str | None, str | None, str | None]]:
 
 def _filename(attachment: Attachment) -> str:
     return safe_filename(attachment.filename, attachment.content_type)
+
+
+def _domain(sender: str) -> str:
+    """Return the domain of an address; a mailbox on the same host names none."""
+    return safe_segment(sender.rpartition("@")[2]) if "@" in sender else ""
 
 
 def _levels(folder: str) -> str:

@@ -84,6 +84,7 @@ def test_path_never_leaves_the_destination(folder: str, values: dict[str, Any]) 
     [
         ("{filename}", {"filename": "_manifests"}, "__manifests"),
         ("{sender_domain}/{filename}", {"sender": "x@_Manifests"}, "__Manifests/Invoice-17.PDF"),
+        ("{sender_domain}/{filename}", {"sender": "root"}, "unknown/Invoice-17.PDF"),
         ("{subject}/{filename}", {"subject": "Held"}, "_Held/Invoice-17.PDF"),
         ("all/{subject}", {"subject": "_manifests"}, "all/_manifests"),
         ("held/{filename}", {}, "held/Invoice-17.PDF"),
