@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from mailroom.client.imap import ImapClient, SelectedFolder
+from mailroom.client.imap import ImapClient
+from mailroom.client.imap_selected import SelectedFolder
 from mailroom.exceptions import CommandRejected, ConfigurationError
 from mailroom.model import MailProtocol
 from mailroom.policy.mirror import MirrorSelection

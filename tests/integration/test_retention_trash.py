@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from mailroom.client.imap import ImapClient, SelectedFolder
+from mailroom.client.imap import ImapClient
+from mailroom.client.imap_selected import SelectedFolder
 from mailroom.exceptions import CommandRejected
 from mailroom.model import MailProtocol
 from mailroom.policy.retention import RetentionRule

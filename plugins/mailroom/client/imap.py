@@ -11,23 +11,22 @@ import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-from mailroom.client.imap_fetch import stream_commands
-from mailroom.client.imap_selected import SelectedFolder, selected_folder
 from mailroom.client.imap_sets import sets_of, uids_found, uids_listed
 from mailroom.client.imap_sign_in import open_connection
-from mailroom.client.imap_wire import ImapWire, Library, translated
+from mailroom.client.imap_wire import ImapWire
 from mailroom.client.transport import Waiting
-from mailroom.exceptions import CapabilityMissing, CommandRejected, LocalProtocolError, MailroomError
+from mailroom.exceptions import CapabilityMissing, CommandRejected, MailroomError
 from mailroom.model import Endpoint, FetchedMessage, Folder, SpoolFactory
 from mailroom.protocol.imap_listing import Namespaces, parse_list, parse_mailbox_id, parse_status
 
 if TYPE_CHECKING:
     from mailroom.client.half_bodies import HalfBodies
+    from mailroom.client.imap_selected import SelectedFolder
     from mailroom.protocol.sequence_set import Uids
 
-__all__ = ["ImapClient", "SelectedFolder"]
+__all__ = ["ImapClient"]
 
 HEADER_FIELDS = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)]"
 """The header fields that tell who a message is."""
@@ -36,10 +35,9 @@ HEADER_FIELDS = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)]"
 class ImapClient:
     """A signed-in connection; make it with :meth:`connect`. Not for use from two threads at once."""
 
-    def __init__(self, endpoint: Endpoint, library: Library, capabilities: frozenset[str]) -> None:
-        self._library = library
-        self._wire = library.wire
-        self._name_of = library.wire.folder_name
+    def __init__(self, endpoint: Endpoint, wire: ImapWire, capabilities: frozenset[str]) -> None:
+        self._wire = wire
+        self._name_of = wire.folder_name
         self.host = endpoint.host
         self.capabilities = capabilities
         self._selected: SelectedFolder | None = None
@@ -53,8 +51,7 @@ class ImapClient:
         :raises AuthenticationFailed: if it refuses user, password or token.
         :raises CapabilityMissing: if it offers no TLS or no such way of signing in.
         """
-        library, capabilities = open_connection(endpoint)
-        return cls(endpoint, library, capabilities)
+        return cls(endpoint, *open_connection(endpoint))
 
     def __enter__(self) -> Self:
         """Return the client itself."""
@@ -119,7 +116,7 @@ class ImapClient:
         :raises ConnectionLost: if the server goes away.
         """
         self._wire.untagged_responses.clear()
-        asked = self._begin("LSUB", '""', '"*"') if with_subscriptions else None
+        asked = self._wire.begin("LSUB", '""', '"*"') if with_subscriptions else None
         folders = self._list("*", with_options=True)
         spaces = self.namespaces()
         for prefix in spaces.foreign_prefixes if other_namespaces else ():
@@ -286,8 +283,8 @@ class ImapClient:
     def logout(self) -> None:
         """Say goodbye and hang up: what was asked for is done, and nobody reads the answer."""
         if not self._wire.is_streaming:
-            with contextlib.suppress(MailroomError), translated(self._wire.transport.where):
-                self._wire._command("LOGOUT")
+            with contextlib.suppress(MailroomError):
+                self._wire.begin("LOGOUT")
         self.close()
 
     def close(self) -> None:
@@ -297,15 +294,18 @@ class ImapClient:
     def _open(self, command: str, name: str) -> SelectedFolder:
         self._selected = None
         self._wire.untagged_responses.clear()
-        self._wire.is_readonly = True
         extension = ("(CONDSTORE)",) if self.supports("CONDSTORE") else ()
         self._command(command, self._wire.quoted_name(name), *extension)
         told = self._wire.untagged_responses
         self._wire.state = "SELECTED"
+        from mailroom.client.imap_selected import selected_folder
+
         self._selected = selected_folder(name, told, read_only=command == "EXAMINE")
         return self._selected
 
     def _stream(self, commands: Iterable[str]) -> Iterator[FetchedMessage]:
+        from mailroom.client.imap_fetch import stream_commands  # where there is anything to fetch
+
         return stream_commands(self._wire, commands)
 
     def _items(self, *items: str) -> str:
@@ -352,14 +352,19 @@ class ImapClient:
         """
         if not self.supports("NAMESPACE"):
             return Namespaces()
-        with translated(self._wire.transport.where):
-            found = self._library.namespace()
-        return Namespaces.parse(found.personal, found.other, found.shared, name_of=self._name_of)
+        self._wire.untagged_responses.pop("NAMESPACE", None)
+        self._command("NAMESPACE")
+        parts: list[bytes] = []
+        for told in self._wire.untagged_responses.pop("NAMESPACE", ()):
+            if isinstance(told, bytes):
+                return Namespaces.parse([*parts, told], name_of=self._name_of)
+            parts += told
+        return Namespaces()
 
     def _subscribed(self, asked: bytes) -> set[str] | None:
         """Return what LSUB lists, or None where the server refuses to say it."""
         try:
-            self._end("LSUB", asked)
+            self._wire.end("LSUB", asked)
         except CommandRejected:
             return None
         return {folder.name for folder in self._told("LSUB")}
@@ -368,21 +373,8 @@ class ImapClient:
         """Return the folders of LIST or LSUB responses."""
         return [parse_list(*parts[:2], name_of=self._name_of) for parts in self._untagged(response)]
 
-    def _command(self, name: str, *arguments: Any) -> None:  # Any: imaplib takes text and octets
-        self._end(name, self._begin(name, *arguments))
-
-    def _begin(self, name: str, *arguments: Any) -> bytes:  # Any: imaplib takes text and octets
-        """Send a command and return its tag."""
-        if self._wire.is_streaming:
-            raise LocalProtocolError("An earlier answer on this connection is still being read: finish it.")
-        with translated(self._wire.transport.where):
-            tag: bytes = self._wire._command(*name.split(" "), *arguments)
-        return tag
-
-    def _end(self, name: str, tag: bytes) -> None:
-        """Wait for the completion of a command."""
-        with translated(self._wire.transport.where):
-            self._wire._command_complete(name, tag)
+    def _command(self, name: str, *arguments: str | bytes) -> None:
+        self._wire.run(name, *arguments)
 
     def _uid(self, name: str, *arguments: str) -> None:
         self._command(f"UID {name}", *arguments)

@@ -184,8 +184,7 @@ class _Run:
             len(self._in_flight) >= COMMANDS_IN_FLIGHT or self._octets + message.octets > OCTETS_IN_FLIGHT
         ):
             self._read_one()
-        tag: bytes = self.wire._new_tag()
-        self.wire.tagged_commands.pop(tag, None)
+        tag = self.wire.new_tag()
         command = _Command(is_multiple=groups)
         self._open = (tag, command)
         self._in_flight[tag] = command

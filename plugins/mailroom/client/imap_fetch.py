@@ -117,8 +117,7 @@ class _Run:
             command = next(commands, None)
             if command is None:
                 return
-            tag: bytes = self._wire._new_tag()
-            self._wire.tagged_commands.pop(tag, None)
+            tag = self._wire.new_tag()
             self._in_flight[tag] = " ".join(command.split(" ", 2)[:2])
             self._wire.transport.send(tag + b" " + command.encode("ascii") + b"\r\n")
 

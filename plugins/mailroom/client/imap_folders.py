@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mailroom.client.imap import ImapClient
-from mailroom.client.imap_wire import translated
-from mailroom.exceptions import CommandRejected, LocalProtocolError
+from mailroom.exceptions import CommandRejected
 from mailroom.model import Folder
 from mailroom.protocol.imap_append import parse_flags, parse_personal_namespace
 from mailroom.protocol.imap_listing import parse_status
@@ -33,11 +32,7 @@ def run_command(client: ImapClient, name: str, *arguments: str | bytes) -> None:
     :raises CommandRejected: if the server answers NO or BAD.
     :raises ConnectionLost: if the server goes away.
     """
-    wire = client.wire
-    if wire.is_streaming:
-        raise LocalProtocolError("An earlier answer on this connection is still being read: finish it.")
-    with translated(wire.transport.where):
-        wire._command_complete(name, wire._command(name, *arguments))
+    client.wire.run(name, *arguments)
 
 
 def create_folder(client: ImapClient, name: str, special_use: str | None = None) -> None:

@@ -13,7 +13,7 @@ import re
 from base64 import b64encode
 
 from mailroom import __version__
-from mailroom.client.imap_wire import BUSY_CODES, Library, farewell, rejection, translated
+from mailroom.client.imap_wire import BUSY_CODES, ImapWire, farewell, rejection
 from mailroom.client.sasl import MECHANISMS, error_status, initial_response
 from mailroom.client.transport import Transport
 from mailroom.exceptions import (
@@ -54,7 +54,7 @@ _log = logging.getLogger(__name__)
 _OTHER_GREETINGS = {b"+OK": "POP3", b"220": "SMTP or FTP", b"HTT": "HTTP", b"SSH": "SSH"}
 
 
-def open_connection(endpoint: Endpoint) -> tuple[Library, frozenset[str]]:
+def open_connection(endpoint: Endpoint) -> tuple[ImapWire, frozenset[str]]:
     """Connect and sign in; return the connection and the server's capabilities.
 
     :raises ConnectionLost: if the server cannot be reached, is busy or goes away.
@@ -65,28 +65,27 @@ def open_connection(endpoint: Endpoint) -> tuple[Library, frozenset[str]]:
     transport = Transport.connect(endpoint)
     try:
         _check_greeting(transport)
-        with translated(transport.where):
-            library = Library(transport)
-            if endpoint.security is Security.STARTTLS:
-                _start_tls(library, transport)
-            if library.wire.state == "NONAUTH":
-                _sign_in(library, transport, endpoint)
-            capabilities = _capabilities(library)
-            library.remember(capabilities)
-            if "ID" in capabilities:
-                _identify(library)
-            if "ENABLE" in capabilities and capabilities & {"UTF8=ACCEPT", "UTF8=ONLY"}:
-                _speak_utf8(library)
-            if _is_worth_compressing(transport, endpoint, capabilities):
-                _compress(library, transport)
+        wire = ImapWire(transport)
+        wire.greet()
+        if endpoint.security is Security.STARTTLS:
+            _start_tls(wire, transport)
+        if wire.state == "NONAUTH":
+            _sign_in(wire, transport, endpoint)
+        capabilities = _capabilities(wire)
+        if "ID" in capabilities:
+            _identify(wire)
+        if "ENABLE" in capabilities and capabilities & {"UTF8=ACCEPT", "UTF8=ONLY"}:
+            _speak_utf8(wire)
+        if _is_worth_compressing(transport, endpoint, capabilities):
+            _compress(wire, transport)
     except BaseException:
         transport.close()
         raise
-    return library, capabilities
+    return wire, capabilities
 
 
 def _check_greeting(transport: Transport) -> None:
-    """Look at the greeting before imaplib does, whose errors tell users nothing."""
+    """Refuse a greeting of another protocol, or one that sends us away, in words that help."""
     greeting = transport.readline()
     for start, name in _OTHER_GREETINGS.items():
         if greeting.startswith(start):
@@ -99,41 +98,39 @@ def _check_greeting(transport: Transport) -> None:
     transport.pushback(greeting)
 
 
-def _capabilities(library: Library) -> frozenset[str]:
+def _capabilities(wire: ImapWire) -> frozenset[str]:
     """Return what the server offers now; it may have said so unasked with its last answer."""
-    wire = library.wire
-    told = wire.untagged_responses.pop("CAPABILITY", None)
-    if not told or not told[-1]:
-        wire._simple_command("CAPABILITY")
-        told = wire.untagged_responses.pop("CAPABILITY", None) or [b""]
-    text = told[-1]
-    return frozenset(text.decode("ascii", "replace").upper().split() if isinstance(text, bytes) else ())
+    if not any(wire.untagged_responses.get("CAPABILITY", ())):
+        wire.run("CAPABILITY")
+    found = wire.told_capabilities()
+    wire.untagged_responses.pop("CAPABILITY", None)
+    return found
 
 
-def _start_tls(library: Library, transport: Transport) -> None:
+def _start_tls(wire: ImapWire, transport: Transport) -> None:
     """Switch to TLS, or fail; never go on in the clear (RFC 3501 section 6.2.1)."""
     hint = "use the TLS port with security ssl; nothing was sent in the clear"
-    if library.wire.state != "NONAUTH":
+    if wire.state != "NONAUTH":
         raise CapabilityMissing(
             f"{transport.where} signed us in before the connection was encrypted, which may be the work of "
             f"someone in between: {hint}.",
             capability="STARTTLS",
         )
-    if "STARTTLS" not in library.wire.capabilities:
+    if "STARTTLS" not in wire.capabilities:
         raise CapabilityMissing(f"{transport.where} does not offer STARTTLS: {hint}.", capability="STARTTLS")
     try:
-        library.wire._simple_command("STARTTLS")
+        wire.run("STARTTLS")
     except CommandRejected as error:
         raise CapabilityMissing(
             f"{transport.where} refused STARTTLS: {error.text}: {hint}.", capability="STARTTLS"
         ) from error
     transport.start_tls()
     # What was said before TLS is not to be trusted.
-    library.wire.untagged_responses.clear()
+    wire.untagged_responses.clear()
 
 
-def _sign_in(library: Library, transport: Transport, endpoint: Endpoint) -> None:
-    offered = _capabilities(library)
+def _sign_in(wire: ImapWire, transport: Transport, endpoint: Endpoint) -> None:
+    offered = _capabilities(wire)
     mechanism = MECHANISMS[endpoint.auth]
     if f"AUTH={mechanism}" in offered:
         response = b64encode(initial_response(endpoint))
@@ -144,10 +141,10 @@ def _sign_in(library: Library, transport: Transport, endpoint: Endpoint) -> None
     else:
         raise _not_offered(transport, endpoint, offered, mechanism)
     try:
-        _converse(library, transport, endpoint, pieces)
+        _converse(wire, transport, endpoint, pieces)
     except CommandRejected as error:
         raise _refusal(transport, endpoint, error) from error
-    library.wire.state = "AUTH"
+    wire.state = "AUTH"
 
 
 def _not_offered(
@@ -188,18 +185,17 @@ def _login(endpoint: Endpoint, *, has_literal_plus: bool) -> list[bytes]:
     return [*pieces, line]
 
 
-def _converse(library: Library, transport: Transport, endpoint: Endpoint, pieces: list[bytes]) -> None:
+def _converse(wire: ImapWire, transport: Transport, endpoint: Endpoint, pieces: list[bytes]) -> None:
     """Send a sign-in, each piece after the first when the server asks for it; return at OK.
 
     :raises CommandRejected: if the server refuses; its words without anything secret.
     """
-    tag: bytes = library.wire._new_tag()
-    library.wire.tagged_commands.pop(tag, None)
+    tag: bytes = wire.new_tag()
     transport.send(tag + b" " + pieces[0] + b"\r\n")
     waiting = iter(pieces[1:])
     reason = b""
     for _ in range(MAX_CHALLENGES):
-        line = _next_line(library, transport, endpoint)
+        line = _next_line(wire, transport, endpoint)
         if not line.startswith(b"+"):
             return _conclude(transport, endpoint, line, tag, reason)
         piece = next(waiting, None)
@@ -232,39 +228,38 @@ def _without_secrets(text: bytes, endpoint: Endpoint) -> bytes:
     return text
 
 
-def _next_line(library: Library, transport: Transport, endpoint: Endpoint) -> bytes:
+def _next_line(wire: ImapWire, transport: Transport, endpoint: Endpoint) -> bytes:
     """Return the next line that is no untagged response; capabilities among those are kept."""
     while True:
         line = transport.readline().rstrip(b"\r\n")
         if not line.startswith(b"*"):
             told = re.search(rb"\[CAPABILITY ([^\]]*)\]", line, re.IGNORECASE)
             if told:
-                library.wire.untagged_responses["CAPABILITY"] = [told[1]]
+                wire.untagged_responses["CAPABILITY"] = [told[1]]
             return line
         if line.upper().startswith(b"* BYE"):
             raise farewell(transport.where, _without_secrets(line[5:], endpoint))
         if line.upper().startswith(b"* CAPABILITY "):
-            library.wire.untagged_responses["CAPABILITY"] = [line[13:]]
+            wire.untagged_responses["CAPABILITY"] = [line[13:]]
 
 
-def _identify(library: Library) -> None:
+def _identify(wire: ImapWire) -> None:
     """Say who we are; the answer is passed over while that of the next command is read.
 
     Even where ID is offered and refused: it is a courtesy, and the account may work all the same.
     """
     fields = " ".join(f'"{word}"' for pair in IDENTITY.items() for word in pair)
-    library.wire._command("ID", f"({fields})")
+    wire.begin("ID", f"({fields})")
 
 
-def _speak_utf8(library: Library) -> None:
+def _speak_utf8(wire: ImapWire) -> None:
     """Ask for UTF-8 (RFC 9755): else a server may hide mail whose header needs it, or give it otherwise.
 
     Older Couriers do. Folder names come in UTF-8 then.
     """
-    wire = library.wire
     wire.untagged_responses.pop("ENABLED", None)
     try:
-        wire._simple_command("ENABLE", "UTF8=ACCEPT")
+        wire.run("ENABLE", "UTF8=ACCEPT")
     except CommandRejected as error:
         _log.info("%s refused to speak UTF-8: %s", wire.transport.where, error.text)
     told = wire.untagged_responses.pop("ENABLED", None) or ()
@@ -280,10 +275,10 @@ def _is_worth_compressing(transport: Transport, endpoint: Endpoint, capabilities
     return transport.round_trip is not None and transport.round_trip >= SLOW_SECONDS
 
 
-def _compress(library: Library, transport: Transport) -> None:
+def _compress(wire: ImapWire, transport: Transport) -> None:
     """Switch to compression (RFC 4978); a server that offers and refuses it is used without."""
     try:
-        library.wire.xatom("COMPRESS", "DEFLATE")
+        wire.run("COMPRESS", "DEFLATE")
     except CommandRejected as error:
         _log.info("%s refused to compress: %s", transport.where, error.text)
         return

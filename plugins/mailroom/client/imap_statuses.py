@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mailroom.client.imap import ImapClient
-from mailroom.client.imap_wire import translated
 from mailroom.exceptions import CommandRejected
 from mailroom.model import Folder
 
@@ -35,13 +34,12 @@ def with_statuses(client: ImapClient, folders: Sequence[Folder]) -> list[Folder]
     wire.untagged_responses.pop("STATUS", None)
     for start in range(0, len(folders), STATUSES_AT_ONCE):
         some = folders[start : start + STATUSES_AT_ONCE]
-        with translated(wire.transport.where):
-            tags = []
-            for folder in some:
-                with contextlib.suppress(CommandRejected):  # some names cannot be sent
-                    tags.append(wire._command("STATUS", wire.quoted_name(folder.name, "STATUS"), items))
-            for tag in tags:
-                with contextlib.suppress(CommandRejected):
-                    wire._command_complete("STATUS", tag)
+        tags = []
+        for folder in some:
+            with contextlib.suppress(CommandRejected):  # some names cannot be sent
+                tags.append(wire.begin("STATUS", wire.quoted_name(folder.name, "STATUS"), items))
+        for tag in tags:
+            with contextlib.suppress(CommandRejected):
+                wire.end("STATUS", tag)
     counts = client.statuses_told()
     return [replace(folder, status=counts.get(folder.name, folder.status)) for folder in folders]

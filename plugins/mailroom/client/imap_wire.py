@@ -1,20 +1,17 @@
-"""IMAPClient on our own connection, and its errors in our words.
+"""Commands out, responses in: one IMAP connection, in lockstep or with commands sent ahead (RFC 3501).
 
-Belongs here: the one place that knows how IMAPClient and the standard library's imaplib
-work inside. They read and write through a ``Transport``, so that the FETCH stream can take
-over the same connection, and a refused command is a ``CommandRejected`` with its facts.
+Belongs here: tags, the responses that come between a command and its completion, and what NO, BAD
+and BYE mean: a refused command is a ``CommandRejected`` with its facts. Bulk FETCH takes over the same
+transport (``imap_fetch``). Does not belong here: what the responses say (``protocol``), which commands
+there are (``imap``).
+
+``response = *(continue-req / response-data) response-done`` (RFC 3501 section 9)
 """
 
 from __future__ import annotations
 
-import contextlib
-import imaplib
+import itertools
 import re
-from collections.abc import Iterable, Iterator
-from typing import Any
-
-from imapclient import IMAPClient
-from imapclient.exceptions import ProtocolError as ImapClientProtocolError
 
 from mailroom.client.transport import Transport
 from mailroom.exceptions import (
@@ -26,69 +23,132 @@ from mailroom.exceptions import (
 )
 from mailroom.protocol.modified_utf7 import RAW, decode_mailbox_name, encode_mailbox_name, name_in_utf8
 
-__all__ = [
-    "BUSY_CODES",
-    "ImapWire",
-    "Library",
-    "farewell",
-    "rejection",
-    "translated",
-]
+__all__ = ["BUSY_CODES", "ImapWire", "Told", "farewell", "rejection"]
 
 BUSY_CODES = frozenset({"UNAVAILABLE", "INUSE", "LIMIT"})
 """Response codes that say "later" instead of "no" (RFC 9051 section 7.1)."""
 
+Told = bytes | tuple[bytes, bytes]
+"""One untagged response after its name: its text; or the text up to a literal, and the literal.
+
+What follows a literal is the next item, whatever it is.
+"""
+
+_VERSIONS = {"IMAP4REV1", "IMAP4REV2", "IMAP4"}
+
+_NEEDS_FOLDER = {"UID", "EXPUNGE", "CLOSE", "UNSELECT"}
+"""Commands that are about the open folder."""
+
+_STATUS = re.compile(rb"([A-Za-z0-9]+) (OK|NO|BAD)(?: (.*))?", re.IGNORECASE | re.DOTALL)
+_UNTAGGED = re.compile(rb"\* (?:([0-9]+) )?([^ ]+)(?: (.*))?", re.DOTALL)
+_LITERAL = re.compile(rb"\{([0-9]+)\}\Z")
+_TOLD_CODE = re.compile(rb"\[([A-Za-z-]+)(?: ([^\]]*))?\]")
+
 _TIMING = re.compile(rb" *\(\d+\.\d+ \+ [^)]*secs\)\.?\s*\Z")
 """What Dovecot adds to its answers; of no use to a reader."""
-
-_NO_IMAP = re.compile(r"unexpected |socket error: ")
-"""How imaplib's own words begin where it raises abort; anything else is what the server said with BYE."""
 
 _CODE = re.compile(rb"\[([A-Za-z0-9\-]+)(?: [^\]]*)?\] ?")
 
 _CONTROLS = re.compile(rb"[\x00-\x1f\x7f]")
-"""What no quoted string may hold, or imaplib from Python 3.14 on does not send."""
+"""What no quoted string may hold."""
+
+_UNSENDABLE = re.compile(rb"[\r\n\0]")
 
 
-class ImapWire(imaplib.IMAP4):
-    """imaplib's protocol engine over a transport.
+class ImapWire:
+    """The commands and responses of one connection.
 
-    The five methods overridden are those the standard library names as its seam for other
-    streams (as ``IMAP4_stream`` does), in Python 3.11 to 3.14 alike; neither ``file`` nor the
-    read buffer that 3.14 brought is ever touched. The other two save a round trip, and turn
-    NO and BAD into one error with facts.
+    :ivar untagged_responses: what came since it was last taken away, by name in capitals; response codes
+        of OK, NO and BAD as well.
+    :ivar state: ``NONAUTH``, ``AUTH`` or ``SELECTED`` (RFC 3501 section 3).
+    :ivar is_streaming: whether the answers to commands are being read elsewhere (``imap_fetch``).
+    :ivar is_utf8: whether folder names go both ways in UTF-8 (RFC 9755); else in modified UTF-7.
     """
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
+        self.untagged_responses: dict[str, list[Told]] = {}
+        self.capabilities: frozenset[str] = frozenset()
+        self.state = "NONAUTH"
         self.is_streaming = False
-        """Whether the answers to commands are being read elsewhere (``imap_fetch``)."""
         self.is_utf8 = False
-        """Whether folder names go both ways in UTF-8 (RFC 9755); else in modified UTF-7."""
         self._sent_otherwise: dict[str, bytes] = {}
-        super().__init__()
+        self._numbers = itertools.count(1)
+        self._completions: dict[bytes, tuple[str, bytes] | None] = {}
 
-    def open(self, host: str = "", port: int = 0, timeout: float | None = None) -> None:
-        """Take the transport, which is connected already."""
-        self.host = host
-        self.port = port
-        self.sock = self.transport.sock
+    def greet(self) -> None:
+        """Read the greeting, and learn what the server offers: from that, or by asking.
 
-    def read(self, size: int) -> bytes:
-        """Return exactly ``size`` octets."""
-        return self.transport.read(size)
+        :raises RemoteProtocolError: if it is no IMAP server.
+        """
+        self._take_response()
+        if "PREAUTH" in self.untagged_responses:
+            self.state = "AUTH"
+        elif "OK" not in self.untagged_responses:
+            raise self._no_imap()
+        if not any(self.untagged_responses.get("CAPABILITY", ())):
+            self.run("CAPABILITY")
+        self.capabilities = self.told_capabilities()
+        if not self.capabilities & _VERSIONS:
+            raise self._no_imap()
 
-    def readline(self) -> bytes:
-        """Return one line."""
-        return self.transport.readline()
+    def told_capabilities(self) -> frozenset[str]:
+        """Return what the server last said that it offers, in capitals; nothing where it has not."""
+        told = self.untagged_responses.get("CAPABILITY") or [b""]
+        text = told[-1] if isinstance(told[-1], bytes) else b""
+        return frozenset(text.decode("ascii", "replace").upper().split())
 
-    def send(self, data: Any) -> None:  # Any: the stubs' buffer type has no public name
-        """Send octets."""
-        self.transport.send(bytes(data))
+    def new_tag(self) -> bytes:
+        """Return a tag for a command whose completion is read elsewhere."""
+        return b"M%d" % next(self._numbers)
 
-    def shutdown(self) -> None:
-        """Close the connection."""
-        self.transport.close()
+    def begin(self, name: str, *arguments: str | bytes) -> bytes:
+        """Send a command, and return its tag.
+
+        :raises LocalProtocolError: where it needs an open folder and there is none, an earlier answer is
+            still being read, or an argument cannot be sent.
+        :raises ConnectionLost: if the server goes away.
+        """
+        if self.is_streaming:
+            raise LocalProtocolError("An earlier answer on this connection is still being read: finish it.")
+        if name.partition(" ")[0] in _NEEDS_FOLDER and self.state != "SELECTED":
+            raise LocalProtocolError("No folder is open for this command: open one first.")
+        words = [word if isinstance(word, bytes) else word.encode() for word in arguments]
+        if any(map(_UNSENDABLE.search, words)):
+            raise LocalProtocolError(
+                f"An argument of {name} holds a line break or NUL, which cannot be sent."
+            )
+        for status in ("OK", "NO", "BAD"):
+            self.untagged_responses.pop(status, None)
+        tag = self.new_tag()
+        self._completions[tag] = None
+        self.transport.send(b" ".join([tag, name.encode(), *words]) + b"\r\n")
+        return tag
+
+    def end(self, name: str, tag: bytes) -> bytes:
+        """Take in what comes until a command is completed, and return the words of its completion.
+
+        :raises CommandRejected: if the server answers NO or BAD.
+        :raises ConnectionLost: if the server says BYE or goes away.
+        :raises RemoteProtocolError: if what comes is no IMAP.
+        """
+        while (completion := self._completions[tag]) is None:
+            self._refuse_farewell()
+            self._take_response()
+        del self._completions[tag]
+        self._refuse_farewell()
+        kind, text = completion
+        if kind != "OK":
+            raise rejection(self.transport.where, name, kind, text)
+        return text
+
+    def run(self, name: str, *arguments: str | bytes) -> bytes:
+        """Send a command and wait for its completion; return its words.
+
+        :raises CommandRejected: if the server answers NO or BAD.
+        :raises MailroomError: as ``begin`` and ``end`` do.
+        """
+        return self.end(name, self.begin(name, *arguments))
 
     def folder_name(self, octets: bytes) -> str:
         """Return the name of a folder for people, as the server sent it.
@@ -123,76 +183,58 @@ class ImapWire(imaplib.IMAP4):
             )
         return b'"' + octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
-    def _get_capabilities(self) -> None:
-        """Learn what the server offers: from its greeting, or by asking where that does not say."""
-        told = self.untagged_responses.get("CAPABILITY")
-        if not told or not told[-1]:
-            _, told = self.capability()
-        words = told[-1] if told and isinstance(told[-1], bytes) else b""
-        self.capabilities = tuple(words.decode("ascii", "replace").upper().split())
+    def _take_response(self) -> None:
+        """Read one response and keep what it says.
 
-    def _command_complete(self, name: str, tag: bytes) -> tuple[str, list[Any]]:
-        """Return the completion of a command; NO and BAD are errors with facts."""
-        is_logout = name.upper() == "LOGOUT"
-        kind, data = self._get_tagged_response(tag, expect_bye=is_logout)
-        if not is_logout:
-            self._check_bye()
-        if kind != ("BYE" if is_logout else "OK"):
-            raise rejection(self.transport.where, name, kind, data[0] if data and data[0] else b"")
-        return kind, data
+        :raises RemoteProtocolError: if it is no IMAP.
+        """
+        line = self._line()
+        status = _STATUS.fullmatch(line)
+        if status is not None and status[1] in self._completions:
+            kind, text = status[2].decode().upper(), status[3] or b""
+            self._completions[status[1]] = kind, text
+        else:
+            untagged = _UNTAGGED.fullmatch(line)
+            if untagged is None:
+                if line.startswith(b"+"):
+                    return  # nothing of ours waits for it: every command goes out whole
+                raise self._no_imap()
+            kind, text = self._keep(untagged)
+        code = _TOLD_CODE.match(text) if kind in ("OK", "NO", "BAD", "PREAUTH") else None
+        if code is not None:
+            self._add(code[1].decode().upper(), code[2] or b"")
 
+    def _keep(self, untagged: re.Match[bytes]) -> tuple[str, bytes]:
+        """Keep an untagged response with its literals; return its name, and its text after the last one."""
+        number, octets, text = untagged.groups()
+        name, text = octets.decode("ascii", "replace").upper(), text or b""
+        if number is not None:
+            text = number + b" " + text if text else number
+        while (literal := _LITERAL.search(text)) is not None:
+            self._add(name, (text, self.transport.read(int(literal[1]))))
+            text = self._line()
+        self._add(name, text)
+        return name, text
 
-class Library(IMAPClient):  # type: ignore[misc]  # IMAPClient is untyped
-    """IMAPClient over an ``ImapWire``; folder names go in and out as octets."""
+    def _add(self, name: str, told: Told) -> None:
+        self.untagged_responses.setdefault(name, []).append(told)
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-        super().__init__(transport.where, 0, ssl=False)
-        self.folder_encode = False
-        # It formats every line for a log nobody reads, passwords among them.
-        self._imap.debug = 0
+    def _line(self) -> bytes:
+        line = self.transport.readline()
+        if not line.endswith(b"\r\n"):
+            raise self._no_imap()
+        return line[:-2]
 
-    @property
-    def wire(self) -> ImapWire:
-        """The protocol engine."""
-        wire: ImapWire = self._imap
-        return wire
+    def _refuse_farewell(self) -> None:
+        told = self.untagged_responses.get("BYE")
+        if told:
+            raise farewell(self.transport.where, told[-1] if isinstance(told[-1], bytes) else b"")
 
-    def remember(self, capabilities: Iterable[str]) -> None:
-        """Take over what the server offers, so that IMAPClient does not ask again."""
-        self._cached_capabilities = tuple(name.encode("ascii", "replace") for name in capabilities)
-
-    def _create_IMAP4(self) -> ImapWire:
-        return ImapWire(self._transport)
-
-    def _set_read_timeout(self) -> None:
-        """Leave the transport's own timeout."""
-
-
-@contextlib.contextmanager
-def translated(where: str) -> Iterator[None]:
-    """Turn the libraries' errors inside the block into ours.
-
-    :raises ConnectionLost: where the server said BYE or hung up.
-    :raises RemoteProtocolError: where it did not speak IMAP.
-    :raises LocalProtocolError: where a command was called that the state of the connection forbids.
-    """
-    try:
-        yield
-    except imaplib.IMAP4.abort as error:
-        if _NO_IMAP.match(str(error)):
-            raise _no_imap(where) from error
-        raise farewell(where, str(error).encode()) from error
-    except imaplib.IMAP4.error as error:
-        if "illegal in state" in str(error):
-            raise LocalProtocolError("No folder is open for this command: open one first.") from error
-        raise _no_imap(where) from error
-    except (ImapClientProtocolError, ValueError) as error:
-        raise _no_imap(where) from error
-
-
-def _no_imap(where: str) -> RemoteProtocolError:
-    return RemoteProtocolError(f"{where} sent what is no IMAP: check the port (993 with TLS, 143 without).")
+    def _no_imap(self) -> RemoteProtocolError:
+        where = self.transport.where
+        return RemoteProtocolError(
+            f"{where} sent what is no IMAP: check the port (993 with TLS, 143 without)."
+        )
 
 
 def rejection(where: str, command: str, kind: str, text: bytes) -> CommandRejected:

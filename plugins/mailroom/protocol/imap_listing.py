@@ -9,12 +9,13 @@ folders are whose, out. Names stay whole: a folder called ``007`` is no number. 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from mailroom.exceptions import MAX_QUOTED_OCTETS, RemoteProtocolError
 from mailroom.model import Folder
+from mailroom.protocol.imap_syntax import Reader, Value
 from mailroom.protocol.modified_utf7 import decode_mailbox_name
 
 __all__ = ["Namespaces", "parse_list", "parse_mailbox_id", "parse_status"]
@@ -40,20 +41,21 @@ class Namespaces:
     foreign: tuple[str, ...] = ()
 
     @classmethod
-    def parse(
-        cls,
-        personal: Iterable[object] | None,
-        *foreign: Iterable[object] | None,
-        name_of: NameOf = decode_mailbox_name,
-    ) -> Self:
-        """Take the prefixes from pairs of prefix and delimiter, as IMAPClient reads them.
+    def parse(cls, parts: Sequence[bytes], *, name_of: NameOf = decode_mailbox_name) -> Self:
+        """Take the prefixes from a NAMESPACE response (RFC 2342 section 5).
 
+        ``"*" SP "NAMESPACE" SP Namespace SP Namespace SP Namespace``: one's own, other users', shared.
+
+        :param parts: what follows the name of the response: text, literal, text, …, text.
         :param name_of: reads the octets of a prefix.
+        :raises RemoteProtocolError: where it is no NAMESPACE response.
         """
-        return cls(
-            personal=_prefixes(personal, name_of),
-            foreign=tuple(prefix for pairs in foreign for prefix in _prefixes(pairs, name_of)),
-        )
+        reader = Reader(parts)
+        try:
+            personal, *foreign = (_prefixes(reader.value(), name_of) for _ in range(3))
+        except RemoteProtocolError as error:
+            raise _unreadable("NAMESPACE", parts[0]) from error
+        return cls(personal=personal, foreign=tuple(prefix for prefixes in foreign for prefix in prefixes))
 
     @property
     def foreign_prefixes(self) -> tuple[str, ...]:
@@ -146,10 +148,10 @@ def _mailbox(text: bytes, start: int, literal: bytes | None, what: str) -> tuple
     return atom[0], atom.end()
 
 
-def _prefixes(pairs: Iterable[object] | None, name_of: NameOf) -> tuple[str, ...]:
-    firsts = (pair[0] for pair in pairs or () if isinstance(pair, tuple) and pair)
-    # IMAPClient reads a prefix of digits as a number.
-    return tuple(name_of(first if isinstance(first, bytes) else str(first).encode()) for first in firsts)
+def _prefixes(namespace: Value, name_of: NameOf) -> tuple[str, ...]:
+    pairs = namespace if isinstance(namespace, list) else ()
+    firsts = (pair[0] for pair in pairs if isinstance(pair, list) and pair)
+    return tuple(name_of(first) for first in firsts if isinstance(first, bytes))
 
 
 def _canonical(octets: bytes, name_of: NameOf) -> str:

@@ -70,30 +70,37 @@ def folder(name: str, delimiter: str | None = "/") -> Folder:
 
 
 @pytest.mark.parametrize(
-    ("personal", "foreign", "mine", "theirs"),
+    ("told", "mine", "theirs"),
     [
-        ((), (), ["INBOX", "a"], []),
-        (((b"", "/"),), ((b"Shared/", "/"),), ["INBOX", "a", "Sharedness"], ["Shared", "Shared/team"]),
-        (((b"INBOX.", "."),), ((b"user.", "."), (b"", ".")), ["INBOX", "INBOX.a"], ["user.ana", "public"]),
-        (((b"INBOX.", "."),), (), ["INBOX", "INBOX.a", "stray"], []),
-        (((b"", "/"),), ((b"", "/"),), ["a"], []),
-        (((b"", "/"),), ((b"&AOk-/", "/"),), ["e"], ["é", "é/x"]),
-        (((b"", "/"),), ((2026, "/"),), ["a"], ["2026/x"]),
+        (b"NIL NIL NIL", ["INBOX", "a"], []),
+        (
+            b'(("" "/")) NIL (("Shared/" "/"))',
+            ["INBOX", "a", "Sharedness"],
+            ["Shared", "Shared/team"],
+        ),
+        (b'(("INBOX." ".")) (("user." ".")) (("" "."))', ["INBOX", "INBOX.a"], ["user.ana", "public"]),
+        (b'(("INBOX." ".")) NIL NIL', ["INBOX", "INBOX.a", "stray"], []),
+        (b'(("" "/")) (("" "/")) NIL', ["a"], []),
+        (b'(("" "/")) NIL (("&AOk-/" "/"))', ["e"], ["\u00e9", "\u00e9/x"]),
+        (b'(("" "/")) nil ((2026 "/"))', ["a"], ["2026/x"]),
+        (b'(("" "/" "X-PARAM" ("FLAG1" "FLAG2"))) NIL (("a\\"b/" NIL))', ["a"], ['a"b/x']),
     ],
 )
-def test_the_longest_prefix_tells_whose_a_folder_is(
-    personal: tuple[tuple[object, ...], ...],
-    foreign: tuple[tuple[object, ...], ...],
-    mine: list[str],
-    theirs: list[str],
-) -> None:
+def test_the_longest_prefix_tells_whose_a_folder_is(told: bytes, mine: list[str], theirs: list[str]) -> None:
     """RFC 2342; INBOX is always one's own, and so is what fits no prefix at all."""
-    spaces = Namespaces.parse(personal, foreign)
-    delimiter = "." if personal and personal[0][1] == "." else "/"
+    spaces = Namespaces.parse([told])
+    delimiter = "." if b'"."' in told else "/"
     assert [name for name in mine + theirs if spaces.is_personal(folder(name, delimiter))] == mine
 
 
 def test_only_real_prefixes_are_listed_for_others_folders() -> None:
-    """An empty prefix is what LIST "*" shows already."""
-    spaces = Namespaces.parse(None, ((b"", "."), (b"user.", ".")))
+    """An empty prefix is what LIST "*" shows already; one may come as a literal."""
+    spaces = Namespaces.parse([b'NIL (("" ".")({5}', b"user.", b' ".")) NIL'])
     assert spaces.foreign_prefixes == ("user.",)
+
+
+@pytest.mark.parametrize("told", [b"", b"NIL", b'(("" "/")) NIL', b'((" "/")) NIL NIL'])
+def test_what_names_no_namespaces_is_an_error(told: bytes) -> None:
+    """It would make other people's folders one's own."""
+    with pytest.raises(RemoteProtocolError, match="NAMESPACE"):
+        Namespaces.parse([told])

@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mailroom.archive import Archive, FolderState
-from mailroom.client.imap import ImapClient, SelectedFolder
+from mailroom.client.imap import ImapClient
 from mailroom.client.imap_facts import fetch_facts
 from mailroom.client.imap_folders import list_foreign
+from mailroom.client.imap_selected import SelectedFolder
 from mailroom.exceptions import CommandRejected
 from mailroom.message import fingerprint_of_header
 from mailroom.model import FolderRow, LocationRow

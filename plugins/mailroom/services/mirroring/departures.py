@@ -33,7 +33,8 @@ from mailroom.services.mirroring.mirror_report import MirrorTally
 
 if TYPE_CHECKING:
     from mailroom.archive import Archive, ArchiveWriter, FolderState
-    from mailroom.client.imap import ImapClient, SelectedFolder
+    from mailroom.client.imap import ImapClient
+    from mailroom.client.imap_selected import SelectedFolder
     from mailroom.services.mirroring.mailbox_mirror import Standing
 
 __all__ = ["Departures", "is_gone"]

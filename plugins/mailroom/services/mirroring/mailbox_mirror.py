@@ -19,7 +19,8 @@ from datetime import datetime
 import numpy as np
 
 from mailroom.archive import Archive, ArchiveWriter
-from mailroom.client.imap import ImapClient, SelectedFolder
+from mailroom.client.imap import ImapClient
+from mailroom.client.imap_selected import SelectedFolder
 from mailroom.message import fingerprint_of_header
 from mailroom.model import Folder, FolderRow, RunContext
 from mailroom.policy.drafts import superseded_drafts

@@ -32,7 +32,8 @@ from mailroom.services.progress import Progress
 
 if TYPE_CHECKING:
     from mailroom.archive import Archive, ArchiveWriter
-    from mailroom.client.imap import ImapClient, SelectedFolder
+    from mailroom.client.imap import ImapClient
+    from mailroom.client.imap_selected import SelectedFolder
     from mailroom.services.mirroring.mailbox_mirror import Standing
 
 __all__ = ["MirrorRun"]

@@ -14,7 +14,8 @@ from datetime import datetime
 import numpy as np
 
 from mailroom.archive import Archive, FolderState
-from mailroom.client.imap import ImapClient, SelectedFolder
+from mailroom.client.imap import ImapClient
+from mailroom.client.imap_selected import SelectedFolder
 from mailroom.message import fingerprint_of_header
 from mailroom.model import Change, FetchedMessage, LocationRow, RunContext
 from mailroom.policy.mailbox_plan import may_be_another
