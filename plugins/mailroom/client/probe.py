@@ -64,7 +64,7 @@ def _probe_pop3(endpoint: Endpoint) -> str:
 
 
 def _probe_imap(endpoint: Endpoint) -> str:
-    # Imported here so that a POP3 probe does not load numpy and imapclient.
+    # Imported here so that a POP3 probe does not load the IMAP client.
     from mailroom.client.imap import ImapClient
 
     with ImapClient.connect(endpoint) as client:
