@@ -80,16 +80,24 @@ def connecting(endpoint: Endpoint) -> Callable[[], Pop3Client | ImapClient]:
 
 def connect_pop3(endpoint: Endpoint) -> Callable[[], Pop3Client]:
     """Return what signs in to a POP3 account."""
-    from mailroom.client.pop3 import Pop3Client
 
-    return lambda: Pop3Client.connect(endpoint)
+    def connect() -> Pop3Client:
+        from mailroom.client.pop3 import Pop3Client
+
+        return Pop3Client.connect(endpoint)
+
+    return connect
 
 
 def connect_imap(endpoint: Endpoint) -> Callable[[], ImapClient]:
     """Return what signs in to an IMAP account."""
-    from mailroom.client.imap import ImapClient
 
-    return lambda: ImapClient.connect(endpoint)
+    def connect() -> ImapClient:
+        from mailroom.client.imap import ImapClient
+
+        return ImapClient.connect(endpoint)
+
+    return connect
 
 
 def run_context(what: str, account: str) -> RunContext:

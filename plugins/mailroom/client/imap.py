@@ -117,8 +117,9 @@ class ImapClient:
         """
         self._wire.untagged_responses.clear()
         asked = self._wire.begin("LSUB", '""', '"*"') if with_subscriptions else None
+        spaces_asked = self._ask_namespaces()
         folders = self._list("*", with_options=True)
-        spaces = self.namespaces()
+        spaces = self._namespaces(spaces_asked)
         for prefix in spaces.foreign_prefixes if other_namespaces else ():
             # "*" need not reach into them (RFC 2342 section 4).
             folders = self._list(f"{prefix}*") | folders
@@ -350,10 +351,16 @@ class ImapClient:
 
         :raises ConnectionLost: if the server goes away.
         """
-        if not self.supports("NAMESPACE"):
+        return self._namespaces(self._ask_namespaces())
+
+    def _ask_namespaces(self) -> bytes | None:
+        """Ask, where the server knows, and return the command's tag."""
+        return self._wire.begin("NAMESPACE") if self.supports("NAMESPACE") else None
+
+    def _namespaces(self, asked: bytes | None) -> Namespaces:
+        if asked is None:
             return Namespaces()
-        self._wire.untagged_responses.pop("NAMESPACE", None)
-        self._command("NAMESPACE")
+        self._wire.end("NAMESPACE", asked)
         parts: list[bytes] = []
         for told in self._wire.untagged_responses.pop("NAMESPACE", ()):
             if isinstance(told, bytes):

@@ -57,15 +57,41 @@ class Pop3Session:
             raise
         return event
 
+    def read_status(self) -> Status:
+        """Return the status line that answers the next of the commands sent."""
+        event = self.read_event()
+        if not isinstance(event, Status):
+            raise RemoteProtocolError(f"{self.where} sent something else than a status line.", received=b"")
+        return event
+
+    def read_block(self, name: str, limit: int) -> bytes | Status:
+        """Return the block, or the -ERR, that answers the next of the commands sent.
+
+        :raises LimitExceeded: if it is longer than ``limit`` octets.
+        """
+        pieces: list[bytes] = []
+        found = 0
+        while isinstance(event := self.read_event(), Content):
+            pieces.append(event.octets)
+            found += len(event.octets)
+            if found > limit:
+                self.close()
+                text = f"{self.where} answered {name} with more than {limit} octets."
+                raise LimitExceeded(text, limit=limit, found=found)
+            if event.is_last:
+                return b"".join(pieces)
+        if not isinstance(event, Status):
+            raise LocalProtocolError("The parser gave a challenge for a block.")
+        return event
+
     def ask(self, name: str, *arguments: str | int) -> Status:
         """Send a command that a status line answers, and return that, whether +OK or -ERR."""
         self._send(serialise_command(name, *arguments), Answer.LINE)
-        return self._read_status()
+        return self.read_status()
 
-    def ask_together(self, *commands: bytes) -> list[Status]:
-        """Send commands that status lines answer in one go, and return these; the server must pipeline."""
-        self._send(b"".join(commands), *[Answer.LINE] * len(commands))
-        return [self._read_status() for _ in commands]
+    def send_together(self, *commands: tuple[bytes, Answer]) -> None:
+        """Send commands in one go, each with the answer that it gets; the server must pipeline."""
+        self._send(b"".join(line for line, _ in commands), *(answer for _, answer in commands))
 
     def announce(self, name: str) -> None:
         """Send a command whose answer nobody will read; then the connection is of no more use."""
@@ -99,7 +125,7 @@ class Pop3Session:
         for name in names:
             if not self.pipelines:
                 self._send(serialise_command(name), Answer.BLOCK)
-            yield self._read_block(name, limit)
+            yield self.read_block(name, limit)
 
     @property
     def pipelines(self) -> bool:
@@ -184,25 +210,3 @@ class Pop3Session:
         self._turn += 1
         while self._parser.awaited:
             self.read_event()
-
-    def _read_status(self) -> Status:
-        event = self.read_event()
-        if not isinstance(event, Status):
-            raise RemoteProtocolError(f"{self.where} sent something else than a status line.", received=b"")
-        return event
-
-    def _read_block(self, name: str, limit: int) -> bytes | Status:
-        pieces: list[bytes] = []
-        found = 0
-        while isinstance(event := self.read_event(), Content):
-            pieces.append(event.octets)
-            found += len(event.octets)
-            if found > limit:
-                self.close()
-                text = f"{self.where} answered {name} with more than {limit} octets."
-                raise LimitExceeded(text, limit=limit, found=found)
-            if event.is_last:
-                return b"".join(pieces)
-        if not isinstance(event, Status):
-            raise LocalProtocolError("The parser gave a challenge for a block.")
-        return event

@@ -21,7 +21,7 @@ from mailroom.exceptions import (
     RemoteProtocolError,
 )
 from mailroom.model import AuthMethod, Security
-from mailroom.protocol.pop3 import Challenge, Status, serialise_command
+from mailroom.protocol.pop3 import Answer, Challenge, Status, serialise_command
 from mailroom.protocol.pop3_listing import parse_capabilities
 
 __all__ = ["MAX_CAPABILITY_OCTETS", "open_session"]
@@ -51,8 +51,7 @@ def open_session(session: Pop3Session) -> None:
     if session.endpoint.security is Security.STARTTLS:
         _start_tls(session)
         session.capabilities = _ask_capabilities(session)
-    _sign_in(session)
-    session.capabilities = _ask_capabilities(session)
+    session.capabilities = _sign_in(session)
 
 
 def _read_greeting(session: Pop3Session) -> None:
@@ -72,6 +71,10 @@ def _read_greeting(session: Pop3Session) -> None:
 def _ask_capabilities(session: Pop3Session) -> Mapping[str, tuple[str, ...]]:
     """Return what CAPA says, nothing where the server does not know the command."""
     (answer,) = session.ask_blocks(MAX_CAPABILITY_OCTETS, "CAPA")
+    return _capabilities(answer)
+
+
+def _capabilities(answer: bytes | Status) -> Mapping[str, tuple[str, ...]]:
     return {} if isinstance(answer, Status) else parse_capabilities(answer)
 
 
@@ -87,10 +90,13 @@ def _start_tls(session: Pop3Session) -> None:
     session.start_tls()
 
 
-def _sign_in(session: Pop3Session) -> None:
+def _sign_in(session: Pop3Session) -> Mapping[str, tuple[str, ...]]:
+    """Sign in, and return what the server offers from then on."""
     endpoint = session.endpoint
     mechanism = MECHANISMS[endpoint.auth]
     offered = session.capabilities.get("SASL", ())
+    if endpoint.auth is AuthMethod.PASSWORD and _takes_password_at_once(session):
+        return _send_password_at_once(session)
     if mechanism in offered or (endpoint.auth is not AuthMethod.PASSWORD and not session.capabilities):
         _authenticate(session, mechanism)
     elif endpoint.auth is AuthMethod.PASSWORD:
@@ -102,23 +108,45 @@ def _sign_in(session: Pop3Session) -> None:
             "set auth to another way.",
             capability=mechanism,
         )
+    return _ask_capabilities(session)
+
+
+def _takes_password_at_once(session: Pop3Session) -> bool:
+    """Return whether USER and PASS can go out together; SASL takes two round trips, and USER is ASCII."""
+    is_ascii = f"{session.endpoint.user}{session.endpoint.secret}".isascii()
+    return session.pipelines and is_ascii and ("USER" in session.capabilities or not _offers_plain(session))
+
+
+def _offers_plain(session: Pop3Session) -> bool:
+    return MECHANISMS[AuthMethod.PASSWORD] in session.capabilities.get("SASL", ())
 
 
 def _send_password(session: Pop3Session) -> None:
-    """Sign in by USER and PASS (RFC 1939 section 7), together where the server pipelines."""
+    """Sign in by USER and PASS (RFC 1939 section 7)."""
+    for words in _password_commands(session):
+        status = session.ask(*words)
+        if not status.is_ok:
+            raise _refusal(session, status)
+
+
+def _send_password_at_once(session: Pop3Session) -> Mapping[str, tuple[str, ...]]:
+    """Sign in by USER and PASS, and ask what is offered from then on, in one round trip (RFC 2449 6.6)."""
+    commands = [(serialise_command(*words), Answer.LINE) for words in _password_commands(session)]
+    session.send_together(*commands, (serialise_command("CAPA"), Answer.BLOCK))
+    for _ in commands:
+        status = session.read_status()
+        if not status.is_ok:
+            raise _refusal(session, status)
+    return _capabilities(session.read_block("CAPA", MAX_CAPABILITY_OCTETS))
+
+
+def _password_commands(session: Pop3Session) -> tuple[tuple[str, str], ...]:
     endpoint = session.endpoint
     if re.search(r"[\r\n\0]", endpoint.user + endpoint.secret):
         raise ConfigurationError(
             f"The user name or password for {session.where} holds a line break: enter it again."
         )
-    words = (("USER", endpoint.user), ("PASS", endpoint.secret))
-    if session.pipelines:
-        answers = iter(session.ask_together(*[serialise_command(*word) for word in words]))
-    else:
-        answers = (session.ask(*word) for word in words)
-    for status in answers:
-        if not status.is_ok:
-            raise _refusal(session, status)
+    return ("USER", endpoint.user), ("PASS", endpoint.secret)
 
 
 def _authenticate(session: Pop3Session, mechanism: str) -> None:

@@ -205,14 +205,24 @@ def test_closed_client_says_so() -> None:
     ("name", "auth"),
     [
         ("auth_plain", AuthMethod.PASSWORD),
+        ("pipelined_sasl", AuthMethod.PASSWORD),
         ("xoauth2_two_steps", AuthMethod.XOAUTH2),
         ("xoauth2_without_capa", AuthMethod.XOAUTH2),
     ],
 )
-def test_sign_in_by_sasl_takes_two_steps(name: str, auth: AuthMethod) -> None:
+def test_sign_in_takes_no_step_too_early(name: str, auth: AuthMethod) -> None:
     """The response is sent only after the server's plus (the player refuses it any earlier)."""
     with server(name) as played, Pop3Client.connect(endpoint(played.port, auth=auth)) as client:
         assert client.host == "127.0.0.1"
+
+
+def test_password_that_is_not_ascii_goes_by_sasl() -> None:
+    """Also where USER and PASS would save a round trip."""
+    with (
+        server("pipelined_not_ascii") as played,
+        Pop3Client.connect(endpoint(played.port, secret="señor")) as client,
+    ):
+        assert "UIDL" in client.capabilities
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import threading
 
 from mailroom.cli.account import account_name
 from mailroom.cli.common_arguments import Parser, Words, add_command, add_folders
+from mailroom.cli.early_connection import EarlyConnection
 from mailroom.cli.engine import connect_imap, now, run_context, usage_errors
 from mailroom.cli.phrases import Summary, count, messages, notes, octets_in_words
 from mailroom.cli.terminal import Outcome, Terminal
@@ -72,9 +73,7 @@ def add_to(words: Words[Parser]) -> None:
 def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
     """Bring the archive in step with an IMAP account."""
     endpoint = options.endpoint
-    from mailroom.archive import Archive
     from mailroom.policy.mirror import MirrorSelection
-    from mailroom.services.two_way import mirror_account, mirror_both_ways
 
     with usage_errors():
         selection = MirrorSelection(
@@ -89,17 +88,21 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
             windowed=tuple(options.windowed),
             all_drafts=options.all_drafts,
         )
-    mirror = mirror_both_ways if options.two_way else mirror_account
-    report = mirror(
-        connect_imap(endpoint),
-        Archive(options.archive),
-        run_context("mirror", account_name(options, endpoint)),
-        selection=selection,
-        now=now,
-        progress=terminal.progress(),
-        stop=stop,
-        connections=options.connections,
-    )
+    with EarlyConnection(connect_imap(endpoint)) as connect:
+        from mailroom.archive import Archive
+        from mailroom.services.two_way import mirror_account, mirror_both_ways
+
+        mirror = mirror_both_ways if options.two_way else mirror_account
+        report = mirror(
+            connect,
+            Archive(options.archive),
+            run_context("mirror", account_name(options, endpoint)),
+            selection=selection,
+            now=now,
+            progress=terminal.progress(),
+            stop=stop,
+            connections=options.connections,
+        )
     return Outcome.of(report, headline)
 
 
