@@ -17,7 +17,7 @@ __all__ = ["EarlyConnection"]
 
 
 MAX_IDLE_SECONDS = 300.0
-"""A connection that waited longer is not used: servers hang up after ten minutes or so (RFC 1939 section 3)."""
+"""A connection that waited longer is not used: servers hang up after ten minutes (RFC 1939 section 3)."""
 
 
 class _Closable(Protocol):
