@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from mailroom.archive.failures import translated
 from mailroom.archive.storage.store import LocalStore, Root, Store, open_store
 from mailroom.exceptions import ConfigurationError
-from mailroom.model import FolderRow, MailProtocol, RunContext
+from mailroom.model import MailProtocol
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mailroom.archive.storage.durability import Durability
     from mailroom.archive.storage.raw import RawStore
     from mailroom.archive.writer import ArchiveWriter
+    from mailroom.model import FolderRow, RunContext
 
 __all__ = ["Archive"]
 

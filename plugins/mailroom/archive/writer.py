@@ -24,7 +24,6 @@ from mailroom.archive.writing.batch import Batch, key_of
 from mailroom.archive.writing.pipeline import Pipeline
 from mailroom.archive.writing.worker_start import MANY_MESSAGES, end_worker, start_worker
 from mailroom.exceptions import ArchiveError
-from mailroom.model import Body, Change, FolderRow, LocationRow, RunContext
 
 if TYPE_CHECKING:
     from mailroom.archive.intents import IntendedDeletions
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from mailroom.archive.writing.engine import Engine
     from mailroom.archive.writing.worker_start import Worker
     from mailroom.ledger import AuditRow, PlanRow
+    from mailroom.model import Body, Change, FolderRow, LocationRow, RunContext
 
 __all__ = ["ArchiveWriter"]
 

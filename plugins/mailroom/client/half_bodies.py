@@ -8,9 +8,12 @@ removed by :meth:`HalfBodies.close` at the latest; nothing outlives the run.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mailroom.client.spool import BodySink
-from mailroom.model import FetchedMessage
+
+if TYPE_CHECKING:
+    from mailroom.model import FetchedMessage
 
 __all__ = ["WORTH_KEEPING_OCTETS", "HalfBodies", "HalfBody", "Place"]
 

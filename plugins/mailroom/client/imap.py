@@ -18,12 +18,12 @@ from mailroom.client.imap_sign_in import open_connection
 from mailroom.client.imap_wire import ImapWire
 from mailroom.client.transport import Waiting
 from mailroom.exceptions import CapabilityMissing, CommandRejected, MailroomError
-from mailroom.model import Endpoint, FetchedMessage, Folder, SpoolFactory
 from mailroom.protocol.imap_listing import Namespaces, parse_list, parse_mailbox_id, parse_status
 
 if TYPE_CHECKING:
     from mailroom.client.half_bodies import HalfBodies
     from mailroom.client.imap_selected import SelectedFolder
+    from mailroom.model import Endpoint, FetchedMessage, Folder, SpoolFactory
     from mailroom.protocol.sequence_set import Uids
 
 __all__ = ["ImapClient"]

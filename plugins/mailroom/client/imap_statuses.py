@@ -9,10 +9,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from mailroom.client.imap import ImapClient
 from mailroom.exceptions import CommandRejected
-from mailroom.model import Folder
+
+if TYPE_CHECKING:
+    from mailroom.model import Folder
 
 __all__ = ["states_with_list", "with_statuses"]
 

@@ -14,16 +14,18 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from mailroom.client.pop3_session import Pop3Session
 from mailroom.client.pop3_sign_in import open_session
-from mailroom.client.spool import SPOOL_OCTETS, BodySink
 from mailroom.client.transport import Transport
 from mailroom.exceptions import ConnectionLost, LocalProtocolError
-from mailroom.model import Body, Endpoint, SpoolFactory
 from mailroom.protocol.pop3 import Answer, Content, Status
 from mailroom.protocol.pop3_listing import parse_drop_listing, parse_scan_listing, parse_unique_ids
+
+if TYPE_CHECKING:
+    from mailroom.client.spool import BodySink
+    from mailroom.model import Body, Endpoint, SpoolFactory
 
 __all__ = [
     "MAX_HEADER_OCTETS",
@@ -209,6 +211,9 @@ class Pop3Client:
         :raises ConnectionLost: if the server goes away; what was not yielded did not arrive.
         :raises StoreUnavailable: if a large message cannot be spooled.
         """
+        from mailroom.client.spool import SPOOL_OCTETS, BodySink  # where there is anything to retrieve
+        from mailroom.model import Body
+
         sink: BodySink | None = None
         try:
             sizes = self._listing.sizes if self._listing is not None else {}

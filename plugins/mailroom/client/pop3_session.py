@@ -8,6 +8,7 @@ in :mod:`mailroom.client.pop3`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from mailroom.client.pop3_window import Window
 from mailroom.client.transport import Transport
@@ -17,8 +18,10 @@ from mailroom.exceptions import (
     LocalProtocolError,
     RemoteProtocolError,
 )
-from mailroom.model import Endpoint
 from mailroom.protocol.pop3 import Answer, Challenge, Content, Event, Pop3Parser, Status, serialise_command
+
+if TYPE_CHECKING:
+    from mailroom.model import Endpoint
 
 __all__ = ["MAX_WORDS", "Pop3Session"]
 

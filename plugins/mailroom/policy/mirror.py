@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from mailroom.exceptions import ConfigurationError
-from mailroom.model import FolderRow, RunLoss
+
+if TYPE_CHECKING:
+    from mailroom.model import FolderRow, RunLoss
 
 __all__ = [
     "GUARDED_RUNS",

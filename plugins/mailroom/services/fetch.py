@@ -12,7 +12,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from mailroom.model import RunContext
 from mailroom.policy.fetch_mode import FetchMode
 from mailroom.services.ending import counts_of, outcome_of
 from mailroom.services.fetching.fetch_report import FetchReport
@@ -22,6 +21,7 @@ from mailroom.services.progress import Progress
 if TYPE_CHECKING:
     from mailroom.archive import Archive
     from mailroom.client.pop3 import Pop3Client
+    from mailroom.model import RunContext
 
 __all__ = ["FetchReport", "fetch_maildrop"]
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from mailroom.model import DEFAULT_CONNECTIONS, RunContext
+from mailroom.model import DEFAULT_CONNECTIONS
 from mailroom.policy.mirror import LOSS_ALLOWED, MirrorSelection
 from mailroom.services.ending import counts_of, outcome_of
 from mailroom.services.mirroring.mirror_report import MirrorReport, MirrorTally
@@ -21,6 +21,7 @@ from mailroom.services.progress import Progress
 if TYPE_CHECKING:
     from mailroom.archive import Archive
     from mailroom.client.imap import ImapClient
+    from mailroom.model import RunContext
 
 __all__ = ["MirrorReport", "mirror_account"]
 

@@ -17,13 +17,15 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mailroom.archive.storage.store import Store
 from mailroom.exceptions import ArchiveError
-from mailroom.model import FolderRow, MailProtocol
+from mailroom.model import MailProtocol
+
+if TYPE_CHECKING:
+    from mailroom.model import FolderRow
 
 __all__ = [
     "AccountOverview",
@@ -51,8 +53,7 @@ _FORMAT = 1
 _TIMES = ("at",)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountOverview:
+class AccountOverview(NamedTuple):
     """What the archive knows of the folders of an IMAP account.
 
     :param folders: the newest row of each folder.
@@ -63,8 +64,7 @@ class AccountOverview:
     live: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MaildropOverview:
+class MaildropOverview(NamedTuple):
     """What the archive knows of a POP3 maildrop, where it can be said in a line.
 
     :param listing: ``digest_of_listing`` of the live messages.
@@ -165,7 +165,7 @@ class Bookmarks:
         :param versions: the table versions it was read from.
         """
         oldest = None if overview.oldest is None else overview.oldest.isoformat()
-        facts = {**dataclasses.asdict(overview), "oldest": oldest}
+        facts = {**overview._asdict(), "oldest": oldest}
         self._write(account, MailProtocol.POP3.value, versions, facts, now)
 
     def _read(self, account: str, what: str, now: datetime) -> dict[str, Any] | None:
@@ -270,6 +270,8 @@ def _facts(row: FolderRow) -> dict[str, Any]:
 
 
 def _folder_row(account: str, facts: Mapping[str, Any]) -> FolderRow:
+    from mailroom.model import FolderRow
+
     times = {name: datetime.fromisoformat(facts[name]) for name in _TIMES}
     return FolderRow(account=account, **{**facts, **times})
 

@@ -6,7 +6,6 @@ here: how notes are kept, and what makes one void (``bookmarks``).
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -67,7 +66,7 @@ class Noted:
         if self._archive.opened("locations") and self._bookmarks.read_maildrop(account, now) is None:
             found = self._archive.maildrop_state(account).overview()
             if found is not None:
-                seen = replace(found, answer=answer if listing == found.listing else None)
+                seen = found._replace(answer=answer if listing == found.listing else None)
                 self._bookmarks.write_maildrop(account, self._versions("locations"), seen, now)
 
     def says_settled(self, account: str) -> bool:

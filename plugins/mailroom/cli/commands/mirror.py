@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from mailroom.cli.account import account_name
 from mailroom.cli.common_arguments import Parser, Words, add_command, add_folders
@@ -13,6 +15,10 @@ from mailroom.cli.phrases import Summary, count, messages, notes, octets_in_word
 from mailroom.cli.terminal import Outcome, Terminal
 from mailroom.cli.values import connections, day, octets, share
 from mailroom.model import DEFAULT_CONNECTIONS, MailProtocol
+
+if TYPE_CHECKING:
+    from mailroom.services.mirror import MirrorReport
+    from mailroom.services.two_way import TwoWayReport
 
 __all__ = ["add_to", "headline", "run"]
 
@@ -90,10 +96,8 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
         )
     with EarlyConnection(connect_imap(endpoint)) as connect:
         from mailroom.archive import Archive
-        from mailroom.services.two_way import mirror_account, mirror_both_ways
 
-        mirror = mirror_both_ways if options.two_way else mirror_account
-        report = mirror(
+        report = _service(two_way=options.two_way)(
             connect,
             Archive(options.archive),
             run_context("mirror", account_name(options, endpoint)),
@@ -104,6 +108,16 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
             connections=options.connections,
         )
     return Outcome.of(report, headline)
+
+
+def _service(*, two_way: bool) -> Callable[..., MirrorReport | TwoWayReport]:
+    if two_way:
+        from mailroom.services.two_way import mirror_both_ways
+
+        return mirror_both_ways
+    from mailroom.services.mirror import mirror_account
+
+    return mirror_account
 
 
 def headline(summary: Summary) -> str:

@@ -12,12 +12,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from mailroom.archive import digest_of_listing
-from mailroom.model import RunContext
 from mailroom.policy.fetch_mode import FetchMode
 
 if TYPE_CHECKING:
     from mailroom.archive import Archive
     from mailroom.client.pop3 import MaildropListing, Pop3Client
+    from mailroom.model import RunContext
 
 __all__ = ["FirstLook", "look_at_maildrop"]
 

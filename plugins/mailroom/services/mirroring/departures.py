@@ -19,7 +19,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from mailroom.exceptions import CommandRejected
-from mailroom.model import Change, Folder, FolderRow, LocationRow, RunContext
+from mailroom.model import Change
 from mailroom.policy.mirror import (
     LOSS_ALLOWED,
     MirrorSelection,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mailroom.archive import Archive, ArchiveWriter, FolderState
     from mailroom.client.imap import ImapClient
     from mailroom.client.imap_selected import SelectedFolder
+    from mailroom.model import Folder, FolderRow, LocationRow, RunContext
     from mailroom.services.mirroring.mailbox_mirror import Standing
 
 __all__ = ["Departures", "is_gone"]

@@ -18,10 +18,8 @@ from typing import TYPE_CHECKING
 
 from mailroom.client.imap_statuses import states_with_list, with_statuses
 from mailroom.exceptions import CommandRejected, ConnectionLost, MailroomError
-from mailroom.model import Folder, FolderRow, RunContext
 from mailroom.policy.folders import match_folders
 from mailroom.policy.mirror import MirrorSelection, is_unchanged
-from mailroom.services.mirroring.all_mail_left_out import AllMailLeftOut
 from mailroom.services.mirroring.begun_folders import with_begun
 from mailroom.services.mirroring.crew import BREAKING_ERRORS, WORTHWHILE_SECONDS, Crew
 from mailroom.services.mirroring.departures import Departures, is_gone
@@ -34,6 +32,8 @@ if TYPE_CHECKING:
     from mailroom.archive import Archive, ArchiveWriter
     from mailroom.client.imap import ImapClient
     from mailroom.client.imap_selected import SelectedFolder
+    from mailroom.model import Folder, FolderRow, RunContext
+    from mailroom.services.mirroring.all_mail_left_out import AllMailLeftOut
     from mailroom.services.mirroring.mailbox_mirror import Standing
 
 __all__ = ["MirrorRun"]
@@ -265,6 +265,8 @@ class MirrorRun:
             )
             self.tally.warnings.append(text)
             _log.warning("%s", text)
+            from mailroom.services.mirroring.all_mail_left_out import AllMailLeftOut
+
             self.left_out = AllMailLeftOut(
                 archive=self.archive,
                 writer=self.writer,

@@ -20,11 +20,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mailroom.exceptions import CommandRejected, IntegrityError
-from mailroom.model import Folder, FolderRow, LocationRow
 
 if TYPE_CHECKING:
     from mailroom.archive import Archive, FolderState
     from mailroom.client.imap import ImapClient
+    from mailroom.model import Folder, FolderRow, LocationRow
     from mailroom.policy.uid_sets import Uids
     from mailroom.services.mirroring.departures import Departures
     from mailroom.services.mirroring.renumbering import Recognised
