@@ -31,6 +31,7 @@ import sys
 from mailroom.cli import main
 status = main(sys.argv[1:])
 heavy = {'airflow', 'deltalake', 'pyarrow', 'numpy', 'fsspec', 'rich', 'pendulum'}
+heavy |= {'subprocess', 'ctypes', 'shutil', 'mailroom.message', 'mailroom.ledger', 'mailroom.model.messages'}
 sys.exit(f'loaded: {sorted(heavy & set(sys.modules))}' if heavy & set(sys.modules) else status)
 """
 

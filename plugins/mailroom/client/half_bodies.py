@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mailroom.client.spool import BodySink
-
 if TYPE_CHECKING:
+    from mailroom.client.spool import BodySink
     from mailroom.model import FetchedMessage
 
 __all__ = ["WORTH_KEEPING_OCTETS", "HalfBodies", "HalfBody", "Place"]
