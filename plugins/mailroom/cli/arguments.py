@@ -39,6 +39,8 @@ COMMANDS = {
 }
 """The module of each command, in the order of the help."""
 
+VERSION = "--version"
+
 _EPILOG = """\
 examples:
   mailroom mirror imaps://ana%40example.org@imap.example.org --archive ~/mail
@@ -70,17 +72,18 @@ by Ctrl-C or SIGTERM: what was committed stays, and the same command goes on fro
 def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
     """Return the parser of the whole command line; ``options.run`` is the chosen command.
 
-    :param chosen: the command, where it is known: the modules of the others are not imported then.
+    :param chosen: the first word, where it is known: the modules of other commands are not imported then.
     """
     parser = Parser(
         prog="mailroom",
         description="Fetch, mirror, archive and clean up mailboxes.",
         epilog=_EPILOG,
     )
-    parser.add_argument("--version", action="version", version=f"mailroom {__version__}")
+    parser.add_argument(VERSION, action="version", version=f"mailroom {__version__}")
     words = parser.add_subparsers(
         title="commands", required=True, dest="command", metavar="COMMAND", parser_class=Parser
     )
-    for command in [chosen] if chosen in COMMANDS else COMMANDS:
+    needed = [chosen] if chosen in COMMANDS else () if chosen == VERSION else COMMANDS
+    for command in needed:
         import_module(f"mailroom.cli.commands.{COMMANDS[command]}").add_to(words)
     return parser
