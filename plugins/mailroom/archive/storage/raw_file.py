@@ -5,9 +5,9 @@ not belong here: names and folders (``raw``). Imports nothing heavy, because the
 process starts with it.
 
 On Linux a file can be written without any name (``O_TMPFILE``) and be linked to its own: one entry
-of one folder instead of two entries and a removal, which halves what a file costs on a busy ext4,
-and a kill leaves nothing at all. Where that is not to be had (other systems, NFS), or the name is
-taken, it is written under another name and renamed.
+of one folder instead of two entries and a removal, which costs at most as much and on a busy ext4
+up to half less, and a kill leaves nothing at all. Where that is not to be had (other systems, NFS),
+or the name is taken, it is written under another name and renamed.
 """
 
 from __future__ import annotations
