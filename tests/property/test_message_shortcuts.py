@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import itertools
 import random
 import re
+import sys
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailroom.message import addresses, contents, transfer
+from mailroom.message import addresses, contents, embedded, text, transfer
 from mailroom.message.charsets import decode_text
 from mailroom.message.octets import occurrences
+from mailroom.message.quotes import reply_of
+from mailroom.message.structure import parse_structure
 from mailroom.message.transfer import Encoding, decode, decoded_chunks
 
 NAMES = [
@@ -126,7 +130,120 @@ PIECES = st.lists(
 def test_lines_are_ended_alike_before_and_after_decoding(data: bytes, label: str | None) -> None:
     """Text is the same whether its line ends are made one kind as octets or as characters."""
     expected = decode_text(data, label).replace("\r\n", "\n").replace("\r", "\n")
-    assert contents._plainly_decoded(data, label) in (None, expected)
+    plain = contents._plainly_decoded(data, label)
+    expected = expected.removeprefix("\ufeff")
+    assert plain is None or plain == (expected, expected.encode())
+
+
+@given(PIECES, st.sampled_from(["", "; charset=utf-8", "; charset=iso-8859-1", "; charset=utf-7"]))
+def test_digest_of_a_text_is_that_of_its_characters(data: bytes, label: str) -> None:
+    """Octets digested as they stand give what the decoded text gives, white space at its end apart."""
+    part = parse_structure(b"Content-Type: text/html" + label.encode() + b"\r\n\r\n" + data, set())
+    found = contents.read_content(part, set(), with_checksum=False, with_text=True, hint=None)
+    solid = found.text.rstrip().encode("utf-8", "replace")
+    assert found.digest == (hashlib.sha256(solid).digest() if solid else b"")
+
+
+QUOTED = st.lists(
+    st.sampled_from(
+        [
+            b"=",
+            b"=\r\n",
+            b"=\n",
+            b"=\r",
+            b"\r\n",
+            b"\n",
+            b"\r",
+            b" ",
+            b"\t",
+            b"=41",
+            b"=e9",
+            b"4",
+            b"1",
+            b"ab",
+            b"_",
+        ]
+    )
+).map(b"".join)
+
+
+@given(QUOTED)
+def test_quoted_printable_is_decoded_alike_with_and_without_a_look_at_odd_escapes(data: bytes) -> None:
+    """Where no escape is odd, soft breaks may be left to the decoder."""
+    assert transfer._decode_quoted(data) == transfer._decode_oddly_quoted(data)
+    assert decode(data, Encoding.QUOTED_PRINTABLE) == transfer._decode_oddly_quoted(data)
+
+
+TAGS = [
+    "<p>",
+    "</p>",
+    '<p class="a">',
+    '<td a="x>y">',
+    "<a href='x'>",
+    "<br/>",
+    "<br",
+    "<li >",
+    "<o:p>",
+    '<b">',
+    "<script>",
+    "</script>",
+    "<style x>",
+    "</style>",
+    "<!--",
+    "-->",
+    '<img a="',
+    '">',
+    "< p>",
+    "<",
+    ">",
+    "<h1\t>",
+    "&lt;",
+    "&nbsp;",
+    " ",
+    "  ",
+    "\n",
+    "\r\n",
+    "\t",
+    "\xa0",
+    "\u2028",
+    "a",
+    "b c",
+    "é",
+    "<ul><li>",
+    "\x1c",
+]
+
+
+@given(st.lists(st.sampled_from(TAGS)).map("".join))
+def test_pages_read_alike_however_their_tags_are_written(page: str) -> None:
+    """Tags in small letters, of which most are known at once, mean what those in capitals mean."""
+    shouted = re.sub(r"<(/?[a-z0-9]+)", lambda tag: tag[0].upper(), page)
+    assert text.readable_html(page) == text.readable_html(shouted)
+    assert text._single_spaced(page) == " ".join(page.split())
+
+
+def test_no_white_space_but_the_space_is_printable() -> None:
+    """A page that is printable has no other white space, and needs not be split to find it."""
+    assert [c for c in map(chr, range(sys.maxunicode + 1)) if c.isspace() and c.isprintable()] == [" "]
+
+
+@given(
+    st.lists(st.sampled_from(["a", "From", "Von", "-", "--", "*", "\n", "\n\n", " ", "@", "1", "wrote"])).map(
+        "".join
+    )
+)
+def test_text_without_any_mark_of_a_quote_quotes_nothing(words: str) -> None:
+    """What is answered at a glance is what a look at each line gives."""
+    if "---" not in words:
+        assert reply_of(words) is None
+        assert reply_of(f"{words}\nz:z") is None
+
+
+def test_every_introduction_of_a_file_is_looked_for() -> None:
+    """A text in which neither of two marks stands holds no file of any kind."""
+    for mark, *_ in embedded._FINDERS:
+        part = parse_structure(b"\r\n" + mark, set())
+        assert embedded._may_hold_file(part)
 
 
 @given(

@@ -73,31 +73,37 @@ def read_content(
     if not is_text or part.end - part.start > WINDOW_OCTETS:
         return _read_in_chunks(part, defects, is_text=is_text, with_text=with_text, hint=hint)
     data = decode(part.buffer[part.start : part.end], part.encoding)
-    text = _decoded(data, part, hint)
+    text, octets = _decoded(data, part, hint)
     stripped = text.rstrip()
+    if octets is None:
+        octets = stripped.encode("utf-8", "replace")
+    elif len(stripped) < len(text):
+        octets = octets[: len(octets) - len(text[len(stripped) :].encode("utf-8"))]
     return Content(
         len(data),
         hashlib.sha256(data).hexdigest() if with_checksum else "",
-        hashlib.sha256(stripped.encode("utf-8", "replace")).digest() if stripped else b"",
+        hashlib.sha256(octets).digest() if stripped else b"",
         text if with_text else "",
         detect_type(data) if with_checksum else None,
     )
 
 
-def _decoded(data: bytes, part: Part, hint: str | None) -> str:
+def _decoded(data: bytes, part: Part, hint: str | None) -> tuple[str, bytes | None]:
+    """Return a part's text, and its octets in UTF-8 where they are at hand."""
     label = charset_of(part)
     if label is None and part.media_type == "text/html":
         label = charset_of_html(data)
-    text = _plainly_decoded(data, label)
-    if text is None:
-        text = decode_text(data, label, hint)
-        if "\r" in text:
-            text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return text.removeprefix("\ufeff")
+    plain = _plainly_decoded(data, label)
+    if plain is not None:
+        return plain
+    text = decode_text(data, label, hint)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.removeprefix("\ufeff"), None
 
 
-def _plainly_decoded(data: bytes, label: str | None) -> str | None:
-    """Return ASCII, or UTF-8 that is labelled so, with one kind of line end; None for anything else.
+def _plainly_decoded(data: bytes, label: str | None) -> tuple[str, bytes] | None:
+    """Return ASCII or UTF-8 labelled so, with one kind of line end, as text and as octets; else None.
 
     Octets are split into lines in a third of the time that replacing their ends takes.
     """
@@ -109,8 +115,9 @@ def _plainly_decoded(data: bytes, label: str | None) -> str | None:
     if b"\r" in data:
         is_ended = data.endswith((b"\r", b"\n"))
         data = b"\n".join(data.splitlines()) + (b"\n" if is_ended else b"")
+    data = data.removeprefix(codecs.BOM_UTF8)
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8"), data
     except UnicodeDecodeError:
         return None
 

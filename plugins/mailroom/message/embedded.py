@@ -31,11 +31,9 @@ _FINDERS: tuple[tuple[bytes, str, Encoding, _Finder], ...] = (
 
 def embedded_parts(part: Part) -> list[tuple[Part, str]]:
     """Return a part, and its name, for each file in a text; of part 1: ``1.uu1``, ``1.yenc1``, ``1.hqx1``."""
-    if part.media_type != "text/plain":
+    if part.media_type != "text/plain" or not _may_hold_file(part):
         return []
     if part.encoding is Encoding.QUOTED_PRINTABLE:
-        if not any(find(part.buffer, mark, part.start, part.end) >= 0 for mark, *_ in _FINDERS):
-            return []
         if part.end - part.start > MAX_QUOTED_OCTETS:
             return []
         text = b"".join(part.chunks())
@@ -49,6 +47,14 @@ def embedded_parts(part: Part) -> list[tuple[Part, str]]:
         for number, block in enumerate(finder(part.buffer, part.start, part.end), 1)
     ]
     return _apart(found) if len(found) > 1 else found
+
+
+def _may_hold_file(part: Part) -> bool:
+    """Whether what introduces a file is there; that of yEnc ends in that of uuencode."""
+    return (
+        find(part.buffer, b"begin ", part.start, part.end) >= 0
+        or find(part.buffer, binhex.INTRODUCTION, part.start, part.end) >= 0
+    )
 
 
 def is_embedded(path: str, part: Part) -> bool:

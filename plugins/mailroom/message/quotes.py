@@ -56,6 +56,8 @@ def reply_of(text: str) -> str | None:
 
     :param text: readable text of a message, lines ended by LF.
     """
+    if ">" not in text and ":" not in text and "---" not in text and "：" not in text:
+        return None  # nothing below begins a quote without one of these
     lines = text.split("\n")
     marks = [number for number, line in enumerate(lines) if line[:1] in _FIRST or line[-1:] in _COLONS]
     quoted: set[int] = set()

@@ -50,6 +50,8 @@ _BREAKS = {
     for slash in ("", "/")
 }
 _BREAKS |= {"li": "\n- ", "td": "\t", "th": "\t"}
+_INLINE_TAGS = "a b em font i img span strong u"
+_BREAKS |= {slash + name: "" for name in _INLINE_TAGS.split() for slash in ("", "/")}
 _TAG = re.compile(r"(/?[a-zA-Z][a-zA-Z0-9]*+)[^>\"]*+(?:\"[^\"]*+\"[^>\"]*+)*+>")
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s{0,4}=\s{0,4}[\"']?\s{0,4}([\w.:-]{1,64})", re.I)
 
@@ -81,10 +83,15 @@ def charset_of_html(data: bytes) -> str | None:
 
 def readable_html(page: str) -> str:
     """Return the words of an HTML page in lines, as a reader would see them; linear in its length."""
-    text, *tags = " ".join(page[:MAX_HTML_CHARACTERS].split()).split("<")
+    text, *tags = _single_spaced(page[:MAX_HTML_CHARACTERS]).split("<")
     pieces = [text]
     hidden = ""  # the end tag of what is not shown; "-->" in a comment
     for tag in tags:
+        head, mark, text = tag.partition(">")
+        if mark and not hidden and (lines := _BREAKS.get(head) or _break_at(head)) is not None:
+            pieces.append(lines)
+            pieces.append(text)
+            continue
         found = _TAG.match(tag)
         if found is not None and not hidden:
             name = found[1].lower()
@@ -106,6 +113,22 @@ def readable_html(page: str) -> str:
     return _tidy(html.unescape("".join(pieces)))
 
 
+def _single_spaced(page: str) -> str:
+    """Return a page with one space for each run of white space, and none around it."""
+    plain = page.replace("\n", " ")
+    # Of all white space only the space is printable; splitting into words is for pages that need it.
+    if "  " in plain or not plain.isprintable():
+        return " ".join(plain.split())
+    return plain.strip(" ")
+
+
+def _break_at(head: str) -> str | None:
+    """Return the lines that a tag begins, by what is before its first ``>``; None where that is unclear."""
+    if head.count('"') % 2:
+        return None  # that ``>`` is part of a value
+    return _BREAKS.get(head.partition(" ")[0])
+
+
 def _after_odd_tag(tag: str) -> str:
     """Return what follows a declaration or a tag with a quote that never ends; a bare ``<`` is text."""
     if not tag[:1].isalpha() and tag[:1] not in ("!", "?", "/"):
@@ -115,11 +138,10 @@ def _after_odd_tag(tag: str) -> str:
 
 def _tidy(text: str) -> str:
     """Strip lines, and leave one blank line where there are several."""
-    kept = [""]
-    for line in text.replace("\t ", "\t").replace("\xa0", " ").split("\n"):
-        stripped = line.strip(" \t")
-        if stripped or kept[-1]:
-            kept.append(stripped)
+    if "\t" in text:
+        text = text.replace("\t ", "\t")
+    lines = [line.strip(" \t") for line in text.replace("\xa0", " ").split("\n")]
+    kept = [line for line, above in zip(lines, ["", *lines], strict=False) if line or above]
     return "\n".join(kept).strip()
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 import pybase64
 
 from mailroom.message.binhex import binhex_decoded_chunks
-from mailroom.message.octets import Buffer, windows
+from mailroom.message.octets import WINDOW_OCTETS, Buffer, windows
 from mailroom.message.yenc import yenc_decoded_chunks
 
 __all__ = [
@@ -56,6 +56,8 @@ _BASE64_OR_LINE_END = _BASE64 + b"\r\n"
 _NOT_BASE64 = bytes(set(range(256)) - set(_BASE64))
 _PADDING = re.compile(rb"=+")
 _SOFT_BREAK_WITH_SPACE = re.compile(rb"=[ \t]++(?=\r?\n)")
+# What a2b_qp does not undo as mail clients do, or what leaves an escape when a soft break is taken out.
+_ODD_ESCAPE = re.compile(rb"=(?:[ \t]|\r(?!\n)|.?=)", re.S)
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _NOT_URL_SAFE = re.compile(rb"[^A-Za-z0-9_=\r\n-]|^(?:--|__)|-{5}|_{5}", re.M)
 _LONG_RUN = re.compile(rb"[A-Za-z0-9+/]{48}")
@@ -111,6 +113,8 @@ def decode(data: bytes, encoding: Encoding) -> bytes:
     """Return small content decoded."""
     if encoding is Encoding.IDENTITY:
         return data
+    if encoding is Encoding.QUOTED_PRINTABLE and len(data) <= WINDOW_OCTETS:
+        return _decode_quoted(data)
     return b"".join(decoded_chunks(data, 0, len(data), encoding))
 
 
@@ -299,6 +303,12 @@ def _before_escape(data: bytes) -> int:
 def _decode_quoted(data: bytes) -> bytes:
     if b"=" not in data:
         return data
+    if _ODD_ESCAPE.search(data) is None:
+        return binascii.a2b_qp(data)
+    return _decode_oddly_quoted(data)
+
+
+def _decode_oddly_quoted(data: bytes) -> bytes:
     if b"= " in data or b"=\t" in data:
         data = _SOFT_BREAK_WITH_SPACE.sub(b"=", data)
     if b"=\r" in data:  # the C function would drop a line after a bare CR
