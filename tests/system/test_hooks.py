@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import Any
 
 import pytest
@@ -60,6 +61,57 @@ def test_imap_hook_signs_in_and_lists(office: Office, security: str) -> None:
     office.connect("imap", security=security)
     with ImapHook("office") as client:
         assert "INBOX" in [folder.name for folder in client.list_folders()]
+
+
+@pytest.mark.parametrize("security", ["ssl", "starttls", "plain"])
+def test_imapclient_is_signed_in(office: Office, security: str, caplog: pytest.LogCaptureFixture) -> None:
+    """For commands that our client has no word for, with nothing secret in its log."""
+    office.connect("imap", security=security)
+    with caplog.at_level("DEBUG"), ImapHook("office").get_imapclient() as client:
+        client.create_folder("Entwürfe & Ältere")
+        assert "Entwürfe & Ältere" in [name for _, _, name in client.list_folders()]
+        client.select_folder("INBOX")
+        uids = client.search(["UNSEEN"])
+        assert len(uids) == 1
+        assert client.fetch(uids, ["RFC822.SIZE"])[uids[0]][b"RFC822.SIZE"] > 0
+    told = [record.getMessage() for record in caplog.records if record.name.startswith("imapclient")]
+    assert told
+    assert not any("secret" in line for line in told)
+
+
+@pytest.mark.parametrize("security", ["ssl", "plain"])
+def test_imapclient_waits_for_new_mail(office: Office, dovecot: Dovecot, user: str, security: str) -> None:
+    """IDLE looks whether anything came, and goes on after nothing did."""
+    office.connect("imap", security=security)
+    with ImapHook("office").get_imapclient() as client:
+        client.select_folder("INBOX")
+        client.idle()
+        assert client.idle_check(timeout=0.1) == []
+        dovecot.append(user, make_message())
+        told: list[tuple[int, bytes]] = []
+        while (2, b"EXISTS") not in told:
+            told += client.idle_check(timeout=20)
+        client.idle_done()
+        assert len(client.search()) == 2
+
+
+def test_imapclient_names_what_is_wrong_without_the_password(office: Office) -> None:
+    """Signing in is ours, with our sentences."""
+    office.connect("imap", password="not-the-password")
+    with pytest.raises(AuthenticationFailed) as caught:
+        ImapHook("office").get_imapclient()
+    assert "not-the-password" not in str(caught.value)
+
+
+def test_imapclient_raises_its_own_errors(office: Office) -> None:
+    """A refused command, and a connection that is gone."""
+    office.connect("imap")
+    client = ImapHook("office").get_imapclient()
+    with pytest.raises(client.Error):
+        client.select_folder("nowhere")
+    client.socket().shutdown(socket.SHUT_RDWR)
+    with pytest.raises((client.AbortError, OSError)):
+        client.noop()
 
 
 def test_leaving_a_pop3_hook_deletes_nothing(office: Office) -> None:

@@ -54,9 +54,11 @@ _log = logging.getLogger(__name__)
 _OTHER_GREETINGS = {b"+OK": "POP3", b"220": "SMTP or FTP", b"HTT": "HTTP", b"SSH": "SSH"}
 
 
-def open_connection(endpoint: Endpoint) -> tuple[ImapWire, frozenset[str]]:
+def open_connection(endpoint: Endpoint, *, with_courtesies: bool = True) -> tuple[ImapWire, frozenset[str]]:
     """Connect and sign in; return the connection and the server's capabilities.
 
+    :param with_courtesies: whether to say who we are and to ask for UTF-8; else the connection is left
+        as it is after a sign-in, with no answer under way.
     :raises ConnectionLost: if the server cannot be reached, is busy or goes away.
     :raises AuthenticationFailed: if it refuses user, password or token.
     :raises CapabilityMissing: if it offers no TLS or no such way of signing in.
@@ -72,9 +74,9 @@ def open_connection(endpoint: Endpoint) -> tuple[ImapWire, frozenset[str]]:
         if wire.state == "NONAUTH":
             _sign_in(wire, transport, endpoint)
         capabilities = _capabilities(wire)
-        if "ID" in capabilities:
+        if with_courtesies and "ID" in capabilities:
             _identify(wire)
-        if "ENABLE" in capabilities and capabilities & {"UTF8=ACCEPT", "UTF8=ONLY"}:
+        if with_courtesies and "ENABLE" in capabilities and capabilities & {"UTF8=ACCEPT", "UTF8=ONLY"}:
             _speak_utf8(wire)
         if _is_worth_compressing(transport, endpoint, capabilities):
             _compress(wire, transport)

@@ -13,6 +13,8 @@ from mailroom.model import MailProtocol
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from imapclient import IMAPClient
+
     from mailroom.client.imap import ImapClient
     from mailroom.model import Endpoint
 
@@ -53,6 +55,18 @@ class ImapHook(BaseHook):
         from mailroom.client.imap import ImapClient
 
         return ImapClient.connect(self.get_endpoint())
+
+    def get_imapclient(self) -> IMAPClient:
+        """Return an ``imapclient.IMAPClient``, signed in, for commands that Mailroom has no word for.
+
+        What an account needs is done by then: TLS, STARTTLS, a token's sign-in. From there on its errors
+        are IMAPClient's. Leaving its ``with`` block, or its ``logout()``, signs out.
+
+        :raises MailroomError: the connection is wrong, or the server cannot be reached or refuses.
+        """
+        from mailroom.client.imap_library import connect_library
+
+        return connect_library(self.get_endpoint())
 
     def test_connection(self) -> tuple[bool, str]:
         """Try the connection and say in one sentence what works or what is wrong."""
