@@ -157,7 +157,7 @@ def test_the_operator_takes_the_key_from_a_connection_and_tells_nobody(
 ) -> None:
     """Neither its summary nor a log that a DAG's author sees has it; a wrong one fails at once."""
     bucket = keyed.new_bucket()
-    monkeypatch.setenv("AIRFLOW_CONN_STORE", keyed.connection_uri())
+    monkeypatch.setenv("AIRFLOW_CONN_KEYED", keyed.connection_uri())
     monkeypatch.setenv("AIRFLOW_CONN_KEY", json.dumps({"conn_type": "generic", "password": TEXT}))
     monkeypatch.setenv("AIRFLOW_CONN_WRONG", json.dumps({"conn_type": "generic", "password": "hunter2"}))
     caplog.set_level(logging.INFO)
@@ -166,7 +166,7 @@ def test_the_operator_takes_the_key_from_a_connection_and_tells_nobody(
         operator = AttachmentsToObjectStorageOperator(
             task_id="t",
             archive=str(store.root),
-            destination=f"s3://store@{bucket}/in",
+            destination=f"s3://keyed@{bucket}/in",
             template="{filename}",
             customer_key_conn_id=conn_id,
         )

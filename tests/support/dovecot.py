@@ -287,10 +287,14 @@ class Dovecot:
         if os.geteuid() != 0:
             return
         _, uid, gid = self._owner
-        for base, _, files in os.walk(path):
-            os.chown(base, uid, gid)
-            for name in files:
-                os.chown(os.path.join(base, name), uid, gid)
+        while True:
+            # The server may be at work in there, for a client that was killed: look again.
+            with contextlib.suppress(FileNotFoundError):
+                for base, _, files in os.walk(path):
+                    os.chown(base, uid, gid)
+                    for name in files:
+                        os.chown(os.path.join(base, name), uid, gid)
+                return
 
 
 def _free_ports(count: int) -> list[int]:
