@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mailroom.policy.deletion import Keep
 from mailroom.policy.mirror import MirrorSelection
 from mailroom.policy.policy_file import parse_policy
 from mailroom.services.deleting.retention_report import RetentionReport
@@ -24,10 +25,11 @@ from tests.support.mail import make_message
 TODAY = datetime.now(UTC)
 ALL_MAIL = "[Gmail]/All Mail"
 TRASH = "[Gmail]/Trash"
+BOTH = "rules: [{{name: inbox, folders: [INBOX], delete_after: 30d}}, {{name: filed, {}}}]"
 BESIDE_ALL = "rules: [{{name: all, delete_after: 30d}}, {{name: filed, folders: [Contracts], {}}}]"
 
 
-def message(number: int, age: float, labels: str, sender: str = "ana@shop.example") -> Mail:
+def message(number: int, age: float, labels: str | None, sender: str = "ana@shop.example") -> Mail:
     return Mail(
         content=make_message(subject=f"number {number}", sender=sender),
         object_id=str(1_278_455_344_230_334_865 + number),
@@ -97,6 +99,14 @@ def planned(report: RetentionReport) -> dict[str, set[int]]:
         pytest.param(BESIDE_ALL.format("keep_for: 10 years"), id="a keeping rule"),
         pytest.param(BESIDE_ALL.format("from: '*@bank.example', keep_for: forever"), id="one for an author"),
         pytest.param(BESIDE_ALL.format("delete_after: 1 years"), id="a longer rule"),
+        pytest.param(
+            BOTH.format("folders: [Contracts], delete_after: 10 years"), id="a rule that ends later"
+        ),
+        pytest.param(BOTH.format("delete_after: 10 years"), id="a rule for all that ends later"),
+        pytest.param(
+            BOTH.format("folders: [Contracts], from: '*@shop.example', delete_after: 1d"),
+            id="no rule that means it",
+        ),
     ],
 )
 def test_what_another_of_its_folders_keeps_stays(account: Labelled, policy: str) -> None:
@@ -128,11 +138,71 @@ def test_a_rule_for_all_folders_does_not_shorten_that_of_the_inbox_by_way_of_all
     assert account.plan(f"rules: [{rules}]").deleted == 0
 
 
+def test_all_mail_does_not_lengthen_a_rule_of_the_inbox_by_a_rule_for_all_folders(account: Labelled) -> None:
+    """It shows what the inbox holds; a rule that names All Mail does count."""
+    assert planned(account.plan(BOTH.format("delete_after: 1 years")))["INBOX"] == {2}
+    assert account.plan(BOTH.format(f"folders: ['{ALL_MAIL}'], delete_after: 1 years")).deleted == 0
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pytest.param(None, id="not stated"),
+        pytest.param('"Hidden"', id="of a folder that IMAP does not show"),
+        pytest.param(r'"\\Sent"', id="of the system, not shown"),
+        pytest.param('"A&B"', id="in improper UTF-7"),
+    ],
+)
+def test_what_nobody_can_say_the_folders_of_stays(account: Labelled, labels: str | None) -> None:
+    """It may be filed where its owner wants it to stay."""
+    account.server.folders["A&B"] = Mailbox(uid_validity=9)
+    account.server.folders["INBOX"].mail[2].labels = labels
+    report = account.plan("rules: [{folders: [INBOX, Contracts], delete_after: 30d}]")
+    assert planned(report) == {"INBOX": {1}, "Contracts": {5}}
+    assert report.summary()["kept"] == {"in another folder that keeps it": 1}
+
+
+def test_views_that_are_not_shown_keep_nothing(account: Labelled) -> None:
+    """Being starred, important or muted is not being filed anywhere."""
+    account.server.folders["INBOX"].mail[2].labels = r'"\\Important" "\\Starred" "\\Muted"'
+    assert planned(account.plan("rules: [{folders: [INBOX], delete_after: 30d}]")) == {"INBOX": {2}}
+
+
+def test_what_was_brought_back_counts_anew_in_all_of_its_folders(account: Labelled) -> None:
+    """Retention took it out of the inbox, and so out of All Mail, where it would be found due at once."""
+    taken = parse_policy(
+        "{to_trash: true, keep_flagged: false, rules: [{folders: [INBOX, Contracts], delete_after: 30d}]}"
+    )
+    assert account.retain(taken).deleted == 2
+    account.mirror()
+    account.wait(timedelta(days=1))
+    account.server.folders["INBOX"].mail[3] = message(2, 90, "")
+    account.server.folders[ALL_MAIL].mail[13] = message(2, 90, r'"\\Inbox"')
+    account.mirror()
+    text = "{exclude: ['[Gmail]/Trash'], rules: [{delete_after: 30d}]}"
+    assert planned(account.plan(text)) == {}
+    account.wait(timedelta(days=29))
+    assert planned(account.plan(text)) == {}
+    content = digest(account.server.folders["INBOX"].mail[3].content)
+    explained = explain_message(account.archive, account.name, content, parse_policy(text), account.now())
+    assert {each.verdict.keep for each in explained if each.verdict} == {Keep.TOO_YOUNG}
+    account.wait(timedelta(days=1.1))
+    assert planned(account.plan(text)) == {"INBOX": {3}, ALL_MAIL: {13}}
+
+
 def test_labels_are_those_of_now(account: Labelled) -> None:
     """Somebody filed it after the last mirror."""
     account.server.folders["INBOX"].mail[2].labels = '"Contracts"'
     report = account.plan("rules: [{folders: [INBOX], delete_after: 30d}]")
     assert (report.deleted, report.summary()["kept"]) == (0, {"in another folder that keeps it": 2})
+
+
+@pytest.mark.parametrize(("age", "is_due"), [("5 years", False), ("1d", True)])
+def test_each_of_its_folders_counts_from_its_own_date(account: Labelled, age: str, is_due: bool) -> None:
+    """The date that one folder's rules count from is known in the other as well."""
+    text = BOTH.format(f"folders: [Contracts], basis: date, delete_after: {age}")
+    found = planned(account.plan(text))
+    assert (1 in found["INBOX"], "Contracts" in found) == (is_due, is_due)
 
 
 @pytest.mark.parametrize("values", [{"folder": "Contracts"}, {"folder": "Contracts", "query": "number"}])
@@ -150,6 +220,33 @@ def test_the_newest_of_one_of_its_folders_stays(account: Labelled) -> None:
     assert report.deleted == 0
 
 
+KEEP_ONE = "{keep_newest: 1, rules: [{delete_after: 30d}]}"
+
+
+def test_what_somebody_took_out_of_a_folder_is_not_among_its_newest(account: Labelled) -> None:
+    """The contract is the newest of its folder again, which the archive does not know yet."""
+    account.server.folders["Contracts"].mail[6] = message(3, 1, "")
+    account.server.folders[ALL_MAIL].mail[13] = message(3, 1, '"Contracts"')
+    account.mirror()
+    assert planned(account.plan(KEEP_ONE)) == {"INBOX": {1}, "Contracts": {5}, ALL_MAIL: {11}}
+    del account.server.folders["Contracts"].mail[6]
+    assert planned(account.plan(KEEP_ONE)) == {}
+
+
+@pytest.mark.parametrize(
+    "fault", [{"uid_validity": 77}, {"is_broken": True}], ids=["numbered anew", "refused"]
+)
+def test_where_nobody_knows_the_newest_of_a_folder_its_mail_stays(
+    account: Labelled, fault: dict[str, Any]
+) -> None:
+    """It may be among them."""
+    account.server.folders["Contracts"].mail[6] = message(3, 1, "")
+    account.mirror()
+    for name, value in fault.items():
+        setattr(account.server.folders["Contracts"], name, value)
+    assert account.retain(parse_policy(KEEP_ONE), dry_run=True).deleted == 0
+
+
 def test_labels_of_what_lies_in_the_trash_keep_nothing(account: Labelled) -> None:
     """It is in no other folder, though it has its labels still."""
     account.server.folders[TRASH].mail[9] = message(9, 100, '"Contracts"')
@@ -165,6 +262,30 @@ def test_a_policy_is_explained_with_the_labels_in_mind(account: Labelled) -> Non
     explained = explain_message(account.archive, account.name, contract, policy, account.now())
     sentences = {each.folder: each.sentence(account.now()) for each in explained}
     assert sentences["INBOX"].startswith("It stays, in another folder that keeps it. What decides: more")
+    assert sentences["INBOX"].endswith(
+        " It is in 'Contracts' too, and goes when the last of its folders lets it go."
+    )
     text = "rules: [{name: all, delete_after: 30d}, {name: filed, folders: [Contracts], keep_for: forever}]"
     explained = explain_message(account.archive, account.name, contract, parse_policy(text), account.now())
     assert {each.verdict.rule for each in explained if each.verdict} == {"filed: kept for ever"}
+    late = parse_policy(BOTH.format("folders: [Contracts], delete_after: 10 years"))
+    explained = explain_message(account.archive, account.name, contract, late, account.now())
+    told = {each.folder: each.verdict and (each.verdict.keep, each.verdict.rule) for each in explained}
+    assert told == {
+        "INBOX": (Keep.TOO_YOUNG, "filed: more than 3650 days after it reached the mailbox"),
+        "Contracts": (Keep.TOO_YOUNG, "filed: more than 3650 days after it reached the mailbox"),
+        ALL_MAIL: None,
+    }
+
+
+def test_a_policy_is_explained_with_labels_of_folders_that_no_mirror_saw(
+    archive_root: Path, account: Labelled
+) -> None:
+    """Rules mean those folders too, and the deletion would ask them."""
+    account.server.folders["INBOX"].mail[2].labels = '"Later"'
+    account.mirror()
+    other = digest(account.server.folders["INBOX"].mail[2].content)
+    for text, keep in (("delete_after: 10 years", Keep.TOO_YOUNG), ("delete_after: 1d", None)):
+        policy = parse_policy(BOTH.format(f"folders: [Later], {text}"))
+        explained = explain_message(account.archive, account.name, other, policy, account.now())
+        assert [each.verdict.keep for each in explained if each.verdict] == [keep]

@@ -366,6 +366,43 @@ def test_mail_that_its_owner_moved_after_a_kill_is_not_told_as_deleted(
     assert (mailbox.marked("INBOX"), mailbox.marked("Work"), mailbox.is_clean()) == ([], [], True)
 
 
+def test_mail_that_its_owner_moved_into_a_new_folder_after_a_kill_is_not_told_as_deleted(
+    mailbox: Mailbox,
+) -> None:
+    """Whatever is in a folder that was made since came there since."""
+    mailbox.be_killed(ImapClient, "expunge")
+    mailbox.dovecot.append(mailbox.user, mail(9), folder="Later")
+    mailbox.move("INBOX", "Later", 1)
+    mailbox.account.retain(RetentionRule(older_than=days(3650), folders=("INBOX",)))
+    assert (mailbox.told(), mailbox.marked("Later"), mailbox.is_clean()) == ({}, [], True)
+
+
+@pytest.mark.parametrize("since", ["", "mirrored", "made anew"])
+def test_an_equal_copy_in_another_folder_hides_no_deletion_of_ours(mailbox: Mailbox, since: str) -> None:
+    """It lay there before in a folder that the archive did not know, and its owner's mark on it stays."""
+
+    class Falling(ImapClient):
+        def expunge(self, uids: Any) -> None:
+            super().expunge(uids)
+            raise KeyboardInterrupt
+
+    mailbox.dovecot.append(mailbox.user, mail(1), folder="Backup", flags=["\\Deleted"])
+    mailbox.use(Falling)
+    with pytest.raises(KeyboardInterrupt):
+        mailbox.account.retain(MONTH)
+    mailbox.use(ImapClient)
+    mailbox.account.wait(days(0.01))
+    if since == "mirrored":
+        mirror(mailbox.account)
+    if since == "made anew":
+        with mailbox.dovecot.mailbox(mailbox.user) as phone:
+            phone.delete_folder("Backup")
+        mailbox.dovecot.append(mailbox.user, mail(1), folder="Backup", flags=["\\Deleted"])
+    mailbox.account.retain(RetentionRule(older_than=days(3650), folders=("INBOX",)))
+    assert (mailbox.told(), mailbox.marked("Backup"), mailbox.is_clean()) == (DELETED, [1], True)
+    assert mailbox.account.changes().count("deleted_by_retention") == 4
+
+
 def test_a_letter_like_ours_in_the_trash_is_no_copy_of_it(mailbox: Mailbox) -> None:
     """On a server that only copies, what a killed run copied is known by its bytes."""
     mailbox.be_killed(WithoutMove, "expunge", TO_TRASH)

@@ -11,12 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailroom.model import MailProtocol
-from mailroom.policy.deletion import Keep
 from mailroom.policy.durations import FOREVER
 from mailroom.policy.policy_file import parse_policy, policy_as_json
 from mailroom.policy.retention import Basis
-from mailroom.policy.rules import FolderRules, RetentionPolicy, Rule, bind_policy, joined_rules
-from mailroom.policy.verdicts import MessageFacts, decide, may_be_due
+from mailroom.policy.rules import FolderRules, RetentionPolicy, Rule, bind_policy
+from mailroom.policy.verdicts import MessageFacts, decide, decide_across, may_be_due
 from tests.unit.policy.rows import NOW, days_ago
 
 LENGTHS = st.sampled_from([0, 1, 30, 30.5, 365]).map(lambda days: timedelta(days=days))
@@ -117,15 +116,31 @@ def test_a_policy_reads_back_as_itself(policy: RetentionPolicy) -> None:
     assert parse_policy(policy_as_json(policy)) == policy
 
 
+NAMES = ["INBOX", "INDEX", "Work", "All"]
+
+
+@given(policies(), messages(), st.permutations(NAMES))
+def test_what_is_in_several_folders_goes_when_the_last_lets_it_go(
+    policy: RetentionPolicy, facts: MessageFacts, order: list[str]
+) -> None:
+    """Each folder that holds it decides as it does alone, in whatever order they are asked."""
+    folders = bind_policy(policy, order, protocol=MailProtocol.IMAP, uses=dict.fromkeys(order))
+    alone = [decide(rules, facts, NOW) for rules in folders.values()]
+    together = decide_across(list(folders.values()), facts, NOW)
+    assert together in alone
+    assert (together.keep is None) == all(verdict.keep is None for verdict in alone)
+    assert together.until == max(v.until for v in alone if (v.keep is None) == (together.keep is None))
+
+
 @given(policies(), messages())
-def test_what_is_in_several_folders_is_kept_by_each(policy: RetentionPolicy, facts: MessageFacts) -> None:
-    """Under the rules of all its folders together nothing goes that one of them keeps, in whatever order."""
-    names = ["INBOX", "INDEX", "Work"]
-    several = list(bind_policy(policy, names, protocol=MailProtocol.IMAP, uses=dict.fromkeys(names)).values())
-    together = decide(joined_rules(several), facts, NOW)
-    assert decide(joined_rules(several[::-1]), facts, NOW).keep is together.keep
-    kept = {decide(each, facts, NOW).keep for each in several}
-    if kept & {Keep.HELD, Keep.NEWEST, Keep.FLAGGED, Keep.BY_RULE}:
+def test_a_view_keeps_what_its_rules_keep_and_no_more(policy: RetentionPolicy, facts: MessageFacts) -> None:
+    """A rule for all there is leaves folders that hold the message as they are, and never shortens them."""
+    uses = {**dict.fromkeys(NAMES), "All": "\\All"}
+    folders = bind_policy(policy, NAMES, protocol=MailProtocol.IMAP, uses=uses)
+    view, holding = folders["All"], [folders[name] for name in NAMES if name != "All"]
+    within, together = decide_across(holding, facts, NOW), decide_across([view, *holding], facts, NOW)
+    if within.keep is not None:
         assert together.keep is not None
-    if None not in kept:
-        assert together.keep is not None
+    if not any(bound.is_explicit for bound in view.deleting) and not view.keeping:
+        assert together.keep is within.keep
+    assert decide_across([view], facts, NOW) == decide(view, facts, NOW)

@@ -29,13 +29,17 @@ CAPABILITIES = ("IMAP4rev1", "ESEARCH", "NAMESPACE", "ID", "UIDPLUS", "LITERAL+"
 
 @dataclass(kw_only=True)
 class Mail:
-    """One message on the server; ``octets`` is what RFC822.SIZE says, right or wrong."""
+    """One message on the server.
+
+    :param labels: as X-GM-LABELS lists them; None where the server leaves them out.
+    :param octets: what RFC822.SIZE says, right or wrong.
+    """
 
     content: bytes
     flags: str = ""
     date: str = "04-Mar-2026 10:30:00 +0000"
     object_id: str | None = None
-    labels: str = ""
+    labels: str | None = ""
     octets: int | None = None
 
 
@@ -363,9 +367,23 @@ class _Session:
         for uid in self._mailbox.shown():
             if any(low <= uid <= high for low, high in _ranges(numbers)):
                 mail = self._mailbox.mail[uid]
-                has = _QUOTED.findall(mail.labels)
+                has = _QUOTED.findall(mail.labels or "")
                 more = [label for label in _QUOTED.findall(listed) if label not in has]
                 mail.labels = " ".join([*has, *more])
+        return None
+
+    def _move(self, command: str) -> str | None:
+        """Move messages; one with labels leaves every folder that has it, as on Gmail."""
+        numbers, name = command.split(" ", 3)[2:]
+        target = self._server.folders.get(name.strip('"'))
+        if target is None:
+            return "NO [TRYCREATE] no such mailbox"
+        moved = [uid for uid in self._mailbox.shown() if any(a <= uid <= b for a, b in _ranges(numbers))]
+        for mail in [self._mailbox.mail.pop(uid) for uid in moved]:
+            for folder in self._server.folders.values() if "X-GM-EXT-1" in self._server.capabilities else ():
+                kept = {uid: other for uid, other in folder.mail.items() if other.object_id != mail.object_id}
+                folder.mail = kept
+            target.mail[max(target.mail, default=0) + 1] = mail
         return None
 
     def _fetch(self, command: str) -> str | None:
@@ -393,7 +411,7 @@ class _Session:
             parts.append(f"EMAILID ({mail.object_id})")
         if "X-GM-MSGID" in items:
             parts.append(f"X-GM-MSGID {mail.object_id}")
-        if "X-GM-LABELS" in items:
+        if "X-GM-LABELS" in items and mail.labels is not None:
             parts.append(f"X-GM-LABELS ({mail.labels})")
         body = None
         if "BODY.PEEK[]" in items:

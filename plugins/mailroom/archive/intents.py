@@ -17,8 +17,8 @@ from __future__ import annotations
 import dataclasses
 import enum
 import hashlib
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from mailroom.archive.archive import Archive
     from mailroom.archive.checking.seal_keys import SealKey
 
-__all__ = ["IntendedDeletions", "Intent", "IntentJournal"]
+__all__ = ["Following", "IntendedDeletions", "Intent", "IntentJournal"]
+
+Following = Mapping[str, tuple[int, int]]
+"""UIDVALIDITY and UIDNEXT of each IMAP folder of an account, 0 where the server does not say."""
 
 _FORMAT = 1
 _KIND = "intent"
@@ -51,12 +54,14 @@ class Intent:
     :param change: what ``locations`` will say of each message that went.
     :param rows: what the audit will say of each; their time is that of the intent.
     :param is_begun: whether some may have gone by it.
+    :param following: what each folder of the account numbered next: what has a higher number came later.
     """
 
     path: str
     change: Change
     rows: tuple[AuditRow, ...]
     is_begun: bool = True
+    following: Following = field(default_factory=dict)
 
     @property
     def run_id(self) -> str:
@@ -75,7 +80,12 @@ class IntentJournal:
         self._store = archive.store
 
     def write(
-        self, change: Change, rows: Sequence[AuditRow], *, is_begun: bool = True
+        self,
+        change: Change,
+        rows: Sequence[AuditRow],
+        *,
+        is_begun: bool = True,
+        following: Following | None = None,
     ) -> tuple[str, Callable[[], None]]:
         """Write down what is about to go, in place of what the same run wrote before, and hold it.
 
@@ -92,6 +102,8 @@ class IntentJournal:
         }
         own = [{name: value for name, value in each.items() if name not in shared} for each in facts]
         said = {"format": _FORMAT, "change": change.value, "begun": is_begun, "all": shared, "each": own}
+        if following:
+            said["following"] = {name: list(numbers) for name, numbers in following.items()}
         return path, self._store.hold_file(path, sign_note(_KIND, said, self._archive.seal_key))
 
     def refuse_others(self, account: str, *, than: str = "") -> None:
@@ -145,7 +157,14 @@ def _read(path: str, content: bytes, key: SealKey | None) -> Intent:
         said, is_ours = read_note(_KIND, content, key)
         rows = tuple(_row({**said["all"], **own}) for own in said["each"])
         intent = Intent(
-            path=path, change=Change(said["change"]), rows=rows, is_begun=bool(said.get("begun", True))
+            path=path,
+            change=Change(said["change"]),
+            rows=rows,
+            is_begun=bool(said.get("begun", True)),
+            following={
+                str(name): (int(validity), int(number))
+                for name, (validity, number) in said.get("following", {}).items()
+            },
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArchiveError(
@@ -174,9 +193,10 @@ class IntendedDeletions:
         self._change: Change | None = None
         self._rows: Sequence[AuditRow] = ()
         self._begun: set[int] = set()
+        self._following: Following | None = None
         self._is_checked = False
 
-    def begin(self, change: Change, rows: Sequence[AuditRow]) -> None:
+    def begin(self, change: Change, rows: Sequence[AuditRow], following: Following | None = None) -> None:
         """Write down what is about to go; before the first, compare this machine's clock with others.
 
         Before the first, holds and the plan in hand are compared with their seals as well. By IMAP nothing
@@ -188,9 +208,9 @@ class IntendedDeletions:
         """
         journal = IntentJournal(self._archive)
         self.let_go()
-        self._change, self._rows, self._begun = change, rows, set()
+        self._change, self._rows, self._begun, self._following = change, rows, set(), following
         is_imap = rows[0].protocol is MailProtocol.IMAP
-        self._path, self._let_go = journal.write(change, rows, is_begun=not is_imap)
+        self._path, self._let_go = journal.write(change, rows, is_begun=not is_imap, following=following)
         try:
             if is_imap:
                 journal.refuse_others(rows[0].account, than=self._path)
@@ -210,7 +230,8 @@ class IntendedDeletions:
         if self._change is None or not rows:
             return
         former = self._let_go
-        self._path, self._let_go = IntentJournal(self._archive).write(self._change, rows)
+        journal = IntentJournal(self._archive)
+        self._path, self._let_go = journal.write(self._change, rows, following=self._following)
         if former is not None:
             former()
 

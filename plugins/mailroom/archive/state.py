@@ -50,6 +50,7 @@ class FolderState:
         self.account = account
         self.folder = folder
         self.seq = seq
+        self._places = places
         self._reader = places.reader
         self._flags = places.flags.words
         rows = places.of_folder(folder)
@@ -86,17 +87,23 @@ class FolderState:
         wanted = np.unique(np.fromiter(uids, dtype=np.int64))
         return _values(self._reader, self._rows.take(np.isin(self._rows.number, wanted)))
 
-    def taken_away(self, digests: Collection[str]) -> dict[str, datetime]:
+    def taken_away(self, digests: Collection[str], *, anywhere: bool = False) -> dict[str, datetime]:
         """Return when retention last took messages of these digests out of this folder, under any number.
 
+        :param anywhere: ask for those that it took out of any folder of the account.
         :raises StoreUnavailable: where the log cannot be read.
         """
-        rows = self._rows.take(self._rows.change == _TAKEN_AWAY)
+        reader, several = self._reader, [self._rows]
+        if anywhere:
+            reader = self._places.reader
+            several = [self._places.of_folder(name) for name in self._places.folder_names()]
         found: dict[str, datetime] = {}
         wanted = pa.array(sorted(digests), pa.string())
-        for _, table in self._reader.read(rows, ["sha256", "at"]) if len(wanted) else ():
-            for row in table.filter(pc.is_in(table["sha256"], value_set=wanted)).to_pylist():
-                found[row["sha256"]] = max(row["at"], found.get(row["sha256"], row["at"]))
+        for rows in several if len(wanted) else ():
+            taken = rows.take(rows.change == _TAKEN_AWAY)
+            for _, table in reader.read(taken, ["sha256", "at"]):
+                for row in table.filter(pc.is_in(table["sha256"], value_set=wanted)).to_pylist():
+                    found[row["sha256"]] = max(row["at"], found.get(row["sha256"], row["at"]))
         return found
 
     def each(self, uids: Uids) -> Iterator[LocationRow]:

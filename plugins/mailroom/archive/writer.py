@@ -26,7 +26,7 @@ from mailroom.archive.writing.worker_start import MANY_MESSAGES, end_worker, sta
 from mailroom.exceptions import ArchiveError
 
 if TYPE_CHECKING:
-    from mailroom.archive.intents import IntendedDeletions
+    from mailroom.archive.intents import Following, IntendedDeletions
     from mailroom.archive.reading.described import Described
     from mailroom.archive.writing.arrivals import Arrival, Expected
     from mailroom.archive.writing.engine import Engine
@@ -221,7 +221,7 @@ class ArchiveWriter:
         self.flush()
         engine.durability.sync()
 
-    def intend(self, rows: Sequence[AuditRow], change: Change) -> None:
+    def intend(self, rows: Sequence[AuditRow], change: Change, *, following: Following | None = None) -> None:
         """Write down what is about to be deleted on a server, and secure all of the archive.
 
         Nothing may be deleted by a clock that is wrong, so before the first time it is compared with
@@ -229,11 +229,12 @@ class ArchiveWriter:
 
         :param rows: what the audit will say of each message.
         :param change: what ``locations`` will say of each.
+        :param following: by IMAP, what each folder of the account numbers next.
         :raises ConfigurationError: where the clock cannot be trusted.
         :raises ArchiveError: where something could not be committed or synced.
         """
         self._opened()
-        self._intended.begin(change, rows)
+        self._intended.begin(change, rows, following)
         self.secure()
 
     def carry_out(self, uids: Collection[int]) -> None:

@@ -20,6 +20,7 @@ from mailroom.policy.folders import match_folders, matches_pattern
 from mailroom.policy.retention import Basis, RetentionRule, basis_of
 
 __all__ = [
+    "VIEWS",
     "BoundRule",
     "FolderRules",
     "ForeignMarks",
@@ -27,9 +28,11 @@ __all__ = [
     "Rule",
     "bind_policy",
     "describe_rules",
-    "joined_rules",
     "policy_of",
 ]
+
+VIEWS = frozenset({"\\all", "\\flagged", "\\important"})
+"""Special uses, in small letters, of folders that show what others hold: leaving them out says nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,12 +202,16 @@ class BoundRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderRules:
-    """What a policy says of one folder."""
+    """What a policy says of one folder.
+
+    :param is_view: whether the folder only shows what others hold.
+    """
 
     keeping: tuple[BoundRule, ...]
     deleting: tuple[BoundRule, ...]
     keep_flagged: bool = True
     keep_newest: int = 0
+    is_view: bool = False
 
     @property
     def bases(self) -> frozenset[Basis]:
@@ -219,17 +226,6 @@ class FolderRules:
     def in_words(self) -> str:
         """Return what the days of the deleting rules count from, for a report."""
         return ", ".join(sorted({bound.basis.value for bound in self.deleting}))
-
-
-def joined_rules(several: Sequence[FolderRules]) -> FolderRules:
-    """Return the rules of several folders of one policy together, for a message that is in all of them."""
-    first = several[0]
-    return FolderRules(
-        keeping=tuple(dict.fromkeys(bound for rules in several for bound in rules.keeping)),
-        deleting=tuple(dict.fromkeys(bound for rules in several for bound in rules.deleting)),
-        keep_flagged=first.keep_flagged,
-        keep_newest=first.keep_newest,
-    )
 
 
 def bind_policy(
@@ -274,6 +270,7 @@ def bind_policy(
                 deleting=deleting,
                 keep_flagged=policy.keep_flagged,
                 keep_newest=policy.keep_newest,
+                is_view=(uses.get(name) or "").casefold() in VIEWS,
             )
     return bound
 

@@ -11,15 +11,19 @@ Where rules disagree, the order is that of records management:
    all there is, also where they leave more time.
 4. Of these, the one that comes due first.
 
+Where a message is in several folders at once, each folder's rules decide for it so, and it goes when the last
+of the folders lets it go.
+
 The order in which rules are written does not matter.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
+from math import inf
 
 from mailroom.model import LocationRow
 from mailroom.policy.deletion import Candidate, Keep
@@ -27,7 +31,7 @@ from mailroom.policy.durations import FOREVER
 from mailroom.policy.retention import Basis
 from mailroom.policy.rules import BoundRule, FolderRules
 
-__all__ = ["MessageFacts", "Verdict", "candidate_of", "decide", "may_be_due"]
+__all__ = ["MessageFacts", "Verdict", "candidate_of", "decide", "decide_across", "may_be_due"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +60,13 @@ class Verdict:
     :param keep: why it stays; None says that it is due.
     :param rule: the rule that decided, in words.
     :param since: the instant that the deciding rule counts from.
+    :param until: up to when it keeps the message, in seconds since 1970; infinite where nobody can say.
     """
 
     keep: Keep | None
     rule: str = ""
     since: datetime | None = None
+    until: float = field(default=inf, compare=False)
 
 
 def decide(rules: FolderRules, facts: MessageFacts, now: datetime) -> Verdict:
@@ -73,6 +79,25 @@ def decide(rules: FolderRules, facts: MessageFacts, now: datetime) -> Verdict:
         return Verdict(keep=Keep.NO_RULE)
     explicit = [bound for bound in matching if bound.is_explicit]
     return _first_due(explicit or matching, facts, now)
+
+
+def decide_across(several: Sequence[FolderRules], facts: MessageFacts, now: datetime) -> Verdict:
+    """Return what the rules of all folders that one message is in make of it: the last to let it go decides.
+
+    A view shows what folders hold: there, a rule for all there is says nothing beside what they say.
+    """
+    told = [decide(rules, facts, now) for rules in several if not rules.is_view]
+    for rules in several:
+        explicit = tuple(bound for bound in rules.deleting if bound.is_explicit)
+        shown = decide(replace(rules, deleting=explicit), facts, now)
+        if rules.is_view and shown.keep is not Keep.NO_RULE:
+            told.append(shown)
+    return max(told or [decide(rules, facts, now) for rules in several], key=_lasts)
+
+
+def _lasts(verdict: Verdict) -> tuple[bool, float, bool, str]:
+    """Return what orders verdicts by how long they keep; of equal ones that which names a rule comes last."""
+    return verdict.keep is not None, verdict.until, verdict.keep is not Keep.NO_RULE, verdict.rule
 
 
 def candidate_of(key: int, row: LocationRow, verdict: Verdict) -> Candidate:
@@ -118,8 +143,8 @@ def _kept_by_rule(rules: FolderRules, facts: MessageFacts, now: datetime) -> Ver
             lasting.append((end.timestamp() if end else float("inf"), bound.words, since))
     if not lasting:
         return None
-    _, words, since = max(lasting, key=lambda each: each[:2])
-    return Verdict(keep=Keep.BY_RULE, rule=words, since=since)
+    until, words, since = max(lasting, key=lambda each: each[:2])
+    return Verdict(keep=Keep.BY_RULE, rule=words, since=since, until=until)
 
 
 def _first_due(rules: Sequence[BoundRule], facts: MessageFacts, now: datetime) -> Verdict:
@@ -130,9 +155,9 @@ def _first_due(rules: Sequence[BoundRule], facts: MessageFacts, now: datetime) -
     ]
     if not dated:
         return Verdict(keep=Keep.NO_DATE, rule=min(bound.words for bound in rules))
-    _, words, since, bound = min(dated, key=lambda each: each[:2])
+    until, words, since, bound = min(dated, key=lambda each: each[:2])
     keep = None if now - since >= bound.length else Keep.TOO_YOUNG
-    return Verdict(keep=keep, rule=words, since=since)
+    return Verdict(keep=keep, rule=words, since=since, until=until)
 
 
 def _meets(bound: BoundRule, facts: MessageFacts) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from mailroom.archive import Archive
+from mailroom.archive import Archive, FolderState
 from mailroom.archive.ledgers import read_holds
 from mailroom.exceptions import ConfigurationError
 from mailroom.ledger import HoldRow
@@ -20,16 +20,13 @@ from mailroom.policy.deletion import Keep
 from mailroom.policy.holds import holds_on
 from mailroom.policy.proof import ServerAnswer
 from mailroom.policy.retention import discarding_folders, uses_of
-from mailroom.policy.rules import FolderRules, RetentionPolicy, bind_policy
-from mailroom.policy.verdicts import Verdict, candidate_of, decide
-from mailroom.services.deleting.labelled import Judge, LabelledMail
+from mailroom.policy.rules import VIEWS, FolderRules, RetentionPolicy, bind_policy
+from mailroom.policy.verdicts import Verdict, candidate_of, decide, decide_across
+from mailroom.services.deleting.labelled import Judge, LabelledMail, folders_of_labels
 from mailroom.services.deleting.message_facts import FactSource, facts_of_folder, facts_of_maildrop
 from mailroom.services.fetching.maildrop_ledger import INBOX
 
 __all__ = ["Explanation", "explain_message", "find_message"]
-
-DISCARDING = ("\\trash", "\\junk")
-"""Special uses, in small letters, of folders whose mail is in no other, whatever labels it has still."""
 
 MIN_DIGEST_DIGITS = 8
 """How many digits of a checksum name a message."""
@@ -41,14 +38,22 @@ class Explanation:
 
     :param number: UID or UIDL.
     :param verdict: what decides; None where no rule that deletes means the folder.
+    :param also_in: other folders that have the very same message, on a server with labels.
     """
 
     folder: str
     number: str
     verdict: Verdict | None
+    also_in: tuple[str, ...] = ()
 
     def sentence(self, now: datetime) -> str:
-        """Return the verdict in words."""
+        """Return the verdict in words, and what it has to do with other folders."""
+        if not self.also_in:
+            return self._told(now)
+        names = ", ".join(map(repr, self.also_in))
+        return f"{self._told(now)} It is in {names} too, and goes when the last of its folders lets it go."
+
+    def _told(self, now: datetime) -> str:
         verdict = self.verdict
         if verdict is None or verdict.keep is Keep.NO_RULE:
             what = "this folder" if verdict is None else "it"
@@ -66,6 +71,7 @@ class Explanation:
         return {
             "folder": self.folder,
             "number": self.number,
+            "also_in": list(self.also_in),
             "due": verdict.keep is None,
             "kept": verdict.keep.value if verdict.keep else None,
             "rule": verdict.rule or None,
@@ -120,34 +126,47 @@ def _in_mailbox(
         for row in archive.last_folders(account).values()
         if not row.deleted
     ]
-    uses = uses_of(folders)
-    names = [folder.name for folder in folders]
-    bound = bind_policy(
-        policy, names, protocol=MailProtocol.IMAP, uses=uses, discarding=discarding_folders(folders)
-    )
+    found = {folder.name: _rows_in(archive.folder_state(account, folder.name), digest) for folder in folders}
+    # Labels of folders that were not mirrored: rules may mean those too.
+    labels = {label for _, rows in found.values() for row in rows for label in row.labels}
+    uses = {**{label: None for label in labels if not label.startswith("\\")}, **uses_of(folders)}
+    is_labelled = bool(labels) or "\\all" in {(use or "").casefold() for use in uses.values()}
+    discarding = discarding_folders(folders)
+    bound = bind_policy(policy, uses, protocol=MailProtocol.IMAP, uses=uses, discarding=discarding)
     holds = read_holds(archive)
-    labelled = LabelledMail(archive=archive, account=account, bound=bound, uses=uses, judge=_judge_at(now))
-    for name in names:
-        state = archive.folder_state(account, name)
-        digests = state.column("sha256")
-        uids = [uid for uid, held in zip(state.live.tolist(), digests, strict=True) if held == digest]
-        if not uids:
+    labelled = LabelledMail(
+        archive=archive,
+        account=account,
+        bound=bound,
+        uses=uses,
+        discarding=discarding,
+        judge=_judge_at(now),
+    )
+    for name, (state, rows) in found.items():
+        if not rows:
             continue
         rules = bound.get(name)
+        beside = labelled if is_labelled and name not in discarding else None
         source = None
         if rules is not None:
             held = holds_on(holds, account, name, now, use=uses[name])
-            source = facts_of_folder(archive, state, rules, held)
-            source.asks_sender = labelled.asks_sender
-        for row in state.rows(uids):
-            found = _explained(row.uid or 0, row, rules, source, now)
-            if row.labels and source is not None and (uses[name] or "").casefold() not in DISCARDING:
-                found = _with_labels(found, row, source, labelled, holds, now)
-            yield found
+            source = facts_of_folder(archive, state, rules, held, labelled=beside)
+        for row in rows:
+            explained = _explained(row.uid or 0, row, rules, source, now)
+            if row.labels and source is not None and beside is not None:
+                explained = _with_labels(explained, row, source, beside, holds, now)
+            yield explained
+
+
+def _rows_in(state: FolderState, digest: str) -> tuple[FolderState, list[LocationRow]]:
+    """Return a folder, and the messages in it that have this digest."""
+    digests = state.column("sha256")
+    uids = [uid for uid, held in zip(state.live.tolist(), digests, strict=True) if held == digest]
+    return state, state.rows(uids)
 
 
 def _judge_at(now: datetime) -> Judge:
-    return lambda key, row, rules, facts: candidate_of(key, row, decide(rules, facts, now))
+    return lambda key, row, several, facts: candidate_of(key, row, decide_across(several, facts, now))
 
 
 def _with_labels(
@@ -170,7 +189,12 @@ def _with_labels(
         holds=holds,
         now=now,
     )
-    return replace(found, verdict=Verdict(keep=judged.keep, rule=judged.rule, since=judged.since))
+    shown = (folders_of_labels(row.labels, labelled.uses) or frozenset()) - {found.folder}
+    return replace(
+        found,
+        verdict=Verdict(keep=judged.keep, rule=judged.rule, since=judged.since),
+        also_in=tuple(sorted(n for n in shown if (labelled.uses.get(n) or "").casefold() not in VIEWS)),
+    )
 
 
 def _in_maildrop(

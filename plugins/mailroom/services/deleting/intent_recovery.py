@@ -4,10 +4,12 @@ Here: from an intent and what the server still has, to rows that tell the truth.
 (``archive.intents``), deleting.
 
 A message of an intent that the server has no longer went by that deletion, if the deletion was begun, and
-if nothing else was recorded of it since, here or, by its digest, in another folder of the account, and if it
-is not among what the archive does not know yet in another folder: what a person moved is not recorded as
-deleted by us. One that is still there was not deleted; a mark \\Deleted that
-our side left on it is taken back, for another client's EXPUNGE would carry it out. What was moved into
+if nothing else was recorded of it since, and if it did not come, octet for octet, into another folder of the
+account since: what a person moved is not recorded as deleted by us. What came since has a number that the
+folder had not given yet (UIDNEXT, which the intent says), or is in a folder made since; an equal copy with a
+lower number is no sign of anything, and of a folder numbered anew nothing is believed. What is still there,
+or was moved, was not deleted; a mark \\Deleted that our side left on it is
+taken back, for another client's EXPUNGE would carry it out. What was moved into
 the trash is recorded as moved, also where it was to be expunged there, unless that was begun and it is gone.
 What a run at work is deleting is left to that run. By POP3, which names nobody, what is gone after such a
 session counts as deleted by it: the intent was written right before QUIT.
@@ -16,7 +18,7 @@ session counts as deleted by it: the intent was written right before QUIT.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -30,17 +32,36 @@ from mailroom.services.deleting.trash_passage import find_by_digest, find_expung
 
 if TYPE_CHECKING:
     from mailroom.archive import Archive, ArchiveWriter
-    from mailroom.archive.intents import Intent
+    from mailroom.archive.intents import Following, Intent
     from mailroom.client.imap import ImapClient
     from mailroom.client.imap_selected import SelectedFolder
     from mailroom.ledger import AuditRow
+    from mailroom.model import Folder
 
-__all__ = ["settle_mailboxes", "settle_maildrop"]
+__all__ = ["ask_following", "settle_mailboxes", "settle_maildrop"]
 
 Found = list[tuple["AuditRow", LocationRow]]
 """What was deleted: what the audit says of each message, and its place."""
 
 _log = logging.getLogger(__name__)
+
+
+def ask_following(client: ImapClient, folders: Mapping[str, Folder]) -> Following:
+    """Return what each folder numbers next, for an intent: as LIST said along, else by STATUS.
+
+    :raises ConnectionLost: where the server goes away.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    for name, folder in folders.items():
+        told = folder.status or {}
+        if "UIDNEXT" not in told:
+            try:
+                told = client.folder_status(name)
+            except CommandRejected:
+                told = {}
+        following = told.get("UIDNEXT", 0)
+        found[name] = (told.get("UIDVALIDITY", 0) if following else 0, following)
+    return found
 
 
 def settle_maildrop(archive: Archive, writer: ArchiveWriter, account: str, listed: Collection[str]) -> int:
@@ -92,7 +113,8 @@ def settle_mailboxes(
             return []
         by_uid = {row.uid: row for row in state.rows([row.uid for row in gone if row.uid is not None])}
         ours = _untouched(intent, _paired(gone, [by_uid.get(row.uid) for row in gone]))
-        ours = _not_known_since(archive, _not_elsewhere(client, archive, ours, trash), trash)
+        ours = _not_elsewhere(client, archive, intent, ours, trash)
+        ours = _not_known_since(archive, intent, ours, trash)
         if trash is None or folder == trash or not ours:
             return ours
         expunged = find_expunged(client, archive, account, trash)
@@ -116,53 +138,60 @@ def _untouched(intent: Intent, found: Found) -> Found:
     return [(row, place) for row, place in found if is_untouched(place)]
 
 
-def _not_known_since(archive: Archive, found: Found, trash: str | None) -> Found:
+def _not_known_since(archive: Archive, intent: Intent, found: Found, trash: str | None) -> Found:
     """Leave out what the archive knows to have come into another folder since the intent was written."""
-    if not found:
-        return found
-    moved = _live_since(archive, found[0][0], {place.sha256 for _, place in found}, trash)
+    digests = {place.sha256 for _, place in found}
+    moved: set[str | None] = set()
+    for name in intent.following if found else ():
+        if _is_passed_over(name, intent, trash):
+            continue
+        state = archive.folder_state(intent.rows[0].account, name)
+        start = _first_since(intent, name, state.uid_validity)
+        if start is not None and len(state.live) and state.live[-1] >= start:
+            known = zip(state.live.tolist(), state.column("sha256"), strict=True)
+            moved.update(digest for uid, digest in known if uid >= start and digest in digests)
     return [(row, place) for row, place in found if place.sha256 not in moved]
 
 
-def _not_elsewhere(client: ImapClient, archive: Archive, found: Found, trash: str | None) -> Found:
+def _not_elsewhere(
+    client: ImapClient, archive: Archive, intent: Intent, found: Found, trash: str | None
+) -> Found:
     """Leave out what came into another folder, and take back the mark \\Deleted that it was moved with."""
     for folder in client.list_folders() if found else ():
-        first = found[0][0]
-        is_ours = folder.name == trash and first.action is AuditAction.MOVED_TO_TRASH
-        if not folder.is_selectable or folder.name == first.folder or is_ours:
-            continue
-        try:
-            selected = client.examine(folder.name)
-        except CommandRejected:
-            continue
-        there = set(client.search("ALL").tolist())
-        state = archive.folder_state(first.account, folder.name)
-        if state.uid_validity == selected.uid_validity:
-            known = zip(state.live.tolist(), state.column("at"), strict=True)
-            there.difference_update(uid for uid, at in known if at <= first.at)
-        rows = {place.uid: place for _, place in found if place.uid is not None}
-        moved = find_by_digest(client, archive, there, rows) if there else {}
-        if moved:
-            selected = client.select(folder.name)
-            _still_there(client, selected, set(moved.values()))
-            found = [(row, place) for row, place in found if place.uid not in moved]
         if not found:
             break
+        if not folder.is_selectable or _is_passed_over(folder.name, intent, trash):
+            continue
+        rows = {place.uid: place for _, place in found if place.uid is not None}
+        try:
+            start = _first_since(intent, folder.name, client.examine(folder.name).uid_validity)
+            if start is None:
+                continue
+            # "n:*" means the last message too, whatever its number.
+            there = {uid for uid in client.search("UID", f"{start}:*").tolist() if uid >= start}
+        except CommandRejected:
+            continue
+        moved = find_by_digest(client, archive, there, rows) if there else {}
+        if moved:
+            _still_there(client, client.select(folder.name), set(moved.values()))
+            found = [(row, place) for row, place in found if place.uid not in moved]
     return found
 
 
-def _live_since(
-    archive: Archive, first: AuditRow, digests: Collection[str | None], trash: str | None
-) -> frozenset[str | None]:
-    """Return which of these came, or changed, in another folder of the account since the intent."""
-    found: set[str | None] = set()
-    for name in archive.last_folders(first.account):
-        if name == first.folder or (name == trash and first.action is AuditAction.MOVED_TO_TRASH):
-            continue
-        state = archive.folder_state(first.account, name)
-        rows = zip(state.column("sha256"), state.column("at"), strict=True)
-        found.update(digest for digest, at in rows if digest in digests and at > first.at)
-    return frozenset(found)
+def _is_passed_over(folder: str, intent: Intent, trash: str | None) -> bool:
+    """Return whether a folder tells nothing: that of the intent, and the trash where mail was moved by us."""
+    first = intent.rows[0]
+    return folder == first.folder or (folder == trash and first.action is AuditAction.MOVED_TO_TRASH)
+
+
+def _first_since(intent: Intent, folder: str, uid_validity: int | None) -> int | None:
+    """Return the lowest number of what came into a folder since an intent, or None where nobody can say."""
+    validity, following = intent.following.get(folder, (0, 0))
+    if validity:
+        return following if validity == uid_validity else None
+    numberings = {each for each, _ in intent.following.values()}
+    is_new = bool(numberings) and folder not in intent.following and uid_validity not in numberings
+    return 1 if is_new and uid_validity is not None else None
 
 
 def _settle(

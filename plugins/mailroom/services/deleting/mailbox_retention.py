@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from mailroom.archive import Archive, ArchiveWriter, FolderState
+from mailroom.archive.intents import Following
 from mailroom.archive.ledgers import read_holds
 from mailroom.client.imap import ImapClient
 from mailroom.exceptions import CommandRejected
@@ -27,7 +28,7 @@ from mailroom.policy.retention import Basis, allowance_of, discarding_folders, f
 from mailroom.policy.rules import FolderRules, bind_policy
 from mailroom.policy.verdicts import MessageFacts, may_be_due
 from mailroom.services.deleting.alarms import alarms_of
-from mailroom.services.deleting.intent_recovery import settle_mailboxes
+from mailroom.services.deleting.intent_recovery import ask_following, settle_mailboxes
 from mailroom.services.deleting.labelled import LabelledMail
 from mailroom.services.deleting.mailbox_deletion import refused
 from mailroom.services.deleting.mailbox_refetch import refetch
@@ -75,6 +76,8 @@ class MailboxRetention:
     failures: list[str] = field(default_factory=list)
     _is_over: bool = field(init=False, default=False)
     _removal: MailboxRemoval = field(init=False)
+    _folders: Mapping[str, Folder] = field(init=False)
+    _following: Following | None = field(init=False, default=None)
     _uses: dict[str, str | None] = field(init=False)
     _labelled: LabelledMail | None = field(init=False, default=None)
 
@@ -84,7 +87,7 @@ class MailboxRetention:
         :raises ConfigurationError: if a pattern means no folder.
         :raises ConnectionLost: if the server goes away; what it deleted so far is recorded.
         """
-        folders = {f.name: f for f in self.client.list_folders() if f.is_selectable}
+        self._folders = folders = {f.name: f for f in self.client.list_folders() if f.is_selectable}
         self._uses = uses = uses_of(folders.values())
         trash = find_trash(folders.values())
         if self.writer is not None:
@@ -109,14 +112,7 @@ class MailboxRetention:
             uses=uses,
             discarding=discarding,
         )
-        if self.client.states_labels:
-            self._labelled = LabelledMail(
-                archive=self.archive,
-                account=self.context.account,
-                bound=bound,
-                uses=uses,
-                judge=self.keeper.judge,
-            )
+        self._labelled = self._find_labelled(bound, discarding)
         planned = self.keeper.folders()
         # Trash and junk first: what they give free is room for what has to be moved.
         for name, rules in sorted(bound.items(), key=lambda each: each[0] not in discarding):
@@ -127,6 +123,23 @@ class MailboxRetention:
             # What lies in trash and junk is in no other folder, whatever labels it has still.
             labelled = None if name in discarding else self._labelled
             yield self._enforce_on(folders[name], rules, labelled)
+
+    def _find_labelled(
+        self, bound: Mapping[str, FolderRules], discarding: Collection[str]
+    ) -> LabelledMail | None:
+        """Return what decides for mail that is in several folders, or None where the server has no labels."""
+        if not self.client.states_labels:
+            return None
+        labelled = LabelledMail(
+            archive=self.archive,
+            account=self.context.account,
+            bound=bound,
+            uses=self._uses,
+            discarding=discarding,
+            judge=self.keeper.judge,
+        )
+        labelled.ask_for_newest(self.client)
+        return labelled
 
     def _enforce_on(
         self, folder: Folder, rules: FolderRules, labelled: LabelledMail | None
@@ -162,8 +175,7 @@ class MailboxRetention:
             return self._refuse(folder, gap)
         present = self.client.search("ALL") if rules.keep_newest else None
         holds = self._holds_on(folder.name, read_holds(self.archive))
-        source = facts_of_folder(self.archive, state, rules, holds, present=present)
-        source.asks_sender = labelled is not None and labelled.asks_sender
+        source = facts_of_folder(self.archive, state, rules, holds, present=present, labelled=labelled)
         return self._work_off(folder, state, source, labelled)
 
     def _holds_on(self, folder: str, holds: Sequence[HoldRow]) -> FolderHolds:
@@ -284,7 +296,7 @@ class MailboxRetention:
         for uid, row in by_uid.items():
             answer = answers.get(uid, ServerAnswer())
             facts[uid] = source.of(uid, row, flags=answer.flags, save_date=answer.save_date)
-        judged = [self.keeper.judge(uid, row, source.rules, facts[uid]) for uid, row in by_uid.items()]
+        judged = [self.keeper.judge(uid, row, [source.rules], facts[uid]) for uid, row in by_uid.items()]
         if labelled is None:
             return judged
         return labelled.reconsider(folder, judged, answers, facts, holds=holds, now=self.now())
@@ -310,6 +322,7 @@ class MailboxRetention:
         self.writer.intend(
             [self.keeper.audit(each, at, self._removal.intended_in(name)) for each in chosen.values()],
             Change.DELETED_BY_RETENTION,
+            following=self._ask_following(),
         )
         outcome = self._removal.remove(prepared, spare_flagged=source.rules.keep_flagged)
         self._is_over = outcome.is_broken
@@ -324,6 +337,12 @@ class MailboxRetention:
         for uid in outcome.gone:
             tally.delete(chosen[uid])
         return outcome.refusal
+
+    def _ask_following(self) -> Following:
+        """Return what each folder numbered next before this run deleted anything, asked for once."""
+        if self._following is None:
+            self._following = ask_following(self.client, self._folders)
+        return self._following
 
     def _carry_out(self, uids: Collection[int]) -> None:
         if self.writer is not None:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,9 @@ from mailroom.policy.retention import Basis
 from mailroom.policy.rules import FolderRules
 from mailroom.policy.verdicts import MessageFacts
 from mailroom.services.deleting.first_seen import first_seen, read_since
+
+if TYPE_CHECKING:
+    from mailroom.services.deleting.labelled import LabelledMail
 
 __all__ = ["FactSource", "facts_of_folder", "facts_of_maildrop", "sort_by_date"]
 
@@ -37,6 +40,8 @@ class FactSource:
     :param ranks: how many are newer, by UID or number; empty where nobody asks.
     :param asks_sender: whether authors are asked for by others than the rules.
     :param state: by IMAP, the folder, which knows what retention took out of it before.
+    :param is_labelled: whether a message is one in all folders that have it, as on Gmail: what retention took
+        out of one of them went out of all.
 
     What retention deleted and somebody brought back counts its time anew, from when it came back.
     """
@@ -48,6 +53,7 @@ class FactSource:
     ranks: Mapping[int, int] = field(default_factory=dict)
     asks_sender: bool = False
     state: FolderState | None = None
+    is_labelled: bool = False
     _returned: dict[str, datetime] = field(init=False, default_factory=dict)
     _first_seen: dict[int, datetime] | None = field(init=False, default=None)
     _digests: set[str] = field(init=False, default_factory=set)
@@ -61,7 +67,7 @@ class FactSource:
         self._digests = {row.sha256 for row in rows if row.sha256 is not None}
         self._look_up()
         if self.state is not None:
-            self._returned = self.state.taken_away(self._digests)
+            self._returned = self.state.taken_away(self._digests, anywhere=self.is_labelled)
 
     def obey(self, holds: FolderHolds) -> None:
         """Take over the holds of now; what they ask of the messages that are loaded is looked up.
@@ -107,7 +113,7 @@ class FactSource:
         )
 
     def _returned_at(self, key: int, row: LocationRow) -> datetime | None:
-        """Return when a message came back that retention had taken out of this folder, or None."""
+        """Return when a message came back here that retention had taken away, or None."""
         taken = self._returned.get(row.sha256 or "")
         if taken is None or self.state is None:
             return None
@@ -124,16 +130,18 @@ def facts_of_folder(
     holds: FolderHolds,
     *,
     present: npt.NDArray[np.int64] | None = None,
+    labelled: LabelledMail | None = None,
 ) -> FactSource:
     """Return the facts of an IMAP folder, by UID.
 
+    :param labelled: where its messages may be in others as well, what the rules of those ask.
     :param present: the UIDs that the server has, so that what is gone is not among the newest; None where
         the server was not asked.
     :raises StoreUnavailable: if the archive cannot be read.
     """
     uids = state.live.tolist()
     dates: dict[Basis, Mapping[int, datetime]] = {}
-    for basis in rules.bases:
+    for basis in rules.bases if labelled is None else rules.bases | labelled.bases:
         if basis is Basis.SAVED:
             dates[basis] = first_seen(archive, state)
         elif basis is Basis.SEEN:
@@ -146,7 +154,16 @@ def facts_of_folder(
     ranks: dict[int, int] = {}
     if rules.keep_newest:
         ranks = _ranked(dict(zip(uids, state.column("internal_date"), strict=True)), _gone(state, present))
-    return FactSource(archive=archive, rules=rules, holds=holds, dates=dates, ranks=ranks, state=state)
+    return FactSource(
+        archive=archive,
+        rules=rules,
+        holds=holds,
+        dates=dates,
+        ranks=ranks,
+        asks_sender=labelled is not None and labelled.asks_sender,
+        state=state,
+        is_labelled=labelled is not None,
+    )
 
 
 def _gone(state: FolderState, present: npt.NDArray[np.int64] | None) -> frozenset[int]:

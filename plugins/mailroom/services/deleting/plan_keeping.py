@@ -15,7 +15,7 @@ from mailroom.ledger import AuditAction, AuditRow, PlanState, audit_of
 from mailroom.model import LocationRow, RunContext
 from mailroom.policy.deletion import Candidate, Keep
 from mailroom.policy.rules import FolderRules, RetentionPolicy
-from mailroom.policy.verdicts import MessageFacts, candidate_of, decide
+from mailroom.policy.verdicts import MessageFacts, candidate_of, decide_across
 from mailroom.services.deleting.retention_plan import (
     Plan,
     PlannedPart,
@@ -58,10 +58,15 @@ class PlanKeeper:
         """Return the time to which ages are counted: that of the plan that was shown, else now."""
         return self.now() if self.shown is None else self.shown.created
 
-    def judge(self, key: int, row: LocationRow, rules: FolderRules, facts: MessageFacts) -> Candidate:
-        """Return a candidate with what the rules say of it, and whoever had the last word on its age."""
+    def judge(
+        self, key: int, row: LocationRow, several: Sequence[FolderRules], facts: MessageFacts
+    ) -> Candidate:
+        """Return a candidate with what rules say of it, and whoever had the last word on its age.
+
+        :param several: the rules of each folder that has the message.
+        """
         moment = self.moment()
-        verdict = decide(rules, facts, moment)
+        verdict = decide_across(several, facts, moment)
         since = verdict.since
         if self.least_age is not None and (since is None or moment - since < self.least_age):
             verdict = replace(verdict, keep=verdict.keep or Keep.TOO_YOUNG)
