@@ -129,7 +129,8 @@ def _in_mailbox(
     found = {folder.name: _rows_in(archive.folder_state(account, folder.name), digest) for folder in folders}
     # Labels of folders that were not mirrored: rules may mean those too.
     labels = {label for _, rows in found.values() for row in rows for label in row.labels}
-    uses = {**{label: None for label in labels if not label.startswith("\\")}, **uses_of(folders)}
+    uses: dict[str, str | None] = {label: None for label in labels if not label.startswith("\\")}
+    uses |= uses_of(folders)
     is_labelled = bool(labels) or "\\all" in {(use or "").casefold() for use in uses.values()}
     discarding = discarding_folders(folders)
     bound = bind_policy(policy, uses, protocol=MailProtocol.IMAP, uses=uses, discarding=discarding)

@@ -13,7 +13,7 @@ from mailroom.policy.deletion import Keep
 from mailroom.policy.durations import FOREVER
 from mailroom.policy.retention import Basis
 from mailroom.policy.rules import RetentionPolicy, Rule, bind_policy
-from mailroom.policy.verdicts import MessageFacts, Verdict, decide, may_be_due
+from mailroom.policy.verdicts import MessageFacts, Verdict, decide, decide_across, may_be_due
 from tests.unit.policy.rows import NOW, days_ago
 
 FOLDERS = ("INBOX", "Projects", "Trash", "Junk")
@@ -146,6 +146,17 @@ def test_of_equally_explicit_rules_the_first_due_decides() -> None:
     """The shortest deletion wins."""
     rules = (delete(365, "inbox", folders=("INBOX",)), delete(14, "shop", senders=("*@shop.example",)))
     assert verdict(*rules).rule == "shop: more than 14 days after it reached the mailbox, from *@shop.example"
+
+
+@pytest.mark.parametrize(("age", "keep"), [(20, Keep.TOO_YOUNG), (40, Keep.TOO_YOUNG), (4000, None)])
+def test_across_folders_the_last_to_let_go_decides(age: float, keep: Keep | None) -> None:
+    """A contract in the inbox stays as long as in its own folder, and the audit names that rule."""
+    rules = (delete(30, "inbox", folders=("INBOX",)), delete(3650, "filed", folders=("Projects",)))
+    policy = RetentionPolicy(rules=rules)
+    bound = bind_policy(policy, FOLDERS[:2], protocol=MailProtocol.IMAP, uses=dict.fromkeys(FOLDERS[:2]))
+    facts = MessageFacts(dates={Basis.INTERNAL: days_ago(age)})
+    found = decide_across(list(bound.values()), facts, NOW)
+    assert (found.keep, found.rule) == (keep, "filed: more than 3650 days after it reached the mailbox")
 
 
 def test_trash_and_junk_have_their_own_times() -> None:

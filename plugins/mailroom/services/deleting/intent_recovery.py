@@ -142,8 +142,8 @@ def _not_known_since(archive: Archive, intent: Intent, found: Found, trash: str 
     """Leave out what the archive knows to have come into another folder since the intent was written."""
     digests = {place.sha256 for _, place in found}
     moved: set[str | None] = set()
-    for name in intent.following if found else ():
-        if _is_passed_over(name, intent, trash):
+    for name in intent.following:
+        if not found or _is_passed_over(name, intent, trash):
             continue
         state = archive.folder_state(intent.rows[0].account, name)
         start = _first_since(intent, name, state.uid_validity)
