@@ -77,7 +77,7 @@ class LabelledMail:
     def bases(self) -> frozenset[Basis]:
         """What dates the rules of its folders count from; in trash and junk mail is in no other folder."""
         several = [rules for name, rules in self.bound.items() if name not in self.discarding]
-        return frozenset().union(*(rules.bases for rules in several))
+        return frozenset(basis for rules in several for basis in rules.bases)
 
     def ask_for_newest(self, client: ImapClient) -> None:
         """Ask the server, once a run, what each folder has whose newest messages stay: what is gone is none.

@@ -312,6 +312,7 @@ class MailboxRetention:
             for candidate in chosen.values():
                 tally.delete(candidate)
             return None
+        following = self._ask_following()
         at, name = self.now(), tally.folder
         action = self._removal.action_in(name)
         validity = plan.delete[0].row.uid_validity or 0
@@ -322,7 +323,7 @@ class MailboxRetention:
         self.writer.intend(
             [self.keeper.audit(each, at, self._removal.intended_in(name)) for each in chosen.values()],
             Change.DELETED_BY_RETENTION,
-            following=self._ask_following(),
+            following=following,
         )
         outcome = self._removal.remove(prepared, spare_flagged=source.rules.keep_flagged)
         self._is_over = outcome.is_broken
