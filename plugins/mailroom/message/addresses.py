@@ -64,10 +64,11 @@ _COMMENT = re.compile(r"\([^()]*+\)")
 _NESTED_COMMENTS = 3
 """How deep comments within an address are taken out."""
 _QUOTED_PAIR = re.compile(r"\\(.)", re.S)
-_ESCAPED_SPECIAL = re.compile(r"\\+(?=[\"'(),;:<>]|\Z)")
+_ESCAPED_SPECIAL = re.compile(r"(?<!\\)\\++(?=[\"'(),;:<>]|\Z)")
 _SPACED_AT = re.compile(r"(?<=[^\s@])\s*+@\s*+(?=[^\s@])")
 _DOMAIN_GOES_ON = re.compile(r"\s++\.\s*+\w")
-_SPACED_DOT = re.compile(r"\s*+\.\s*+")
+# A run of white space is looked through from its start only, else from each of its characters again.
+_SPACED_DOT = re.compile(r"(?:(?<!\s)\s++)?\.\s*+")
 _MAILTO_BRACKET = re.compile(r"\[(?:mailto|smtp):([^\[\]]*+)\]", re.I)
 _BRACKET = re.compile(r"\\.|[()]", re.S)
 

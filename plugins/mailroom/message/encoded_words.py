@@ -24,7 +24,7 @@ MAX_VALUE_CHARACTERS = 64 * 1024
 _OPENING = re.compile(r"=\?\s{0,4}([^?\s]{0,64}+)\s{0,4}\?\s{0,4}([bBqQ])\s{0,4}\?")
 _STILL_TEXT = re.compile(r"[0-9A-Fa-f]{2}[^\s?]*+\?=")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
-_PADDING = re.compile(r"=+\s*+(?=[A-Za-z0-9+/])")
+_PADDING = re.compile(r"(?<!=)=++\s*+(?=[A-Za-z0-9+/])")
 _CUT_ESCAPE = re.compile(r"=[0-9A-Fa-f]?\Z")
 _CONTROLS = re.compile("[\0-\x1f\x7f]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")

@@ -17,7 +17,7 @@ MAX_BLOCKS = 100
 """How many files in one text are looked for."""
 
 _BEGIN = re.compile(rb"begin [0-7]{3,4} ([^\r\n]{1,255})\r?\n")
-_DATA_LINE = re.compile(rb"([\x20-\x60])[\x20-\x60]*[ \t]*\r?\n")
+_DATA_LINE = re.compile(rb"([\x20-\x60])[\x20-\x60]*+[ \t]*+\r?\n")
 
 
 class Block(NamedTuple):

@@ -29,7 +29,7 @@ _QUOTED = re.compile(_STRING, re.DOTALL)
 _ATOM = re.compile(rb"[^ ()\"]+")
 _LITERAL = re.compile(rb"~?\{\d+\+?\}\Z")
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
-_ITEM = re.compile(rb"([A-Z0-9.\-]+) (\d+)", re.IGNORECASE)
+_ITEM = re.compile(rb"(?<![A-Z0-9.\-])([A-Z0-9.\-]++) (\d++)", re.IGNORECASE)
 _MAILBOX_ID = re.compile(rb"MAILBOXID \(([A-Z0-9_\-]{1,255})\)", re.IGNORECASE)
 
 

@@ -15,8 +15,8 @@ HEADER = 300 * KIB
 BODY = 2000 * KIB
 
 
-def field(name: bytes, piece: bytes, *, before: bytes = b"", size: int = HEADER) -> bytes:
-    return name + b": " + before + piece * (size // len(piece)) + b"\r\n\r\n"
+def field(name: bytes, piece: bytes, *, before: bytes = b"", after: bytes = b"", size: int = HEADER) -> bytes:
+    return name + b": " + before + piece * (size // len(piece)) + after + b"\r\n\r\n"
 
 
 def body(header: bytes, piece: bytes, *, size: int = BODY) -> bytes:
@@ -55,6 +55,11 @@ HOSTILE = {
     "comments and escapes": field(b"To", b"(\\"),
     "at signs": field(b"To", b"@a"),
     "addresses without commas": field(b"To", b"a@b "),
+    "blanks in a domain": field(b"From", b"\t", before=b"a. b@c . d", after=b"x"),
+    "folds in a domain": field(b"From", b"\r\n ", before=b"a. b@c . d", after=b"x"),
+    "no-break spaces in a domain": field(b"From", b"\xc2\xa0", before=b"a. b@c . d", after=b"x"),
+    "backslashes in a name": field(b"From", b"\\", after=b"x"),
+    "padding in a word": field(b"Subject", b"=", before=b"=?u?b?", size=60 * KIB, after=b"!?="),
     "names": field(b"From", b"a "),
     "names and angles": field(b"From", b"a <b> "),
     "spaces in a date": field(b"Date", b" ", before=b"Mon, "),
@@ -84,6 +89,7 @@ HOSTILE = {
     "meta elements": body(HTML, b"<meta "),
     "files that begin": body(b"", b"begin 644 a\r\n"),
     "files that never end": body(b"", b"begin 644 a\r\n#86)C\r\n"),
+    "blanks where files begin": body(b"", b"begin 644 a\r\n" + b" " * 380),
     "short uuencoded lines": body(b"Content-Transfer-Encoding: x-uuencode", b"M\n", size=BODY // 4),
     "padding": body(BASE64, b"=a", size=BODY // 4),
     "stray characters": body(BASE64, b"*a"),
