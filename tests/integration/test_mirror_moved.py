@@ -232,6 +232,18 @@ def test_one_of_two_that_have_the_same_header_is_fetched(account: TwoWayAccount)
     account.assert_in_step()
 
 
+def test_what_has_no_message_id_is_fetched(account: TwoWayAccount) -> None:
+    """A scanner's mail: as long, of one date and one header, and another page in each."""
+    header = b"From: scanner@example.org\r\nSubject: scan\r\n\r\n"
+    scans = [header + page * 20_000 for page in (b"1", b"2")]
+    account.append(scans[0], internal_date=at(40))
+    account.mirror()
+    account.append(scans[1], internal_date=at(40))
+    report = account.mirror()
+    assert (report.added, report.recognised, report.octets) == (1, 0, len(scans[1]))
+    account.assert_in_step()
+
+
 def test_new_mail_is_not_looked_for(account: TwoWayAccount, large: int) -> None:
     """What came after the last run is in no folder that was mirrored: it is fetched, whatever its size."""
     account.append(mail(80, text=LARGE), internal_date=account.clock + timedelta(minutes=1))

@@ -5,8 +5,9 @@ out of a folder that is not mirrored. Not here: what left a folder since the las
 (``known_objects``).
 
 By COPY and MOVE a message keeps its date of arrival (RFC 3501 section 6.4.7). One counts as the archived
-one where size, date of arrival and the whole header are the same, and no other archived message has all
-three: deliveries of one mail differ in the lines that servers put on top. Only what came before
+one where size, date of arrival and the whole header are the same, the header has a Message-ID, and no other
+archived message has all of these: deliveries of one mail differ in the lines that servers put on top. What
+programs such as scanners append without an ID may differ in its body alone. Only what came before
 the last run can be known, so that new mail costs nothing; and a short message is fetched as quickly as its
 header.
 """
@@ -21,6 +22,7 @@ from mailroom.archive.reading.looks import Look, find_looks
 from mailroom.archive.reading.objects import ArchivedObject
 from mailroom.client.imap import ImapClient
 from mailroom.client.imap_facts import fetch_facts, fetch_headers
+from mailroom.message import fingerprint_of_header
 from mailroom.model import FetchedMessage
 from mailroom.policy.uid_sets import Uids, ascending
 from mailroom.services.mirroring.moved_mail import has_header
@@ -63,7 +65,7 @@ def _of_piece(
     held = find_looks(archive, account, set(looks.values()))
     asked = sorted(uid for uid, look in looks.items() if held.get(look))
     for message in fetch_headers(client, asked) if asked else ():
-        if message.header and message.uid in looks:
+        if message.header and message.uid in looks and fingerprint_of_header(message.header).message_id:
             look = looks.pop(message.uid)
             same = [each for each in held[look] if has_header(archive, each.sha256, message.header)]
             if len(same) == 1:
