@@ -66,15 +66,16 @@ def test_no_part_of_a_file_is_seen_under_its_name(archive_root: Path, out: Path)
         assert not deliveries.is_delivered(digest(1), "2")
 
 
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.EACCES])
 def test_a_disk_without_nameless_files_serves(
-    archive_root: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+    archive_root: Path, out: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """Where a file needs a name from the start it gets another first, and none of those is left."""
     real = os.open
 
     def refuse(path: str, flags: int, *more: int, **named: int) -> int:
         if flags & os.O_TMPFILE == os.O_TMPFILE:
-            raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+            raise OSError(number, os.strerror(number))
         return real(path, flags, *more, **named)
 
     monkeypatch.setattr(os, "open", refuse)
@@ -106,13 +107,14 @@ def test_rows_that_could_not_be_committed_are_committed_later(
     assert sorted(row["path"] for row in rows) == [f"{number}.pdf" for number in range(8)]
 
 
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EACCES])
 def test_a_disk_without_hard_links_serves(
-    archive_root: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+    archive_root: Path, out: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """Some network disks cannot link; files are then created exclusively, and taken names stay."""
 
     def link(source: str, target: str, **_: object) -> None:
-        raise OSError(errno.EPERM, "Operation not permitted")
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "link", link)
     with Deliveries(Archive(archive_root), out) as deliveries:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
+from typing import Any  # os.open and os.link, whose arguments differ
 
 import pytest
 
@@ -54,6 +56,41 @@ def test_a_folder_that_is_gone_is_the_disks_own_error(folder: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_file_whole(b"x", str(folder / "no" / "incoming"), str(folder / "no" / "final"))
     assert files(folder) == {}
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, call: str, number: int) -> None:
+    """Have files without a name refused, when they are made or when they are linked."""
+    real = os.open
+
+    def refused(path: str, flags: int = 0, *more: Any, **named: Any) -> int:
+        if call == "link" or flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(number, os.strerror(number))
+        return real(path, flags, *more, **named)
+
+    monkeypatch.setattr(os, call, refused)
+
+
+@pytest.mark.parametrize("call", ["open", "link"])
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EACCES, errno.EMLINK, errno.EOPNOTSUPP, errno.EXDEV])
+def test_a_system_without_nameless_files_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int
+) -> None:
+    """However file systems and sandboxes say that they have none, or cannot link them."""
+    refuse(monkeypatch, call, number)
+    write_file_whole(b"whole", str(tmp_path / "incoming"), str(tmp_path / "final"))
+    assert files(tmp_path) == {"final": b"whole"}
+
+
+@pytest.mark.parametrize("call", ["open", "link"])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
+def test_what_no_other_way_would_mend_is_raised_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int
+) -> None:
+    """A full or broken disk is not written to again, and nothing is left."""
+    refuse(monkeypatch, call, number)
+    with pytest.raises(OSError, match=os.strerror(number)):
+        write_file_whole(b"whole", str(tmp_path / "incoming"), str(tmp_path / "final"))
+    assert files(tmp_path) == {}
 
 
 def test_a_file_is_written_where_links_to_it_are_refused(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ where the name is taken.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import shutil
@@ -22,6 +21,7 @@ from mailroom.archive.delivering.delivery_content import Content, copy_content, 
 from mailroom.archive.delivering.object_delivery import ObjectDeliveryStore
 from mailroom.archive.failures import translated
 from mailroom.archive.storage.durability import DiskSync, Durability, Unsynced, find_syncfs
+from mailroom.archive.storage.raw_file import FAILS_EITHER_WAY
 from mailroom.archive.storage.store import LocalStore, Root, open_file_system
 from mailroom.exceptions import ConfigurationError
 
@@ -43,9 +43,6 @@ OBJECT_OPTIONS = (
 
 PART_FOLDER = ".mailroom-incoming"
 """Folder of a local destination in which files are written before they get their name."""
-
-_NOT_NAMELESS = (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL, errno.ENOSYS)
-_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 class DeliveryStore(Protocol):
@@ -147,7 +144,7 @@ class LocalDeliveryStore:
         try:
             descriptor = os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o666)
         except OSError as error:
-            if error.errno not in _NOT_NAMELESS:
+            if error.errno in FAILS_EITHER_WAY:
                 raise
             self._has_nameless = False
             return None
@@ -160,7 +157,7 @@ class LocalDeliveryStore:
             except FileExistsError:
                 return False
             except OSError as error:
-                if error.errno not in (*_NO_LINKS, errno.ENOENT):
+                if error.errno in FAILS_EITHER_WAY:
                     raise
                 self._has_nameless = False
                 return None
@@ -270,7 +267,7 @@ def _link(part: str, final: str) -> bool:
     except FileExistsError:
         return False
     except OSError as error:
-        if error.errno not in _NO_LINKS:
+        if error.errno in FAILS_EITHER_WAY:
             raise
         return _create_copy(part, final)
     return True

@@ -16,12 +16,11 @@ import errno
 import os
 from contextlib import suppress
 
-__all__ = ["write_file_whole"]
+__all__ = ["FAILS_EITHER_WAY", "write_file_whole"]
 
-_UNKNOWN_HERE = frozenset(
-    {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.EXDEV, errno.EPERM}
-)
-"""How systems and file systems say that they know no files without a name, or cannot link them."""
+FAILS_EITHER_WAY = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOTDIR})
+"""Errors that say nothing of files without a name. By any other, of which systems, file systems and
+sandboxes have many, it is they that cannot be had here, or cannot be linked."""
 
 
 def write_file_whole(content: bytes, incoming: str, final: str) -> None:
@@ -43,21 +42,24 @@ def _write_nameless(content: bytes, final: str) -> bool:
     try:
         descriptor = os.open(os.path.dirname(final), os.O_WRONLY | nameless, 0o666)
     except OSError as error:
-        if error.errno in _UNKNOWN_HERE:
-            return False
-        raise
+        if error.errno in FAILS_EITHER_WAY:
+            raise
+        return False
     try:
         _write_all(descriptor, content)
-        # A descriptor for the source, though its path is absolute, is what has Python follow the link.
-        os.link(f"/proc/self/fd/{descriptor}", final, src_dir_fd=descriptor, follow_symlinks=True)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        if error.errno in _UNKNOWN_HERE:
-            return False
-        raise
+        return _link(descriptor, final)
     finally:
         os.close(descriptor)
+
+
+def _link(descriptor: int, final: str) -> bool:
+    try:
+        # A descriptor for the source, though its path is absolute, is what has Python follow the link.
+        os.link(f"/proc/self/fd/{descriptor}", final, src_dir_fd=descriptor, follow_symlinks=True)
+    except OSError as error:
+        if error.errno in FAILS_EITHER_WAY:
+            raise
+        return False
     return True
 
 
