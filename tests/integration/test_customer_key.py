@@ -105,6 +105,18 @@ def test_a_name_taken_by_what_the_key_does_not_open_gets_a_number(
     assert read(keyed, bucket, "invoice.pdf", key) == PDF[2]
 
 
+def test_what_may_not_be_read_at_all_is_delivered_under_no_other_name(store: Store, keyed: S3Server) -> None:
+    """What has the name may be the attachment itself: it is said, run after run, and nothing piles up."""
+    bucket = keyed.new_bucket()
+    put(keyed, bucket, "write-only/invoice.pdf", PDF[2], KEY)
+    where = _s3_path(keyed, bucket, "write-only")
+    for delivered in (2, 0):
+        report = store.deliver(where, customer_key=KEY, template="{filename}")
+        assert report.delivered == delivered
+        assert ["s3:GetObject" in failure for failure in map(str, report.failures)] == [True]
+        assert keyed.keys(bucket) == [f"write-only/{name}" for name in ("big.bin", "data.csv", "invoice.pdf")]
+
+
 def test_what_cannot_be_read_without_the_key_is_not_deleted(
     store: Store, keyed: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,9 +159,10 @@ def test_a_key_is_for_s3_alone_and_for_nothing_else_beside(
         store.deliver(where, customer_key=KEY, object_options={"ServerSideEncryption": "AES256"})
     from upath import UPath
 
-    far = UPath("s3://bucket/x", endpoint_url="http://192.0.2.1:9000", key="k", secret="s")
-    with pytest.raises(ConfigurationError, match="https://"):
-        store.deliver(far, customer_key=KEY)
+    for scheme in ("http", "HTTP"):
+        far = UPath("s3://bucket/x", endpoint_url=f"{scheme}://192.0.2.1:9000", key="k", secret="s")
+        with pytest.raises(ConfigurationError, match="https://"):
+            store.deliver(far, customer_key=KEY)
 
 
 def test_the_operator_takes_the_key_from_a_connection_and_tells_nobody(

@@ -2,7 +2,8 @@
 
 What is checked: that the key of each request is whole (algorithm, key, its MD5), that the parts of an
 upload come with the key it began with, and that an object is read with the key it was written with and
-with no other. What is not: that anything is encrypted; the server holds the plain octets.
+with no other. What is not: that anything is encrypted; the server holds the plain octets. Below
+``write-only`` nothing may be read, which is said once the key is the right one.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from urllib.parse import parse_qs
 __all__ = ["remember_keys"]
 
 _KEY = "HTTP_X_AMZ_SERVER_SIDE_ENCRYPTION_CUSTOMER_"
+_WRITE_ONLY = "/write-only/"
 _WRONG, _FORBIDDEN = "400 Bad Request", "403 Forbidden"
 
 
@@ -34,8 +36,10 @@ class _Keys:
         if method == "PUT" and "uploadId" in query:
             return None if self.of_uploads.get(path) == given else _WRONG
         known = self.of_objects.get(path)
-        if method not in ("GET", "HEAD") or known == given:
+        if method not in ("GET", "HEAD"):
             return None
+        if known == given:
+            return _FORBIDDEN if _WRITE_ONLY in path else None
         return _WRONG if known is None or given is None else _FORBIDDEN
 
     def note(self, request: dict[str, Any]) -> None:

@@ -58,9 +58,10 @@ def with_customer_key(filesystem: Any, key: CustomerKey) -> Any:
         raise ConfigurationError("A customer's key can be sent through s3fs only, and this is another store.")
     filesystem.connect()
     endpoint = filesystem.s3.meta.endpoint_url or ""
-    if endpoint.startswith("http://") and not _is_loopback(endpoint):
+    at = urllib.parse.urlsplit(endpoint)
+    if at.scheme == "http" and not _is_loopback(at.hostname or ""):
         raise ConfigurationError(
-            f"A customer's key would go to {urllib.parse.urlsplit(endpoint).hostname} readable for everybody "
+            f"A customer's key would go to {at.hostname} readable for everybody "
             "on the way: its endpoint must begin with https://."
         )
     stated = {
@@ -82,8 +83,7 @@ def needs_a_key(filesystem: Any, path: str) -> bool:
     return False
 
 
-def _is_loopback(url: str) -> bool:
-    host = urllib.parse.urlsplit(url).hostname or ""
+def _is_loopback(host: str) -> bool:
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -10,6 +10,8 @@ import contextlib
 import errno
 import hashlib
 import tempfile
+import threading
+import uuid
 from collections.abc import Mapping
 from typing import Any  # fsspec's file systems have no types
 
@@ -43,6 +45,8 @@ class ObjectDeliveryStore:
     ) -> None:
         self._prefix = path.strip("/")
         self._plain, self._key_given = filesystem, customer_key
+        self._trial = threading.Lock()
+        self._may_read: bool | None = None
         if customer_key is not None:
             filesystem = with_customer_key(filesystem, customer_key)
         self.url = f"{scheme}://{self._prefix}"
@@ -102,11 +106,8 @@ class ObjectDeliveryStore:
             except OSError as error:
                 if self._is_of_another_key(path, error):
                     return None
-                if self._key_given is None and error.errno == errno.EINVAL:
-                    raise StoreUnavailable(
-                        f"{self.url}/{path} cannot be read: S3 asks for the customer's key that it was "
-                        "encrypted with. Give that key, or have whoever has it look."
-                    ) from error
+                if (reason := self._why_unread(error)) is not None:
+                    raise StoreUnavailable(f"{self.url}/{path} cannot be read: {reason}") from error
                 raise
             if there != size:
                 return None
@@ -115,17 +116,50 @@ class ObjectDeliveryStore:
                 found.update(piece)
         return found.hexdigest()
 
+    def _why_unread(self, error: OSError) -> str | None:
+        """Return what people need to know that the store does not say, or None."""
+        if self._key_given is None and error.errno == errno.EINVAL:
+            return (
+                "S3 asks for the customer's key that it was encrypted with. Give that key, or have whoever "
+                "has it look."
+            )
+        if isinstance(error, PermissionError) and self._may_read is False:
+            return (
+                "nothing may be read there, so that it cannot be told from what is to be delivered. Permit "
+                "it (s3:GetObject), or deliver to another place."
+            )
+        return None
+
     def _is_of_another_key(self, path: str, error: OSError) -> bool:
         """Return whether an object could not be read because it is not encrypted with the key given.
 
         S3 answers 400 where one is encrypted otherwise, and 403 where the key is another one, as where
-        nothing may be read at all; asked without a key it says 400 to the former alone.
+        nothing may be read at all; asked without a key it says 400 to the former alone. Other stores say
+        400 to both, and then a trial shows whether anything may be read: what cannot be told from the
+        attachment itself would be delivered once more under the next number.
         """
         if self._key_given is None:
             return False
-        return error.errno == errno.EINVAL or (
-            isinstance(error, PermissionError) and needs_a_key(self._plain, self._key(path))
-        )
+        if error.errno == errno.EINVAL:
+            return True
+        is_keyed = isinstance(error, PermissionError) and needs_a_key(self._plain, self._key(path))
+        return is_keyed and self._may_read_own()
+
+    def _may_read_own(self) -> bool:
+        """Return whether an object of the key given can be read, which one is created for and removed."""
+        with self._trial:
+            if self._may_read is None:
+                key = f"{self._prefix}/.mailroom-{uuid.uuid4().hex}"
+                self._requests.put(key, b"trial", content_type="text/plain")
+                try:
+                    self._requests.fetch(key)
+                    self._may_read = True
+                except PermissionError:
+                    self._may_read = False
+                finally:
+                    with contextlib.suppress(OSError):
+                        self._requests.remove(key)
+            return self._may_read
 
     def remove(self, path: str) -> None:
         """Delete an object; no error where it is gone."""
