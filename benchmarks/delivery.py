@@ -16,7 +16,6 @@ import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,7 +27,7 @@ from pathlib import Path
 from typing import Any  # clients have no types
 
 from benchmarks.accounts import ACCOUNTS, AccountSpec, messages
-from benchmarks.measure import ProgramFailed
+from benchmarks.measure import measure
 from mailroom.archive import Archive
 from mailroom.message import iter_attachment
 from mailroom.model import Body, Change, LocationRow, MailProtocol, RunContext
@@ -200,28 +199,14 @@ def deliver_to_disk(root: Path) -> Delivered:
 
 def _command(root: Path, to: str, more: dict[str, str], *options: str) -> tuple[float, float, float]:
     command = [sys.executable, "-m", "mailroom", "attachments", "--archive", str(root), "--to", to, "--quiet"]
-    return _run([*command, *options], more)[:3]
+    ran = measure([*command, *options], {**os.environ, **more})
+    return ran.seconds, ran.cpu_seconds, ran.peak_mib
 
 
 def _bare(root: Path, to: str, more: dict[str, str]) -> tuple[float, float, float]:
-    said = _run([sys.executable, "-m", "benchmarks.delivery", "--bare", str(root), to], more)[3]
-    found = json.loads(said)
+    command = [sys.executable, "-m", "benchmarks.delivery", "--bare", str(root), to]
+    found = json.loads(measure(command, {**os.environ, **more}).output)
     return found["seconds"], found["cpu_seconds"], 0.0
-
-
-def _run(command: Sequence[str], more: dict[str, str]) -> tuple[float, float, float, str]:
-    os.sync()
-    started = time.perf_counter()
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, **more}, text=True
-    ) as process:
-        assert process.stdout is not None
-        said = process.stdout.read()
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise ProgramFailed(f"{command[2]} ended with status {process.returncode}: {said[-1500:]}")
-    return time.perf_counter() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, said
 
 
 def _put_all(root: Path, to: str) -> dict[str, float]:

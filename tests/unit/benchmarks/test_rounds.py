@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.accounts import ACCOUNTS
+from benchmarks.delivery import deliver_to_disk, fill_archive
 from benchmarks.figures import Bound, Target
 from benchmarks.links import Link, LinkSpec, open_link
 from benchmarks.measure import Measured, ProgramFailed, measure
@@ -20,6 +21,8 @@ from benchmarks.parts.rounds import AccountRuns
 from benchmarks.places import Places
 from benchmarks.programs import PROGRAMS, Task, environment, ours
 from tests.support.dovecot import Dovecot
+
+MIB = 1024 * 1024
 
 
 def ran(seconds: float) -> Measured:
@@ -205,3 +208,11 @@ def test_loopback_has_nothing_in_between(server: Dovecot) -> None:
     with open_link(server, LinkSpec(name="loopback", round_trip=0.0)) as link:
         assert link.imap_port == server.imap_port
         assert link.take_traffic() is None
+
+
+def test_the_memory_of_a_delivery_is_its_own(tmp_path: Path) -> None:
+    """What the measuring process holds when it starts the command is none of it, whatever wait4 says."""
+    fill_archive(tmp_path / "archive", ACCOUNTS[0].part(500))
+    held = b"x" * (400 * MIB)
+    found = deliver_to_disk(tmp_path / "archive")
+    assert 20 < found.peak_mib < len(held) / MIB
