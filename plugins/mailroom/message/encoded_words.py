@@ -55,10 +55,11 @@ def decode_words(value: str, hint: str | None = None) -> str:
 def _decode(value: str, hint: str | None) -> str:
     pieces: list[str] = []
     words: list[_Word] = []
+    last_ends: dict[bool, int] = {}
     at = 0
     while (opening := _OPENING.search(value, at)) is not None:
         between = value[at : opening.start()]
-        end, after = _terminator(value, opening.end(), opening[2] in "qQ")
+        end, after = _terminator(value, opening.end(), opening[2] in "qQ", last_ends)
         if end < 0:
             break
         if not words or between.strip():
@@ -72,20 +73,35 @@ def _decode(value: str, hint: str | None) -> str:
     return "".join(pieces).strip()
 
 
-def _terminator(value: str, start: int, is_quoted: bool) -> tuple[int, int]:
-    """Return where a word's text ends and where what follows starts, or (-1, -1) where it is no word."""
-    end = value.find("?=", start)
+def _terminator(value: str, start: int, is_quoted: bool, last_ends: dict[bool, int]) -> tuple[int, int]:
+    """Return where a word's text ends and where what follows starts, or (-1, -1) where it is no word.
+
+    :param last_ends: where the last end of a word is, kept from one word to the next; nothing is looked
+        through from each word again.
+    """
+    another = _OPENING.search(value, start)
+    limit = len(value) if another is None else another.end() + 1
+    end = value.find("?=", start, limit)
     while end >= 0 and is_quoted and _STILL_TEXT.match(value, end + 2):
-        end = value.find("?=", end + 2)  # "Why?=20Me?=": a question mark, then an octet in hex
+        end = value.find("?=", end + 2, limit)  # "Why?=20Me?=": a question mark, then an octet in hex
     if end >= 0:
-        another = _OPENING.search(value, start, end)
-        if another is not None:  # this one lost its end, and the one found is that of the next
-            return start + len(value[start : another.start()].rstrip(" \t?=")), another.start()
         return end, end + 2
+    if another is not None:
+        if is_quoted not in last_ends:
+            last_ends[is_quoted] = _last_end(value, is_quoted)
+        if last_ends[is_quoted] >= another.end():  # this one lost its end, and that is one of the next
+            return start + len(value[start : another.start()].rstrip(" \t?=")), another.start()
     rest = value[start:]
     if rest and " " not in rest and "\t" not in rest:  # the last word of a value that was cut
         return start + len(rest.rstrip("?")), len(value)
     return -1, -1
+
+
+def _last_end(value: str, is_quoted: bool) -> int:
+    end = value.rfind("?=")
+    while end >= 0 and is_quoted and _STILL_TEXT.match(value, end + 2):
+        end = value.rfind("?=", 0, end)
+    return end
 
 
 def _join(words: list[_Word], hint: str | None) -> str:

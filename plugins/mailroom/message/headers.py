@@ -173,19 +173,19 @@ def _mend_cr(run: re.Match[str]) -> str:
 
 def _fields_among_others(text: str) -> Header:
     """Read a block that has lines which are no field: those are left out, or mended to their field."""
-    fields: Header = {}
-    values: list[str] = []
+    found: dict[str, list[list[str]]] = {}
+    value: list[str] = []
     for line in text.split("\n"):
-        if values and line[:1] in (" ", "\t"):
-            values[-1] += "\n" + line
-        elif values and values[-1].endswith(";") and _PARAMETER_LINE.match(line):
-            values[-1] += "\n " + line  # a folded parameter that lost its leading space
+        if value and line[:1] in (" ", "\t"):
+            value.append(line)
+        elif value and value[-1].endswith(";") and _PARAMETER_LINE.match(line):
+            value.append(f" {line}")  # a folded parameter that lost its leading space
         elif (field := _FIELD_LINE.match(line)) is not None:
-            values = fields.setdefault(field[1].lower(), [])
-            values.append(field[2].rstrip())
-        elif not (values and values[-1].endswith((",", ";"))):
-            values = []  # what continues a line that is no field belongs to none
-    return fields
+            value = [field[2].rstrip()]
+            found.setdefault(field[1].lower(), []).append(value)
+        elif not (value and value[-1].endswith((",", ";"))):
+            value = []  # what continues a line that is no field belongs to none
+    return {name: ["\n".join(lines) for lines in values] for name, values in found.items()}
 
 
 def unfold(value: str) -> str:

@@ -60,6 +60,8 @@ HOSTILE = {
     "no-break spaces in a domain": field(b"From", b"\xc2\xa0", before=b"a. b@c . d", after=b"x"),
     "backslashes in a name": field(b"From", b"\\", after=b"x"),
     "padding in a word": field(b"Subject", b"=", before=b"=?u?b?", size=60 * KIB, after=b"!?="),
+    "marks of words below openings": b"Subject: " + b"=?u?q?" * 4000 + b"?=20" * 8000 + b" ?= x\r\n\r\n",
+    "folds below a line that is no field": b"no field\r\nSubject: a\r\n" + b" b\r\n" * 200 * KIB + b"\r\n",
     "names": field(b"From", b"a "),
     "names and angles": field(b"From", b"a <b> "),
     "spaces in a date": field(b"Date", b" ", before=b"Mon, "),
