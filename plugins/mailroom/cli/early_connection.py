@@ -16,8 +16,11 @@ from typing import Generic, Protocol, Self, TypeVar
 __all__ = ["EarlyConnection"]
 
 
-MAX_IDLE_SECONDS = 300.0
-"""A connection that waited longer is not used: servers hang up after ten minutes (RFC 1939 section 3)."""
+MAX_IDLE_SECONDS = 20.0
+"""A connection that waited longer is not used: some servers hang up after half a minute.
+
+They should wait for ten (RFC 1939 section 3).
+"""
 
 
 class _Closable(Protocol):

@@ -54,9 +54,11 @@ def leave(status: int) -> int:
     """End this process without taking it apart, which takes a tenth of a second once tables were written.
 
     What was asked for at exit is done first. Returns the status, for Python to end in its own way, where
-    threads are at work still, or what was printed does not get out: then Python says so.
+    threads are at work still, or what was printed does not get out: then Python says so; and where a
+    profiler, a tracer or ``python -i`` has something to say after us.
     """
-    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+    others = (thread for thread in threading.enumerate() if thread is not threading.main_thread())
+    if _is_watched() or any(not thread.daemon for thread in others):
         return status
     atexit._run_exitfuncs()
     try:
@@ -65,3 +67,12 @@ def leave(status: int) -> int:
     except (OSError, ValueError):  # nobody reads it any more, or it is closed
         return status
     os._exit(status)
+
+
+def _is_watched() -> bool:
+    """Return whether somebody looks at what this process does, and waits for its end."""
+    if sys.getprofile() is not None or sys.gettrace() is not None or sys.flags.inspect:
+        return True
+    if sys.version_info >= (3, 12):  # PEP 669: what cProfile and others use from there on
+        return any(sys.monitoring.get_tool(number) for number in range(6))
+    return False

@@ -86,3 +86,16 @@ def test_what_waited_too_long_is_not_used(monkeypatch: pytest.MonkeyPatch) -> No
         taken = connect()
     assert [taken] == server.clients[1:]
     assert server.clients[0].is_closed.is_set()
+
+
+@pytest.mark.parametrize(("seconds", "is_used"), [(15, True), (25, False)])
+def test_servers_of_little_patience_are_met_anew(seconds: int, is_used: bool) -> None:
+    """Some hang up after half a minute, and such an end would fail a run that need not fail."""
+    server = Server()
+    server.may_answer.set()
+    with EarlyConnection(server.connect) as connect:
+        thread = connect._thread
+        assert thread is not None
+        thread.join(10)
+        connect._opened_at -= seconds
+        assert (connect() is server.clients[0]) is is_used

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
 from mailroom.cli import main
 
 MAKE_AN_ARRAY = """
@@ -86,3 +88,16 @@ def test_output_that_nobody_takes_is_python_s_own_error() -> None:
     os.close(writer)
     assert shown.returncode == 120
     assert "BrokenPipeError" in shown.stderr
+
+
+@pytest.mark.parametrize("before", ["sys.setprofile(getattr)", "sys.settrace(getattr)"])
+def test_leaving_waits_for_whoever_looks_on(before: str) -> None:
+    """A profiler or a tracer tells what it saw at the end of the program."""
+    assert "taken apart" in left(before, stdout=subprocess.PIPE).stdout
+
+
+def test_a_profile_of_the_command_is_written() -> None:
+    """As of any Python program."""
+    profiled = [sys.executable, "-m", "cProfile", "-m", "mailroom"]
+    shown = subprocess.run(profiled, capture_output=True, text=True, check=False)
+    assert "function calls" in shown.stdout

@@ -8,7 +8,7 @@ import threading
 from mailroom.cli.account import account_name
 from mailroom.cli.common_arguments import Parser, Words, add_command
 from mailroom.cli.early_connection import EarlyConnection
-from mailroom.cli.engine import connect_pop3, now, run_context
+from mailroom.cli.engine import connect_pop3, now, run_context, usage_errors
 from mailroom.cli.phrases import Summary, messages, notes, octets_in_words
 from mailroom.cli.terminal import Outcome, Terminal
 from mailroom.cli.values import duration
@@ -38,16 +38,19 @@ def add_to(words: Words[Parser]) -> None:
 def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
     """Download a POP3 inbox in one of the three modes."""
     endpoint = options.endpoint
+    from mailroom.policy.fetch_mode import FetchMode
+
+    with usage_errors():
+        mode = FetchMode(leave_on_server=not options.delete, delete_after=options.delete_after)
     with EarlyConnection(connect_pop3(endpoint)) as connect:
         from mailroom.archive import Archive
-        from mailroom.policy.fetch_mode import FetchMode
         from mailroom.services.fetch import fetch_maildrop
 
         report = fetch_maildrop(
             connect,
             Archive(options.archive),
             run_context("fetch", account_name(options, endpoint)),
-            mode=FetchMode(leave_on_server=not options.delete, delete_after=options.delete_after),
+            mode=mode,
             now=now,
             progress=terminal.progress(),
             stop=stop,
