@@ -94,6 +94,7 @@ def append_messages(
     wire = client.wire
     if wire.is_streaming:
         raise LocalProtocolError("An earlier answer on this connection is still being read: finish it.")
+    wire.settle()
     run = _Run(
         wire=wire, client=client, mailbox=wire.quoted_name(folder, "APPEND"), open_content=open_content
     )
@@ -258,8 +259,7 @@ class _Run:
     def _line(self) -> bytes:
         """Return one response without its line end, and without the literals in it."""
         line = self.wire.transport.readline().rstrip(b"\r\n")
-        while line.endswith(b"}") and line.startswith(b"* ") and line[line.rfind(b"{") + 1 : -1].isdigit():
-            self.wire.transport.read(int(line[line.rfind(b"{") + 1 : -1]))
+        while line.startswith(b"* ") and self.wire.read_literal(line.split(b" ", 2)[1], line) is not None:
             line = line[: line.rfind(b"{")] + self.wire.transport.readline().rstrip(b"\r\n")
         return line
 

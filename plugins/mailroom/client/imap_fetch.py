@@ -52,6 +52,7 @@ def stream_commands(
     """
     if wire.is_streaming:
         raise LocalProtocolError("Another answer on this connection is still being read: finish that first.")
+    wire.settle()
     run = _Run(wire, spool)
     wire.is_streaming = True
     try:

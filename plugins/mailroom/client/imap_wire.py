@@ -13,11 +13,12 @@ from __future__ import annotations
 import itertools
 import re
 
-from mailroom.client.transport import Transport
+from mailroom.client.transport import MAX_LINE_OCTETS, Transport
 from mailroom.exceptions import (
     MAX_QUOTED_OCTETS,
     CommandRejected,
     ConnectionLost,
+    LimitExceeded,
     LocalProtocolError,
     RemoteProtocolError,
 )
@@ -42,6 +43,12 @@ _NEEDS_FOLDER = {"UID", "EXPUNGE", "CLOSE", "UNSELECT"}
 _STATUS = re.compile(rb"([A-Za-z0-9]+) (OK|NO|BAD)(?: (.*))?", re.IGNORECASE | re.DOTALL)
 _UNTAGGED = re.compile(rb"\* (?:([0-9]+) )?([^ ]+)(?: (.*))?", re.DOTALL)
 _LITERAL = re.compile(rb"\{([0-9]+)\}\Z")
+_LITERAL_DIGITS = 20
+"""More digits than any size has (RFC 9051 section 9: number64 has 63 bits); what is longer is not read."""
+
+_WORDED = frozenset({b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"})
+"""Responses that end in words to people, in which ``see {5}`` announces nothing (RFC 3501 section 7.1)."""
+
 _TOLD_CODE = re.compile(rb"\[([A-Za-z-]+)(?: ([^\]]*))?\]")
 
 _TIMING = re.compile(rb" *\(\d+\.\d+ \+ [^)]*secs\)\.?\s*\Z")
@@ -150,6 +157,40 @@ class ImapWire:
         """
         return self.end(name, self.begin(name, *arguments))
 
+    def settle(self) -> None:
+        """Take in the answers still under way, so that what comes next answers what is sent next.
+
+        For whoever reads the connection in another way: ID is sent and not waited for, and an error may
+        leave commands behind. NO and BAD are no errors here; whoever waits for a completion still gets it
+        from ``end``.
+
+        :raises ConnectionLost: if the server says BYE or goes away.
+        :raises RemoteProtocolError: if what comes is no IMAP.
+        """
+        while None in self._completions.values():
+            self._take_response()
+            self._refuse_farewell()
+
+    def read_literal(self, name: bytes, text: bytes) -> bytes | None:
+        """Return the literal that a line of an untagged response announces, or None where it announces none.
+
+        :param name: of the response.
+        :raises LimitExceeded: where it is larger than any that is read here; bodies come by ``imap_fetch``.
+        :raises ConnectionLost: if the server goes away.
+        """
+        announced = _LITERAL.search(text) if name.upper() not in _WORDED else None
+        if announced is None:
+            return None
+        octets = int(announced[1].lstrip(b"0")[:_LITERAL_DIGITS] or b"0")
+        if octets > MAX_LINE_OCTETS:
+            raise LimitExceeded(
+                f"{self.transport.where} announced {octets} octets at once; here at most {MAX_LINE_OCTETS} "
+                "are taken.",
+                limit=MAX_LINE_OCTETS,
+                found=octets,
+            )
+        return self.transport.read(octets)
+
     def folder_name(self, octets: bytes) -> str:
         """Return the name of a folder for people, as the server sent it.
 
@@ -205,13 +246,16 @@ class ImapWire:
             self._add(code[1].decode().upper(), code[2] or b"")
 
     def _keep(self, untagged: re.Match[bytes]) -> tuple[str, bytes]:
-        """Keep an untagged response with its literals; return its name, and its text after the last one."""
+        """Keep an untagged response with its literals; return its name, and its text after the last one.
+
+        :raises LimitExceeded: where a literal is larger than believable.
+        """
         number, octets, text = untagged.groups()
         name, text = octets.decode("ascii", "replace").upper(), text or b""
         if number is not None:
             text = number + b" " + text if text else number
-        while (literal := _LITERAL.search(text)) is not None:
-            self._add(name, (text, self.transport.read(int(literal[1]))))
+        while (literal := self.read_literal(octets, text)) is not None:
+            self._add(name, (text, literal))
             text = self._line()
         self._add(name, text)
         return name, text

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterator
 
 import pytest
 
+from mailroom.client.imap import ImapClient
+from mailroom.client.imap_append import AppendOutcome, Outgoing, append_messages
+from mailroom.client.imap_fetch import stream_commands
 from mailroom.client.imap_wire import ImapWire, Told
 from mailroom.client.transport import Transport
-from mailroom.exceptions import CommandRejected, ConnectionLost, LocalProtocolError, RemoteProtocolError
+from mailroom.exceptions import (
+    CommandRejected,
+    ConnectionLost,
+    LimitExceeded,
+    LocalProtocolError,
+    RemoteProtocolError,
+)
 from mailroom.model import Endpoint, MailProtocol
 
 GREETING = b"* OK [CAPABILITY IMAP4rev1 IDLE] ready\r\n"
@@ -22,8 +32,8 @@ class Played:
         near, self.far = socket.socketpair()
         near.settimeout(5)
         self.far.settimeout(5)
-        endpoint = Endpoint(protocol=MailProtocol.IMAP, host="played", port=143, user="ana", timeout=5)
-        self.wire = ImapWire(Transport(endpoint, near, is_tls=False))
+        self.endpoint = Endpoint(protocol=MailProtocol.IMAP, host="played", port=143, user="ana", timeout=5)
+        self.wire = ImapWire(Transport(self.endpoint, near, is_tls=False))
 
     def says(self, *octets: bytes) -> None:
         """Send this, whatever is asked."""
@@ -140,3 +150,85 @@ def test_commands_about_a_folder_need_an_open_one(played: Played, command: str) 
     """The server would say BAD."""
     with pytest.raises(LocalProtocolError, match="open one first"):
         played.wire.run(command, "ALL")
+
+
+@pytest.mark.parametrize("words", [b"* OK see {3}", b"* NO see {3}", b"* bad {3}", b"* PREAUTH [X] see {3}"])
+def test_words_to_people_announce_no_literal(played: Played, words: bytes) -> None:
+    """The next line is a response of its own, not a part of those words."""
+    played.says(words, b'\r\n* LIST () "/" INBOX\r\n', b"M1 OK done\r\n")
+    assert played.wire.run("LIST", '""', "*") == b"done"
+    assert played.wire.untagged_responses["LIST"] == [b'() "/" INBOX']
+
+
+@pytest.mark.parametrize("digits", [b"9999999999", b"9" * 5000, b"0" * 5000 + b"67108865"])
+def test_literal_beyond_belief_is_refused(played: Played, digits: bytes) -> None:
+    """Before it is waited for, however many digits it has."""
+    played.says(b'* LIST () "/" {', digits, b"}\r\nabc")
+    with pytest.raises(LimitExceeded, match="octets at once") as refused:
+        played.wire.run("LIST", '""', "*")
+    assert refused.value.found > refused.value.limit
+
+
+@pytest.mark.parametrize(
+    "answer", [b"* ID NIL\r\nM1 OK done\r\n", b"M1 BAD what\r\n", b"M1 NO [CANNOT] no\r\n"]
+)
+def test_messages_are_read_behind_what_nobody_waited_for(played: Played, answer: bytes) -> None:
+    """ID is sent ahead: its completion is none of theirs, and its refusal no error."""
+    played.wire.begin("ID", "NIL")
+    played.says(answer, b"* 1 FETCH (UID 7 FLAGS (\\Seen))\r\nM2 OK done\r\n")
+    (message,) = stream_commands(played.wire, ["UID FETCH 7 (UID FLAGS)"])
+    assert (message.uid, message.flags) == (7, ("\\Seen",))
+
+
+def added(played: Played) -> Iterator[AppendOutcome]:
+    """Add one message, and yield what becomes of it."""
+    client = ImapClient(played.endpoint, played.wire, frozenset({"LITERAL+"}))
+    message = Outgoing(place=1, digest="x", octets=6)
+    return append_messages(client, "INBOX", [message], lambda digest: contextlib.nullcontext(b"a: b\r\n"))
+
+
+def test_messages_are_added_behind_what_nobody_waited_for(played: Played) -> None:
+    """As they are read."""
+    played.wire.begin("ID", "NIL")
+    played.says(b"* ID NIL\r\nM1 OK done\r\n", b"M2 OK [APPENDUID 5 9] done\r\n")
+    assert [outcome.uid for outcome in added(played)] == [9]
+
+
+def test_answers_left_by_an_error_are_read_first(played: Played) -> None:
+    """Where the folders were asked for together with what goes with them, and the list was refused."""
+    client = ImapClient(played.endpoint, played.wire, frozenset({"NAMESPACE"}))
+    played.says(b"M3 NO [LIMIT] not now\r\n")
+    with pytest.raises(CommandRejected, match="not now"):
+        client.list_folders(with_subscriptions=True)
+    played.says(b"M1 OK\r\nM2 NO no\r\n", b"* 1 FETCH (UID 7 FLAGS ())\r\nM4 OK done\r\n")
+    assert [message.uid for message in client.fetch_flags([7])] == [7]
+
+
+def test_bye_is_heard_behind_what_nobody_waited_for(played: Played) -> None:
+    """Then nothing is sent any more."""
+    played.wire.begin("ID", "NIL")
+    played.says(b"* BYE [UNAVAILABLE] down\r\n")
+    with pytest.raises(ConnectionLost, match="down"):
+        list(stream_commands(played.wire, ["UID FETCH 7 (UID FLAGS)"]))
+
+
+def test_a_completion_outlasts_what_was_read_in_between(played: Played) -> None:
+    """Who sent a command may ask for its completion after messages were read."""
+    tag = played.wire.begin("STATUS", b'"a"', "(MESSAGES)")
+    played.says(b"M1 OK counted\r\n", b"M2 OK done\r\n")
+    assert list(stream_commands(played.wire, ["UID FETCH 7 (UID FLAGS)"])) == []
+    assert played.wire.end("STATUS", tag) == b"counted"
+
+
+@pytest.mark.parametrize("digits", [b"9999999999", b"9" * 5000])
+def test_literal_beyond_belief_is_refused_while_adding(played: Played, digits: bytes) -> None:
+    """What others do may come in between; it is passed over, and not at any length."""
+    played.says(b'* LIST () "/" {', digits, b"}\r\nabc")
+    with pytest.raises(LimitExceeded, match="octets at once"):
+        list(added(played))
+
+
+def test_what_comes_while_adding_is_passed_over(played: Played) -> None:
+    """With its literals; words to people have none."""
+    played.says(b"* OK see {3}\r\n", b'* LIST () "/" {3}\r\na]b\r\n', b"M1 OK [APPENDUID 5 9] done\r\n")
+    assert [outcome.uid for outcome in added(played)] == [9]
