@@ -14,7 +14,7 @@ from base64 import b64encode
 
 from mailroom import __version__
 from mailroom.client.imap_wire import BUSY_CODES, ImapWire, farewell, rejection
-from mailroom.client.sasl import MECHANISMS, error_status, initial_response
+from mailroom.client.sasl import MECHANISMS, error_status, initial_response, quoted, without_secrets
 from mailroom.client.transport import Transport
 from mailroom.exceptions import (
     AuthenticationFailed,
@@ -178,7 +178,7 @@ def _login(endpoint: Endpoint, *, has_literal_plus: bool) -> list[bytes]:
                 "that signing in does not allow: enter it again."
             )
         if re.fullmatch(rb"[ -~]*", octets):
-            line += b' "' + re.sub(rb'(["\\])', rb"\\\1", octets) + b'"'
+            line += b" " + quoted(octets)
         elif has_literal_plus:
             line += b" {%d+}\r\n%b" % (len(octets), octets)
         else:
@@ -219,15 +219,8 @@ def _conclude(transport: Transport, endpoint: Endpoint, line: bytes, tag: bytes,
         return
     because = b" (" + reason + b")" if reason else b""
     raise rejection(
-        transport.where, "sign-in", kind.decode().upper(), _without_secrets(text, endpoint) + because
+        transport.where, "sign-in", kind.decode().upper(), without_secrets(text, endpoint) + because
     )
-
-
-def _without_secrets(text: bytes, endpoint: Endpoint) -> bytes:
-    """Return a server's words without what it quotes of a sign-in."""
-    for secret in (b64encode(initial_response(endpoint)), endpoint.secret.encode("utf-8", "surrogatepass")):
-        text = text.replace(secret, b"***") if secret else text
-    return text
 
 
 def _next_line(wire: ImapWire, transport: Transport, endpoint: Endpoint) -> bytes:
@@ -240,7 +233,7 @@ def _next_line(wire: ImapWire, transport: Transport, endpoint: Endpoint) -> byte
                 wire.untagged_responses["CAPABILITY"] = [told[1]]
             return line
         if line.upper().startswith(b"* BYE"):
-            raise farewell(transport.where, _without_secrets(line[5:], endpoint))
+            raise farewell(transport.where, without_secrets(line[5:], endpoint))
         if line.upper().startswith(b"* CAPABILITY "):
             wire.untagged_responses["CAPABILITY"] = [line[13:]]
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from mailroom.client.pop3_window import Window
+from mailroom.client.sasl import without_secrets
 from mailroom.client.transport import Transport
 from mailroom.exceptions import (
     CommandRejected,
@@ -185,9 +186,8 @@ class Pop3Session:
 
     def words(self, status: Status) -> str:
         """Return the server's words fit for a message: short, printable, without the secret."""
-        text = status.text
-        if self.endpoint.secret:
-            text = text.replace(self.endpoint.secret, "***")
+        octets = status.text.encode()
+        text = without_secrets(octets, self.endpoint).decode("utf-8", "replace")
         text = "".join(c if c.isprintable() else "?" for c in text[:MAX_WORDS]).rstrip(". ")
         code = f"[{status.code}] " if status.code else ""
         return f"{code}{text}" or "no reason given"

@@ -20,7 +20,7 @@ from mailroom.exceptions import (
     MailroomError,
     RemoteProtocolError,
 )
-from mailroom.model import AuthMethod, Security
+from mailroom.model import AuthMethod, Endpoint, Security
 from mailroom.protocol.pop3 import Answer, Challenge, Status, serialise_command
 from mailroom.protocol.pop3_listing import parse_capabilities
 
@@ -28,6 +28,9 @@ __all__ = ["MAX_CAPABILITY_OCTETS", "open_session"]
 
 MAX_CAPABILITY_OCTETS = 64 * 1024
 """Longest answer to CAPA accepted; real ones are below 1 KiB."""
+
+_MAX_WORD_OCTETS = 248
+"""Longest name or password that goes by USER and PASS at once: a line has 255 octets (RFC 2449 section 4)."""
 
 _BUSY_CODES = ("IN-USE", "LOGIN-DELAY", "SYS/TEMP")
 """Response codes that say "later" instead of "no" (RFC 2449 section 8.1, RFC 3206)."""
@@ -112,9 +115,19 @@ def _sign_in(session: Pop3Session) -> Mapping[str, tuple[str, ...]]:
 
 
 def _takes_password_at_once(session: Pop3Session) -> bool:
-    """Return whether USER and PASS can go out together; SASL takes two round trips, and USER is ASCII."""
-    is_ascii = f"{session.endpoint.user}{session.endpoint.secret}".isascii()
-    return session.pipelines and is_ascii and ("USER" in session.capabilities or not _offers_plain(session))
+    """Return whether USER and PASS can go out together, where SASL takes two round trips."""
+    has_password = "USER" in session.capabilities or not _offers_plain(session)
+    return session.pipelines and has_password and _fits_lines(session.endpoint)
+
+
+def _fits_lines(endpoint: Endpoint) -> bool:
+    """Return whether USER and PASS carry this to every server: blanks may part words (RFC 1939 section 7).
+
+    Some servers trim them. SASL carries all, so a sign-in must not fail for the sake of a round trip, run
+    after run until the account is locked.
+    """
+    words = (endpoint.user, endpoint.secret)
+    return all(word.isascii() and word.split() == [word] and len(word) <= _MAX_WORD_OCTETS for word in words)
 
 
 def _offers_plain(session: Pop3Session) -> bool:
@@ -167,8 +180,6 @@ def _authenticate(session: Pop3Session, mechanism: str) -> None:
     if isinstance(answer, Challenge):
         raise RemoteProtocolError(f"{session.where} asked again and again in a sign-in by {mechanism}.")
     if not answer.is_ok:
-        # Some servers quote the line they did not like.
-        answer = answer._replace(text=answer.text.replace(response.decode(), "***"))
         raise _refusal(session, answer, reason)
 
 

@@ -1,19 +1,23 @@
 """The octets a client sends to sign in by SASL: PLAIN, XOAUTH2, OAUTHBEARER.
 
-Pure: values in, octets out, not yet encoded in base64. How each protocol carries them,
-and what its server answers, is the clients' work. No error here quotes a secret.
+Pure: values in, octets out, not yet encoded in base64; and a server's words without what they quote of
+them. How each protocol carries them, and what its server answers, is the clients' work. No error here
+quotes a secret.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
+from base64 import b64encode
 from binascii import Error as Base64Error
 from binascii import a2b_base64
 
 from mailroom.exceptions import ConfigurationError
 from mailroom.model import AuthMethod, Endpoint
 
-__all__ = ["MECHANISMS", "error_status", "initial_response"]
+__all__ = ["MECHANISMS", "error_status", "initial_response", "quoted", "without_secrets"]
 
 MECHANISMS = {
     AuthMethod.PASSWORD: "PLAIN",
@@ -46,6 +50,26 @@ def error_status(challenge: bytes) -> str | None:
         return None
     status = answer.get("status") if isinstance(answer, dict) else None
     return str(status)[:100] if status is not None else None
+
+
+def quoted(octets: bytes) -> bytes:
+    """Return ASCII without control characters as a quoted string (RFC 3501 section 9).
+
+    >>> quoted(b'a"b')
+    b'"a\\\\"b"'
+    """
+    return b'"' + re.sub(rb'(["\\])', rb"\\\1", octets) + b'"'
+
+
+def without_secrets(text: bytes, endpoint: Endpoint) -> bytes:
+    """Return a server's words without what they quote of a sign-in, in whichever form that was sent."""
+    secret = endpoint.secret.encode("utf-8", "surrogatepass")
+    forms = {secret, secret.strip(), quoted(secret)[1:-1], b64encode(secret)}
+    with contextlib.suppress(ConfigurationError, UnicodeEncodeError):  # then it was not sent in this form
+        forms.add(b64encode(initial_response(endpoint)))
+    for form in sorted(filter(None, forms), key=len, reverse=True):
+        text = text.replace(form, b"***")
+    return text
 
 
 def _plain(endpoint: Endpoint) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import tempfile
 from collections.abc import Iterator
@@ -206,3 +207,23 @@ def test_zero_octet_in_the_password_is_refused(name: str, overrides: dict[str, s
     """No way of signing in can carry it; the person who entered it must act."""
     with server(name) as played, pytest.raises(ConfigurationError):
         ImapClient.connect(endpoint(played.port, **overrides))
+
+
+@pytest.mark.parametrize(
+    "echo", [r'LOGIN "user" "pa\"s\\s"', r'LOGIN "user" "pa"s\s"', "PASS cGEic1xz", "auth AHVzZXIAcGEic1xz"]
+)
+@pytest.mark.parametrize("answer", ["<a> BAD unknown", "<a> NO [AUTHENTICATIONFAILED] bad", "* BYE cannot"])
+def test_password_is_quoted_back_in_no_form(answer: str, echo: str) -> None:
+    """A quoted string escapes marks (RFC 3501 section 9), and some servers say base64 back."""
+    conversation = "\n".join(
+        [
+            "S: * OK [CAPABILITY IMAP4rev1] ready",
+            r'C: <a> LOGIN "user" "pa\"s\\s"',
+            f"S: {answer} {echo}",
+        ]
+    )
+    with TranscriptServer(conversation) as played, pytest.raises(MailroomError) as caught:
+        ImapClient.connect(endpoint(played.port, secret=r'pa"s\s'))
+    told = f"{caught.value} {caught.value.facts}"
+    assert "***" in told
+    assert not re.search(r'pa\\*"s|cGEic1xz|AHVzZXIAc', told)

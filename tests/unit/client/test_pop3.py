@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import tempfile
+from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
@@ -311,3 +313,57 @@ def test_line_break_in_the_password_is_refused(overrides: dict[str, str]) -> Non
     """It would be a second command; the person who entered it must act."""
     with TranscriptServer("S: +OK ready\nC: CAPA\nS: -ERR") as played, pytest.raises(ConfigurationError):
         Pop3Client.connect(endpoint(played.port, **overrides))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"user": "us er"},
+        {"user": "user "},
+        {"secret": " secret"},
+        {"secret": "secret "},
+        {"secret": "sec ret"},
+        {"secret": "x" * 249},
+    ],
+)
+def test_what_a_server_may_trim_or_split_goes_by_sasl(overrides: dict[str, str]) -> None:
+    """Also where USER and PASS would save a round trip: failed runs end in an account that is locked."""
+    values = {"user": "user", "secret": "secret"} | overrides
+    response = b64encode("\0{user}\0{secret}".format(**values).encode()).decode()
+    conversation = "\n".join(
+        [
+            "S: +OK ready",
+            "C: CAPA",
+            r"S~ +OK\r\nUSER\r\nSASL PLAIN\r\nPIPELINING\r\n.\r\n",
+            "C: AUTH PLAIN",
+            r"S~ + \r\n",
+            f"C: {response}",
+            "S: +OK",
+            "C: CAPA",
+            r"S~ +OK\r\nUIDL\r\n.\r\n",
+        ]
+    )
+    with TranscriptServer(conversation) as played:
+        client = Pop3Client.connect(endpoint(played.port, **overrides))
+        assert "UIDL" in client.capabilities
+        client.close()
+
+
+@pytest.mark.parametrize("echo", [r'PASS "pa\"s\\s"', r'PASS pa"s\s', "cGEic1xz", "AHVzZXIAcGEic1xz"])
+def test_password_is_quoted_back_in_no_form(echo: str) -> None:
+    """Neither as it went out, nor with marks escaped, nor in base64."""
+    conversation = "\n".join(
+        [
+            "S: +OK ready",
+            "C: CAPA",
+            "S: -ERR what",
+            "C: USER user",
+            "S: +OK",
+            r'C: PASS pa"s\s',
+            f"S: -ERR cannot {echo}",
+        ]
+    )
+    with TranscriptServer(conversation) as played, pytest.raises(AuthenticationFailed) as caught:
+        Pop3Client.connect(endpoint(played.port, secret=r'pa"s\s'))
+    assert "***" in str(caught.value)
+    assert not re.search(r'pa\\*"s|cGEic1xz|AHVzZXIAc', str(caught.value))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from base64 import b64encode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mailroom.client.sasl import MECHANISMS, error_status, initial_response
+from mailroom.client.sasl import MECHANISMS, error_status, initial_response, without_secrets
 from mailroom.exceptions import ConfigurationError
 from mailroom.model import AuthMethod, Endpoint, MailProtocol
 
@@ -83,3 +85,34 @@ def test_reason_of_a_refused_token(json: bytes, status: str | None) -> None:
 def test_challenge_that_is_no_base64_gives_no_reason() -> None:
     """Text of any kind is passed over."""
     assert error_status(b"a") is None
+
+
+ENDED = st.text(st.characters(codec="ascii", exclude_characters="*<>\0\1"), min_size=1)
+
+
+@given(
+    user=ENDED,
+    secret=ENDED.filter(str.strip),
+    auth=st.sampled_from(AuthMethod),
+    form=st.integers(min_value=0, max_value=4),
+)
+def test_secret_is_taken_out_in_every_form_it_goes_out_in(
+    user: str, secret: str, auth: AuthMethod, form: int
+) -> None:
+    """As it is, trimmed, as a quoted string, and in base64, alone or with the name."""
+    account = endpoint(user, secret, auth)
+    octets = secret.encode()
+    echoed = (
+        octets,
+        octets.strip(),
+        octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"'),
+        b64encode(octets),
+        b64encode(initial_response(account)),
+    )[form]
+    assert without_secrets(b"<" + echoed + b">", account).strip(b"< >\t\r\n\v\f") == b"***"
+
+
+@pytest.mark.parametrize("secret", ["", "a\0b", "\udc80"])
+def test_words_are_shown_where_there_is_no_such_secret(secret: str) -> None:
+    """A secret that a mechanism cannot carry was not sent by it, and an empty one is in no text."""
+    assert without_secrets(b"not today", endpoint("tim", secret, AuthMethod.PASSWORD)) == b"not today"
