@@ -5,8 +5,8 @@ are in the archive and were verified there. Flagged messages stay unless you say
 after a fetch or a mirror; it works for POP3 and IMAP, as the connection says.
 
 First `preview_days` says **what the days mean**, by each thing they can count from. Then a **plan** is
-made and stored in the archive; then **a person is asked**, before the first deletion in an account unless
-you say otherwise, who sees it under Browse > Required Actions; then just that plan is carried out, and
+made and stored in the archive; then, if you like, **a person is asked**, each time or before an account's
+first deletion only, who sees it under Browse > Required Actions; then just that plan is carried out, and
 nothing beyond it. Where the plan finds something wrong (a damaged copy, an incomplete folder), the run ends
 there and nothing is deleted.
 
@@ -136,16 +136,16 @@ with DAG(
             section="Care",
         ),
         "ask": Param(
-            "first",
+            "policy",
             type="string",
             title="Ask a person first?",
             description_md="The plan is shown under Browse > Required Actions, and nothing goes before "
             "somebody agrees. No answer within a day means no.",
             section="Care",
-            enum=["first", "policy", "always", "never"],
+            enum=["policy", "first", "always", "never"],
             values_display={
-                "first": "The first time, and where the policy says so",
                 "policy": "Where the policy says so",
+                "first": "The first time, and where the policy says so",
                 "always": "Always",
                 "never": "Nobody; where the policy wants somebody asked, nothing is deleted",
             },

@@ -96,7 +96,7 @@ def _mirror_deliver_and_retain(console: Console, server: Dovecot, dags: DagRunne
     with _step(console, f"Retention: what would go after {RETENTION_DAYS} days? (a dry run)"):
         story.dry_run = dags.run("mail_retention", old)
     with _step(console, "Retention: delete it from the server; it is in the archive"):
-        story.retention = dags.run("mail_retention", {**old, "dry_run": False, "ask": "never"})
+        story.retention = dags.run("mail_retention", {**old, "dry_run": False})
     story.after = folder_counts(server, IMAP_USER)
 
 

@@ -221,7 +221,7 @@ def test_the_policy_says_when_somebody_is_asked(
 
 
 def test_somebody_can_be_asked_at_the_first_deletion_whatever_the_policy_says(filled: Filled) -> None:
-    """As the form of mail_retention does unless told otherwise; after it, nobody is asked again."""
+    """As the form of mail_retention offers; after it, nobody is asked again."""
     archive = filled.account.archive
     first = load_plan(archive, "account", plan(filled.account, "rules: [{delete_after: 85d}]"))
     assert why_to_ask_about(archive, first) is None
