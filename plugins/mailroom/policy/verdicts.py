@@ -87,10 +87,10 @@ def decide_across(several: Sequence[FolderRules], facts: MessageFacts, now: date
     A view shows what folders hold: there, a rule for all there is says nothing beside what they say.
     """
     told = [decide(rules, facts, now) for rules in several if not rules.is_view]
-    for rules in several:
-        explicit = tuple(bound for bound in rules.deleting if bound.is_explicit)
-        shown = decide(replace(rules, deleting=explicit), facts, now)
-        if rules.is_view and shown.keep is not Keep.NO_RULE:
+    for view in (rules for rules in several if rules.is_view):
+        explicit = tuple(bound for bound in view.deleting if bound.is_explicit)
+        shown = decide(replace(view, deleting=explicit), facts, now)
+        if shown.keep is not Keep.NO_RULE:
             told.append(shown)
     return max(told or [decide(rules, facts, now) for rules in several], key=_lasts)
 
