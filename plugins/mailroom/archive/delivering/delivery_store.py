@@ -21,7 +21,7 @@ from mailroom.archive.delivering.delivery_content import Content, copy_content, 
 from mailroom.archive.delivering.object_delivery import ObjectDeliveryStore
 from mailroom.archive.failures import translated
 from mailroom.archive.storage.durability import DiskSync, Durability, Unsynced, find_syncfs
-from mailroom.archive.storage.raw_file import FAILS_EITHER_WAY
+from mailroom.archive.storage.raw_file import FAILS_EITHER_WAY, link_nameless, open_nameless
 from mailroom.archive.storage.store import LocalStore, Root, open_file_system
 from mailroom.exceptions import ConfigurationError
 
@@ -91,7 +91,7 @@ class LocalDeliveryStore:
         self.url = os.path.abspath(root)
         self._syncfs = find_syncfs()
         self._unsynced = Unsynced()
-        self._has_nameless = hasattr(os, "O_TMPFILE")
+        self._has_nameless = True
 
     def create(
         self,
@@ -141,26 +141,20 @@ class LocalDeliveryStore:
         """
         if not self._has_nameless:
             return None
-        try:
-            descriptor = os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o666)
-        except OSError as error:
-            if error.errno in FAILS_EITHER_WAY:
-                raise
+        descriptor = open_nameless(folder)
+        if descriptor is None:
             self._has_nameless = False
             return None
         with os.fdopen(descriptor, "wb") as file:
             copy_content(content, file, digest)
             file.flush()
             try:
-                # Only where a descriptor is given does Python follow the link, as this needs.
-                os.link(f"/proc/self/fd/{descriptor}", final, src_dir_fd=descriptor)
+                is_linked = link_nameless(descriptor, final)
             except FileExistsError:
                 return False
-            except OSError as error:
-                if error.errno in FAILS_EITHER_WAY:
-                    raise
-                self._has_nameless = False
-                return None
+        if not is_linked:
+            self._has_nameless = False
+            return None
         return True
 
     def _create_named(self, final: str, content: Content, digest: str) -> bool:

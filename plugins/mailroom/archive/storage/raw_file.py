@@ -16,7 +16,7 @@ import errno
 import os
 from contextlib import suppress
 
-__all__ = ["FAILS_EITHER_WAY", "write_file_whole"]
+__all__ = ["FAILS_EITHER_WAY", "link_nameless", "open_nameless", "write_file_whole"]
 
 FAILS_EITHER_WAY = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOTDIR})
 """Errors that say nothing of files without a name. By any other, of which systems, file systems and
@@ -34,33 +34,52 @@ def write_file_whole(content: bytes, incoming: str, final: str) -> None:
         _write_renamed(content, incoming, final)
 
 
-def _write_nameless(content: bytes, final: str) -> bool:
-    """Write and link a file; False where that cannot be done here, or the name is taken."""
+def open_nameless(folder: str) -> int | None:
+    """Open a file without a name to write to; None where there is no such thing.
+
+    :raises OSError: where the disk refuses whatever kind of file.
+    """
     nameless = getattr(os, "O_TMPFILE", None)
     if nameless is None:
-        return False
+        return None
     try:
-        descriptor = os.open(os.path.dirname(final), os.O_WRONLY | nameless, 0o666)
+        return os.open(folder, os.O_WRONLY | nameless, 0o666)
     except OSError as error:
         if error.errno in FAILS_EITHER_WAY:
             raise
-        return False
-    try:
-        _write_all(descriptor, content)
-        return _link(descriptor, final)
-    finally:
-        os.close(descriptor)
+        return None
 
 
-def _link(descriptor: int, final: str) -> bool:
+def link_nameless(descriptor: int, final: str) -> bool:
+    """Give a file its name; False where that cannot be done here.
+
+    :raises FileExistsError: where the name is taken.
+    :raises OSError: where the disk refuses whatever kind of file.
+    """
     try:
         # A descriptor for the source, though its path is absolute, is what has Python follow the link.
         os.link(f"/proc/self/fd/{descriptor}", final, src_dir_fd=descriptor, follow_symlinks=True)
+    except FileExistsError:
+        raise
     except OSError as error:
         if error.errno in FAILS_EITHER_WAY:
             raise
         return False
     return True
+
+
+def _write_nameless(content: bytes, final: str) -> bool:
+    """Write and link a file; False where that cannot be done here, or the name is taken."""
+    descriptor = open_nameless(os.path.dirname(final))
+    if descriptor is None:
+        return False
+    try:
+        _write_all(descriptor, content)
+        return link_nameless(descriptor, final)
+    except FileExistsError:
+        return False
+    finally:
+        os.close(descriptor)
 
 
 def _write_renamed(content: bytes, incoming: str, final: str) -> None:
