@@ -137,7 +137,7 @@ class ImapClient:
         :raises ConnectionLost: if the server goes away.
         """
         self._wire.untagged_responses.pop("STATUS", None)
-        self._command("STATUS", self._wire.quoted_name(name), self.status_items)
+        self._wire.run("STATUS", self._wire.quoted_name(name), self.status_items)
         return self.statuses_told().get(name, {})
 
     def statuses_told(self) -> dict[str, dict[str, int]]:
@@ -272,14 +272,14 @@ class ImapClient:
         :raises CommandRejected: if the server refuses.
         :raises ConnectionLost: if the server goes away.
         """
-        self._command("EXPUNGE")
+        self._wire.run("EXPUNGE")
 
     def noop(self) -> None:
         """Take in what others changed; without it SEARCH and FETCH may show an older state (Dovecot's do).
 
         :raises ConnectionLost: if the server goes away.
         """
-        self._command("NOOP")
+        self._wire.run("NOOP")
 
     def logout(self) -> None:
         """Say goodbye and hang up: what was asked for is done, and nobody reads the answer."""
@@ -296,7 +296,7 @@ class ImapClient:
         self._selected = None
         self._wire.untagged_responses.clear()
         extension = ("(CONDSTORE)",) if self.supports("CONDSTORE") else ()
-        self._command(command, self._wire.quoted_name(name), *extension)
+        self._wire.run(command, self._wire.quoted_name(name), *extension)
         told = self._wire.untagged_responses
         self._wire.state = "SELECTED"
         from mailroom.client.imap_selected import selected_folder
@@ -333,7 +333,7 @@ class ImapClient:
             options += [f"STATUS {self._listed_items()}"] if self.supports("LIST-STATUS") else []
         try:
             returned = [f"RETURN ({' '.join(options)})"] if options else ()
-            self._command("LIST", '""', self._wire.quoted_name(pattern), *returned)
+            self._wire.run("LIST", '""', self._wire.quoted_name(pattern), *returned)
         except CommandRejected:
             if not options:
                 raise
@@ -380,11 +380,8 @@ class ImapClient:
         """Return the folders of LIST or LSUB responses."""
         return [parse_list(*parts[:2], name_of=self._name_of) for parts in self._untagged(response)]
 
-    def _command(self, name: str, *arguments: str | bytes) -> None:
-        self._wire.run(name, *arguments)
-
     def _uid(self, name: str, *arguments: str) -> None:
-        self._command(f"UID {name}", *arguments)
+        self._wire.run(f"UID {name}", *arguments)
 
     def _untagged(self, name: str) -> Iterator[tuple[bytes, bytes | None, bytes]]:
         """Yield the untagged responses of one name that came, as text, literal, and text after it."""

@@ -92,8 +92,6 @@ def append_messages(
     :raises CommandRejected: if the name of the folder cannot be sent.
     """
     wire = client.wire
-    if wire.is_streaming:
-        raise LocalProtocolError("An earlier answer on this connection is still being read: finish it.")
     wire.settle()
     run = _Run(
         wire=wire, client=client, mailbox=wire.quoted_name(folder, "APPEND"), open_content=open_content

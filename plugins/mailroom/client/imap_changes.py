@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, MutableMapping
 
 from mailroom.client.imap import ImapClient
-from mailroom.client.imap_folders import run_command
 from mailroom.client.imap_sets import sets_of
 from mailroom.protocol.copy_uids import parse_copy_uids
 
@@ -32,7 +31,7 @@ def change_flags(
     limit = (f"(UNCHANGEDSINCE {unchanged_since})",) if unchanged_since else ()
     listed = f"({' '.join(flags)})"
     for text in sets_of(uids):
-        run_command(client, "UID", "STORE", text, *limit, f"{sign}FLAGS.SILENT", listed)
+        client.wire.run("UID", "STORE", text, *limit, f"{sign}FLAGS.SILENT", listed)
 
 
 def add_labels(client: ImapClient, uids: Iterable[int], labels: Iterable[str]) -> None:
@@ -46,7 +45,7 @@ def add_labels(client: ImapClient, uids: Iterable[int], labels: Iterable[str]) -
     """
     listed = b"(" + b" ".join(client.wire.quoted_name(label, "STORE") for label in labels) + b")"
     for text in sets_of(uids):
-        run_command(client, "UID", "STORE", text, "+X-GM-LABELS", listed)
+        client.wire.run("UID", "STORE", text, "+X-GM-LABELS", listed)
 
 
 def copy_messages(client: ImapClient, uids: Iterable[int], folder: str) -> None:
@@ -57,7 +56,7 @@ def copy_messages(client: ImapClient, uids: Iterable[int], folder: str) -> None:
     """
     mailbox = client.wire.quoted_name(folder, "COPY")
     for text in sets_of(uids):
-        run_command(client, "UID", "COPY", text, mailbox)
+        client.wire.run("UID", "COPY", text, mailbox)
 
 
 def move_messages(client: ImapClient, uids: Iterable[int], folder: str, landed: Landed | None = None) -> None:
@@ -73,7 +72,7 @@ def move_messages(client: ImapClient, uids: Iterable[int], folder: str, landed: 
     for text in sets_of(uids):
         codes.pop("COPYUID", None)
         try:
-            run_command(client, "UID", "MOVE", text, mailbox)
+            client.wire.run("UID", "MOVE", text, mailbox)
         finally:
             for code in codes.pop("COPYUID", None) or ():
                 found = parse_copy_uids(code) if isinstance(code, bytes) else None

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from mailroom.client.half_bodies import WORTH_KEEPING_OCTETS, HalfBody
 from mailroom.client.imap_wire import BUSY_CODES, ImapWire, farewell, rejection
 from mailroom.client.spool import BodySink
-from mailroom.exceptions import MAX_QUOTED_OCTETS, ConnectionLost, LocalProtocolError, RemoteProtocolError
+from mailroom.exceptions import MAX_QUOTED_OCTETS, ConnectionLost, RemoteProtocolError
 from mailroom.model import FetchedMessage, SpoolFactory
 from mailroom.protocol.fetch_stream import BodyPiece, Event, FetchStream, TaggedResponse, UntaggedResponse
 
@@ -50,8 +50,6 @@ def stream_commands(
     :raises ConnectionLost: if the server goes away, or says that it is busy.
     :raises LocalProtocolError: if an earlier answer is still being read.
     """
-    if wire.is_streaming:
-        raise LocalProtocolError("Another answer on this connection is still being read: finish that first.")
     wire.settle()
     run = _Run(wire, spool)
     wire.is_streaming = True

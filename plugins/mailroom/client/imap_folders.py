@@ -20,19 +20,9 @@ __all__ = [
     "list_foreign",
     "permanent_flags",
     "personal_namespace",
-    "run_command",
     "subscribe",
     "unselect",
 ]
-
-
-def run_command(client: ImapClient, name: str, *arguments: str | bytes) -> None:
-    """Send one command and wait for its completion.
-
-    :raises CommandRejected: if the server answers NO or BAD.
-    :raises ConnectionLost: if the server goes away.
-    """
-    client.wire.run(name, *arguments)
 
 
 def create_folder(client: ImapClient, name: str, special_use: str | None = None) -> None:
@@ -55,7 +45,7 @@ def create_folder(client: ImapClient, name: str, special_use: str | None = None)
 
 def _create(client: ImapClient, name: str, mailbox: bytes, *more: str) -> None:
     try:
-        run_command(client, "CREATE", mailbox, *more)
+        client.wire.run("CREATE", mailbox, *more)
     except CommandRejected as error:
         if error.code == "ALREADYEXISTS" or (error.kind == "NO" and _is_there(client, name)):
             return
@@ -76,13 +66,13 @@ def subscribe(client: ImapClient, name: str) -> None:
     :raises CommandRejected: if the server refuses.
     :raises ConnectionLost: if it goes away.
     """
-    run_command(client, "SUBSCRIBE", client.wire.quoted_name(name, "SUBSCRIBE"))
+    client.wire.run("SUBSCRIBE", client.wire.quoted_name(name, "SUBSCRIBE"))
 
 
 def unselect(client: ImapClient) -> None:
     """Leave the open folder without an EXPUNGE, where the server can; else it stays open."""
     if client.supports("UNSELECT"):
-        run_command(client, "UNSELECT")
+        client.wire.run("UNSELECT")
 
 
 def personal_namespace(client: ImapClient) -> tuple[str, str | None]:
@@ -93,7 +83,7 @@ def personal_namespace(client: ImapClient) -> tuple[str, str | None]:
     found = None
     if client.supports("NAMESPACE"):
         client.wire.untagged_responses.pop("NAMESPACE", None)
-        run_command(client, "NAMESPACE")
+        client.wire.run("NAMESPACE")
         told = client.wire.untagged_responses.pop("NAMESPACE", None) or [b""]
         found = parse_personal_namespace(told[-1]) if isinstance(told[-1], bytes) else None
     if found is None:
@@ -144,7 +134,7 @@ def append_limit(client: ImapClient, name: str) -> int | None:
         return None
     client.wire.untagged_responses.pop("STATUS", None)
     try:
-        run_command(client, "STATUS", client.wire.quoted_name(name, "STATUS"), "(APPENDLIMIT)")
+        client.wire.run("STATUS", client.wire.quoted_name(name, "STATUS"), "(APPENDLIMIT)")
     except CommandRejected:
         return None
     told = client.wire.untagged_responses.pop("STATUS", None) or ()

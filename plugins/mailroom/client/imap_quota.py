@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 
 from mailroom.client.imap import ImapClient
-from mailroom.client.imap_folders import run_command
 from mailroom.exceptions import CommandRejected
 from mailroom.protocol.imap_quota import Quota, parse_quota
 
@@ -48,7 +47,7 @@ def _ask(client: ImapClient, folder: str) -> list[bytes]:
         return []
     client.wire.untagged_responses.pop("QUOTA", None)
     try:
-        run_command(client, "GETQUOTAROOT", client.wire.quoted_name(folder, "GETQUOTAROOT"))
+        client.wire.run("GETQUOTAROOT", client.wire.quoted_name(folder, "GETQUOTAROOT"))
     except CommandRejected:
         return []
     told = client.wire.untagged_responses.pop("QUOTA", None) or ()

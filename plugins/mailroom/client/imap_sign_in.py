@@ -14,7 +14,7 @@ from base64 import b64encode
 
 from mailroom import __version__
 from mailroom.client.imap_wire import BUSY_CODES, ImapWire, farewell, rejection
-from mailroom.client.sasl import MECHANISMS, error_status, initial_response, quoted, without_secrets
+from mailroom.client.sasl import MECHANISMS, error_status, initial_response, without_secrets
 from mailroom.client.transport import Transport
 from mailroom.exceptions import (
     AuthenticationFailed,
@@ -26,6 +26,7 @@ from mailroom.exceptions import (
     RemoteProtocolError,
 )
 from mailroom.model import AuthMethod, Compression, Endpoint, Security
+from mailroom.protocol.imap_syntax import quoted
 
 __all__ = ["SLOW_SECONDS", "open_connection"]
 
@@ -102,9 +103,7 @@ def _check_greeting(transport: Transport) -> None:
 
 def _capabilities(wire: ImapWire) -> frozenset[str]:
     """Return what the server offers now; it may have said so unasked with its last answer."""
-    if not any(wire.untagged_responses.get("CAPABILITY", ())):
-        wire.run("CAPABILITY")
-    found = wire.told_capabilities()
+    found = wire.learn_capabilities()
     wire.untagged_responses.pop("CAPABILITY", None)
     return found
 

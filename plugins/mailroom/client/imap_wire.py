@@ -22,6 +22,7 @@ from mailroom.exceptions import (
     LocalProtocolError,
     RemoteProtocolError,
 )
+from mailroom.protocol.imap_syntax import quoted
 from mailroom.protocol.modified_utf7 import RAW, decode_mailbox_name, encode_mailbox_name, name_in_utf8
 
 __all__ = ["BUSY_CODES", "ImapWire", "Told", "farewell", "rejection"]
@@ -93,14 +94,17 @@ class ImapWire:
             self.state = "AUTH"
         elif "OK" not in self.untagged_responses:
             raise self._no_imap()
-        if not any(self.untagged_responses.get("CAPABILITY", ())):
-            self.run("CAPABILITY")
-        self.capabilities = self.told_capabilities()
+        self.capabilities = self.learn_capabilities()
         if not self.capabilities & _VERSIONS:
             raise self._no_imap()
 
-    def told_capabilities(self) -> frozenset[str]:
-        """Return what the server last said that it offers, in capitals; nothing where it has not."""
+    def learn_capabilities(self) -> frozenset[str]:
+        """Return what the server offers, in capitals: as it said unasked with its last answer, or asked.
+
+        :raises CommandRejected: if it refuses to say.
+        """
+        if not any(self.untagged_responses.get("CAPABILITY", ())):
+            self.run("CAPABILITY")
         told = self.untagged_responses.get("CAPABILITY") or [b""]
         text = told[-1] if isinstance(told[-1], bytes) else b""
         return frozenset(text.decode("ascii", "replace").upper().split())
@@ -116,8 +120,7 @@ class ImapWire:
             still being read, or an argument cannot be sent.
         :raises ConnectionLost: if the server goes away.
         """
-        if self.is_streaming:
-            raise LocalProtocolError("An earlier answer on this connection is still being read: finish it.")
+        self._refuse_streaming()
         if name.partition(" ")[0] in _NEEDS_FOLDER and self.state != "SELECTED":
             raise LocalProtocolError("No folder is open for this command: open one first.")
         words = [word if isinstance(word, bytes) else word.encode() for word in arguments]
@@ -164,9 +167,11 @@ class ImapWire:
         leave commands behind. NO and BAD are no errors here; whoever waits for a completion still gets it
         from ``end``.
 
+        :raises LocalProtocolError: where an earlier answer is still being read.
         :raises ConnectionLost: if the server says BYE or goes away.
         :raises RemoteProtocolError: if what comes is no IMAP.
         """
+        self._refuse_streaming()
         while None in self._completions.values():
             self._take_response()
             self._refuse_farewell()
@@ -222,7 +227,7 @@ class ImapWire:
             raise CommandRejected(
                 f"Folder {name!r}: {why}.", command=command, kind="NO", code="CANNOT", text=why
             )
-        return b'"' + octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+        return quoted(octets)
 
     def _take_response(self) -> None:
         """Read one response and keep what it says.
@@ -268,6 +273,10 @@ class ImapWire:
         if not line.endswith(b"\r\n"):
             raise self._no_imap()
         return line[:-2]
+
+    def _refuse_streaming(self) -> None:
+        if self.is_streaming:
+            raise LocalProtocolError("An earlier answer on this connection is still being read: finish it.")
 
     def _refuse_farewell(self) -> None:
         told = self.untagged_responses.get("BYE")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 from base64 import b64encode
 from binascii import Error as Base64Error
 from binascii import a2b_base64
@@ -17,7 +16,7 @@ from binascii import a2b_base64
 from mailroom.exceptions import ConfigurationError
 from mailroom.model import AuthMethod, Endpoint
 
-__all__ = ["MECHANISMS", "error_status", "initial_response", "quoted", "without_secrets"]
+__all__ = ["MECHANISMS", "error_status", "initial_response", "without_secrets"]
 
 MECHANISMS = {
     AuthMethod.PASSWORD: "PLAIN",
@@ -52,17 +51,10 @@ def error_status(challenge: bytes) -> str | None:
     return str(status)[:100] if status is not None else None
 
 
-def quoted(octets: bytes) -> bytes:
-    """Return ASCII without control characters as a quoted string (RFC 3501 section 9).
-
-    >>> quoted(b'a"b')
-    b'"a\\\\"b"'
-    """
-    return b'"' + re.sub(rb'(["\\])', rb"\\\1", octets) + b'"'
-
-
 def without_secrets(text: bytes, endpoint: Endpoint) -> bytes:
     """Return a server's words without what they quote of a sign-in, in whichever form that was sent."""
+    from mailroom.protocol.imap_syntax import quoted  # few sign-ins are refused, and POP3 needs none of it
+
     secret = endpoint.secret.encode("utf-8", "surrogatepass")
     forms = {secret, secret.strip(), quoted(secret)[1:-1], b64encode(secret)}
     with contextlib.suppress(ConfigurationError, UnicodeEncodeError):  # then it was not sent in this form

@@ -52,6 +52,15 @@ def unescape(quoted: bytes) -> bytes:
     return _ESCAPED.sub(rb"\1", quoted) if b"\\" in quoted else quoted
 
 
+def quoted(octets: bytes) -> bytes:
+    """Return octets without control characters as a quoted string (RFC 3501 section 9).
+
+    >>> quoted(b'a"b')
+    b'"a\\\\"b"'
+    """
+    return b'"' + octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+
+
 class Reader:
     """Reads one response from its parts: text, literal, text, literal, …, text.
 
