@@ -28,11 +28,17 @@ __all__ = [
     "Rule",
     "bind_policy",
     "describe_rules",
+    "is_view",
     "policy_of",
 ]
 
 VIEWS = frozenset({"\\all", "\\flagged", "\\important"})
 """Special uses, in small letters, of folders that show what others hold: leaving them out says nothing."""
+
+
+def is_view(use: str | None) -> bool:
+    """Return whether a folder of this special use only shows what others hold."""
+    return (use or "").casefold() in VIEWS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,7 +276,7 @@ def bind_policy(
                 deleting=deleting,
                 keep_flagged=policy.keep_flagged,
                 keep_newest=policy.keep_newest,
-                is_view=(uses.get(name) or "").casefold() in VIEWS,
+                is_view=is_view(uses.get(name)),
             )
     return bound
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
-__all__ = ["table"]
+__all__ = ["day", "printable", "table"]
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, text_columns: Collection[int]) -> list[str]:
@@ -21,6 +22,16 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, text_columns: C
     lines = [list(head), *map(list, rows)]
     widths = [max(_cells(line[column]) for line in lines) for column in range(len(head))]
     return [_line(line, widths, text_columns) for line in lines]
+
+
+def printable(text: str) -> str:
+    """Return a text, which may come from a server or by mail, without control characters."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def day(date: datetime | None) -> str:
+    """Return the day of a moment, or nothing where there is none."""
+    return f"{date:%Y-%m-%d}" if date is not None else ""
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], text_columns: Collection[int]) -> str:

@@ -20,7 +20,7 @@ from mailroom.policy.deletion import Keep
 from mailroom.policy.holds import holds_on
 from mailroom.policy.proof import ServerAnswer
 from mailroom.policy.retention import discarding_folders, uses_of
-from mailroom.policy.rules import VIEWS, FolderRules, RetentionPolicy, bind_policy
+from mailroom.policy.rules import FolderRules, RetentionPolicy, bind_policy, is_view
 from mailroom.policy.verdicts import Verdict, candidate_of, decide, decide_across
 from mailroom.services.deleting.labelled import Judge, LabelledMail, folders_of_labels
 from mailroom.services.deleting.message_facts import FactSource, facts_of_folder, facts_of_maildrop
@@ -194,7 +194,7 @@ def _with_labels(
     return replace(
         found,
         verdict=Verdict(keep=judged.keep, rule=judged.rule, since=judged.since),
-        also_in=tuple(sorted(n for n in shown if (labelled.uses.get(n) or "").casefold() not in VIEWS)),
+        also_in=tuple(sorted(n for n in shown if not is_view(labelled.uses.get(n)))),
     )
 
 

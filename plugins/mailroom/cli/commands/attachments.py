@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["add_to", "headline", "run"]
 
 UNZIP_PASSWORD = "MAILROOM_UNZIP_PASSWORD"
-CUSTOMER_KEY = "MAILROOM_S3_CUSTOMER_KEY"
 """The environment variable with the password of zip archives."""
+
+CUSTOMER_KEY = "MAILROOM_S3_CUSTOMER_KEY"
+"""The environment variable with the key that S3 encrypts with (SSE-C)."""
 
 
 def add_to(words: Words[Parser]) -> None:

@@ -24,11 +24,12 @@ from typing import TYPE_CHECKING
 
 from mailroom.archive.audit_log import audited
 from mailroom.archive.intents import IntentJournal
+from mailroom.client.imap_statuses import with_statuses
 from mailroom.exceptions import CommandRejected
 from mailroom.ledger import AuditAction
 from mailroom.model import Change, LocationRow, MailProtocol
 from mailroom.services.deleting.mailbox_deletion import DELETED, find_marked, find_present
-from mailroom.services.deleting.trash_passage import find_by_digest, find_expunged
+from mailroom.services.deleting.trash_passage import find_by_digest, find_expunged, find_from
 
 if TYPE_CHECKING:
     from mailroom.archive import Archive, ArchiveWriter
@@ -51,14 +52,11 @@ def ask_following(client: ImapClient, folders: Mapping[str, Folder]) -> Followin
 
     :raises ConnectionLost: where the server goes away.
     """
+    silent = [folder for folder in folders.values() if "UIDNEXT" not in (folder.status or {})]
+    asked = {folder.name: folder for folder in with_statuses(client, silent)}
     found: dict[str, tuple[int, int]] = {}
-    for name, folder in folders.items():
-        told = folder.status or {}
-        if "UIDNEXT" not in told:
-            try:
-                told = client.folder_status(name)
-            except CommandRejected:
-                told = {}
+    for name in folders:
+        told = asked.get(name, folders[name]).status or {}
         following = told.get("UIDNEXT", 0)
         found[name] = (told.get("UIDVALIDITY", 0) if following else 0, following)
     return found
@@ -167,8 +165,7 @@ def _not_elsewhere(
             start = _first_since(intent, folder.name, client.examine(folder.name).uid_validity)
             if start is None:
                 continue
-            # "n:*" means the last message too, whatever its number.
-            there = {uid for uid in client.search("UID", f"{start}:*").tolist() if uid >= start}
+            there = find_from(client, start)
         except CommandRejected:
             continue
         moved = find_by_digest(client, archive, there, rows) if there else {}

@@ -26,7 +26,7 @@ from mailroom.model import LocationRow
 from mailroom.policy.deletion import Candidate, Keep
 from mailroom.policy.proof import ServerAnswer
 from mailroom.policy.retention import Basis
-from mailroom.policy.rules import VIEWS, FolderRules
+from mailroom.policy.rules import VIEWS, FolderRules, is_view
 from mailroom.policy.verdicts import MessageFacts
 from mailroom.services.deleting.held import find_held
 
@@ -141,7 +141,7 @@ class LabelledMail:
         self, folder: str, candidate: Candidate, names: Collection[str], facts: MessageFacts
     ) -> Candidate:
         """Return a candidate as the rules of all its folders decide."""
-        if any(name not in self.bound and not self._is_view(name) for name in names):
+        if any(name not in self.bound and not is_view(self.uses.get(name)) for name in names):
             return replace(candidate, keep=Keep.ELSEWHERE)
         others = [self.bound[name] for name in sorted(names) if name in self.bound]
         if not others:
@@ -151,9 +151,6 @@ class LabelledMail:
             return replace(candidate, keep=Keep.ELSEWHERE)
         among = any(self._is_newest(name, candidate.row) for name in names)
         return replace(judged, keep=judged.keep or (Keep.NEWEST if among else None))
-
-    def _is_view(self, name: str) -> bool:
-        return (self.uses.get(name) or "").casefold() in VIEWS
 
     def _is_newest(self, name: str, row: LocationRow) -> bool:
         """Return whether a message is, or may be, among the newest of a folder, as many as its rules keep."""

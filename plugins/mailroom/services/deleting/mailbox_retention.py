@@ -79,7 +79,6 @@ class MailboxRetention:
     _folders: Mapping[str, Folder] = field(init=False)
     _following: Following | None = field(init=False, default=None)
     _uses: dict[str, str | None] = field(init=False)
-    _labelled: LabelledMail | None = field(init=False, default=None)
 
     def enforce(self) -> Iterator[FolderRetention]:
         """Yield what became of each folder that some rule means.
@@ -112,7 +111,7 @@ class MailboxRetention:
             uses=uses,
             discarding=discarding,
         )
-        self._labelled = self._find_labelled(bound, discarding)
+        labelled = self._find_labelled(bound, discarding)
         planned = self.keeper.folders()
         # Trash and junk first: what they give free is room for what has to be moved.
         for name, rules in sorted(bound.items(), key=lambda each: each[0] not in discarding):
@@ -121,8 +120,7 @@ class MailboxRetention:
             if self.stop.is_set() or self._is_over:
                 return
             # What lies in trash and junk is in no other folder, whatever labels it has still.
-            labelled = None if name in discarding else self._labelled
-            yield self._enforce_on(folders[name], rules, labelled)
+            yield self._enforce_on(folders[name], rules, None if name in discarding else labelled)
 
     def _find_labelled(
         self, bound: Mapping[str, FolderRules], discarding: Collection[str]
@@ -176,14 +174,12 @@ class MailboxRetention:
         present = self.client.search("ALL") if rules.keep_newest else None
         holds = self._holds_on(folder.name, read_holds(self.archive))
         source = facts_of_folder(self.archive, state, rules, holds, present=present, labelled=labelled)
-        return self._work_off(folder, state, source, labelled)
+        return self._work_off(folder, state, source)
 
     def _holds_on(self, folder: str, holds: Sequence[HoldRow]) -> FolderHolds:
         return holds_on(holds, self.context.account, folder, self.now(), use=self._uses[folder])
 
-    def _work_off(
-        self, folder: Folder, state: FolderState, source: FactSource, labelled: LabelledMail | None
-    ) -> FolderRetention:
+    def _work_off(self, folder: Folder, state: FolderState, source: FactSource) -> FolderRetention:
         """Go through what may be due, oldest first."""
         tally = RetentionTally(
             folder=folder.name,
@@ -199,7 +195,7 @@ class MailboxRetention:
             tally.lose(len(planned) - len(wanted))
         self.progress.start(folder.name, len(wanted), None)
         for rows in self._batches(source, state, wanted):
-            refusal = self._take(rows, source, labelled, allowance, tally)
+            refusal = self._take(rows, source, allowance, tally)
             self.progress.advance(len(rows), sum(row.size or 0 for row in rows))
             if refusal is not None:
                 self.failures.append(f"Folder {folder.name!r} of {self.context.account}: {refusal}.")
@@ -210,16 +206,11 @@ class MailboxRetention:
         return tally.result()
 
     def _take(
-        self,
-        rows: Sequence[LocationRow],
-        source: FactSource,
-        labelled: LabelledMail | None,
-        allowance: int,
-        tally: RetentionTally,
+        self, rows: Sequence[LocationRow], source: FactSource, allowance: int, tally: RetentionTally
     ) -> str | None:
         """Prove and delete one batch; return why the folder must be left alone, if so."""
         try:
-            plan = self._plan(rows, source, labelled, allowance - tally.deleted)
+            plan = self._plan(rows, source, allowance - tally.deleted)
         except CommandRejected as error:
             return refused("say who the messages are", error)
         return self._apply(plan, tally, source)
@@ -261,13 +252,7 @@ class MailboxRetention:
     def _asks_save_date(self, source: FactSource) -> bool:
         return Basis.SAVED in source.rules.bases and self.client.supports("SAVEDATE")
 
-    def _plan(
-        self,
-        rows: Sequence[LocationRow],
-        source: FactSource,
-        labelled: LabelledMail | None,
-        allowance: int,
-    ) -> DeletionPlan:
+    def _plan(self, rows: Sequence[LocationRow], source: FactSource, allowance: int) -> DeletionPlan:
         """Ask the server and the archive about a batch, and decide; holds that came meanwhile are obeyed."""
         by_uid = {row.uid: row for row in rows if row.uid is not None}
         self.client.noop()
@@ -275,7 +260,7 @@ class MailboxRetention:
         answers = {message.uid: ServerAnswer.of(message) for message in asked if message.uid in by_uid}
         if self.proving.rule.refetch:
             answers = refetch(self.client, self.archive, answers, answers)
-        candidates = self._judge(by_uid, answers, source, labelled)
+        candidates = self._judge(by_uid, answers, source)
         due = {c.row.sha256 for c in candidates if c.keep is None and c.row.sha256 is not None}
         copies = self.proving.read(due)
         answers = refetch(self.client, self.archive, answers, keys_of_re_encoded(candidates, copies))
@@ -286,7 +271,6 @@ class MailboxRetention:
         by_uid: Mapping[int, LocationRow],
         answers: Mapping[int, ServerAnswer],
         source: FactSource,
-        labelled: LabelledMail | None,
     ) -> list[Candidate]:
         """Return the messages of a batch with what the rules, and the holds of now, say of them."""
         folder = next(iter(by_uid.values())).folder
@@ -297,9 +281,9 @@ class MailboxRetention:
             answer = answers.get(uid, ServerAnswer())
             facts[uid] = source.of(uid, row, flags=answer.flags, save_date=answer.save_date)
         judged = [self.keeper.judge(uid, row, [source.rules], facts[uid]) for uid, row in by_uid.items()]
-        if labelled is None:
+        if source.labelled is None:
             return judged
-        return labelled.reconsider(folder, judged, answers, facts, holds=holds, now=self.now())
+        return source.labelled.reconsider(folder, judged, answers, facts, holds=holds, now=self.now())
 
     def _apply(self, plan: DeletionPlan, tally: RetentionTally, source: FactSource) -> str | None:
         """Delete what the plan says and record it; return why the folder must be left alone, if so."""

@@ -38,10 +38,9 @@ class FactSource:
 
     :param dates: for each basis, the instant by UID or message number.
     :param ranks: how many are newer, by UID or number; empty where nobody asks.
-    :param asks_sender: whether authors are asked for by others than the rules.
     :param state: by IMAP, the folder, which knows what retention took out of it before.
-    :param is_labelled: whether a message is one in all folders that have it, as on Gmail: what retention took
-        out of one of them went out of all.
+    :param labelled: where a message is one in all folders that have it, as on Gmail, what the others ask;
+        what retention took out of one of them went out of all.
 
     What retention deleted and somebody brought back counts its time anew, from when it came back.
     """
@@ -51,9 +50,8 @@ class FactSource:
     holds: FolderHolds
     dates: Mapping[Basis, Mapping[int, datetime]]
     ranks: Mapping[int, int] = field(default_factory=dict)
-    asks_sender: bool = False
     state: FolderState | None = None
-    is_labelled: bool = False
+    labelled: LabelledMail | None = None
     _returned: dict[str, datetime] = field(init=False, default_factory=dict)
     _first_seen: dict[int, datetime] | None = field(init=False, default=None)
     _digests: set[str] = field(init=False, default_factory=set)
@@ -67,7 +65,7 @@ class FactSource:
         self._digests = {row.sha256 for row in rows if row.sha256 is not None}
         self._look_up()
         if self.state is not None:
-            self._returned = self.state.taken_away(self._digests, anywhere=self.is_labelled)
+            self._returned = self.state.taken_away(self._digests, anywhere=self.labelled is not None)
 
     def obey(self, holds: FolderHolds) -> None:
         """Take over the holds of now; what they ask of the messages that are loaded is looked up.
@@ -79,8 +77,9 @@ class FactSource:
             self._look_up()
 
     def _look_up(self) -> None:
+        asks_others = self.labelled is not None and self.labelled.asks_sender
         columns = set(self.holds.columns)
-        columns |= {"from_address"} if self.rules.asks_sender or self.asks_sender else set()
+        columns |= {"from_address"} if self.rules.asks_sender or asks_others else set()
         self._fields = self.archive.message_fields(self._digests if columns else set(), sorted(columns))
 
     def of(
@@ -160,9 +159,8 @@ def facts_of_folder(
         holds=holds,
         dates=dates,
         ranks=ranks,
-        asks_sender=labelled is not None and labelled.asks_sender,
         state=state,
-        is_labelled=labelled is not None,
+        labelled=labelled,
     )
 
 

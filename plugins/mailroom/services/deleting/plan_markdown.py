@@ -7,10 +7,10 @@ and space only; subjects and senders where somebody asked for them. What came by
 from __future__ import annotations
 
 import re
-from datetime import datetime
 
 from mailroom.archive import Archive
 from mailroom.services.deleting.retention_plan import Plan
+from mailroom.services.plain_table import day, printable
 
 __all__ = ["MAX_MESSAGES_NAMED", "escaped", "plan_in_markdown"]
 
@@ -43,8 +43,8 @@ def plan_in_markdown(plan: Plan, archive: Archive | None = None) -> str:
             escaped(part.rule),
             f"{part.messages:,}",
             f"{part.octets / MEGABYTE:,.1f}",
-            _day(part.oldest),
-            _day(part.newest),
+            day(part.oldest),
+            day(part.newest),
         )
         lines.append(f"| {' | '.join(cells)} |")
     lines += [
@@ -74,7 +74,7 @@ def _named(plan: Plan, archive: Archive) -> list[str]:
     for digest in digests:
         row = fields.get(digest, {})
         sender, subject = (escaped(str(row.get(name) or "")) for name in ("from", "subject"))
-        lines.append(f"| {_day(row.get('date'))} | {sender} | {subject} |")
+        lines.append(f"| {day(row.get('date'))} | {sender} | {subject} |")
     more = plan.messages - len(digests)
     return [*lines, "", f"… and {more:,} more."] if more else lines
 
@@ -85,12 +85,8 @@ def escaped(text: str) -> str:
     >>> escaped("a|b <script> *c*")
     'a\\|b &lt;script&gt; \\*c\\*'
     """
-    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    shown = printable(text)
     if len(shown) > MAX_CHARACTERS:
         shown = shown[: MAX_CHARACTERS - 1] + "…"
     shown = re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", shown)
     return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _day(date: datetime | None) -> str:
-    return f"{date:%Y-%m-%d}" if date is not None else ""

@@ -7,10 +7,9 @@ terminal (``cli.plan_table``).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from mailroom.services.deleting.retention_plan import PlannedPart
-from mailroom.services.plain_table import table
+from mailroom.services.plain_table import day, printable, table
 
 __all__ = ["plan_table"]
 
@@ -27,12 +26,12 @@ def plan_table(parts: Sequence[PlannedPart]) -> list[str]:
     head = ["folder", "rule", "messages", "octets", "oldest", "newest"]
     rows = [
         [
-            _printable(part.folder),
-            _printable(part.rule),
+            printable(part.folder),
+            printable(part.rule),
             f"{part.messages:,}",
             f"{part.octets:,}",
-            _day(part.oldest),
-            _day(part.newest),
+            day(part.oldest),
+            day(part.newest),
         ]
         for part in parts[:MAX_PARTS_SHOWN]
     ]
@@ -41,11 +40,3 @@ def plan_table(parts: Sequence[PlannedPart]) -> list[str]:
     messages, octets = sum(part.messages for part in parts), sum(part.octets for part in parts)
     rows.append(["in all", "", f"{messages:,}", f"{octets:,}", "", ""])
     return table(head, rows, text_columns={0, 1})
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
-def _day(date: datetime | None) -> str:
-    return f"{date:%Y-%m-%d}" if date is not None else ""

@@ -32,7 +32,7 @@ from mailroom.services.deleting.held import find_held
 from mailroom.services.deleting.mailbox_deletion import DELETED, Expunged, delete_messages, find_present
 from mailroom.services.deleting.mailbox_refetch import refetch
 
-__all__ = ["Standing", "TrashPassage", "find_by_digest", "find_expunged"]
+__all__ = ["Standing", "TrashPassage", "find_by_digest", "find_expunged", "find_from"]
 
 TRASH = "\\Trash"
 
@@ -230,9 +230,14 @@ class TrashPassage:
         """
         if not rows:
             return {}
-        # "n:*" means the last message too, whatever its number.
-        new = {uid for uid in self.client.search("UID", f"{start}:*").tolist() if uid >= start} - set(taken)
+        new = find_from(self.client, start) - set(taken)
         return find_by_digest(self.client, self.archive, new, rows)
+
+
+def find_from(client: ImapClient, start: int) -> set[int]:
+    """Return the messages of the open folder from a number on."""
+    # "n:*" means the last message too, whatever its number.
+    return {uid for uid in client.search("UID", f"{start}:*").tolist() if uid >= start}
 
 
 def find_by_digest(
