@@ -272,6 +272,9 @@ def test_operators_plan_ask_and_remove(root: Path, monkeypatch: pytest.MonkeyPat
     assert "places of **5 messages**" in (asking.body or "")
     event = {"chosen_options": ["Approve"], "responded_by_user": {"id": "7", "name": "Eva"}}
     asking.execute_complete({}, event)  # type: ignore[arg-type]  # no run
+    again = ArchiveForgetApprovalOperator(task_id="ask", plan_id=planned["plan_id"], **where)
+    again.execute({})  # type: ignore[arg-type]  # no run
+    assert again.body is None
     task = ArchiveForgetOperator(task_id="t", plan_id=planned["plan_id"], dry_run=False, **where)
     done = task.execute({})  # type: ignore[arg-type]  # no run
     assert (done["messages"], done["approved_by"]) == (5, "Eva")

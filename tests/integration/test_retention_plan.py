@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from airflow.sdk.exceptions import AirflowFailException
 
 from mailroom.archive import Archive
 from mailroom.archive.ledgers import has_plan_in_state, read_plans, record_plan
@@ -299,19 +300,48 @@ def test_the_number_of_days_typed_into_the_form_is_kept(
     """What Airflow hands over of an answer is recorded with the plan: who, and what they spared."""
     monkeypatch.setenv("AIRFLOW_CONN_ACCOUNT", json.dumps({"conn_type": "imap", "host": "mail.example"}))
     name = plan(filled.account, FIRST_ASKS)
-    asking = MailRetentionApprovalOperator(
-        task_id="ask_person", conn_id="account", plan_id=name, archive=str(filled.account.root)
-    )
     event = {
         "chosen_options": ["Approve"],
         "params_input": {"least_days": 85},
         "responded_by_user": {"id": "7", "name": "ana"},
         "responded_at": datetime.now(UTC),
     }
-    asking.execute_complete(cast(Any, {}), event)
+    asking(filled.account, name).execute_complete(cast(Any, {}), event)
     found = load_plan(Archive(filled.account.root), "account", name)
     assert (found.approved_by, found.least_age) == ("ana", days(85))
     assert filled.account.carry_out(name).deleted == 2
+
+
+def asking(account: Account, name: str, ask: str = "always") -> MailRetentionApprovalOperator:
+    return MailRetentionApprovalOperator(
+        task_id="ask_person", conn_id="account", plan_id=name, ask=ask, archive=str(account.root)
+    )
+
+
+@pytest.mark.parametrize(("is_yes", "option"), [(True, "Approve"), (False, "Reject")])
+@pytest.mark.parametrize("ask", ["policy", "first", "always"])
+def test_who_has_answered_is_not_asked_again(
+    filled: Filled, monkeypatch: pytest.MonkeyPatch, is_yes: bool, option: str, ask: str
+) -> None:
+    """A task that is tried again after the answer goes on with it: yes with yes, no with no."""
+    monkeypatch.setenv("AIRFLOW_CONN_ACCOUNT", json.dumps({"conn_type": "imap", "host": "mail.example"}))
+    name = plan(filled.account, FIRST_ASKS)
+    answer(filled.account, name, is_yes=is_yes, by="eve")
+    answered = asking(filled.account, name, ask).execute(cast(Any, {}))
+    assert answered["chosen_options"] == [option]
+    assert answered["responded_by_user"]["name"] == "eve"
+    assert states(filled.account)[-1] == ("approved" if is_yes else "refused")
+
+
+def test_nobody_is_asked_about_a_plan_that_was_carried_out(
+    filled: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clearing the task says so at once, instead of asking in vain."""
+    monkeypatch.setenv("AIRFLOW_CONN_ACCOUNT", json.dumps({"conn_type": "imap", "host": "mail.example"}))
+    name = plan(filled.account)
+    filled.account.carry_out(name)
+    with pytest.raises(AirflowFailException, match=f"Plan {name} was carried out by a test"):
+        asking(filled.account, name).execute(cast(Any, {}))
 
 
 def test_the_command_line_takes_a_name_for_consent(filled: Filled, tmp_path: Path) -> None:

@@ -268,6 +268,27 @@ class Run:
             time.sleep(0.5)
         return str(state)
 
+    def succeed(self) -> Run:
+        """Wait until the run has ended, and return it if all went well.
+
+        :raises AssertionError: if not; it shows what became of each task, in each of its tries.
+        """
+        if self.wait() != "success":
+            raise AssertionError(f"{self.dag_id} failed:\n{self._account_of_tasks()}")
+        return self
+
+    def _account_of_tasks(self) -> str:
+        """Return the state and the end of each log of all tasks, and the scheduler's complaints."""
+        told = []
+        for task in self._airflow.get(f"{self._path}/taskInstances")["task_instances"]:
+            told.append(f"{task['task_id']}: {task['state']} after {task['try_number']} tries")
+            if task["map_index"] == -1:
+                told += [
+                    self.log(task["task_id"], number)[-2000:] for number in range(1, task["try_number"] + 1)
+                ]
+        complaints = [line for line in self._airflow.log.splitlines() if "error" in line.lower()]
+        return "\n".join([*told, *complaints[-20:]])
+
     def states(self) -> dict[str, str]:
         """Return the state of each task."""
         tasks = self._airflow.get(f"{self._path}/taskInstances")["task_instances"]
@@ -311,9 +332,9 @@ class Run:
         path = f"{self._path}/taskInstances/{task_id}"
         self._airflow.call("PATCH", path, json={"new_state": state})
 
-    def log(self, task_id: str) -> str:
-        """Return the log of a task's first try."""
-        path = f"{self._path}/taskInstances/{task_id}/logs/1"
+    def log(self, task_id: str, try_number: int = 1) -> str:
+        """Return the log of a task's first try, or of a later one."""
+        path = f"{self._path}/taskInstances/{task_id}/logs/{try_number}"
         lines = self._airflow.get(path, full_content=True)["content"]
         return "\n".join(json.dumps(line) for line in lines)
 

@@ -87,7 +87,7 @@ def test_lanes_share_an_account_out_as_far_as_the_pool_goes(
         airflow.connect("lanes_imap", **account("imap", port=slow.port, host=slow.host, extra=plain))
         run = airflow.trigger(DAG, form)
         with Watch(airflow, run) as seen:
-            assert run.wait() == "success", run.states()
+            run.succeed()
         most_open = slow.most_open
     lanes = run.instances("mirror")
     planned = run.result("lanes")
@@ -116,7 +116,7 @@ def test_what_is_gone_is_recorded_after_the_lanes(
             dovecot.append(user, make_message(subject=f"{folder} {number}", text=LONG), folder)
     airflow.connect("changing_imap", **account("imap"))
     form = {"connection": "changing_imap", "archive": str(archive_root), "lanes": LANES}
-    assert airflow.trigger(DAG, form).wait() == "success"
+    airflow.trigger(DAG, form).succeed()
     with dovecot.mailbox(user) as client:
         client.rename_folder("Archive", "Old mail")
         client.select_folder("INBOX")
@@ -124,7 +124,7 @@ def test_what_is_gone_is_recorded_after_the_lanes(
         client.delete_messages([3])
         client.expunge()
     run = airflow.trigger(DAG, form)
-    assert run.wait() == "success", run.states()
+    run.succeed()
     assert run.result("whole")["renamed_folders"] == 1
     events = folder_events(airflow, "changing_imap")
     assert events["INBOX"][1:] == [{"expunged": 3}]

@@ -51,9 +51,7 @@ def conn_ids(airflow: Standalone, account: Connect) -> dict[str, str]:
 
 
 def done(airflow: Standalone, dag_id: str, conf: dict[str, Any]) -> Run:
-    run = airflow.trigger(dag_id, conf)
-    assert run.wait() == "success", {task: run.log(task)[-3000:] for task in run.states()}
-    return run
+    return airflow.trigger(dag_id, conf).succeed()
 
 
 def test_all_dags_are_parsed_without_complaint(airflow: Standalone) -> None:
@@ -116,7 +114,7 @@ def test_a_person_is_asked_before_mail_goes(
     assert "| Sent |" in asked["body"]
     assert server.count() == 3
     run.answer("ask_person", answer, {"least_days": 0})
-    assert run.wait() == "success"
+    run.succeed()
     assert server.count() == left
     archive = Archive(archive_root)
     states = archive.read_table("plans").sort_by("seq")["state"].to_pylist()
@@ -144,7 +142,7 @@ def test_ingest_runs_on_a_schedule(airflow: Standalone, account: Connect, mail: 
     airflow.connect("scheduled_imap", **account("imap", extra={"archive": str(tmp_path / "archive")}))
     airflow.wait_for_dags("mail_ingest_scheduled")
     (found,) = airflow.wait_for_runs("mail_ingest_scheduled")
-    assert found.wait() == "success"
+    found.succeed()
     assert raw_messages(tmp_path / "archive") == set(mail["INBOX"])
 
 
@@ -169,7 +167,7 @@ def test_dag_that_waits_for_an_account_runs_after_a_change(
     airflow.connect("watched_imap", **account("imap"))
     done(airflow, "mail_imap_mirror", {"connection": "watched_imap", "archive": str(archive_root)})
     (found,) = airflow.wait_for_runs("waits_for_mail")
-    assert found.wait() == "success"
+    found.succeed()
 
 
 def test_killed_task_keeps_what_it_has_and_the_next_run_goes_on(
@@ -340,6 +338,6 @@ def test_form_of_ingest_is_filled_and_triggered_in_a_browser(
     fill(browser, "archive", str(archive_root))
     press_trigger(browser)
     (run,) = airflow.wait_for_runs("mail_ingest", besides=before)
-    assert run.wait() == "success", run.states()
+    run.succeed()
     assert raw_messages(archive_root) == set(mail["INBOX"])
     assert (server.count(), server.count("Sent")) == (0, 1)

@@ -15,7 +15,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from mailroom.hooks.archive import archive_root, open_archive
 from mailroom.hooks.errors import airflow_errors
 from mailroom.operators.arguments import as_choice, as_text, required_text
-from mailroom.operators.retention_approval import answer_in
+from mailroom.operators.plan_answers import answer_before, answer_in
 from mailroom.operators.run import run_context, utc_now
 
 if TYPE_CHECKING:
@@ -74,6 +74,9 @@ class ArchiveForgetApprovalOperator(ApprovalOperator):
                 self.log.info("Nobody has to be asked")
                 return None
             plan = load_forget_plan(self._archive(), plan_id)
+            if (earlier := answer_before(plan, self)) is not None:
+                self.log.info("Plan %s was answered by %s already: nobody is asked again", plan_id, plan.by)
+                return super().execute_complete(context, earlier)
             self.log.info("Asking about plan %s of %d messages", plan_id, plan.messages)
             self.subject = f"Remove {plan.messages:,} messages from the archive for good?"
             self.body = plan_to_forget_in_markdown(plan)

@@ -6,7 +6,7 @@ without a worker slot. No answer in time means no.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,17 +17,16 @@ from airflow.sdk.definitions.param import ParamsDict  # a public name that its t
 from mailroom.hooks.archive import archive_of_account
 from mailroom.hooks.errors import airflow_errors
 from mailroom.operators.arguments import as_choice, as_flag, as_text, required_text
+from mailroom.operators.plan_answers import answer_before, answer_in
 from mailroom.operators.run import run_context, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
 
-__all__ = ["MailRetentionApprovalOperator", "answer_in"]
+__all__ = ["MailRetentionApprovalOperator"]
 
 ASK = ("policy", "first", "always", "never")
 """When somebody is asked: as the plan's policy says, at the first deletion as well, always, or never."""
-
-NOBODY = "nobody, no answer came in time"
 
 LEAST_DAYS = "least_days"
 """The field in which whoever is asked can make the plan smaller.
@@ -41,9 +40,9 @@ class MailRetentionApprovalOperator(ApprovalOperator):
 
     The answer, and who gave it, is recorded with the plan; the audit of each deletion names them.
     Whoever agrees may raise the number of days: what is younger stays, also where the plan is carried out
-    later or once more. Where nobody has to be asked, the task succeeds at once. No is not a failure: what
-    comes after is skipped. ``never`` asks nobody here; a policy that wants somebody asked is still obeyed,
-    and ``MailRetentionOperator`` then refuses the plan.
+    later or once more. Where nobody has to be asked, or somebody has answered about that plan already, the
+    task is done at once. No is not a failure: what comes after is skipped. ``never`` asks nobody here; a
+    policy that wants somebody asked is still obeyed, and ``MailRetentionOperator`` then refuses the plan.
 
     :param conn_id: the connection that the plan is for.
     :param archive: root of the archive; by default the one the connection or the configuration names.
@@ -105,6 +104,9 @@ class MailRetentionApprovalOperator(ApprovalOperator):
                 return None
             account, archive = self._place()
             plan = load_plan(archive, account, plan_id)
+            if (earlier := answer_before(plan, self)) is not None:
+                self.log.info("Plan %s was answered by %s already: nobody is asked again", plan_id, plan.by)
+                return super().execute_complete(context, earlier)
             first_run = ask == "first"
             why = "you said so" if ask == "always" else why_to_ask_about(archive, plan, first_run=first_run)
             if why is None:
@@ -144,15 +146,6 @@ class MailRetentionApprovalOperator(ApprovalOperator):
     def _place(self) -> tuple[str, Any]:  # Any: the archive, which is not imported at parse
         account = required_text("conn_id", self.conn_id)
         return account, archive_of_account(account, as_text("archive", self.archive))
-
-
-def answer_in(event: Mapping[str, Any], approve: str) -> tuple[bool, str]:
-    """Return whether somebody agreed, and who answered.
-
-    :param event: what Airflow's trigger says; ``approve`` is the option that means yes.
-    """
-    user = event.get("responded_by_user") or {}
-    return event["chosen_options"] == [approve], str(user.get("name") or user.get("id") or NOBODY)
 
 
 def _days_field() -> Param:
