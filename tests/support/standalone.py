@@ -310,22 +310,20 @@ class Run:
         return list(found["hitl_details"])
 
     def answer(self, task_id: str, option: str, params: dict[str, Any]) -> None:
-        """Answer a question as a person would, whenever it is asked, until the run ends.
+        """Answer a question as a person would: not before the scheduler has noticed that the task waits.
 
-        A scheduler that is answered before it has noticed that the task waits takes the task for lost,
-        and asks again.
+        Answered sooner, it takes the task for lost and tries it again, and three such tries are a failure.
         """
-        path = f"{self._path}/taskInstances/{task_id}/-1/hitlDetails"
+        seen = f"TaskInstance Finished: dag_id={self.dag_id}, task_id={task_id}, run_id={self.run_id},"
+
+        def waits() -> bool:
+            noticed = (line for line in self._airflow.log.splitlines() if seen in line)
+            return any("state=awaiting_input," in line for line in noticed)
+
+        self._airflow.wait_until(waits)
         body = {"chosen_options": [option], "params_input": params}
-
-        def is_over() -> bool:
-            if self.states().get(task_id) == "awaiting_input":
-                (asked,) = self.questions()
-                if asked["responded_at"] is None:
-                    self._airflow.call("PATCH", path, status=200, json=body)
-            return self._airflow.get(self._path)["state"] in ("success", "failed")
-
-        self._airflow.wait_until(is_over)
+        path = f"{self._path}/taskInstances/{task_id}/-1/hitlDetails"
+        self._airflow.call("PATCH", path, status=200, json=body)
 
     def mark(self, task_id: str, state: str) -> None:
         """Set a task's state, as a person does on its page; a running one is ended."""

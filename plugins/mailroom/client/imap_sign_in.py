@@ -14,7 +14,13 @@ from base64 import b64encode
 
 from mailroom import __version__
 from mailroom.client.imap_wire import BUSY_CODES, ImapWire, farewell, rejection
-from mailroom.client.sasl import MECHANISMS, error_status, initial_response, without_secrets
+from mailroom.client.sasl import (
+    MECHANISMS,
+    error_status,
+    initial_response,
+    sign_in_octets,
+    without_secrets,
+)
 from mailroom.client.transport import Transport
 from mailroom.exceptions import (
     AuthenticationFailed,
@@ -170,7 +176,7 @@ def _login(endpoint: Endpoint, *, has_literal_plus: bool) -> list[bytes]:
     line = b"LOGIN"
     pieces: list[bytes] = []
     for word in (endpoint.user, endpoint.secret):
-        octets = word.encode("utf-8", "surrogatepass")
+        octets = sign_in_octets(endpoint, word)
         if b"\0" in octets:
             raise ConfigurationError(
                 f"The user name or password for {endpoint.host}:{endpoint.port} holds a control character "

@@ -11,7 +11,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 
 from mailroom.client.pop3_session import Pop3Session
-from mailroom.client.sasl import MECHANISMS, error_status, initial_response
+from mailroom.client.sasl import MECHANISMS, error_status, initial_response, sign_in_octets
 from mailroom.exceptions import (
     AuthenticationFailed,
     CapabilityMissing,
@@ -159,6 +159,7 @@ def _password_commands(session: Pop3Session) -> tuple[tuple[str, str], ...]:
         raise ConfigurationError(
             f"The user name or password for {session.where} holds a line break: enter it again."
         )
+    sign_in_octets(endpoint, endpoint.user + endpoint.secret)  # refuses what cannot be sent
     return ("USER", endpoint.user), ("PASS", endpoint.secret)
 
 

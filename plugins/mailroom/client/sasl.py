@@ -16,7 +16,7 @@ from binascii import a2b_base64
 from mailroom.exceptions import ConfigurationError
 from mailroom.model import AuthMethod, Endpoint
 
-__all__ = ["MECHANISMS", "error_status", "initial_response", "without_secrets"]
+__all__ = ["MECHANISMS", "error_status", "initial_response", "sign_in_octets", "without_secrets"]
 
 MECHANISMS = {
     AuthMethod.PASSWORD: "PLAIN",
@@ -29,13 +29,29 @@ MECHANISMS = {
 def initial_response(endpoint: Endpoint) -> bytes:
     """Return the one message that signs in by the endpoint's mechanism.
 
-    :raises ConfigurationError: if user or secret hold an octet the mechanism uses as separator.
+    :raises ConfigurationError: if user or secret hold an octet the mechanism uses as separator, or half a
+        character.
     """
     if endpoint.auth is AuthMethod.PASSWORD:
         return _plain(endpoint)
     if endpoint.auth is AuthMethod.XOAUTH2:
         return _xoauth2(endpoint)
     return _oauthbearer(endpoint)
+
+
+def sign_in_octets(endpoint: Endpoint, text: str) -> bytes:
+    """Return the octets of a text that holds the user or the secret: UTF-8 (RFC 4616, RFC 6855).
+
+    What the environment gave in another charset goes as it came: Python carries such octets as halves of
+    characters (PEP 383).
+
+    :raises ConfigurationError: if it holds other halves, which no charset has.
+    """
+    with contextlib.suppress(UnicodeEncodeError):  # which holds the text
+        return text.encode("utf-8", "surrogateescape")
+    raise ConfigurationError(
+        f"The user name or secret for {endpoint.host}:{endpoint.port} holds half a character: enter it again."
+    )
 
 
 def error_status(challenge: bytes) -> str | None:
@@ -55,9 +71,12 @@ def without_secrets(text: bytes, endpoint: Endpoint) -> bytes:
     """Return a server's words without what they quote of a sign-in, in whichever form that was sent."""
     from mailroom.protocol.imap_syntax import quoted  # few sign-ins are refused, and POP3 needs none of it
 
-    secret = endpoint.secret.encode("utf-8", "surrogatepass")
+    try:
+        secret = sign_in_octets(endpoint, endpoint.secret)
+    except ConfigurationError:  # then it was not sent
+        return text
     forms = {secret, secret.strip(), quoted(secret)[1:-1], b64encode(secret)}
-    with contextlib.suppress(ConfigurationError, UnicodeEncodeError):  # then it was not sent in this form
+    with contextlib.suppress(ConfigurationError):  # then it was not sent in this form
         forms.add(b64encode(initial_response(endpoint)))
     for form in sorted(filter(None, forms), key=len, reverse=True):
         text = text.replace(form, b"***")
@@ -67,13 +86,13 @@ def without_secrets(text: bytes, endpoint: Endpoint) -> bytes:
 def _plain(endpoint: Endpoint) -> bytes:
     """``message = [authzid] NUL authcid NUL passwd`` (RFC 4616 section 2)."""
     _refuse(endpoint, "\0")
-    return f"\0{endpoint.user}\0{endpoint.secret}".encode()
+    return sign_in_octets(endpoint, f"\0{endpoint.user}\0{endpoint.secret}")
 
 
 def _xoauth2(endpoint: Endpoint) -> bytes:
     """Google's forerunner of RFC 7628: ``user=... ^A auth=Bearer ... ^A ^A``."""
     _refuse(endpoint, "\1")
-    return f"user={endpoint.user}\1auth=Bearer {endpoint.secret}\1\1".encode()
+    return sign_in_octets(endpoint, f"user={endpoint.user}\1auth=Bearer {endpoint.secret}\1\1")
 
 
 def _oauthbearer(endpoint: Endpoint) -> bytes:
@@ -81,7 +100,7 @@ def _oauthbearer(endpoint: Endpoint) -> bytes:
     _refuse(endpoint, "\1")
     name = endpoint.user.replace("=", "=3D").replace(",", "=2C")
     where = f"host={endpoint.host}\1port={endpoint.port}"
-    return f"n,a={name},\1{where}\1auth=Bearer {endpoint.secret}\1\1".encode()
+    return sign_in_octets(endpoint, f"n,a={name},\1{where}\1auth=Bearer {endpoint.secret}\1\1")
 
 
 def _refuse(endpoint: Endpoint, separator: str) -> None:

@@ -90,7 +90,7 @@ def serialise_command(name: str, *arguments: str | int) -> bytes:
 
     :raises LocalProtocolError: if an argument holds a line break or NUL, which would be another command.
     """
-    line = " ".join([name, *map(str, arguments)]).encode()
+    line = " ".join([name, *map(str, arguments)]).encode("utf-8", "surrogateescape")
     if re.search(rb"[\r\n\0]", line):
         raise LocalProtocolError(f"An argument of {name} holds a line break or NUL, which POP3 cannot send.")
     return line + b"\r\n"

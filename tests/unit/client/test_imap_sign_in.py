@@ -201,7 +201,7 @@ def test_refused_id_is_no_error(name: str) -> None:
         client.close()
 
 
-@pytest.mark.parametrize("overrides", [{"user": "a\0b"}, {"secret": "a\0b"}])
+@pytest.mark.parametrize("overrides", [{"user": "a\0b"}, {"secret": "a\0b"}, {"secret": "a\ud83d"}])
 @pytest.mark.parametrize("name", ["login_only", "plain_only"])
 def test_zero_octet_in_the_password_is_refused(name: str, overrides: dict[str, str]) -> None:
     """No way of signing in can carry it; the person who entered it must act."""

@@ -308,7 +308,9 @@ def test_stls_asks_capabilities_again(tls: ssl.SSLContext, ca_file: str) -> None
             assert client.capabilities == {"UIDL": ()}
 
 
-@pytest.mark.parametrize("overrides", [{"user": "a\r\nDELE 1"}, {"secret": "a\nb"}, {"secret": "a\0b"}])
+@pytest.mark.parametrize(
+    "overrides", [{"user": "a\r\nDELE 1"}, {"secret": "a\nb"}, {"secret": "a\0b"}, {"secret": "a\ud83d"}]
+)
 def test_line_break_in_the_password_is_refused(overrides: dict[str, str]) -> None:
     """It would be a second command; the person who entered it must act."""
     with TranscriptServer("S: +OK ready\nC: CAPA\nS: -ERR") as played, pytest.raises(ConfigurationError):

@@ -26,6 +26,27 @@ def test_plain_of_rfc_4616() -> None:
     assert initial_response(endpoint("ñ", "€", AuthMethod.PASSWORD)) == "\0ñ\0€".encode()
 
 
+def test_octets_of_the_environment_go_as_they_are() -> None:
+    """A password in Latin-1 reaches Python as halves of characters, and the server as it was."""
+    secret = "café".encode("latin-1").decode("utf-8", "surrogateescape")
+    at = endpoint("tim", secret, AuthMethod.PASSWORD)
+    assert initial_response(at) == b"\0tim\0caf\xe9"
+    assert without_secrets(b"no caf\xe9 here", at) == b"no *** here"
+
+
+@pytest.mark.parametrize("auth", list(AuthMethod))
+@pytest.mark.parametrize("place", ["user", "secret"])
+def test_half_a_character_is_refused(auth: AuthMethod, place: str) -> None:
+    """What no charset has cannot be sent; neither the error nor what it came from shows the secret."""
+    bad = {"user": "user", "secret": "hunter2"} | {place: "hunter2\ud83d"}
+    at = endpoint(bad["user"], bad["secret"], auth)
+    with pytest.raises(ConfigurationError, match="holds half a character: enter it again") as caught:
+        initial_response(at)
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__context__ is None
+    assert without_secrets(b"as it came", at) == b"as it came"
+
+
 def test_xoauth2_of_google() -> None:
     """The example of Google's page on the XOAUTH2 mechanism."""
     token = "ya29.vF9dft4qmTc2Nvb3RlckBhdHRhdmlzdGEuY29tCg"
