@@ -52,6 +52,12 @@ _WORDED = frozenset({b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"})
 
 _TOLD_CODE = re.compile(rb"\[([A-Za-z-]+)(?: ([^\]]*))?\]")
 
+MAX_TOLD_OCTETS = 256 * 1024 * 1024
+"""How much of untagged responses is held until their command is completed: a million folders, and some."""
+
+_TOLD_OVERHEAD = 100
+"""What a response takes in memory beside its octets."""
+
 _TIMING = re.compile(rb" *\(\d+\.\d+ \+ [^)]*secs\)\.?\s*\Z")
 """What Dovecot adds to its answers; of no use to a reader."""
 
@@ -83,6 +89,7 @@ class ImapWire:
         self._sent_otherwise: dict[str, bytes] = {}
         self._numbers = itertools.count(1)
         self._completions: dict[bytes, tuple[str, bytes] | None] = {}
+        self._told_octets = 0
 
     def greet(self) -> None:
         """Read the greeting, and learn what the server offers: from that, or by asking.
@@ -130,6 +137,8 @@ class ImapWire:
             )
         for status in ("OK", "NO", "BAD"):
             self.untagged_responses.pop(status, None)
+        if not self._completions:
+            self._told_octets = 0
         tag = self.new_tag()
         self._completions[tag] = None
         self.transport.send(b" ".join([tag, name.encode(), *words]) + b"\r\n")
@@ -140,6 +149,7 @@ class ImapWire:
 
         :raises CommandRejected: if the server answers NO or BAD.
         :raises ConnectionLost: if the server says BYE or goes away.
+        :raises LimitExceeded: if it says more than any server has to say.
         :raises RemoteProtocolError: if what comes is no IMAP.
         """
         while (completion := self._completions[tag]) is None:
@@ -253,7 +263,7 @@ class ImapWire:
     def _keep(self, untagged: re.Match[bytes]) -> tuple[str, bytes]:
         """Keep an untagged response with its literals; return its name, and its text after the last one.
 
-        :raises LimitExceeded: where a literal is larger than believable.
+        :raises LimitExceeded: where a literal, or all that is told, is larger than believable.
         """
         number, octets, text = untagged.groups()
         name, text = octets.decode("ascii", "replace").upper(), text or b""
@@ -266,6 +276,15 @@ class ImapWire:
         return name, text
 
     def _add(self, name: str, told: Told) -> None:
+        octets = len(told) if isinstance(told, bytes) else sum(map(len, told))
+        self._told_octets += octets + _TOLD_OVERHEAD
+        if self._told_octets > MAX_TOLD_OCTETS:
+            raise LimitExceeded(
+                f"{self.transport.where} says more and more and completes no command: more than "
+                f"{MAX_TOLD_OCTETS} octets are not taken.",
+                limit=MAX_TOLD_OCTETS,
+                found=self._told_octets,
+            )
         self.untagged_responses.setdefault(name, []).append(told)
 
     def _line(self) -> bytes:

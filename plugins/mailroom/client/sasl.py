@@ -25,6 +25,12 @@ MECHANISMS = {
 }
 """The SASL mechanism each way of signing in uses."""
 
+_TELLING_OCTETS = 4
+"""From how many octets on the beginning of a secret is taken for one, and not for words of the server."""
+
+_CLOSING = b" .,;:!?)]}>\"'\r\n"
+"""What a server may put after what it quotes."""
+
 
 def initial_response(endpoint: Endpoint) -> bytes:
     """Return the one message that signs in by the endpoint's mechanism.
@@ -79,7 +85,16 @@ def without_secrets(text: bytes, endpoint: Endpoint) -> bytes:
     with contextlib.suppress(ConfigurationError):  # then it was not sent in this form
         forms.add(b64encode(initial_response(endpoint)))
     for form in sorted(filter(None, forms), key=len, reverse=True):
-        text = text.replace(form, b"***")
+        text = _without_beginning(text.replace(form, b"***"), form)
+    return text
+
+
+def _without_beginning(text: bytes, form: bytes) -> bytes:
+    """Return a text without the first octets of a secret at its end, for servers cut what they quote."""
+    said = text.rstrip(_CLOSING)
+    for octets in range(min(len(form) - 1, len(said)), _TELLING_OCTETS - 1, -1):
+        if said.endswith(form[:octets]):
+            return said[:-octets] + b"***" + text[len(said) :]
     return text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -232,3 +233,28 @@ def test_what_comes_while_adding_is_passed_over(played: Played) -> None:
     """With its literals; words to people have none."""
     played.says(b"* OK see {3}\r\n", b'* LIST () "/" {3}\r\na]b\r\n', b"M1 OK [APPENDUID 5 9] done\r\n")
     assert [outcome.uid for outcome in added(played)] == [9]
+
+
+def test_a_server_that_never_ends_its_answer_is_left(played: Played) -> None:
+    """What is told is held until the command is completed, so it is held up to a limit only."""
+
+    def tell_on() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                played.far.sendall(b"* STATUS " + b"x" * 1_000_000 + b"\r\n")
+
+    telling = threading.Thread(target=tell_on)
+    telling.start()
+    with pytest.raises(LimitExceeded, match="completes no command"):
+        played.wire.run("NOOP")
+    played.wire.transport.close()
+    telling.join()
+
+
+def test_what_was_told_before_does_not_count(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is for one command, not for the life of a connection."""
+    monkeypatch.setattr("mailroom.client.imap_wire.MAX_TOLD_OCTETS", 3000)
+    for number in range(1, 10):
+        played.says(b"* 7 EXPUNGE\r\n" * 20, b"M%d OK done\r\n" % number)
+        played.wire.run("NOOP")
+    assert len(played.wire.untagged_responses["EXPUNGE"]) == 180

@@ -137,3 +137,19 @@ def test_secret_is_taken_out_in_every_form_it_goes_out_in(
 def test_words_are_shown_where_there_is_no_such_secret(secret: str) -> None:
     """A secret that a mechanism cannot carry was not sent by it, and an empty one is in no text."""
     assert without_secrets(b"not today", endpoint("tim", secret, AuthMethod.PASSWORD)) == b"not today"
+
+
+@pytest.mark.parametrize("end", [b"", b"...", b'"', b")."])
+@pytest.mark.parametrize("octets", [4, 5, 9, 10])
+def test_a_quote_that_is_cut_is_left_out_too(octets: int, end: bytes) -> None:
+    """Servers shorten what they do not understand, and the beginning of a password is a part of it."""
+    at = endpoint("tim", "hunter2and3", AuthMethod.PASSWORD)
+    assert (
+        without_secrets(b"unknown: PASS hunter2and3"[: 14 + octets] + end, at) == b"unknown: PASS ***" + end
+    )
+
+
+def test_words_are_no_quote() -> None:
+    """A server's sentence may end like a short beginning of a password."""
+    at = endpoint("tim", "defer2and3", AuthMethod.PASSWORD)
+    assert without_secrets(b"mailbox is in use, try later: def", at) == b"mailbox is in use, try later: def"
