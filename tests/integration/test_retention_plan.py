@@ -153,6 +153,16 @@ def test_what_a_mirror_saw_go_is_told_as_well(filled: Filled) -> None:
     assert (report.deleted, report.summary()["kept"]) == (3, {"no longer on the server": 1})
 
 
+def test_a_plan_of_a_clock_that_ran_ahead_takes_nothing_too_young(filled: Filled) -> None:
+    """Once the clock is put right, what the plan took for old enough and is not stays."""
+    filled.account.wait(days(60))
+    name = plan(filled.account)
+    assert load_plan(filled.account.archive, filled.account.name, name).messages == 5
+    filled.account.wait(-days(60))
+    assert filled.account.carry_out(name).deleted == 4
+    assert filled.there() == [5]
+
+
 def test_a_plan_is_carried_out_once(filled: Filled) -> None:
     """Deleting twice is deleting once, and the second says who did it."""
     name = plan(filled.account)

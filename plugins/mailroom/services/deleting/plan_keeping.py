@@ -55,8 +55,13 @@ class PlanKeeper:
             self.least_age = max(self.least_age or timedelta(0), self.shown.least_age)
 
     def moment(self) -> datetime:
-        """Return the time to which ages are counted: that of the plan that was shown, else now."""
-        return self.now() if self.shown is None else self.shown.created
+        """Return the time to which ages are counted: that of the plan that was shown, and never later than now.
+
+        A plan that was made while a clock ran ahead lies in the future once it is put right, and would take
+        what is not old enough yet.
+        """
+        now = self.now()
+        return now if self.shown is None else min(now, self.shown.created)
 
     def judge(
         self, key: int, row: LocationRow, several: Sequence[FolderRules], facts: MessageFacts
