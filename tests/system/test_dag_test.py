@@ -459,7 +459,7 @@ def test_archive_knows_who_it_was(mail: Mail, archive_root: Path) -> None:
     done("mail_pop3_fetch", archive_root)
     (row,) = Archive(archive_root).read_table("runs").to_pylist()
     assert (row["what"], row["account"]) == ("fetch", "pop3_default")
-    assert row["who"] == "DAG mail_pop3_fetch, task fetch, try 1"
+    assert row["who"] == "DAG mail_pop3_fetch, task fetch, try 1, triggered by dag_test"
     assert row["run_id"].startswith("mail_pop3_fetch/manual__")
 
 

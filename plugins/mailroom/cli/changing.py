@@ -7,7 +7,6 @@ belong here: what each of them asks for (``commands``).
 from __future__ import annotations
 
 import argparse
-import getpass
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from mailroom.archive import AccountChanges, Requested
     from mailroom.model import LocationRow
 
-__all__ = ["add_account", "add_choice", "chosen", "flag", "headline", "outcome_of", "who"]
+__all__ = ["add_account", "add_choice", "chosen", "flag", "headline", "outcome_of"]
 
 _SHORT = {"seen": "\\Seen", "answered": "\\Answered", "flagged": "\\Flagged", "draft": "\\Draft"}
 
@@ -82,14 +81,6 @@ def chosen(options: argparse.Namespace) -> tuple[AccountChanges, Iterator[Locati
     account = only_account(archive, options.account)
     options.account = account
     return archive.changes(account), choose_messages(archive, account, choice)
-
-
-def who() -> str:
-    """Return who asks, for the record."""
-    try:
-        return f"command line ({getpass.getuser()})"
-    except (OSError, KeyError, ImportError):
-        return "command line"
 
 
 def outcome_of(options: argparse.Namespace, requested: Requested, changes: AccountChanges) -> Outcome:

@@ -5,10 +5,10 @@ Here: the question, and who answered. Not here: when somebody has to be asked (`
 
 from __future__ import annotations
 
-import getpass
 import sys
 from typing import TYPE_CHECKING
 
+from mailroom.cli.engine import user
 from mailroom.cli.phrases import messages, octets_in_words
 from mailroom.cli.plan_table import plan_table
 from mailroom.cli.wording import plain
@@ -30,11 +30,4 @@ def ask_on_terminal(plan: Plan, why: str) -> str | None:
         f"Delete these {messages(plan.messages)} ({size}) of {plan.account} on the server? Type yes: ",
     ]
     print("\n".join(plain(line) for line in lines), end="", file=sys.stderr, flush=True)
-    return _user() if sys.stdin.readline().strip().casefold() == "yes" else None
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "somebody at a terminal"
+    return user("somebody at a terminal") if sys.stdin.readline().strip().casefold() == "yes" else None

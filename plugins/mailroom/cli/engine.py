@@ -31,6 +31,8 @@ __all__ = [
     "read_policy",
     "run_context",
     "usage_errors",
+    "user",
+    "who",
 ]
 
 
@@ -102,9 +104,27 @@ def connect_imap(endpoint: Endpoint) -> Callable[[], ImapClient]:
 
 def run_context(what: str, account: str) -> RunContext:
     """Return who and what this run is."""
-    return RunContext(
-        run_id=os.urandom(16).hex(), what=what, account=account, started=now(), who="command line"
-    )
+    return RunContext(run_id=os.urandom(16).hex(), what=what, account=account, started=now(), who=who())
+
+
+def user(otherwise: str) -> str:
+    """Return the name of whoever is signed in on this machine.
+
+    :param otherwise: what to say where the machine has no name for them.
+    """
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return otherwise
+
+
+def who() -> str:
+    """Return who types, and where, for the archive's log of runs and the audit."""
+    import platform
+
+    return f"command line ({user('somebody')} on {platform.node() or 'this machine'})"
 
 
 def now() -> datetime:

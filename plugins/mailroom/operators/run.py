@@ -81,7 +81,7 @@ def log_progress(log: Logger) -> Progress:
 
 
 def run_context(context: Context, *, what: str, account: str) -> RunContext:
-    """Return who runs what: the DAG, task and try of an Airflow context.
+    """Return who runs what: the DAG, task and try of an Airflow context, and whoever triggered it.
 
     :param what: ``fetch``, ``mirror``, ``retention``, ``attachments``, ``export`` or ``import``.
     """
@@ -93,6 +93,8 @@ def run_context(context: Context, *, what: str, account: str) -> RunContext:
         mapped = f"[{ti.map_index}]" if ti.map_index is not None and ti.map_index >= 0 else ""
         run_id = f"{place}{mapped}#{ti.try_number}"
         who = f"DAG {ti.dag_id}, task {ti.task_id}{mapped}, try {ti.try_number}"
+        somebody = getattr(context.get("dag_run"), "triggering_user_name", None)
+        who += f", triggered by {somebody}" if somebody else ""
     return RunContext(run_id=run_id, what=what, account=account, started=utc_now(), who=who)
 
 

@@ -44,6 +44,18 @@ def test_context_tells_dag_task_and_try() -> None:
     assert run.started.tzinfo is not None
 
 
+def test_who_triggered_a_run_by_hand_is_told() -> None:
+    """Whoever asks who deleted a message wants a person's name; a scheduled run has none."""
+    runs = (SimpleNamespace(triggering_user_name=name) for name in ("eva", None))
+    by_hand, scheduled = (
+        run_context(cast(Any, {"ti": ti(), "dag_run": run}), what="fetch", account="a") for run in runs
+    )
+    assert (by_hand.who, scheduled.who) == (
+        "DAG d, task t, try 2, triggered by eva",
+        "DAG d, task t, try 2",
+    )
+
+
 def test_mapped_tasks_are_runs_of_their_own() -> None:
     """Two accounts mapped over one task must not share a run."""
     one, two = (run_context(cast(Any, {"ti": ti(n)}), what="fetch", account="a") for n in (0, 1))

@@ -6,9 +6,9 @@ import argparse
 import threading
 
 from mailroom.cli.account import UsageError
-from mailroom.cli.changing import add_account, flag, headline, outcome_of, who
+from mailroom.cli.changing import add_account, flag, headline, outcome_of
 from mailroom.cli.common_arguments import Parser, Words, add_command
-from mailroom.cli.engine import existing_archive, now, run_context
+from mailroom.cli.engine import existing_archive, now, run_context, who
 from mailroom.cli.terminal import Outcome, Terminal
 from mailroom.cli.values import moment, name, source
 

@@ -8,9 +8,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from mailroom.cli.account import UsageError
-from mailroom.cli.changing import add_account, who
+from mailroom.cli.changing import add_account
 from mailroom.cli.common_arguments import Parser, Words, add_command
-from mailroom.cli.engine import existing_archive
+from mailroom.cli.engine import existing_archive, who
 from mailroom.cli.phrases import Summary, count, shown
 from mailroom.cli.terminal import Outcome, Terminal
 

@@ -6,9 +6,9 @@ import argparse
 import threading
 
 from mailroom.cli.account import UsageError
-from mailroom.cli.changing import add_choice, chosen, flag, headline, outcome_of, who
+from mailroom.cli.changing import add_choice, chosen, flag, headline, outcome_of
 from mailroom.cli.common_arguments import Parser, Words, add_command
-from mailroom.cli.engine import usage_errors
+from mailroom.cli.engine import usage_errors, who
 from mailroom.cli.terminal import Outcome, Terminal
 
 __all__ = ["add_to", "headline", "run"]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mailroom.cli.common_arguments import Parser, Words, add_command
-from mailroom.cli.engine import existing_archive, now, usage_errors
+from mailroom.cli.engine import existing_archive, now, usage_errors, user
 from mailroom.cli.phrases import messages, shown
 from mailroom.cli.terminal import Outcome, Terminal
 from mailroom.cli.values import duration, moment, name
@@ -88,7 +87,7 @@ def run_add(options: argparse.Namespace, terminal: Terminal, stop: threading.Eve
             reason=options.reason,
             until=options.until,
             grace=GRACE if options.grace is None else options.grace,
-            by=options.by or _whoever(),
+            by=options.by or user("command line"),
             at=now(),
         )
     held = count_held(archive, row, now())
@@ -103,7 +102,7 @@ def run_release(options: argparse.Namespace, terminal: Terminal, stop: threading
 
     archive = existing_archive(options.archive)
     with usage_errors():
-        row = release_hold(archive, options.hold_id, by=options.by or _whoever(), at=now())
+        row = release_hold(archive, options.hold_id, by=options.by or user("command line"), at=now())
     end = end_of(row)
     until = f"; it is obeyed until {end:%Y-%m-%d %H:%M} UTC" if end else ""
     return _outcome([row], f"Released hold {row.hold_id}{until}.")
@@ -115,13 +114,6 @@ def run_list(options: argparse.Namespace, terminal: Terminal, stop: threading.Ev
 
     rows = read_holds(existing_archive(options.archive))
     return _outcome(rows, "\n".join(_line(row) for row in rows) or "There are no holds.")
-
-
-def _whoever() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "command line"
 
 
 def _line(row: HoldRow) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import threading
 
-from mailroom.cli.changing import add_choice, chosen, headline, outcome_of, who
+from mailroom.cli.changing import add_choice, chosen, headline, outcome_of
 from mailroom.cli.common_arguments import Parser, Words, add_command
+from mailroom.cli.engine import who
 from mailroom.cli.terminal import Outcome, Terminal
 from mailroom.cli.values import name
 

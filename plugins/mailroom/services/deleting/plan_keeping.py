@@ -55,7 +55,7 @@ class PlanKeeper:
             self.least_age = max(self.least_age or timedelta(0), self.shown.least_age)
 
     def moment(self) -> datetime:
-        """Return the time to which ages are counted: that of the plan that was shown, and never later than now.
+        """Return the time to which ages are counted: that of the plan that was shown, but no later than now.
 
         A plan that was made while a clock ran ahead lies in the future once it is put right, and would take
         what is not old enough yet.
