@@ -185,7 +185,9 @@ def test_what_was_brought_back_counts_anew_in_all_of_its_folders(account: Labell
     assert planned(account.plan(text)) == {}
     content = digest(account.server.folders["INBOX"].mail[3].content)
     explained = explain_message(account.archive, account.name, content, parse_policy(text), account.now())
+    explained = [each for each in explained if each.verdict]
     assert {each.verdict.keep for each in explained if each.verdict} == {Keep.TOO_YOUNG}
+    assert all("when it was brought back, 29 days ago" in each.sentence(account.now()) for each in explained)
     account.wait(timedelta(days=1.1))
     assert planned(account.plan(text)) == {"INBOX": {3}, ALL_MAIL: {13}}
 
@@ -203,6 +205,20 @@ def test_each_of_its_folders_counts_from_its_own_date(account: Labelled, age: st
     text = BOTH.format(f"folders: [Contracts], basis: date, delete_after: {age}")
     found = planned(account.plan(text))
     assert (1 in found["INBOX"], "Contracts" in found) == (is_due, is_due)
+
+
+def test_days_in_a_folder_are_those_of_that_folder(account: Labelled) -> None:
+    """What was filed under a label lately stays its days there, however long it was in the inbox."""
+    text = BOTH.format("folders: [Contracts], basis: saved, delete_after: 60d")
+    account.wait(timedelta(days=50))
+    account.server.folders["INBOX"].mail[2].labels = '"Contracts"'
+    account.server.folders["Contracts"].mail[6] = message(2, 90, r'"\\Inbox"')
+    assert 2 not in planned(account.plan(text)).get("INBOX", set())  # nobody knows yet since when
+    account.mirror()
+    account.wait(timedelta(days=11))
+    assert planned(account.plan(text)) == {"INBOX": {1}, "Contracts": {5}}
+    account.wait(timedelta(days=49.1))
+    assert planned(account.plan(text)) == {"INBOX": {1, 2}, "Contracts": {5, 6}}
 
 
 @pytest.mark.parametrize("values", [{"folder": "Contracts"}, {"folder": "Contracts", "query": "number"}])

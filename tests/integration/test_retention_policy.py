@@ -169,6 +169,32 @@ def test_what_somebody_brought_back_counts_its_days_anew(filled: Filled, basis: 
     assert (filled.retain(policy).deleted, filled.there()) == (1, [])
 
 
+@pytest.mark.parametrize("to_trash", [False, True])
+def test_what_somebody_brought_back_into_another_folder_counts_its_days_anew(
+    filled: Filled, to_trash: bool
+) -> None:
+    """Wherever a person puts what retention took away, it stays for its days; what we threw away does not."""
+    old = TODAY - timedelta(days=400)
+    content = mail(1, date=old)
+    with filled.dovecot.mailbox(filled.user) as phone:
+        for name in sorted({"Old", "Trash"} - {each for *_, each in phone.list_folders()}):
+            phone.create_folder(name)
+    filled.dovecot.append(filled.user, content, internal_date=old)
+    mirror(filled.account)
+    rule = "{folders: [INBOX, Old], delete_after: 30d}"
+    assert filled.retain(f"{{to_trash: {str(to_trash).lower()}, rules: [{rule}]}}").deleted == 1
+    filled.dovecot.append(filled.user, content, internal_date=old, folder="Old")
+    filled.account.wait(days(1))
+    mirror(filled.account)
+    everywhere = "rules: [{delete_after: 30d, basis: internal}]"
+    planned = {part.folder: part.messages for part in filled.retain(everywhere, dry_run=True).parts()}
+    assert planned == ({"Trash": 1} if to_trash else {})
+    filled.account.wait(days(29.9))
+    assert "Old" not in {part.folder for part in filled.retain(everywhere, dry_run=True).parts()}
+    filled.account.wait(days(0.2))
+    assert "Old" in {part.folder for part in filled.retain(everywhere, dry_run=True).parts()}
+
+
 def test_one_of_two_equal_messages_that_stayed_has_not_come_back(filled: Filled) -> None:
     """It was there before its twin went, so its days go on."""
     content, old = mail(1), TODAY - timedelta(days=400)

@@ -126,7 +126,7 @@ def test_what_is_in_several_folders_goes_when_the_last_lets_it_go(
     """Each folder that holds it decides as it does alone, in whatever order they are asked."""
     folders = bind_policy(policy, order, protocol=MailProtocol.IMAP, uses=dict.fromkeys(order))
     alone = [decide(rules, facts, NOW) for rules in folders.values()]
-    together = decide_across(list(folders.values()), facts, NOW)
+    together = decide_across([(each, facts) for each in folders.values()], NOW)
     assert together in alone
     assert (together.keep is None) == all(verdict.keep is None for verdict in alone)
     assert together.until == max(v.until for v in alone if (v.keep is None) == (together.keep is None))
@@ -137,10 +137,10 @@ def test_a_view_keeps_what_its_rules_keep_and_no_more(policy: RetentionPolicy, f
     """A rule for all there is leaves folders that hold the message as they are, and never shortens them."""
     uses = {**dict.fromkeys(NAMES), "All": "\\All"}
     folders = bind_policy(policy, NAMES, protocol=MailProtocol.IMAP, uses=uses)
-    view, holding = folders["All"], [folders[name] for name in NAMES if name != "All"]
-    within, together = decide_across(holding, facts, NOW), decide_across([view, *holding], facts, NOW)
+    view, holding = folders["All"], [(folders[name], facts) for name in NAMES if name != "All"]
+    within, together = decide_across(holding, NOW), decide_across([(view, facts), *holding], NOW)
     if within.keep is not None:
         assert together.keep is not None
     if not any(bound.is_explicit for bound in view.deleting) and not view.keeping:
         assert together.keep is within.keep
-    assert decide_across([view], facts, NOW) == decide(view, facts, NOW)
+    assert decide_across([(view, facts)], NOW) == decide(view, facts, NOW)

@@ -18,12 +18,14 @@ import pyarrow.compute as pc
 
 from mailroom.archive.delta.rows import location_rows
 from mailroom.archive.reading.bookmarks import MaildropOverview, digest_of_listing
+from mailroom.archive.reading.digest_times import DigestTimes
 from mailroom.archive.reading.places import CHANGES, Places, RowReader, Rows
 from mailroom.model import Change, LocationRow
 
 __all__ = ["FolderState", "MaildropState", "live_counts", "rows_in_chunks"]
 
 Uids = npt.NDArray[np.int64]
+Times = npt.NDArray[np.datetime64]
 
 POP3_FOLDER = "INBOX"
 """The folder that rows of a POP3 maildrop are recorded under; POP3 knows no other."""
@@ -87,24 +89,27 @@ class FolderState:
         wanted = np.unique(np.fromiter(uids, dtype=np.int64))
         return _values(self._reader, self._rows.take(np.isin(self._rows.number, wanted)))
 
-    def taken_away(self, digests: Collection[str], *, anywhere: bool = False) -> dict[str, datetime]:
-        """Return when retention last took messages of these digests out of this folder, under any number.
+    def by_digest(self, times: Times) -> DigestTimes:
+        """Return instants of the live messages by SHA-256, of equal messages the latest.
 
-        :param anywhere: ask for those that it took out of any folder of the account.
+        :param times: aligned to ``live``, in UTC; "not a time" where nothing is known.
         :raises StoreUnavailable: where the log cannot be read.
         """
-        reader, several = self._reader, [self._rows]
-        if anywhere:
-            reader = self._places.reader
-            several = [self._places.of_folder(name) for name in self._places.folder_names()]
-        found: dict[str, datetime] = {}
-        wanted = pa.array(sorted(digests), pa.string())
-        for rows in several if len(wanted) else ():
-            taken = rows.take(rows.change == _TAKEN_AWAY)
-            for _, table in reader.read(taken, ["sha256", "at"]):
-                for row in table.filter(pc.is_in(table["sha256"], value_set=wanted)).to_pylist():
-                    found[row["sha256"]] = max(row["at"], found.get(row["sha256"], row["at"]))
-        return found
+        return DigestTimes([(pa.array(self.column("sha256"), pa.string()), times)])
+
+    def taken_away(self, *, anywhere: bool = False) -> DigestTimes:
+        """Return when retention last took each message out of this folder, under any number.
+
+        :param anywhere: of all that it took out of any folder of the account.
+        :raises StoreUnavailable: where the log cannot be read.
+        """
+        return DigestTimes(self._taken_away(self._places.folder_names() if anywhere else [self.folder]))
+
+    def _taken_away(self, folders: Iterable[str]) -> Iterator[tuple[pa.ChunkedArray, Times]]:
+        for name in folders:
+            rows = self._places.of_folder(name)
+            for _, table in self._places.reader.read(rows.take(rows.change == _TAKEN_AWAY), ["sha256", "at"]):
+                yield table["sha256"], table["at"].to_numpy()
 
     def each(self, uids: Uids) -> Iterator[LocationRow]:
         """Yield the newest rows of these UIDs, ascending, a few thousand in memory; others are left out.

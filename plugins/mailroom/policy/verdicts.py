@@ -41,6 +41,7 @@ class MessageFacts:
     :param sender: the author's address; empty where there is none, None where nobody knows.
     :param flags: in small letters; None where they are not known, as over POP3.
     :param dates: the instant its time counts from, by basis; absent where nobody knows.
+    :param returned: when somebody brought it back that retention had taken away; no date is earlier then.
     :param rank: how many messages of its folder are newer.
     :param hold: why it is under legal hold, or None.
     """
@@ -49,6 +50,7 @@ class MessageFacts:
     sender: str | None = None
     flags: frozenset[str] | None = None
     dates: Mapping[Basis, datetime] = field(default_factory=dict)
+    returned: datetime | None = None
     rank: int = 0
     hold: str | None = None
 
@@ -81,18 +83,20 @@ def decide(rules: FolderRules, facts: MessageFacts, now: datetime) -> Verdict:
     return _first_due(explicit or matching, facts, now)
 
 
-def decide_across(several: Sequence[FolderRules], facts: MessageFacts, now: datetime) -> Verdict:
+def decide_across(several: Sequence[tuple[FolderRules, MessageFacts]], now: datetime) -> Verdict:
     """Return what the rules of all folders that one message is in make of it: the last to let it go decides.
 
     A view shows what folders hold: there, a rule for all there is says nothing beside what they say.
+
+    :param several: the rules of each folder, and the message as it is there.
     """
-    told = [decide(rules, facts, now) for rules in several if not rules.is_view]
-    for view in (rules for rules in several if rules.is_view):
+    told = [decide(rules, facts, now) for rules, facts in several if not rules.is_view]
+    for view, facts in ((rules, facts) for rules, facts in several if rules.is_view):
         explicit = tuple(bound for bound in view.deleting if bound.is_explicit)
         shown = decide(replace(view, deleting=explicit), facts, now)
         if shown.keep is not Keep.NO_RULE:
             told.append(shown)
-    return max(told or [decide(rules, facts, now) for rules in several], key=_lasts)
+    return max(told or [decide(rules, facts, now) for rules, facts in several], key=_lasts)
 
 
 def _lasts(verdict: Verdict) -> tuple[bool, float, bool, str]:

@@ -22,6 +22,7 @@ from mailroom.policy.proof import ServerAnswer
 from mailroom.policy.retention import discarding_folders, uses_of
 from mailroom.policy.rules import FolderRules, RetentionPolicy, bind_policy, is_view
 from mailroom.policy.verdicts import Verdict, candidate_of, decide, decide_across
+from mailroom.services.deleting.brought_back import TakenAway
 from mailroom.services.deleting.labelled import Judge, LabelledMail, folders_of_labels
 from mailroom.services.deleting.message_facts import FactSource, facts_of_folder, facts_of_maildrop
 from mailroom.services.fetching.maildrop_ledger import INBOX
@@ -38,12 +39,14 @@ class Explanation:
 
     :param number: UID or UIDL.
     :param verdict: what decides; None where no rule that deletes means the folder.
+    :param returned: when somebody brought it back that retention had taken away.
     :param also_in: other folders that have the very same message, on a server with labels.
     """
 
     folder: str
     number: str
     verdict: Verdict | None
+    returned: datetime | None = None
     also_in: tuple[str, ...] = ()
 
     def sentence(self, now: datetime) -> str:
@@ -62,7 +65,8 @@ class Explanation:
             return f"It stays: nobody knows the date that counts for the rule: {verdict.rule}."
         outcome = "It is due" if verdict.keep is None else f"It stays, {verdict.keep.value}"
         since = verdict.since
-        counted = f", counted from {since:%Y-%m-%d}, {(now - since).days:,} days ago" if since else ""
+        why = ", when it was brought back" if since and since == self.returned else ""
+        counted = f", counted from {since:%Y-%m-%d}{why}, {(now - since).days:,} days ago" if since else ""
         return f"{outcome}. What decides: {verdict.rule}{counted}."
 
     def summary(self, now: datetime) -> dict[str, Any]:
@@ -143,6 +147,7 @@ def _in_mailbox(
         discarding=discarding,
         judge=_judge_at(now),
     )
+    taken = TakenAway()
     for name, (state, rows) in found.items():
         if not rows:
             continue
@@ -151,7 +156,8 @@ def _in_mailbox(
         source = None
         if rules is not None:
             held = holds_on(holds, account, name, now, use=uses[name])
-            source = facts_of_folder(archive, state, rules, held, labelled=beside)
+            before = taken.before(state, is_discarding=name in discarding)
+            source = facts_of_folder(archive, state, rules, held, taken=before, labelled=beside)
         for row in rows:
             explained = _explained(row.uid or 0, row, rules, source, now)
             if row.labels and source is not None and beside is not None:
@@ -167,7 +173,7 @@ def _rows_in(state: FolderState, digest: str) -> tuple[FolderState, list[Locatio
 
 
 def _judge_at(now: datetime) -> Judge:
-    return lambda key, row, several, facts: candidate_of(key, row, decide_across(several, facts, now))
+    return lambda key, row, several: candidate_of(key, row, decide_across(several, now))
 
 
 def _with_labels(
@@ -217,9 +223,10 @@ def _in_maildrop(
 def _explained(
     key: int, row: LocationRow, rules: FolderRules | None, source: FactSource | None, now: datetime
 ) -> Explanation:
-    verdict = None
+    verdict = returned = None
     if rules is not None and source is not None:
         source.load([row])
-        flags = row.flags if row.protocol is MailProtocol.IMAP else None
-        verdict = decide(rules, source.of(key, row, flags=flags), now)
-    return Explanation(folder=row.folder, number=str(row.uid or row.uidl), verdict=verdict)
+        facts = source.of(key, row, flags=row.flags if row.protocol is MailProtocol.IMAP else None)
+        verdict, returned = decide(rules, facts, now), facts.returned
+    number = str(row.uid or row.uidl)
+    return Explanation(folder=row.folder, number=number, verdict=verdict, returned=returned)

@@ -18,6 +18,8 @@ from mailroom.policy.folders import matches_pattern
 from mailroom.policy.holds import FolderHolds
 from mailroom.policy.retention import Basis, RetentionRule
 from mailroom.policy.rules import BoundRule, FolderRules, Rule
+from mailroom.services.deleting.brought_back import TakenAway
+from mailroom.services.deleting.held import archived_uses
 from mailroom.services.deleting.message_facts import FactSource, facts_of_folder, facts_of_maildrop
 
 __all__ = ["BasisPreview", "preview_bases"]
@@ -95,11 +97,14 @@ def _in_mailbox(
     archive: Archive, account: str, rule: RetentionRule, rules: FolderRules
 ) -> Iterator[tuple[LocationRow, Mapping[Basis, datetime]]]:
     uses = {row.folder: row.special_use for row in archive.last_folders(account).values() if not row.deleted}
+    usual, taken = archived_uses(archive, account), TakenAway()
     for name, use in uses.items():
         if not _means(rule.folders, name, use) or _means(rule.exclude, name, use):
             continue
         state = archive.folder_state(account, name)
-        source = facts_of_folder(archive, state, rules, FolderHolds())
+        is_discarding = (usual.get(name) or "").lower() in ("\\trash", "\\junk")
+        before = taken.before(state, is_discarding=is_discarding)
+        source = facts_of_folder(archive, state, rules, FolderHolds(), taken=before)
         yield from _dated(source, ((row.uid or 0, row) for row in state.live_rows()))
 
 

@@ -155,7 +155,7 @@ def test_across_folders_the_last_to_let_go_decides(age: float, keep: Keep | None
     policy = RetentionPolicy(rules=rules)
     bound = bind_policy(policy, FOLDERS[:2], protocol=MailProtocol.IMAP, uses=dict.fromkeys(FOLDERS[:2]))
     facts = MessageFacts(dates={Basis.INTERNAL: days_ago(age)})
-    found = decide_across(list(bound.values()), facts, NOW)
+    found = decide_across([(each, facts) for each in bound.values()], NOW)
     assert (found.keep, found.rule) == (keep, "filed: more than 3650 days after it reached the mailbox")
 
 

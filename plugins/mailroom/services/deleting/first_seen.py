@@ -8,13 +8,17 @@ RFC 8514).
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from mailroom.archive import Archive, FolderState
 
-__all__ = ["first_seen", "read_since"]
+if TYPE_CHECKING:
+    from mailroom.archive.reading.digest_times import DigestTimes
+
+__all__ = ["came_into", "first_seen", "read_since"]
 
 _NEVER = np.datetime64("9999-01-01", "us")
 
@@ -26,6 +30,19 @@ def first_seen(archive: Archive, state: FolderState) -> dict[int, datetime]:
 
     :raises StoreUnavailable: if the archive cannot be read.
     """
+    return _known(state, _earliest(archive, state))
+
+
+def came_into(archive: Archive, state: FolderState) -> DigestTimes:
+    """Return the same by SHA-256, of several messages of one digest the latest.
+
+    :raises StoreUnavailable: if the archive cannot be read.
+    """
+    earliest = _earliest(archive, state)
+    return state.by_digest(np.where(earliest < _NEVER, earliest, np.datetime64("NaT", "us")))
+
+
+def _earliest(archive: Archive, state: FolderState) -> npt.NDArray[np.datetime64]:
     live = state.live
     earliest = np.full(len(live), _NEVER)
     columns = ["uid", "uidvalidity", "at"]
@@ -34,7 +51,7 @@ def first_seen(archive: Archive, state: FolderState) -> dict[int, datetime]:
         uids, epochs, at = (table[column].to_numpy() for column in columns)
         mine = (epochs == state.uid_validity) & np.isin(uids, live)
         np.minimum.at(earliest, np.searchsorted(live, uids[mine]), at[mine])
-    return _known(state, earliest)
+    return earliest
 
 
 def read_since(archive: Archive, state: FolderState) -> dict[int, datetime]:

@@ -28,15 +28,17 @@ from mailroom.policy.proof import ServerAnswer
 from mailroom.policy.retention import Basis
 from mailroom.policy.rules import VIEWS, FolderRules, is_view
 from mailroom.policy.verdicts import MessageFacts
+from mailroom.services.deleting.first_seen import came_into
 from mailroom.services.deleting.held import find_held
 
 if TYPE_CHECKING:
+    from mailroom.archive.reading.digest_times import DigestTimes
     from mailroom.client.imap import ImapClient
 
 __all__ = ["Judge", "LabelledMail", "folders_of_labels"]
 
-Judge = Callable[[int, LocationRow, Sequence[FolderRules], MessageFacts], Candidate]
-"""Says what the rules of several folders make of a message."""
+Judge = Callable[[int, LocationRow, Sequence[tuple[FolderRules, MessageFacts]]], Candidate]
+"""Says what the rules of several folders make of a message, as it is in each of them."""
 
 ALL = "\\all"
 
@@ -67,6 +69,7 @@ class LabelledMail:
     discarding: Collection[str]
     judge: Judge
     _newest: dict[str, Newest] = field(init=False, default_factory=dict)
+    _came: dict[str, DigestTimes] = field(init=False, default_factory=dict)
 
     @property
     def asks_sender(self) -> bool:
@@ -143,14 +146,30 @@ class LabelledMail:
         """Return a candidate as the rules of all its folders decide."""
         if any(name not in self.bound and not is_view(self.uses.get(name)) for name in names):
             return replace(candidate, keep=Keep.ELSEWHERE)
-        others = [self.bound[name] for name in sorted(names) if name in self.bound]
+        others = [name for name in sorted(names) if name in self.bound]
         if not others:
             return candidate
-        judged = self.judge(candidate.key, candidate.row, [self.bound[folder], *others], facts)
+        here = self.bound[folder], facts
+        there = [(self.bound[name], self._facts_in(name, candidate.row, facts)) for name in others]
+        judged = self.judge(candidate.key, candidate.row, [here, *there])
         if judged.keep is Keep.NO_RULE:
             return replace(candidate, keep=Keep.ELSEWHERE)
         among = any(self._is_newest(name, candidate.row) for name in names)
         return replace(judged, keep=judged.keep or (Keep.NEWEST if among else None))
+
+    def _facts_in(self, name: str, row: LocationRow, facts: MessageFacts) -> MessageFacts:
+        """Return what is known of a message in another folder, where it may have come another day."""
+        if Basis.SAVED not in self.bound[name].bases:
+            return facts
+        if name not in self._came:
+            state = self.archive.folder_state(self.account, name)
+            self._came[name] = came_into(self.archive, state)
+        came = self._came[name].latest(row.sha256)
+        dates = dict(facts.dates)
+        dates.pop(Basis.SAVED, None)
+        if came is not None:
+            dates[Basis.SAVED] = max(came, facts.returned or came)
+        return replace(facts, dates=dates)
 
     def _is_newest(self, name: str, row: LocationRow) -> bool:
         """Return whether a message is, or may be, among the newest of a folder, as many as its rules keep."""

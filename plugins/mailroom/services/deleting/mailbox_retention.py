@@ -28,6 +28,7 @@ from mailroom.policy.retention import Basis, allowance_of, discarding_folders, f
 from mailroom.policy.rules import FolderRules, bind_policy
 from mailroom.policy.verdicts import MessageFacts, may_be_due
 from mailroom.services.deleting.alarms import alarms_of
+from mailroom.services.deleting.brought_back import TakenAway
 from mailroom.services.deleting.intent_recovery import ask_following, settle_mailboxes
 from mailroom.services.deleting.labelled import LabelledMail
 from mailroom.services.deleting.mailbox_deletion import refused
@@ -79,6 +80,7 @@ class MailboxRetention:
     _folders: Mapping[str, Folder] = field(init=False)
     _following: Following | None = field(init=False, default=None)
     _uses: dict[str, str | None] = field(init=False)
+    _taken: TakenAway = field(init=False, default_factory=TakenAway)
 
     def enforce(self) -> Iterator[FolderRetention]:
         """Yield what became of each folder that some rule means.
@@ -119,8 +121,7 @@ class MailboxRetention:
                 continue
             if self.stop.is_set() or self._is_over:
                 return
-            # What lies in trash and junk is in no other folder, whatever labels it has still.
-            yield self._enforce_on(folders[name], rules, None if name in discarding else labelled)
+            yield self._enforce_on(folders[name], rules, labelled, is_discarding=name in discarding)
 
     def _find_labelled(
         self, bound: Mapping[str, FolderRules], discarding: Collection[str]
@@ -140,7 +141,7 @@ class MailboxRetention:
         return labelled
 
     def _enforce_on(
-        self, folder: Folder, rules: FolderRules, labelled: LabelledMail | None
+        self, folder: Folder, rules: FolderRules, labelled: LabelledMail | None, *, is_discarding: bool
     ) -> FolderRetention:
         state = self.archive.folder_state(self.context.account, folder.name)
         if state.uid_validity is None:
@@ -173,7 +174,16 @@ class MailboxRetention:
             return self._refuse(folder, gap)
         present = self.client.search("ALL") if rules.keep_newest else None
         holds = self._holds_on(folder.name, read_holds(self.archive))
-        source = facts_of_folder(self.archive, state, rules, holds, present=present, labelled=labelled)
+        source = facts_of_folder(
+            self.archive,
+            state,
+            rules,
+            holds,
+            present=present,
+            taken=self._taken.before(state, is_discarding=is_discarding),
+            # What lies in trash and junk is in no other folder, whatever labels it has still.
+            labelled=None if is_discarding else labelled,
+        )
         return self._work_off(folder, state, source)
 
     def _holds_on(self, folder: str, holds: Sequence[HoldRow]) -> FolderHolds:
@@ -280,7 +290,7 @@ class MailboxRetention:
         for uid, row in by_uid.items():
             answer = answers.get(uid, ServerAnswer())
             facts[uid] = source.of(uid, row, flags=answer.flags, save_date=answer.save_date)
-        judged = [self.keeper.judge(uid, row, [source.rules], facts[uid]) for uid, row in by_uid.items()]
+        judged = [self.keeper.judge(uid, row, [(source.rules, facts[uid])]) for uid, row in by_uid.items()]
         if source.labelled is None:
             return judged
         return source.labelled.reconsider(folder, judged, answers, facts, holds=holds, now=self.now())

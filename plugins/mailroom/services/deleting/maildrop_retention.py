@@ -104,7 +104,7 @@ class MaildropRetention:
         planned = self.keeper.uidls()
         facts = {number: source.of(number, row) for number, row in rows.items()}
         due = [
-            self.keeper.judge(number, rows[number], [rules], each)
+            self.keeper.judge(number, rows[number], [(rules, each)])
             for number, each in facts.items()
             if (may_be_due(rules, each, now) is not None if planned is None else rows[number].uidl in planned)
         ]

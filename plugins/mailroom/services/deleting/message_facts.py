@@ -6,7 +6,7 @@ from it (``policy.verdicts``), what the server says (``mailbox_retention``).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -24,6 +24,7 @@ from mailroom.policy.verdicts import MessageFacts
 from mailroom.services.deleting.first_seen import first_seen, read_since
 
 if TYPE_CHECKING:
+    from mailroom.archive.reading.digest_times import DigestTimes
     from mailroom.services.deleting.labelled import LabelledMail
 
 __all__ = ["FactSource", "facts_of_folder", "facts_of_maildrop", "sort_by_date"]
@@ -38,9 +39,9 @@ class FactSource:
 
     :param dates: for each basis, the instant by UID or message number.
     :param ranks: how many are newer, by UID or number; empty where nobody asks.
-    :param state: by IMAP, the folder, which knows what retention took out of it before.
-    :param labelled: where a message is one in all folders that have it, as on Gmail, what the others ask;
-        what retention took out of one of them went out of all.
+    :param state: by IMAP, the folder.
+    :param taken: by IMAP, asked for what retention took away before, when it is first needed.
+    :param labelled: where a message is one in all folders that have it, as on Gmail, what the others ask.
 
     What retention deleted and somebody brought back counts its time anew, from when it came back.
     """
@@ -51,8 +52,8 @@ class FactSource:
     dates: Mapping[Basis, Mapping[int, datetime]]
     ranks: Mapping[int, int] = field(default_factory=dict)
     state: FolderState | None = None
+    taken: Callable[[], DigestTimes] | None = None
     labelled: LabelledMail | None = None
-    _returned: dict[str, datetime] = field(init=False, default_factory=dict)
     _first_seen: dict[int, datetime] | None = field(init=False, default=None)
     _digests: set[str] = field(init=False, default_factory=set)
     _fields: dict[str, dict[str, Any]] = field(init=False, default_factory=dict)
@@ -64,8 +65,6 @@ class FactSource:
         """
         self._digests = {row.sha256 for row in rows if row.sha256 is not None}
         self._look_up()
-        if self.state is not None:
-            self._returned = self.state.taken_away(self._digests, anywhere=self.labelled is not None)
 
     def obey(self, holds: FolderHolds) -> None:
         """Take over the holds of now; what they ask of the messages that are loaded is looked up.
@@ -107,13 +106,14 @@ class FactSource:
             sender=None if fields is None else fields.get("from_address") or "",
             flags=None if flags is None else frozenset(flag.lower() for flag in flags),
             dates=dates,
+            returned=returned,
             rank=self.ranks.get(key, 0),
             hold=self.holds.reason(fields if self.holds.columns else {}) if self.holds else None,
         )
 
     def _returned_at(self, key: int, row: LocationRow) -> datetime | None:
-        """Return when a message came back here that retention had taken away, or None."""
-        taken = self._returned.get(row.sha256 or "")
+        """Return when a message came here that retention had taken away before, or None."""
+        taken = None if self.taken is None else self.taken().latest(row.sha256)
         if taken is None or self.state is None:
             return None
         if self._first_seen is None:
@@ -129,10 +129,12 @@ def facts_of_folder(
     holds: FolderHolds,
     *,
     present: npt.NDArray[np.int64] | None = None,
+    taken: Callable[[], DigestTimes] | None = None,
     labelled: LabelledMail | None = None,
 ) -> FactSource:
     """Return the facts of an IMAP folder, by UID.
 
+    :param taken: asked for what retention took away before; None where that does not matter.
     :param labelled: where its messages may be in others as well, what the rules of those ask.
     :param present: the UIDs that the server has, so that what is gone is not among the newest; None where
         the server was not asked.
@@ -160,6 +162,7 @@ def facts_of_folder(
         dates=dates,
         ranks=ranks,
         state=state,
+        taken=taken,
         labelled=labelled,
     )
 

@@ -64,14 +64,14 @@ class PlanKeeper:
         return now if self.shown is None else min(now, self.shown.created)
 
     def judge(
-        self, key: int, row: LocationRow, several: Sequence[FolderRules], facts: MessageFacts
+        self, key: int, row: LocationRow, several: Sequence[tuple[FolderRules, MessageFacts]]
     ) -> Candidate:
         """Return a candidate with what rules say of it, and whoever had the last word on its age.
 
-        :param several: the rules of each folder that has the message.
+        :param several: the rules of each folder that has the message, and the message as it is there.
         """
         moment = self.moment()
-        verdict = decide_across(several, facts, moment)
+        verdict = decide_across(several, moment)
         since = verdict.since
         if self.least_age is not None and (since is None or moment - since < self.least_age):
             verdict = replace(verdict, keep=verdict.keep or Keep.TOO_YOUNG)
