@@ -416,3 +416,34 @@ def test_a_letter_like_ours_in_the_trash_is_no_copy_of_it(mailbox: Mailbox) -> N
     assert mailbox.account.retain(TO_TRASH).deleted == 4
     assert Counter(mailbox.texts("Trash")) == Counter([stranger, *(mail(n) for n in (1, 2, 3, 4))])
     assert (mailbox.told(), mailbox.is_clean()) == (MOVED, True)
+
+
+def test_a_copy_made_during_a_long_run_hides_no_deletion_of_ours(
+    mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What folders number next is asked again, once it is a minute old, for each intent that follows."""
+
+    class Slow(ImapClient):
+        asked = expunged = 0
+
+        def fetch_fingerprints(self, *args: Any, **options: Any) -> Any:
+            Slow.asked += 1
+            if Slow.asked == 1:
+                mailbox.dovecot.append(mailbox.user, mail(4), folder="Work")
+                mailbox.account.wait(days(0.01))
+            return super().fetch_fingerprints(*args, **options)
+
+        def expunge(self, uids: Any) -> None:
+            super().expunge(uids)
+            Slow.expunged += 1
+            if Slow.expunged == 2:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr("mailroom.services.deleting.mailbox_retention.BATCH_MESSAGES", 2)
+    mailbox.dovecot.append(mailbox.user, mail(9), folder="Work")
+    mailbox.use(Slow)
+    with pytest.raises(KeyboardInterrupt):
+        mailbox.account.retain(MONTH)
+    mailbox.use(ImapClient)
+    mailbox.account.retain(RetentionRule(older_than=days(3650), folders=("INBOX",)))
+    assert (mailbox.told(), len(mailbox.there("Work")), mailbox.is_clean()) == (DELETED, 2, True)

@@ -20,11 +20,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from mailroom.archive.audit_log import audited
 from mailroom.archive.intents import IntentJournal
-from mailroom.client.imap_statuses import with_statuses
+from mailroom.client.imap_statuses import states_with_list, with_statuses
 from mailroom.exceptions import CommandRejected
 from mailroom.ledger import AuditAction
 from mailroom.model import Change, LocationRow, MailProtocol
@@ -39,7 +40,10 @@ if TYPE_CHECKING:
     from mailroom.ledger import AuditRow
     from mailroom.model import Folder
 
-__all__ = ["ask_following", "settle_mailboxes", "settle_maildrop"]
+__all__ = ["NextNumbers", "settle_mailboxes", "settle_maildrop"]
+
+MAX_AGE = timedelta(minutes=1)
+"""How old what folders number next may be when a batch of messages is asked who they are."""
 
 Found = list[tuple["AuditRow", LocationRow]]
 """What was deleted: what the audit says of each message, and its place."""
@@ -47,19 +51,52 @@ Found = list[tuple["AuditRow", LocationRow]]
 _log = logging.getLogger(__name__)
 
 
-def ask_following(client: ImapClient, folders: Mapping[str, Folder]) -> Following:
-    """Return what each folder numbers next, for an intent: as LIST said along, else by STATUS.
+class NextNumbers:
+    """What each folder numbers next, for the intents of one run.
 
-    :raises ConnectionLost: where the server goes away.
+    It is asked before the messages of a batch are, so that what somebody moves after that has a number from
+    it on; and again once it is a minute old, so that no copy that somebody makes during a long run looks like
+    what was moved after it.
+
+    :param folders: those that LIST has just named, with their counts where it said them along.
     """
-    silent = [folder for folder in folders.values() if "UIDNEXT" not in (folder.status or {})]
-    asked = {folder.name: folder for folder in with_statuses(client, silent)}
-    found: dict[str, tuple[int, int]] = {}
-    for name in folders:
-        told = asked.get(name, folders[name]).status or {}
-        following = told.get("UIDNEXT", 0)
-        found[name] = (told.get("UIDVALIDITY", 0) if following else 0, following)
-    return found
+
+    def __init__(
+        self, client: ImapClient, folders: Mapping[str, Folder], now: Callable[[], datetime]
+    ) -> None:
+        self._client = client
+        self._folders = folders
+        self._now = now
+        self._since = now()
+        self._told: Following | None = None
+
+    def ask(self) -> Following:
+        """Return UIDVALIDITY and UIDNEXT of each folder, at most a minute old.
+
+        :raises ConnectionLost: where the server goes away.
+        """
+        now = self._now()
+        if now - self._since > MAX_AGE:
+            listed = self._client.list_folders() if states_with_list(self._client) else ()
+            fresh = {folder.name: folder for folder in listed}
+            self._folders = {
+                name: fresh.get(name, replace(each, status=None)) for name, each in self._folders.items()
+            }
+            self._since, self._told = now, None
+        if self._told is None:
+            self._told = self._following()
+        return self._told
+
+    def _following(self) -> Following:
+        """Return what LIST said along, and of other folders what STATUS says."""
+        silent = [folder for folder in self._folders.values() if "UIDNEXT" not in (folder.status or {})]
+        asked = {folder.name: folder for folder in with_statuses(self._client, silent)}
+        found: dict[str, tuple[int, int]] = {}
+        for name, folder in self._folders.items():
+            told = asked.get(name, folder).status or {}
+            following = told.get("UIDNEXT", 0)
+            found[name] = (told.get("UIDVALIDITY", 0) if following else 0, following)
+        return found
 
 
 def settle_maildrop(archive: Archive, writer: ArchiveWriter, account: str, listed: Collection[str]) -> int:

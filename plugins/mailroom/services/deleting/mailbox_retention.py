@@ -29,7 +29,7 @@ from mailroom.policy.rules import FolderRules, bind_policy
 from mailroom.policy.verdicts import MessageFacts, may_be_due
 from mailroom.services.deleting.alarms import alarms_of
 from mailroom.services.deleting.brought_back import TakenAway
-from mailroom.services.deleting.intent_recovery import ask_following, settle_mailboxes
+from mailroom.services.deleting.intent_recovery import NextNumbers, settle_mailboxes
 from mailroom.services.deleting.labelled import LabelledMail
 from mailroom.services.deleting.mailbox_deletion import refused
 from mailroom.services.deleting.mailbox_refetch import refetch
@@ -77,8 +77,7 @@ class MailboxRetention:
     failures: list[str] = field(default_factory=list)
     _is_over: bool = field(init=False, default=False)
     _removal: MailboxRemoval = field(init=False)
-    _folders: Mapping[str, Folder] = field(init=False)
-    _following: Following | None = field(init=False, default=None)
+    _next: NextNumbers = field(init=False)
     _uses: dict[str, str | None] = field(init=False)
     _taken: TakenAway = field(init=False, default_factory=TakenAway)
 
@@ -88,7 +87,8 @@ class MailboxRetention:
         :raises ConfigurationError: if a pattern means no folder.
         :raises ConnectionLost: if the server goes away; what it deleted so far is recorded.
         """
-        self._folders = folders = {f.name: f for f in self.client.list_folders() if f.is_selectable}
+        folders = {f.name: f for f in self.client.list_folders() if f.is_selectable}
+        self._next = NextNumbers(self.client, folders, self.now)
         self._uses = uses = uses_of(folders.values())
         trash = find_trash(folders.values())
         if self.writer is not None:
@@ -219,11 +219,12 @@ class MailboxRetention:
         self, rows: Sequence[LocationRow], source: FactSource, allowance: int, tally: RetentionTally
     ) -> str | None:
         """Prove and delete one batch; return why the folder must be left alone, if so."""
+        following = self._next.ask() if self.writer is not None else {}
         try:
             plan = self._plan(rows, source, allowance - tally.deleted)
         except CommandRejected as error:
             return refused("say who the messages are", error)
-        return self._apply(plan, tally, source)
+        return self._apply(plan, tally, source, following)
 
     def _ask_for(self, source: FactSource, state: FolderState) -> list[int]:
         """Return the UIDs that may be due by date, oldest first; all of them where only the server knows."""
@@ -295,7 +296,9 @@ class MailboxRetention:
             return judged
         return source.labelled.reconsider(folder, judged, answers, facts, holds=holds, now=self.now())
 
-    def _apply(self, plan: DeletionPlan, tally: RetentionTally, source: FactSource) -> str | None:
+    def _apply(
+        self, plan: DeletionPlan, tally: RetentionTally, source: FactSource, following: Following
+    ) -> str | None:
         """Delete what the plan says and record it; return why the folder must be left alone, if so."""
         tally.keep(plan)
         self.failures += alarms_of(plan, tally.folder, self.context.account)
@@ -306,7 +309,6 @@ class MailboxRetention:
             for candidate in chosen.values():
                 tally.delete(candidate)
             return None
-        following = self._ask_following()
         at, name = self.now(), tally.folder
         action = self._removal.action_in(name)
         validity = plan.delete[0].row.uid_validity or 0
@@ -332,12 +334,6 @@ class MailboxRetention:
         for uid in outcome.gone:
             tally.delete(chosen[uid])
         return outcome.refusal
-
-    def _ask_following(self) -> Following:
-        """Return what each folder numbered next before this run deleted anything, asked for once."""
-        if self._following is None:
-            self._following = ask_following(self.client, self._folders)
-        return self._following
 
     def _carry_out(self, uids: Collection[int]) -> None:
         if self.writer is not None:
