@@ -117,11 +117,19 @@ with DAG(
             description_md="By IMAP: messages are moved into the server's trash, where its own rules apply.",
             section="Care",
         ),
+        "mark_seen": Param(
+            False,
+            type="boolean",
+            title="Mark unread messages as read first",
+            description_md="By IMAP: some servers tell the sender of a message that was deleted unread.",
+            section="Care",
+        ),
         "max_fraction": Param(
-            1,
+            0.25,
             type="number",
             title="At most this share of a folder in one run",
-            description_md="The oldest go first. 1: all of it, 0.1: a tenth.",
+            description_md="The oldest go first. 0.25: a quarter, so that a first run does not take all "
+            "years at once. 1: all of it.",
             section="Care",
             exclusiveMinimum=0,
             maximum=1,
@@ -158,6 +166,32 @@ with DAG(
             "and space are shown.",
             section="Care",
         ),
+        "copies": optional_texts(
+            title="Second archives",
+            description_md="Paths or URLs, one a line, as `mailroom replicate` fills them: only what each of "
+            "them holds as well is deleted.",
+            section="Proof",
+        ),
+        "proof": Param(
+            "policy",
+            type="string",
+            title="How is the archived copy proved?",
+            description_md="Before a message goes, in each archive.",
+            section="Proof",
+            enum=["policy", "read", "head"],
+            values_display={
+                "policy": "As the policy says, else read back",
+                "read": "Read back whole, and its checksum compared",
+                "head": "By the checksum that the store keeps, and a sample read back",
+            },
+        ),
+        "refetch": Param(
+            False,
+            type="boolean",
+            title="Fetch each message once more and compare it whole",
+            description_md="Otherwise the server is asked for size, date and header.",
+            section="Proof",
+        ),
         "archive": archive_field(),
     },
 ):
@@ -182,9 +216,13 @@ with DAG(
         exclude="{{ params.exclude }}",
         include_flagged="{{ params.include_flagged }}",
         to_trash="{{ params.to_trash }}",
+        mark_seen="{{ params.mark_seen }}",
         dry_run=True,
         max_fraction="{{ params.max_fraction }}",
         allow_incomplete="{{ params.allow_incomplete }}",
+        copies="{{ params.copies }}",
+        proof="{{ None if params.proof == 'policy' else params.proof }}",
+        refetch="{{ params.refetch }}",
     )
 
     ask = MailRetentionApprovalOperator(
@@ -202,6 +240,7 @@ with DAG(
         archive="{{ params.archive }}",
         plan_id="{{ ti.xcom_pull(task_ids='plan_old')['plan_id'] or '' }}",
         dry_run="{{ params.dry_run }}",
+        copies="{{ params.copies }}",
     )
 
     preview >> plan >> ask >> delete

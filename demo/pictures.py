@@ -28,7 +28,7 @@ from tests.support.dovecot import Dovecot, DovecotMissing
 from tests.support.mail import make_message
 from tests.support.maildir import Stored
 from tests.support.standalone import Run, Standalone
-from tests.support.trigger_form import choose, open_form, press_trigger, switch, unfold
+from tests.support.trigger_form import choose, fill, open_form, press_trigger, switch, unfold
 
 __all__ = ["main"]
 
@@ -123,6 +123,7 @@ def _show(airflow: Standalone, browser: Chromium) -> Run:
     open_form(browser, airflow.url, "mail_retention")
     unfold(browser, "Care")
     choose(browser, "ask", "Always")
+    fill(browser, "max_fraction", "1")
     unfold(browser, "Run Parameters")
     switch(browser, "dry_run")
     _take(browser, "mail_retention_form", DIALOG)

@@ -156,12 +156,18 @@ class Account:
             progress=self.progress,
             stop=stop or threading.Event(),
             copies=copies,
-            proof=proof,
+            proof=proof and proof.mode,
+            refetch=proof is not None and proof.refetch,
             consent=consent,
         )
 
     def carry_out(
-        self, plan_id: str, *, least_age: timedelta | None = None, stop: threading.Event | None = None
+        self,
+        plan_id: str,
+        *,
+        least_age: timedelta | None = None,
+        copies: Sequence[Archive] = (),
+        stop: threading.Event | None = None,
     ) -> RetentionReport:
         """Carry out a plan of retention."""
         return enforce_retention(
@@ -174,6 +180,7 @@ class Account:
             now=self.now,
             progress=self.progress,
             stop=stop or threading.Event(),
+            copies=copies,
         )
 
     def history(self) -> list[tuple[str, str | None]]:

@@ -21,6 +21,7 @@ from mailroom.ledger import AuditAction, AuditRow
 from mailroom.model import Change, MailProtocol
 from mailroom.policy.fetch_mode import FetchMode
 from mailroom.policy.mirror import MirrorSelection
+from mailroom.policy.policy_file import parse_policy
 from mailroom.policy.proof import ProofMode, ProofRule
 from mailroom.policy.retention import RetentionRule
 from mailroom.services.mirror import mirror_account
@@ -97,6 +98,22 @@ def test_refetched_messages_are_compared_whole(mailbox: Account) -> None:
     assert mailbox.retain(NOW, proof=REFETCH).deleted == 6
     assert fetched == [1, 2, 3, 4, 5, 6]
     assert list((mailbox.root / "raw" / ".incoming").iterdir()) == []
+
+
+def test_a_policy_may_ask_for_whole_messages(mailbox: Account) -> None:
+    """As the option does, and in the run that carries a plan of it out as well."""
+    fetched: list[int] = []
+
+    class Watched(ImapClient):
+        def fetch_messages(self, uids: Any, *rest: Any, **options: Any) -> Iterator[Any]:
+            fetched.extend(uids)
+            return super().fetch_messages(uids, *rest, **options)
+
+    name = mailbox.retain(parse_policy("{refetch: true, rules: [{delete_after: 0}]}"), dry_run=True).plan_id
+    mailbox.connect = lambda: Watched.connect(mailbox.endpoint)  # type: ignore[method-assign]
+    assert name is not None
+    assert mailbox.carry_out(name).deleted == 6
+    assert fetched == [1, 2, 3, 4, 5, 6]
 
 
 def test_refetch_finds_a_body_that_is_another(mailbox: Account) -> None:
@@ -194,6 +211,17 @@ def test_stored_checksums_are_proof_and_a_sample_is_read(
     report = account.retain(NOW, proof=HEAD)
     assert (report.deleted, report.failures) == (6, ())
     assert len(counted.read) == 1
+
+
+def test_the_proof_that_a_plan_was_made_with_is_that_of_its_deletion(
+    in_bucket: tuple[Account, Callable[..., None], str],
+) -> None:
+    """A policy states it, or whoever makes the plan; the run that carries it out need not say it again."""
+    account, _, _ = in_bucket
+    stated = account.retain(parse_policy("{proof: head, rules: [{delete_after: 0}]}"), dry_run=True)
+    counted = _Counted(account.archive)
+    assert stated.plan_id is not None
+    assert (account.carry_out(stated.plan_id).deleted, len(counted.read)) == (6, 1)
 
 
 def test_object_with_another_checksum_or_none_at_all(

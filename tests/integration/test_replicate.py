@@ -22,6 +22,7 @@ from mailroom.exceptions import ConfigurationError, StoreUnavailable
 from mailroom.model import Body, Change, MailProtocol
 from mailroom.policy.deletion import Keep
 from mailroom.policy.mirror import MirrorSelection
+from mailroom.policy.policy_file import parse_policy
 from mailroom.policy.retention import RetentionRule
 from mailroom.services.mirror import mirror_account
 from mailroom.services.progress import NoProgress
@@ -340,3 +341,27 @@ def test_place_that_is_no_copy_stops_retention_at_once(tmp_path: Path, account: 
     (tmp_path / "other name").symlink_to(account.root)
     with pytest.raises(ConfigurationError, match="is no copy of"):
         account.retain(rule, copies=[Archive(tmp_path / "other name")])
+
+
+def test_a_plan_made_with_a_copy_is_carried_out_with_it(account: Account) -> None:
+    """What was shown as being in two archives is not deleted by the word of one."""
+    account.archive = Archive(account.root)
+    account.wait(days(1))
+    copy = Archive(account.root.parent / "copy")
+    shown = account.retain(RetentionRule(older_than=days(0)), dry_run=True, copies=[copy])
+    assert shown.plan_id is not None
+    with pytest.raises(ConfigurationError, match="in 2 archives, and this run knows of 1"):
+        account.carry_out(shown.plan_id)
+    assert account.carry_out(shown.plan_id, copies=[copy]).deleted == 1
+
+
+def test_a_policy_may_require_copies(account: Account) -> None:
+    """Whoever forgets to name the second archive deletes nothing; one that is named twice is one."""
+    account.archive = Archive(account.root)
+    account.wait(days(1))
+    copy = Archive(account.root.parent / "copy")
+    policy = "{{require_copies: {}, rules: [{{delete_after: 0}}]}}"
+    for required, copies in ((2, []), (3, [copy, copy])):
+        with pytest.raises(ConfigurationError, match=f"in {required} archives"):
+            account.retain(parse_policy(policy.format(required)), copies=copies)
+    assert account.retain(parse_policy(policy.format(2)), copies=[copy]).deleted == 1

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mailroom.model import MailProtocol
 from mailroom.policy.durations import FOREVER
 from mailroom.policy.policy_file import parse_policy, policy_as_json
+from mailroom.policy.proof import ProofMode
 from mailroom.policy.retention import Basis
 from mailroom.policy.rules import FolderRules, RetentionPolicy, Rule, bind_policy
 from mailroom.policy.verdicts import MessageFacts, decide, decide_across, may_be_due
@@ -44,7 +45,12 @@ def policies(draw: st.DrawFn) -> RetentionPolicy:
     first = Rule(name="first", delete_after=draw(LENGTHS))
     others = [draw(rules(name=f"rule {n}")) for n in range(draw(st.integers(0, 4)))]
     return RetentionPolicy(
-        rules=(first, *others), keep_flagged=draw(st.booleans()), keep_newest=draw(st.integers(0, 3))
+        rules=(first, *others),
+        keep_flagged=draw(st.booleans()),
+        keep_newest=draw(st.integers(0, 3)),
+        proof=draw(st.sampled_from(ProofMode)),
+        refetch=draw(st.booleans()),
+        require_copies=draw(st.integers(1, 3)),
     )
 
 

@@ -111,7 +111,7 @@ def test_mirror_reads_the_folders_of_the_form_only(mail: Mail, archive_root: Pat
 def test_retention_by_hand_is_a_dry_run(mail: Mail, server: Server, archive_root: Path) -> None:
     """Pressing Trigger without reading the form deletes nothing."""
     done("mail_imap_mirror", archive_root)
-    result = done("mail_retention", archive_root, days=0)
+    result = done("mail_retention", archive_root, days=0, max_fraction=1)
     assert result.results["delete_old"]["would_delete"] == 4
     assert server.count() == 3
 
@@ -122,14 +122,14 @@ def test_retention_deletes_what_is_archived(
 ) -> None:
     """The connection says by which protocol; POP3 sees the inbox only."""
     done("mail_imap_mirror" if connection == "imap_default" else "mail_pop3_fetch", archive_root)
-    done("mail_retention", archive_root, days=0, dry_run=False, connection=connection)
+    done("mail_retention", archive_root, days=0, max_fraction=1, dry_run=False, connection=connection)
     assert (server.count(), server.count("Sent")) == left
 
 
 def test_retention_keeps_what_is_not_archived(mail: Mail, server: Server, archive_root: Path) -> None:
     """Only what is safe may go."""
     done("mail_imap_mirror", archive_root, folders=["Sent"])
-    done("mail_retention", archive_root, days=0, dry_run=False)
+    done("mail_retention", archive_root, days=0, max_fraction=1, dry_run=False)
     assert (server.count(), server.count("Sent")) == (3, 0)
 
 

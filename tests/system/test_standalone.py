@@ -88,9 +88,11 @@ def test_mirror_then_attachments_then_retention(
     where = {"destination": str(tmp_path / "in"), "archive": str(archive_root), "name": "*.pdf"}
     done(airflow, "mail_attachments", where)
     assert [path.read_bytes() for path in (tmp_path / "in").rglob("*.pdf")] == [PDF]
-    dry = done(airflow, "mail_retention", form | {"days": 0}).result("delete_old")
+    dry = done(airflow, "mail_retention", form | {"days": 0, "max_fraction": 1}).result("delete_old")
     assert (dry["dry_run"], dry["would_delete"], server.count()) == (True, 4, 3)
-    wet = done(airflow, "mail_retention", form | {"days": 0, "dry_run": False}).result("delete_old")
+    wet = done(airflow, "mail_retention", form | {"days": 0, "max_fraction": 1, "dry_run": False}).result(
+        "delete_old"
+    )
     assert (wet["deleted"], server.count(), server.count("Sent")) == (4, 0, 0)
 
 
@@ -107,7 +109,9 @@ def test_a_person_is_asked_before_mail_goes(
     """The plan waits under Required Actions: yes deletes just that, no deletes nothing, both are recorded."""
     form = {"connection": conn_ids["imap"], "archive": str(archive_root)}
     done(airflow, "mail_imap_mirror", form)
-    run = airflow.trigger("mail_retention", form | {"days": 0, "dry_run": False, "ask": "first"})
+    run = airflow.trigger(
+        "mail_retention", form | {"days": 0, "max_fraction": 1, "dry_run": False, "ask": "first"}
+    )
     airflow.wait_until(lambda: run.states().get("ask_person") == "awaiting_input")
     (asked,) = run.questions()
     assert "4 messages" in asked["subject"]

@@ -35,7 +35,7 @@ from mailroom.operators.run import StopSwitch, conclude, log_progress, run_conte
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
 
-    from mailroom.policy.proof import ProofRule
+    from mailroom.policy.proof import ProofMode
     from mailroom.policy.rules import RetentionPolicy
 
 __all__ = ["MailRetentionOperator"]
@@ -82,8 +82,10 @@ class MailRetentionOperator(BaseOperator):
     :param copies: roots of second archives, as ``ArchiveReplicateOperator`` fills them; only what each of
         them holds as well, read back there, is deleted.
     :param proof: how archived bytes are proved: ``read`` (each is read back) or ``head`` (the store is asked
-        for the SHA-256 that it keeps, where it keeps one; a sample is read).
-    :param refetch: fetch each message from the server once more, whole, and compare it.
+        for the SHA-256 that it keeps, where it keeps one; a sample is read). By default as the policy says,
+        else ``read``.
+    :param refetch: fetch each message from the server once more, whole, and compare it. A plan that was made
+        with more proof, or with copies, is carried out with these.
     """
 
     template_fields: Sequence[str] = (
@@ -125,7 +127,7 @@ class MailRetentionOperator(BaseOperator):
         max_fraction: float | str = 1.0,
         allow_incomplete: bool | str = False,
         copies: Sequence[str] | str = (),
-        proof: str = "read",
+        proof: str | None = None,
         refetch: bool | str = False,
         outlets: Any = None,  # Any: as Airflow takes it
         **kwargs: Any,  # Any: the arguments every Airflow operator takes
@@ -180,6 +182,7 @@ class MailRetentionOperator(BaseOperator):
                 progress=log_progress(self.log),
                 stop=self._stop.arm(),
                 proof=self._proof(),
+                refetch=as_flag("refetch", self.refetch),
                 copies=[open_archive(root) for root in as_patterns("copies", self.copies)],
             )
         summary = conclude(report, run, self.log)
@@ -190,11 +193,11 @@ class MailRetentionOperator(BaseOperator):
         """Let the batch in hand be finished, then stop."""
         self._stop.press()
 
-    def _proof(self) -> ProofRule:
-        from mailroom.policy.proof import ProofMode, ProofRule
+    def _proof(self) -> ProofMode | None:
+        from mailroom.policy.proof import ProofMode
 
-        mode = as_choice("proof", self.proof, PROOFS) or "read"
-        return ProofRule(mode=ProofMode(mode), refetch=as_flag("refetch", self.refetch))
+        mode = as_choice("proof", self.proof, PROOFS)
+        return ProofMode(mode) if mode else None
 
     def _policy(self, protocol: MailProtocol) -> RetentionPolicy:
         from mailroom.policy.retention import Basis, RetentionRule, basis_of

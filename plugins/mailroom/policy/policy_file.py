@@ -21,6 +21,7 @@ from typing import Any
 from mailroom.exceptions import ConfigurationError
 from mailroom.policy.approvals import ApprovalRule
 from mailroom.policy.durations import FOREVER, MAX_DURATION, parse_duration, parse_octets
+from mailroom.policy.proof import ProofMode
 from mailroom.policy.retention import Basis
 from mailroom.policy.rules import ForeignMarks, RetentionPolicy, Rule
 from mailroom.policy.strict_yaml import read_yaml
@@ -193,6 +194,19 @@ def _foreign_marks(value: Any) -> ForeignMarks:
     return ForeignMarks(value)
 
 
+def _proof(value: Any) -> ProofMode:
+    words = [mode.value for mode in ProofMode]
+    if value not in words:
+        raise _Wrong(f"one of {', '.join(words)}")
+    return ProofMode(value)
+
+
+def _copies(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise _Wrong("a whole number of 1 or more, of archives, the first among them")
+    return value
+
+
 def _count(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise _Wrong("a whole number of 0 or more")
@@ -246,6 +260,9 @@ _POLICY: Mapping[str, tuple[str, Read]] = {
     "to_trash": ("to_trash", _flag),
     "mark_seen": ("mark_seen", _flag),
     "foreign_marks": ("foreign_marks", _foreign_marks),
+    "proof": ("proof", _proof),
+    "refetch": ("refetch", _flag),
+    "require_copies": ("require_copies", _copies),
 }
 """What a policy may state beside its rules."""
 

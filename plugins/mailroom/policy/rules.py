@@ -17,6 +17,7 @@ from mailroom.model import MailProtocol
 from mailroom.policy.approvals import ApprovalRule
 from mailroom.policy.durations import FOREVER, in_days
 from mailroom.policy.folders import match_folders, matches_pattern
+from mailroom.policy.proof import ProofMode
 from mailroom.policy.retention import Basis, RetentionRule, basis_of
 
 __all__ = [
@@ -118,6 +119,9 @@ class RetentionPolicy:
     :param mark_seen: whether unread messages are marked read first; some servers tell the sender of a
         message that was deleted unread.
     :param foreign_marks: what becomes of others' marks \\Deleted where EXPUNGE would carry them out.
+    :param proof: how the archived bytes of a message are proved before it goes.
+    :param refetch: whether it is fetched from the server once more, whole, and compared as well.
+    :param require_copies: how many archives must hold it, this one among them.
     :param approval: when somebody has to be asked first, where somebody can be; None for never.
     :raises ConfigurationError: if a value makes no sense.
     """
@@ -132,6 +136,9 @@ class RetentionPolicy:
     to_trash: bool = False
     mark_seen: bool = False
     foreign_marks: ForeignMarks = ForeignMarks.LIFT
+    proof: ProofMode = ProofMode.READ
+    refetch: bool = False
+    require_copies: int = 1
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
@@ -143,6 +150,8 @@ class RetentionPolicy:
             )
         if self.keep_newest < 0:
             raise ConfigurationError(f"keep_newest must be 0 or more, not {self.keep_newest!r}.")
+        if self.require_copies < 1:
+            raise ConfigurationError(f"require_copies must be 1 or more, not {self.require_copies!r}.")
         names = [rule.name for rule in self.rules]
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled == [""]:
@@ -294,6 +303,11 @@ def describe_rules(policy: RetentionPolicy) -> list[str]:
     lines += [f"the newest {policy.keep_newest:,} of each folder stay"] if policy.keep_newest else []
     lines += [f"left alone: {', '.join(policy.exclude)}"] if policy.exclude else []
     lines += ["messages go into the trash, not away for good"] if policy.to_trash else []
+    lines += (
+        ["archived bytes are proved by the checksum of their store"] if policy.proof is ProofMode.HEAD else []
+    )
+    lines += ["each message is fetched once more, whole, and compared"] if policy.refetch else []
+    lines += [f"only what {policy.require_copies} archives hold may go"] if policy.require_copies > 1 else []
     share = f"at most {policy.max_fraction:.0%} of a folder in one run, oldest first"
     return [*lines, share] if policy.max_fraction < 1 else lines
 

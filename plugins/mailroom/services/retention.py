@@ -22,7 +22,7 @@ from mailroom.client.pop3 import Pop3Client
 from mailroom.exceptions import ArchiveError, ConfigurationError, StoreUnavailable
 from mailroom.ledger import PlanState
 from mailroom.model import RunContext
-from mailroom.policy.proof import ProofRule
+from mailroom.policy.proof import ProofMode, ProofRule
 from mailroom.policy.rules import RetentionPolicy
 from mailroom.services.deleting.mailbox_retention import MailboxRetention
 from mailroom.services.deleting.maildrop_retention import MaildropRetention
@@ -60,7 +60,8 @@ def enforce_retention(
     progress: Progress,
     stop: threading.Event,
     copies: Sequence[Archive] = (),
-    proof: ProofRule | None = None,
+    proof: ProofMode | None = None,
+    refetch: bool = False,
     consent: Consent | None = None,
 ) -> RetentionReport:
     """Delete old messages on the server, only those that are provably in the archive.
@@ -75,35 +76,67 @@ def enforce_retention(
     :param dry_run: make a plan: tell what would go, and write that down; nothing else is changed.
     :param stop: when set, the batch in hand is deleted and recorded, and the session ends well.
     :param copies: second archives; only what each of them holds as well, read back there, is deleted.
-    :param proof: how the archived bytes are proved, and whether the server's are fetched again; by default
-        archived bytes are read back, and the server is asked who each message is.
+    :param proof: how the archived bytes are proved; by default as the policy says, which reads them back
+        unless it says otherwise.
+    :param refetch: fetch each message from the server once more, whole, and compare it, also where the policy
+        does not ask for it. A plan that is made with more proof, or with copies, is carried out with these.
     :param consent: asks somebody who is there, where the policy wants that and nobody has agreed yet.
     :raises ConfigurationError: if a folder pattern means no folder, POP3 is asked for what it has not, a
-        copy is none, the plan is over or not there, or nobody has agreed to it.
+        copy is none or one is missing, the plan is over or not there, or nobody has agreed to it.
     :raises ConnectionLost: if the server cannot be reached or goes away; what it deleted is recorded.
     :raises ArchiveError: if the archive cannot be read or written.
     """
+    shown = None if plan_id is None else load_plan(archive, context.account, plan_id)
+    if shown is not None:
+        refuse_if_over(shown)
+        policy = shown.policy
+    if policy is None:
+        raise ConfigurationError("Retention needs a policy, or a plan to carry out.")
+    copies = tuple({copy.url: copy for copy in copies}.values())
+    policy = _with_proof(policy, proof, refetch, len(copies))
     run = _Run(
         connect=connect,
         archive=archive,
         context=context,
-        proving=Proving(archive=archive, copies=tuple(copies), rule=proof or ProofRule()),
+        proving=Proving(
+            archive=archive,
+            copies=copies,
+            rule=ProofRule(mode=policy.proof, refetch=policy.refetch),
+        ),
         now=now,
         progress=progress,
         stop=stop,
     )
     run.proving.check()
-    if plan_id is not None:
-        shown = load_plan(archive, context.account, plan_id)
-        refuse_if_over(shown)
+    if shown is not None:
         if not dry_run:
             shown = require_consent(archive, shown, context, consent=consent, now=now)
-        return run.go(shown.policy, dry_run=dry_run, shown=shown, least_age=least_age)
-    if policy is None:
-        raise ConfigurationError("Retention needs a policy, or a plan to carry out.")
+        return run.go(policy, dry_run=dry_run, shown=shown, least_age=least_age)
     if dry_run or policy.approval is None:
         return run.go(policy, dry_run=dry_run)
     return run.plan_and_ask(policy, consent)
+
+
+def _with_proof(
+    policy: RetentionPolicy, proof: ProofMode | None, refetch: bool, copies: int
+) -> RetentionPolicy:
+    """Return a policy with the proof that this run takes, so that its plan is carried out with no less.
+
+    :param copies: how many second archives are named.
+    :raises ConfigurationError: where it requires more.
+    """
+    if policy.require_copies > copies + 1:
+        raise ConfigurationError(
+            f"Nothing was deleted: the policy wants each message in {policy.require_copies} archives, and "
+            f"this run knows of {copies + 1}. Name the others, as mailroom replicate fills them: --copy "
+            "ROOT2 on the command line, copies in Airflow."
+        )
+    return replace(
+        policy,
+        proof=policy.proof if proof is None else proof,
+        refetch=policy.refetch or refetch,
+        require_copies=copies + 1,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -273,3 +273,16 @@ def test_the_form_says_what_days_count_from_as_plans_do() -> None:
     assert {basis.value: f"When {basis.event}" for basis in Basis} == {
         name: words for name, words in said.items() if name != "default"
     }
+
+
+def test_a_first_run_by_the_form_does_not_take_all_years_at_once() -> None:
+    """Whoever fills nothing in deletes a quarter of a folder at most, the oldest."""
+    dag = dag_of(REPOSITORY / "dags" / "mail_retention.py")
+    assert dag.params["max_fraction"] == 0.25
+    assert dag.get_task("plan_old").max_fraction == "{{ params.max_fraction }}"
+
+
+def test_a_plan_and_its_deletion_know_of_the_same_archives() -> None:
+    """The deletion would refuse a plan that was made with more."""
+    dag = dag_of(REPOSITORY / "dags" / "mail_retention.py")
+    assert {dag.get_task(name).copies for name in ("plan_old", "delete_old")} == {"{{ params.copies }}"}

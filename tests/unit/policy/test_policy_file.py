@@ -11,6 +11,7 @@ from mailroom.exceptions import ConfigurationError
 from mailroom.policy.approvals import ApprovalRule
 from mailroom.policy.durations import FOREVER
 from mailroom.policy.policy_file import MAX_POLICY_OCTETS, load_policy, parse_policy, policy_as_json
+from mailroom.policy.proof import ProofMode
 from mailroom.policy.retention import Basis
 from mailroom.policy.rules import ForeignMarks, RetentionPolicy, Rule
 
@@ -24,6 +25,9 @@ approval: {first_run: true, over_messages: 1000, over_fraction: 0.1}
 to_trash: true
 mark_seen: true
 foreign_marks: refuse
+proof: head
+refetch: true
+require_copies: 2
 rules:
   - name: trash
     folders: ['\Trash']
@@ -49,6 +53,9 @@ POLICY = RetentionPolicy(
     to_trash=True,
     mark_seen=True,
     foreign_marks=ForeignMarks.REFUSE,
+    proof=ProofMode.HEAD,
+    refetch=True,
+    require_copies=2,
     rules=(
         Rule(
             name="trash",
@@ -108,6 +115,11 @@ def test_json_says_the_same() -> None:
         ("keep_newest: 1.5\nrules: [{delete_after: 1}]", "keep_newest must be a whole number"),
         ("approval: {always: 1}\nrules: [{delete_after: 1}]", "approval must be a mapping of first_run, "),
         ("foreign_marks: keep\nrules: [{delete_after: 1}]", "foreign_marks must be one of lift, refuse"),
+        ("proof: none\nrules: [{delete_after: 1}]", "proof must be one of read, head"),
+        (
+            "require_copies: 0\nrules: [{delete_after: 1}]",
+            "require_copies must be a whole number of 1 or more",
+        ),
         ("rules: !!python/object:os.system {}", "neither YAML nor JSON"),
     ],
 )

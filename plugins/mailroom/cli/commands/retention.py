@@ -82,8 +82,8 @@ def add_to(words: Words[Parser]) -> None:
     parser.add_argument(
         "--proof",
         choices=["read", "head"],
-        default="read",
-        help="how archived bytes are proved: read back (default), or by the checksum that S3 keeps of them",
+        help="how archived bytes are proved: read back (default, unless a policy says otherwise), or by the "
+        "checksum that S3 keeps of them",
     )
     parser.add_argument(
         "--refetch",
@@ -105,7 +105,7 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
     """Delete from the server what is old, archived and verified."""
     endpoint = options.endpoint
     from mailroom.archive import Archive
-    from mailroom.policy.proof import ProofMode, ProofRule
+    from mailroom.policy.proof import ProofMode
     from mailroom.services.retention import enforce_retention
 
     if options.approve and (not options.plan or options.dry_run):
@@ -128,7 +128,8 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
         now=now,
         progress=terminal.progress(),
         stop=stop,
-        proof=ProofRule(mode=ProofMode(options.proof), refetch=options.refetch),
+        proof=ProofMode(options.proof) if options.proof else None,
+        refetch=options.refetch,
         copies=[Archive(root) for root in options.copy],
         consent=ask_on_terminal,
     )

@@ -50,7 +50,8 @@ def plan_in_markdown(plan: Plan, archive: Archive | None = None) -> str:
     lines += [
         "",
         f"Nothing beyond plan `{plan.plan_id}` of {plan.created:%Y-%m-%d %H:%M} UTC is deleted. What changed "
-        "since stays. Raise the number of days to delete less.",
+        "since stays. Raise the number of days to delete less. The log of the task that deletes ends with "
+        "the command that brings all of it back.",
     ]
     if archive is not None:
         lines += ["", *_named(plan, archive)]
