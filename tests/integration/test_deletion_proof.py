@@ -560,6 +560,9 @@ def test_quit_that_was_carried_out_and_not_answered(
     run(account)
     assert sorted({row["uidl"] for row in account.audit()} - {"new"}) == [f"u{n}" for n in range(6)]
     assert {account.states()[f"u{n}", digest(MAIL[n])] for n in range(6)} == {change}
+    assert {row["who"] for row in account.audit() if row["uidl"] != "new"} == {
+        "a test, which was cut off; found gone by a later run"
+    }
     assert pending(account.root) == []
 
 

@@ -45,6 +45,9 @@ __all__ = ["NextNumbers", "settle_mailboxes", "settle_maildrop"]
 MAX_AGE = timedelta(minutes=1)
 """How old what folders number next may be when a batch of messages is asked who they are."""
 
+FOUND_GONE = ", which was cut off; found gone by a later run"
+"""What the audit adds to who it was where nobody saw the deletion itself."""
+
 Found = list[tuple["AuditRow", LocationRow]]
 """What was deleted: what the audit says of each message, and its place."""
 
@@ -254,8 +257,9 @@ def _settle(
         journal.clear(intent.path)
         if recorded:
             _log.warning(
-                "%d messages of %s were deleted or moved into the trash by run %s, which was cut off before "
-                "it could record that; it is recorded now, and mailroom restore --run %s brings them back",
+                "%d messages of %s are gone, or in the trash, since run %s was to delete them and was cut "
+                "off before it could record that; it is recorded now, and mailroom restore --run %s brings "
+                "them back",
                 recorded,
                 account,
                 intent.run_id,
@@ -268,7 +272,8 @@ def _settle(
 def _record(archive: Archive, writer: ArchiveWriter, intent: Intent, gone: Found) -> int:
     """Commit what is not recorded yet; the audit is committed before places, so either may be missing."""
     told = audited(archive, intent.rows[0].run_id)
-    writer.audit(row for row, _ in gone if (row.folder, row.uid, row.uidl, row.message_sha256) not in told)
+    missing_rows = (row for row, _ in gone if (row.folder, row.uid, row.uidl, row.message_sha256) not in told)
+    writer.audit(replace(row, who=f"{row.who}{FOUND_GONE}") for row in missing_rows)
     first = intent.rows[0]
     missing = [place for _, place in gone if (place.change, place.run_id) != (intent.change, first.run_id)]
     writer.record(replace(place, change=intent.change, at=first.at, run_id=first.run_id) for place in missing)
