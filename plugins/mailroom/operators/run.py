@@ -111,7 +111,12 @@ def conclude(report: Report, run: RunContext, log: Logger) -> dict[str, Any]:
         stays, and the next run or try goes on from there.
     """
     summary = report.summary()
-    log.info("%s of %s: %s", run.what, run.account, summary)
+    is_well = not (report.failures or report.interrupted)
+    # Lists and tables are for the XCom, which a task that fails has not.
+    told = {
+        name: value for name, value in summary.items() if not (is_well and isinstance(value, (dict, list)))
+    }
+    log.info("%s of %s: %s", run.what, run.account, told)
     _count(run, summary)
     for warning in getattr(report, "warnings", ()):
         log.warning("%s", warning)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import logging
 import pickle
@@ -92,6 +93,18 @@ def test_switch_is_copied_and_pickled_as_operators_are() -> None:
 def test_summary_is_the_result() -> None:
     """XCom gets counts, and what the service says they are."""
     assert conclude(Report(counts={"added": 3}), RUN, LOG) == {"added": 3}
+
+
+@pytest.mark.parametrize("failures", [(), ("Message 1 was refused.",)])
+def test_lists_are_in_the_log_where_there_is_no_xcom(
+    caplog: pytest.LogCaptureFixture, failures: tuple[str, ...]
+) -> None:
+    """The log of a task that went well is for people; one that failed leaves nothing but its log."""
+    caplog.set_level(logging.INFO)
+    counts = {"deleted": 3, "folders": [{"folder": "INBOX"}]}
+    with pytest.raises(AirflowException) if failures else contextlib.nullcontext():
+        conclude(Report(counts=counts, failures=failures), RUN, LOG)
+    assert ("'deleted': 3" in caplog.text, "INBOX" in caplog.text) == (True, bool(failures))
 
 
 def test_failures_fail_the_task_in_one_sentence_each() -> None:
