@@ -11,6 +11,7 @@ import pytest
 from mailroom.client.pop3 import Pop3Client
 from mailroom.exceptions import ConfigurationError, ConnectionLost
 from mailroom.model import MailProtocol
+from mailroom.policy.fetch_mode import FetchMode
 from mailroom.policy.retention import Basis, RetentionRule
 from tests.integration.runs import Account, days, digest, raw_digests
 from tests.support.dovecot import Dovecot
@@ -219,3 +220,34 @@ def test_deletions_that_a_server_confirms_and_forgets_are_asked_for_again(archiv
         assert (account.retain(WEEK).deleted, maildrop.messages) == (2, [])
     assert len(account.audit()) == 4
     assert set(account.states().values()) == {"deleted_by_retention"}
+
+
+@pytest.mark.parametrize("way", ["retention", "fetch"])
+def test_what_somebody_brought_back_counts_its_days_anew(
+    account: Account, dovecot: Dovecot, user: str, way: str
+) -> None:
+    """Under its new UIDL it stays for its days, and then goes; what was there all the time goes as before."""
+    mode = FetchMode(delete_after=days(7))
+
+    def run() -> int:
+        account.fetch()
+        return account.fetch(mode).deleted if way == "fetch" else account.retain(WEEK).deleted
+
+    assert run() == 3
+    account.wait(days(1))
+    dovecot.append(user, MAIL[0])
+    assert (run(), listed(account)) == (0, 4)
+    account.wait(days(6.5))
+    assert (run(), listed(account)) == (3, 1)
+    account.wait(days(0.6))
+    assert (run(), listed(account)) == (1, 0)
+
+
+def test_what_is_fetched_and_left_nowhere_goes_however_it_came(
+    account: Account, dovecot: Dovecot, user: str
+) -> None:
+    """Who leaves no copy on the server has no days to count."""
+    account.fetch(FetchMode(leave_on_server=False))
+    account.wait(days(1))
+    dovecot.append(user, MAIL[0])
+    assert (account.fetch(FetchMode(leave_on_server=False)).deleted, listed(account)) == (1, 0)

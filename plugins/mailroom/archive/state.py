@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mailroom.archive.delta.rows import location_rows
+from mailroom.archive.digests import halves_of_all
 from mailroom.archive.reading.bookmarks import MaildropOverview, digest_of_listing
 from mailroom.archive.reading.digest_times import DigestTimes
 from mailroom.archive.reading.places import CHANGES, Places, RowReader, Rows
@@ -34,6 +35,7 @@ CHUNK_ROWS = 4096
 """How many rows are turned into values at a time."""
 
 _LIVE = np.array([Change(word).is_live for word in CHANGES] + [False])
+_TAKEN = [CHANGES.index(c.value) for c in (Change.DELETED_BY_RETENTION, Change.DELETED_BY_FETCH)]
 _TAKEN_AWAY = CHANGES.index(Change.DELETED_BY_RETENTION.value)
 _UNFETCHABLE = CHANGES.index(Change.UNFETCHABLE.value)
 
@@ -167,6 +169,20 @@ class MaildropState:
         found: dict[str, list[LocationRow]] = {}
         for row in _values(self._reader, self._rows.take(chosen)):
             found.setdefault(row.uidl or "", []).append(row)
+        return found
+
+    def taken_away(self, digests: Collection[str]) -> dict[str, datetime]:
+        """Return when messages of these digests were last deleted here, under a UIDL that did not return.
+
+        :raises StoreUnavailable: where the log cannot be read.
+        """
+        wanted = sorted(digests)
+        keys = halves_of_all(wanted)[0].view(np.int64)
+        taken = self._rows.take(np.isin(self._rows.change, _TAKEN) & np.isin(self._rows.epoch, keys))
+        found: dict[str, datetime] = {}
+        for _, table in self._reader.read(taken, ["sha256", "at"]):
+            for row in table.filter(pc.is_in(table["sha256"], pa.array(wanted, pa.string()))).to_pylist():
+                found[row["sha256"]] = max(row["at"], found.get(row["sha256"], row["at"]))
         return found
 
     def live_rows(self) -> Iterator[LocationRow]:

@@ -207,14 +207,15 @@ def _with_labels(
 def _in_maildrop(
     archive: Archive, account: str, digest: str, policy: RetentionPolicy, now: datetime
 ) -> Iterator[Explanation]:
-    live = archive.maildrop_state(account).live_rows()
-    rows = dict(enumerate(live, start=1))
+    state = archive.maildrop_state(account)
+    rows = dict(enumerate(state.live_rows(), start=1))
     if not any(row.sha256 == digest for row in rows.values()):
         return
     rules = bind_policy(policy, [INBOX], protocol=MailProtocol.POP3, uses={INBOX: None}).get(INBOX)
     source = None
     if rules is not None:
-        source = facts_of_maildrop(archive, rows, rules, holds_on(read_holds(archive), account, INBOX, now))
+        holds = holds_on(read_holds(archive), account, INBOX, now)
+        source = facts_of_maildrop(archive, state, rows, rules, holds)
     for number, row in rows.items():
         if row.sha256 == digest:
             yield _explained(number, row, rules, source, now)

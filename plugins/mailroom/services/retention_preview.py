@@ -115,8 +115,9 @@ def _means(patterns: Iterable[str], name: str, use: str | None) -> bool:
 def _in_maildrop(
     archive: Archive, account: str, rules: FolderRules
 ) -> Iterator[tuple[LocationRow, Mapping[Basis, datetime]]]:
-    rows = dict(enumerate(archive.maildrop_state(account).live_rows(), start=1))
-    yield from _dated(facts_of_maildrop(archive, rows, rules, FolderHolds()), rows.items())
+    state = archive.maildrop_state(account)
+    rows = dict(enumerate(state.live_rows(), start=1))
+    yield from _dated(facts_of_maildrop(archive, state, rows, rules, FolderHolds()), rows.items())
 
 
 def _dated(

@@ -1,22 +1,38 @@
 """What retention took away before, so that what somebody brings back is known.
 
 Here: asking the archive once a run, and only where something may be due. Not here: what follows from it
-(``message_facts``). Whoever brings mail back may do so into any folder of the account. In trash and junk only
-what was taken out of that very folder counts: what retention itself moved into the trash came back nowhere.
+(``message_facts``, ``maildrop_session``). Whoever brings mail back may do so into any folder of the account.
+In trash and junk only what was taken out of that very folder counts: what retention itself moved into the
+trash came back nowhere. By POP3 it is back under another UIDL; under the one that it had, a server may have
+confirmed a deletion and not carried it out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mailroom.archive import FolderState
-    from mailroom.archive.reading.digest_times import DigestTimes
+    from datetime import datetime
 
-__all__ = ["TakenAway"]
+    from mailroom.archive import FolderState, MaildropState
+    from mailroom.archive.reading.digest_times import DigestTimes
+    from mailroom.model import LocationRow
+
+__all__ = ["TakenAway", "came_back"]
+
+
+def came_back(state: MaildropState, rows: Iterable[LocationRow]) -> dict[tuple[str | None, str], datetime]:
+    """Return when each of these messages of a maildrop came back after it was deleted, by UIDL and SHA-256.
+
+    :param rows: the rows of messages that are there; those that did not come back are left out.
+    :raises StoreUnavailable: if the archive cannot be read.
+    """
+    there = [(row.uidl, row.sha256, row.at) for row in rows if row.sha256 is not None]
+    taken = state.taken_away({digest for _, digest, _ in there}) if there else {}
+    return {(uidl, digest): at for uidl, digest, at in there if digest in taken and at > taken[digest]}
 
 
 @dataclass(slots=True)

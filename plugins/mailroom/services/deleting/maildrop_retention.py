@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from mailroom.archive import Archive, ArchiveWriter
+from mailroom.archive import Archive, ArchiveWriter, MaildropState
 from mailroom.archive.ledgers import read_holds
 from mailroom.client.pop3 import MaildropMessage, Pop3Client
 from mailroom.ledger import AuditRow
@@ -79,7 +79,7 @@ class MaildropRetention:
             self.failures.append(f"Nothing was deleted in folder {INBOX!r} of {self.context.account}: {gap}.")
             return FolderRetention(folder=INBOX, note=gap)
         rows, ambiguous = _known_rows(messages, known)
-        due = self._due(rows, rules)
+        due = self._due(state, rows, rules)
         tally = RetentionTally(
             folder=INBOX,
             basis=rules.in_words(),
@@ -95,11 +95,13 @@ class MaildropRetention:
         self.progress.finish()
         return tally.result()
 
-    def _due(self, rows: Mapping[int, LocationRow], rules: FolderRules) -> list[Candidate]:
+    def _due(
+        self, state: MaildropState, rows: Mapping[int, LocationRow], rules: FolderRules
+    ) -> list[Candidate]:
         """Return what is old enough by some rule, oldest first, with what all rules say of it."""
         now = self.keeper.moment()
         holds = holds_on(read_holds(self.archive), self.context.account, INBOX, self.now())
-        source = facts_of_maildrop(self.archive, rows, rules, holds)
+        source = facts_of_maildrop(self.archive, state, rows, rules, holds)
         source.load(rows.values())
         planned = self.keeper.uidls()
         facts = {number: source.of(number, row) for number, row in rows.items()}

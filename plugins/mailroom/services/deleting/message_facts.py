@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mailroom.archive import Archive, FolderState
+from mailroom.archive import Archive, FolderState, MaildropState
 from mailroom.model import LocationRow
 from mailroom.policy.holds import FolderHolds
 from mailroom.policy.retention import Basis
 from mailroom.policy.rules import FolderRules
 from mailroom.policy.verdicts import MessageFacts
+from mailroom.services.deleting.brought_back import came_back
 from mailroom.services.deleting.first_seen import first_seen, read_since
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class FactSource:
     :param ranks: how many are newer, by UID or number; empty where nobody asks.
     :param state: by IMAP, the folder.
     :param taken: by IMAP, asked for what retention took away before, when it is first needed.
+    :param back: by POP3, when messages came back that were deleted, by UIDL and SHA-256.
     :param labelled: where a message is one in all folders that have it, as on Gmail, what the others ask.
 
     What retention deleted and somebody brought back counts its time anew, from when it came back.
@@ -53,6 +55,7 @@ class FactSource:
     ranks: Mapping[int, int] = field(default_factory=dict)
     state: FolderState | None = None
     taken: Callable[[], DigestTimes] | None = None
+    back: Mapping[tuple[str | None, str], datetime] = field(default_factory=dict)
     labelled: LabelledMail | None = None
     _first_seen: dict[int, datetime] | None = field(init=False, default=None)
     _digests: set[str] = field(init=False, default_factory=set)
@@ -113,8 +116,10 @@ class FactSource:
 
     def _returned_at(self, key: int, row: LocationRow) -> datetime | None:
         """Return when a message came here that retention had taken away before, or None."""
+        if self.state is None:
+            return self.back.get((row.uidl, row.sha256 or ""))
         taken = None if self.taken is None else self.taken().latest(row.sha256)
-        if taken is None or self.state is None:
+        if taken is None:
             return None
         if self._first_seen is None:
             self._first_seen = first_seen(self.archive, self.state)
@@ -173,9 +178,16 @@ def _gone(state: FolderState, present: npt.NDArray[np.int64] | None) -> frozense
 
 
 def facts_of_maildrop(
-    archive: Archive, rows: Mapping[int, LocationRow], rules: FolderRules, holds: FolderHolds
+    archive: Archive,
+    state: MaildropState,
+    rows: Mapping[int, LocationRow],
+    rules: FolderRules,
+    holds: FolderHolds,
 ) -> FactSource:
-    """Return the facts of a POP3 maildrop, by message number."""
+    """Return the facts of a POP3 maildrop, by message number.
+
+    :raises StoreUnavailable: if the archive cannot be read.
+    """
     archived = {number: row.archived_at for number, row in rows.items()}
     dates: dict[Basis, Mapping[int, datetime]] = {
         Basis.ARCHIVED: {number: at for number, at in archived.items() if at is not None}
@@ -188,6 +200,7 @@ def facts_of_maildrop(
         holds=holds,
         dates=dates,
         ranks=_ranked(archived) if rules.keep_newest else {},
+        back=came_back(state, rows.values()),
     )
 
 

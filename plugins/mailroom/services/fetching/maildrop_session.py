@@ -20,6 +20,7 @@ from mailroom.model import Body, Change, LocationRow, RunContext
 from mailroom.policy.deletion import Candidate, DeletionPlan, Keep
 from mailroom.policy.fetch import FetchPlan, Retrieval, Why, plan_fetch, shared_uidls, uidl_of_content
 from mailroom.policy.fetch_mode import FetchMode
+from mailroom.services.deleting.brought_back import came_back
 from mailroom.services.deleting.held import spare_held
 from mailroom.services.deleting.maildrop_deletion import MaildropDeletion, digest_of, discard
 from mailroom.services.fetching.maildrop_identity import NamedListing
@@ -99,7 +100,7 @@ class MaildropSession:
         self.tally.listed_again += self.ledger.record(plan.listed_again, Change.ADDED)
         self._retrieve_all(plan.retrieve, rows)
         if not self.stop.is_set():
-            self._retrieve_all(self._delete_earlier(plan.due), rows)
+            self._retrieve_all(self._delete_earlier(self._due(plan.due)), rows)
         self.writer.flush()
 
     def _retrieve_all(self, items: Sequence[Retrieval], rows: Mapping[str, Sequence[LocationRow]]) -> None:
@@ -224,6 +225,7 @@ class MaildropSession:
             if self.mode.is_due(row.archived_at, now)
         ]
         self.tally.left += len(found) - len(candidates)
+        candidates = self._due(candidates)
         if any(arrival.row is not None for arrival, _ in found):
             self.writer.secure()  # committed by an earlier run, which may have been killed before its sync
         spared = spare_held(self.archive, self.context.account, INBOX, candidates, now)
@@ -231,6 +233,19 @@ class MaildropSession:
             arrival.item.number: arrival.digest for arrival, _ in found if arrival.digest is not None
         }
         self._count_kept(self.deletion.mark_retrieved(spared, retrieved, cutoff=cutoff))
+
+    def _due(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Return those that are due; what was deleted and somebody brought back counts from its return."""
+        if self.mode.delete_after is None:
+            return list(candidates)
+        back = came_back(self.state, (candidate.row for candidate in candidates))
+        now, found = self.now(), []
+        for candidate in candidates:
+            returned = back.get((candidate.row.uidl, candidate.row.sha256 or ""))
+            if returned is None or self.mode.is_due(returned, now):
+                found.append(candidate if returned is None else replace(candidate, since=returned))
+        self.tally.left += len(candidates) - len(found)
+        return found
 
     def _delete_earlier(self, due: Sequence[Candidate]) -> list[Retrieval]:
         """Mark what earlier sessions archived and proves it; return what answered differently."""
