@@ -1,10 +1,13 @@
 """### Maintenance of the archive
 
 Keeps the tables of an archive quick to query after many small runs: joins small files, shortens the
-logs, and deletes what neither a running task nor a reader can need. No mail and no row changes, and
-everything else may go on meanwhile. Ordinary runs do the same in small doses.
+logs, and deletes what neither a running task nor a reader can need. The tables `threads` and `contacts`
+are brought up to date with the mail that came. No mail and no other row changes, and everything else may
+go on meanwhile. Ordinary runs do the same in small doses, but for threads and contacts.
 
-**On a schedule:** copy this file under another `dag_id` and give it `schedule="@weekly"`.
+**On a schedule:** copy this file under another `dag_id` and give it `schedule="@weekly"`; where other
+programs are to see threads and contacts of today, one with `["threads", "contacts"]` as tables and
+`schedule=[mailbox_asset("imap_default")]`.
 """
 
 from __future__ import annotations
@@ -37,6 +40,13 @@ with DAG(
             description_md="Id of a mail connection that names its archive. Empty: none.",
             examples=["imap_default", "pop3_default"],
         ),
+        "tables": Param(
+            [],
+            type="array",
+            items={"type": "string"},
+            title="Only which tables?",
+            description_md="A line each, such as threads and contacts. Empty: all of them.",
+        ),
         "dry_run": Param(
             False,
             type="boolean",
@@ -49,5 +59,6 @@ with DAG(
         task_id="optimize",
         archive="{{ params.archive }}",
         account="{{ params.account }}",
+        tables="{{ params.tables }}",
         dry_run="{{ params.dry_run }}",
     )

@@ -30,6 +30,7 @@ _FOREIGN = (
     ("google.auth.exceptions", "GoogleAuthError"),
     ("azure.core.exceptions", "AzureError"),
     ("pyarrow.lib", "ArrowException"),
+    ("duckdb", "Error"),
 )
 
 _BY_ERRNO = {

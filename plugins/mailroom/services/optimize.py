@@ -14,9 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailroom.archive import Archive
+from mailroom.archive.delta.derived import bring_up_to_date
+from mailroom.archive.delta.derived_sql import DERIVED
 from mailroom.archive.delta.maintenance import TableState, optimize_table, state_of
 from mailroom.archive.delta.schemas import TABLES
-from mailroom.exceptions import ArchiveError
+from mailroom.archive.delta.tables import Table
+from mailroom.archive.storage.durability import Durability
+from mailroom.exceptions import ArchiveError, ConfigurationError
 from mailroom.services.progress import Progress
 
 __all__ = ["OptimizeReport", "TableChange", "optimize_archive"]
@@ -65,33 +69,46 @@ class OptimizeReport:
 
 
 def optimize_archive(
-    archive: Archive, *, dry_run: bool = False, progress: Progress, stop: threading.Event
+    archive: Archive,
+    *,
+    tables: Sequence[str] = (),
+    dry_run: bool = False,
+    progress: Progress,
+    stop: threading.Event,
 ) -> OptimizeReport:
     """Join small files, write check-points, and delete what no running reader or writer can need.
 
-    Other runs may write to the archive meanwhile; what they need stays.
+    Threads and contacts are brought up to date before. Other runs may write to the archive meanwhile; what
+    they need stays.
 
+    :param tables: which ones; by default all of them.
     :param dry_run: only tell how the tables are.
     :param stop: when set, the join in hand is finished, and the run ends.
-    :raises ConfigurationError: where a newer Mailroom wrote the archive.
+    :raises ConfigurationError: where there is no such table, or a newer Mailroom wrote the archive.
     :raises StoreUnavailable: where the archive cannot be reached.
     """
+    unknown = [name for name in tables if name not in TABLES]
+    if unknown:
+        raise ConfigurationError(
+            f"An archive has no table {unknown[0]!r}; there are {', '.join(TABLES)}.", argument="tables"
+        )
     changes, failures = [], []
     progress.start("tables", None, None)
     durability = None if dry_run else archive.prepare()
     try:
-        for name in TABLES:
+        for name in [name for name in TABLES if name in tables or not tables]:
+            if stop.is_set():
+                break
             table = archive.table(name)
-            if table.version < 0 or stop.is_set():
-                continue
             before = state_of(table)
             try:
                 if durability is not None:
-                    optimize_table(table, durability.sync, stop.is_set)
+                    _put_in_order(archive, table, durability, stop)
             except ArchiveError as error:
                 failures.append(f"Table {name} was not optimized: {error}")
-            changes.append(TableChange(name=name, before=before, after=state_of(table)))
-            progress.advance(before.rows, before.octets)
+            if table.version >= 0:
+                changes.append(TableChange(name=name, before=before, after=state_of(table)))
+                progress.advance(before.rows, before.octets)
     finally:
         progress.finish()
         if durability is not None:
@@ -99,3 +116,11 @@ def optimize_archive(
     return OptimizeReport(
         tables=changes, dry_run=dry_run, failures=tuple(failures), interrupted=stop.is_set()
     )
+
+
+def _put_in_order(archive: Archive, table: Table, durability: Durability, stop: threading.Event) -> None:
+    if table.name in DERIVED:
+        bring_up_to_date(archive, table.name, archive.clock())
+        table.refresh()
+    if table.version >= 0:
+        optimize_table(table, durability.sync, stop.is_set)

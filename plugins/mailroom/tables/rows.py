@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from mailroom.archive import Archive
 from mailroom.exceptions import ConfigurationError
-from mailroom.tables.derived import DERIVED, derived_schema, derived_table
 
 if TYPE_CHECKING:
     import duckdb
@@ -184,12 +183,7 @@ class Rows:
     def _dataset(self) -> Any:  # Any: a pyarrow dataset
         from mailroom.archive.delta.datasets import open_dataset
 
-        if self.table in DERIVED:
-            import pyarrow.dataset
-
-            found = pyarrow.dataset.dataset(derived_table(self._archive, self.table))
-        else:
-            found = open_dataset(self._archive, self.table)
+        found = open_dataset(self._archive, self.table)
         for condition in self._conditions:
             found = found.filter(condition)
         return found
@@ -199,17 +193,7 @@ class Rows:
 
         :raises ConfigurationError: where it has no such column.
         """
-        if self.table not in DERIVED:
-            return self._archive.schema(self.table, columns)
-        import pyarrow as pa
-
-        whole = derived_schema(self.table)
-        unknown = [name for name in columns or () if name not in whole.names]
-        if unknown:
-            raise ConfigurationError(
-                f"Table {self.table} has no column {unknown[0]}; there are {', '.join(whole.names)}."
-            )
-        return whole if columns is None else pa.schema([whole.field(name) for name in columns])
+        return self._archive.schema(self.table, columns)
 
     def _moments(self, since: date | str | None, before: date | str | None) -> list[Expression]:
         if since is None and before is None:

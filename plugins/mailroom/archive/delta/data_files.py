@@ -1,7 +1,7 @@
 """Parquet files of a table: written whole, read column by column.
 
-Belongs here: one file at a time, and what its bounds tell without reading it. Does not
-belong here: which files make up a table (``tables``).
+Belongs here: one file at a time, and what its bounds tell without reading it; which files the
+log names. Does not belong here: changing which they are (``tables``).
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from deltalake import DeltaTable
 from deltalake.transaction import AddAction
 
 from mailroom.archive.delta.file_statistics import Statistics
 from mailroom.archive.delta.schemas import TableSpec
+from mailroom.archive.failures import translated
 from mailroom.archive.storage.store import Store
 
-__all__ = ["DataFile", "Slice", "aligned", "read_slice", "write_file"]
+__all__ = ["DataFile", "Slice", "aligned", "files_of", "read_slice", "write_file"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,3 +134,27 @@ def _not_settled(group: Any, equal: Mapping[str, str]) -> list[str] | None:  # A
         if stats.min == stats.max and stats.null_count == 0:
             del left[column.path_in_schema]
     return list(left)
+
+
+def files_of(delta: DeltaTable, bounded: Sequence[str], where: str) -> list[DataFile]:
+    """Return the data files of a table, oldest first, with the bounds of some columns.
+
+    :raises StoreUnavailable: where the store refuses.
+    """
+    with translated(where):
+        actions = pa.table(delta.get_add_actions(flatten=True))
+    there = set(actions.column_names)
+    stated = [name for name in bounded if {f"min.{name}", f"max.{name}"} <= there]
+    columns = [
+        "path",
+        "size_bytes",
+        "num_records",
+        *(f"{end}.{name}" for name in stated for end in ("min", "max")),
+    ]
+    found = []
+    for row in reversed(actions.select(columns).to_pylist()):
+        bounds = {name: (row[f"min.{name}"], row[f"max.{name}"]) for name in stated}
+        found.append(
+            DataFile(path=row["path"], size=row["size_bytes"], rows=row["num_records"] or 0, bounds=bounds)
+        )
+    return found

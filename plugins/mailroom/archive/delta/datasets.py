@@ -15,6 +15,9 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from mailroom.archive.archive import Archive
+from mailroom.archive.delta.data_files import aligned
+from mailroom.archive.delta.derived import is_current, worked_out
+from mailroom.archive.delta.derived_sql import DERIVED
 from mailroom.archive.failures import translated
 
 __all__ = ["STATE_KEYS", "newest_rows", "open_dataset"]
@@ -29,6 +32,8 @@ STATE_KEYS = {
 def open_dataset(archive: Archive, name: str) -> ds.Dataset:
     """Return a table as it is now; nothing but its log is read.
 
+    A table that follows from the messages, and is not up to date or not there, is worked out in memory.
+
     The statistics of files that an older Mailroom wrote are left aside, because pyarrow takes
     a column they leave out for one without values.
 
@@ -36,6 +41,8 @@ def open_dataset(archive: Archive, name: str) -> ds.Dataset:
     :raises StoreUnavailable: where the archive cannot be read.
     """
     schema = archive.schema(name)
+    if name in DERIVED and not is_current(archive, name):
+        return _worked_out(archive, name)
     table = archive.reader(name)
     if table.version < 0 or not table.files():
         return ds.dataset(schema.empty_table())
@@ -43,6 +50,13 @@ def open_dataset(archive: Archive, name: str) -> ds.Dataset:
         found = table.delta.to_pyarrow_dataset()
         fragments = [found.format.make_fragment(path, filesystem=found.filesystem) for path in found.files]
         return ds.FileSystemDataset(fragments, schema, found.format, found.filesystem)
+
+
+def _worked_out(archive: Archive, name: str) -> ds.Dataset:
+    schema = archive.schema(name)
+    with worked_out(archive, name) as connection:
+        found = connection.sql('SELECT *, now() AS "at" FROM fresh').to_arrow_table()
+    return ds.dataset(aligned(found, schema))
 
 
 def newest_rows(rows: pa.Table, keys: Sequence[str]) -> pa.Table:

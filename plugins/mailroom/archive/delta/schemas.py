@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from mailroom.archive.delta.derived_schemas import CONTACTS, THREADS
 from mailroom.archive.delta.pipeline_schemas import CONSUMED, ZIP_MEMBERS
 from mailroom.archive.delta.seal_schemas import ERASURES, SEALS
 from mailroom.archive.delta.table_spec import TEXTS as _TEXTS
@@ -369,6 +370,7 @@ TABLES = {
         *(_AUTHENTICATION, _ENVELOPES, _LINKS),
         *(_PLANS, _AUDIT, _CHANGES, _HOLDS, SEALS, _TOMBSTONES, ERASURES),
         *(CONSUMED, ZIP_MEMBERS),
+        *(THREADS, CONTACTS),
     )
 }
 """Every table of an archive, by name."""

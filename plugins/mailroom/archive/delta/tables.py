@@ -25,7 +25,14 @@ from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Tr
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
-from mailroom.archive.delta.data_files import DataFile, Slice, aligned, read_slice, write_file
+from mailroom.archive.delta.data_files import (
+    DataFile,
+    Slice,
+    aligned,
+    files_of,
+    read_slice,
+    write_file,
+)
 from mailroom.archive.delta.migration import gain_columns
 from mailroom.archive.delta.schemas import TableSpec
 from mailroom.archive.delta.torn import LINES
@@ -138,7 +145,7 @@ class Table:
             delta = self._open()
             if delta is None:
                 return []
-            self._files = _data_files(delta, self.spec.bounds, self.store.url)
+            self._files = files_of(delta, self.spec.bounds, self.store.url)
         return self._files
 
     def row_count(self) -> int:
@@ -179,10 +186,17 @@ class Table:
             where=self.store.url,
         )
 
-    def replace(self, old: Sequence[DataFile], rows: Iterable[pa.Table], *, drops: bool = False) -> bool:
+    def replace(
+        self,
+        old: Sequence[DataFile],
+        rows: Iterable[pa.Table],
+        *,
+        drops: bool = False,
+        transactions: Mapping[str, int] | None = None,
+    ) -> bool:
         """Write rows of several files as one; False where anyone committed meanwhile, and nothing changed.
 
-        :param drops: whether rows are left out, so that other readers must not take it for upkeep.
+        :param drops: whether rows change, so that other readers must not take it for upkeep.
 
         The commit is refused unless it directly follows the version in hand, because
         ``deltalake`` takes it for a blind append and would let two of them double rows.
@@ -192,7 +206,7 @@ class Table:
             stamp = int(time.time() * 1000)
             removed = [RemoveAction(f.path, drops, stamp, size=f.size, partition_values={}) for f in old]
             try:
-                self._commit([added, *removed], [], max_retries=0)
+                self._commit([added, *removed], _numbered(transactions or {}), max_retries=0)
             except CommitFailedError:
                 self.store.remove(f"tables/{self.name}/{file.path}")
                 self.refresh()
@@ -200,6 +214,17 @@ class Table:
             self._take_in()
         if {f.path for f in old} <= self._seen:
             self._seen.add(file.path)
+        return True
+
+    def number(self, transactions: Mapping[str, int]) -> bool:
+        """Commit identifiers alone; False where anyone committed meanwhile, and nothing changed."""
+        with translated(self.store.url):
+            try:
+                self._commit([], _numbered(transactions), max_retries=0)
+            except CommitFailedError:
+                self.refresh()
+                return False
+            self._take_in()
         return True
 
     def tidy(self, sync: Callable[[], None], *, strays: bool = False) -> None:
@@ -326,9 +351,8 @@ class Table:
         before = self.version
         with translated(self.store.url):
             file, added = write_file(self.store, self.spec, wanted.rows, data_change=True)
-            transactions = [Transaction(name, number) for name, number in wanted.transactions.items()]
             try:
-                self._commit([added], transactions)
+                self._commit([added], _numbered(wanted.transactions))
             except CommitFailedError as error:
                 self.refresh()
                 if self.version == before:
@@ -371,21 +395,5 @@ class Table:
         self._files = None
 
 
-def _data_files(delta: DeltaTable, bounded: Sequence[str], where: str) -> list[DataFile]:
-    with translated(where):
-        actions = pa.table(delta.get_add_actions(flatten=True))
-    there = set(actions.column_names)
-    stated = [name for name in bounded if {f"min.{name}", f"max.{name}"} <= there]
-    columns = [
-        "path",
-        "size_bytes",
-        "num_records",
-        *(f"{end}.{name}" for name in stated for end in ("min", "max")),
-    ]
-    found = []
-    for row in reversed(actions.select(columns).to_pylist()):
-        bounds = {name: (row[f"min.{name}"], row[f"max.{name}"]) for name in stated}
-        found.append(
-            DataFile(path=row["path"], size=row["size_bytes"], rows=row["num_records"] or 0, bounds=bounds)
-        )
-    return found
+def _numbered(transactions: Mapping[str, int]) -> list[Transaction]:
+    return [Transaction(name, number) for name, number in transactions.items()]

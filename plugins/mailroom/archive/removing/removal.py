@@ -25,6 +25,8 @@ from mailroom.archive.checking.row_digests import leaf_digests
 from mailroom.archive.checking.sealer import Sealer
 from mailroom.archive.delta.account_logs import append_numbered
 from mailroom.archive.delta.data_files import aligned
+from mailroom.archive.delta.derived import bring_up_to_date
+from mailroom.archive.delta.derived_sql import DERIVED
 from mailroom.archive.delta.rows import audit_table, build_table
 from mailroom.archive.delta.tables import Append, Table
 from mailroom.archive.digests import DigestSet, halves, halves_of_all
@@ -50,10 +52,11 @@ ABOUT_MESSAGES = {
     "messages": "sha256",
     "texts": "sha256",
     "attachments": "message_sha256",
+    "threads": "sha256",
 }
 """Tables with rows about messages, in the order in which these go, and the column that says about which."""
 
-BESIDE_MESSAGES = ("zip_members", "links", "envelopes", "authentication", "texts", "attachments")
+BESIDE_MESSAGES = ("zip_members", "links", "envelopes", "authentication", "texts", "attachments", "threads")
 """Those of them that say more of messages, and nothing without their row."""
 
 CERTIFICATES = "certificates"
@@ -134,6 +137,7 @@ class Removal:
         if self.account is not None:
             self._drop_account()
             Bookmarks(self.archive.store).drop(self.account)
+        follow_messages(self.archive, self.at)
         drop_index(self.archive)
         durability.sync()
 
@@ -265,7 +269,7 @@ class Removal:
             append_numbered(table, wanted, audit_table)
 
 
-def follow_removals(source: Archive, copy: Archive) -> None:
+def follow_removals(source: Archive, copy: Archive, at: datetime) -> None:
     """Take out of a copy what was removed from its source, which the source's audit says; objects too.
 
     Nothing is taken out because it is missing at the source: that may be damage.
@@ -283,8 +287,19 @@ def follow_removals(source: Archive, copy: Archive) -> None:
         _drop_leaves(copy.table(name), _erased_leaves(copy))
     for name, key in ABOUT_MESSAGES.items():
         drop_rows(copy.table(name), key, lambda column: _among(column, going))
+    follow_messages(copy, at)
     for digest in forgotten:
         copy.raw.remove(digest)
+
+
+def follow_messages(archive: Archive, at: datetime) -> None:
+    """Bring the tables up to date that follow from the messages: contacts of those that went go as well.
+
+    :raises StoreUnavailable: where the store refuses.
+    """
+    for name in DERIVED:
+        if archive.reader(name).version >= 0:
+            bring_up_to_date(archive, name, at)
 
 
 def _drop_leaves(table: Table, erased: set[bytes]) -> None:

@@ -25,7 +25,7 @@ __all__ = ["SweepTally", "sweep_objects"]
 BATCH_OBJECTS = 500
 """Objects that are claimed, deleted and let go of together."""
 
-TABLES = (*ABOUT_MESSAGES, "changes", "folders", "tombstones")
+TABLES = (*ABOUT_MESSAGES, "contacts", "changes", "folders", "tombstones")
 """Tables whose history is cut, so that rows that were dropped are in no file any more."""
 
 

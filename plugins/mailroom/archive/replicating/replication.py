@@ -26,6 +26,7 @@ import pyarrow.compute as pc
 from mailroom.archive.archive import Archive
 from mailroom.archive.checking.integrity import KEYS, Watcher
 from mailroom.archive.delta.data_files import DataFile, aligned
+from mailroom.archive.delta.derived_sql import DERIVED
 from mailroom.archive.delta.row_keys import key_columns, row_keys
 from mailroom.archive.delta.schemas import TABLES
 from mailroom.archive.delta.tables import Append, Table
@@ -51,8 +52,8 @@ __all__ = ["Replication", "ReplicationTally"]
 ORDER = ("messages", "texts", "attachments", "locations", "folders")
 """The tables that rest on each other; the others follow."""
 
-OWN = ("tombstones",)
-"""Tables that say what is going on in one archive, and are not copied."""
+OWN = ("tombstones", *DERIVED)
+"""Tables that say what is going on in one archive, or follow from others; they are not copied."""
 
 CHUNK_MESSAGES = 5000
 """Messages whose objects are copied before their rows are committed: what a kill costs looking at again."""
@@ -124,7 +125,7 @@ class Replication:
                 if self._stop.is_set():
                     return
             if self.tally.rows.get("erasures") or self._resumes:
-                follow_removals(self._archive, self._copy)
+                follow_removals(self._archive, self._copy, self._archive.clock())
             self._copy_certificates()
             self._finish(durability)
         finally:

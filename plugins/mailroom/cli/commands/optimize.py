@@ -23,15 +23,24 @@ def add_to(words: Words[Parser]) -> None:
         "join small files of the tables, shorten their logs and delete what nobody needs any more",
         "mailroom optimize --archive ~/mail",
     )
+    parser.add_argument(
+        "--table",
+        dest="tables",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only this one; may be repeated",
+    )
     parser.add_argument("--dry-run", action="store_true", help="say how the tables are, change nothing")
 
 
 def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
-    """Keep the tables of an archive quick."""
+    """Keep the tables of an archive quick, and those up to date that follow from others."""
     from mailroom.services.optimize import optimize_archive
 
     report = optimize_archive(
         existing_archive(options.archive),
+        tables=options.tables,
         dry_run=options.dry_run,
         progress=terminal.progress(),
         stop=stop,
