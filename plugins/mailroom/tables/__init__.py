@@ -242,6 +242,8 @@ def connect(
     derived = views(prefix, [name for name in VIEWS if name not in stored])
     _check_names(made, [*(f"{prefix}{name}" for name in stored), *derived])
     made.execute("SET TimeZone = 'UTC'")
+    for name in DERIVED:  # whoever connected before may have got the other kind of view
+        made.execute(f"DROP VIEW IF EXISTS temp.{prefix}{name}")
     for name in stored:
         made.register(f"{prefix}{name}", open_dataset(archive, name))
     for name, query in derived.items():

@@ -107,6 +107,19 @@ def test_they_are_up_to_date_when_asked_whatever_is_stored(archive_root: Path) -
     assert is_current(Archive(archive_root), "threads")
 
 
+def test_whoever_connects_again_gets_what_is_so_now(archive_root: Path) -> None:
+    """Whether it was worked out before and is stored now, or the other way round."""
+    connection = duckdb.connect()
+    for number in range(1, 4):
+        keep(archive_root, f"Message-ID: <{number}@x>", run_id=f"run-{number}")
+        for is_stored in (False, True):
+            if is_stored:
+                refresh(archive_root)
+            for prefix in ("", "mail_"):
+                tables.connect(archive_root, connection, prefix=prefix)
+                assert connection.sql(f"SELECT count(*) FROM {prefix}threads").fetchall() == [(number,)]
+
+
 def test_new_messages_add_rows_and_touch_no_other(archive_root: Path) -> None:
     """A year of mail is not written anew for a day's; a thread keeps its id with its first message."""
     keep(archive_root, *CHAIN)
