@@ -16,7 +16,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param
 
-from mailroom.operators.form import OPEN_SECTION, optional_text
+from mailroom.operators.form import OPEN_SECTION, optional_text, optional_texts
 from mailroom.operators.optimize import ArchiveOptimizeOperator
 
 with DAG(
@@ -40,12 +40,10 @@ with DAG(
             description_md="Id of a mail connection that names its archive. Empty: none.",
             examples=["imap_default", "pop3_default"],
         ),
-        "tables": Param(
-            [],
-            type="array",
-            items={"type": "string"},
+        "tables": optional_texts(
             title="Only which tables?",
-            description_md="A line each, such as threads and contacts. Empty: all of them.",
+            description_md="One a line, such as threads and contacts. Empty: all of them.",
+            section="Which tables",
         ),
         "dry_run": Param(
             False,
