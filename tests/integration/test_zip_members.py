@@ -14,6 +14,8 @@ import pyzipper
 from mailroom import tables
 from mailroom.archive import Archive
 from mailroom.archive.delivering.zip_members import ZipMembers
+from mailroom.archive.delta.data_files import DataFile
+from mailroom.archive.delta.tables import Table
 from mailroom.archive.removing.removal import Removal
 from mailroom.policy.attachments import AttachmentRule
 from mailroom.services.delivering import attachment_choice, shared_archives, zip_contents
@@ -179,3 +181,34 @@ def test_what_is_forgotten_goes_from_here_too(store: Store, tmp_path: Path) -> N
     durability.close()
     assert rows(store) == []
     assert removal.rows["zip_members"] == 4
+
+
+def test_the_table_is_looked_through_once_a_run(archive_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Later batches open only the files that are about their messages, and find what another run added."""
+    digests = ["".join(f"{n:02x}" for n in [number] * 32) for number in range(1, 5)]
+
+    def note(digest: str) -> int:
+        part = {"part": "2.zip1", "filename": f"{digest[:2]}.csv", "size": 1, "detected_type": "text/plain"}
+        return ZipMembers(Archive(archive_root)).add(
+            [{"message_sha256": digest, "archive": "2", "at": NOW, **part}]
+        )
+
+    for digest in digests[:3]:
+        assert note(digest) == 1
+    members = ZipMembers(Archive(archive_root))
+    assert [key for key, _ in members.of(digests)] == [digests[0], digests[1], digests[2]]
+    read: list[str] = []
+    opened = Table.parquet
+
+    def counted(self: Table, file: DataFile, **options: Any) -> Any:
+        read.append(file.path)
+        return opened(self, file, **options)
+
+    monkeypatch.setattr(Table, "parquet", counted)
+    ((found,),) = members.of([digests[1]]).values()
+    assert (found["filename"], len(read)) == ("02.csv", 1)
+    assert (members.of([digests[3]]), len(read)) == ({}, 1)
+    assert note(digests[3]) == 1
+    row = {**found, "message_sha256": digests[3]}
+    assert members.add([row]) == 0
+    assert list(members.of([digests[3]])) == [(digests[3], "2")]

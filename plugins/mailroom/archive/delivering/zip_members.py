@@ -16,10 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mailroom.archive.archive import Archive
+from mailroom.archive.delta.data_files import DataFile
 from mailroom.archive.delta.rows import build_table
 from mailroom.archive.delta.schemas import TABLES
 from mailroom.archive.delta.tables import Append
 from mailroom.archive.delta.upkeep import keep_up
+from mailroom.archive.digests import DigestSet, halves, halves_of_all
 
 __all__ = ["ZipMembers"]
 
@@ -40,16 +42,30 @@ class ZipMembers:
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
         self._table = archive.table(NAME)
+        self._held: dict[str, list[DigestSet]] = {}
 
     def of(self, messages: Collection[str]) -> dict[Key, list[Row]]:
-        """Return the rows of every archive in these messages that is known, by archive."""
+        """Return the rows of every archive in these messages that is known, by archive.
+
+        Which messages a row group is about is read once, and takes 16 octets a message.
+        """
         found: dict[Key, list[Row]] = defaultdict(list)
-        wanted = pa.array(messages, pa.string())
-        for piece in self._table.scan(TABLES[NAME].schema.names):
-            rows = piece.table.filter(pc.is_in(piece.table["message_sha256"], value_set=wanted))
-            for row in rows.to_pylist():
-                found[row["message_sha256"], row["archive"]].append(row)
+        asked, wanted = halves_of_all(list(messages)), pa.array(messages, pa.string())
+        files = self._table.files()
+        self._held = {file.path: self._held.get(file.path) or self._messages_of(file) for file in files}
+        for file in files:
+            for group, held in enumerate(self._held[file.path]):
+                if (held.find(*asked) < 0).all():
+                    continue
+                rows = self._table.read_group(file, group)
+                rows = rows.filter(pc.is_in(rows["message_sha256"], value_set=wanted))
+                for row in rows.to_pylist():
+                    found[row["message_sha256"], row["archive"]].append(row)
         return found
+
+    def _messages_of(self, file: DataFile) -> list[DigestSet]:
+        pieces = self._table.scan(["message_sha256"], files=[file])
+        return [DigestSet(*halves(piece.table["message_sha256"])) for piece in pieces]
 
     def add(self, rows: Sequence[Row]) -> int:
         """Commit rows, without those of archives that another run has added; return how many."""
