@@ -6,7 +6,7 @@ out. Does not belong here: sockets, storage, the clock, paths, and HTML that is 
 The map: ``headers`` → ``encoded_words``, ``addresses``, ``dates``, ``parameters`` over
 ``charsets`` and ``transfer``; ``structure`` over ``parts`` → ``attachments``, ``contents``,
 ``detection``, ``text``, ``quotes``; files in files are ``tnef`` (with ``rtf``), ``signed``,
-``binhex``, and in texts ``embedded`` over ``uuencoded``, ``yenc``, ``binhex``; ``index`` and
+``binhex``, ``applesingle``, and in texts ``embedded`` over ``uuencoded``, ``yenc``, ``binhex``; ``index`` and
 ``identity`` put them together, ``links`` and ``envelopes`` look closer on request; ``summary``
 and ``authentication`` (over ``received``, ``comments``) look at the header alone; ``storing`` tells
 what a server made of a message. ``mbox``, ``mbox_reader``, ``status`` and ``line_ends`` are about

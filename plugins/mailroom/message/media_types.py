@@ -13,6 +13,7 @@ from mailroom.message.headers import Header, first, unfold
 from mailroom.message.parameters import parse_parameters
 
 __all__ = [
+    "APPLE_FILE",
     "BINHEX_TYPES",
     "MESSAGE_TYPES",
     "SIGNED_FILE",
@@ -41,6 +42,9 @@ TNEF_TYPES = frozenset(("application/ms-tnef", "application/vnd.ms-tnef"))
 
 BINHEX_TYPES = frozenset(("application/mac-binhex40", "application/mac-binhex", "application/x-mac-binhex40"))
 """What old Macintoshes pack."""
+
+APPLE_FILE = "application/applefile"
+"""A whole file in AppleSingle, or what belongs to one in AppleDouble (RFC 1740)."""
 
 _TNEF_NAME = re.compile(r"win(?:mail)?\.dat\Z", re.IGNORECASE)
 _TYPE = re.compile(r"[\w!#$&^+.-]+/[\w!#$&^+.-]+")

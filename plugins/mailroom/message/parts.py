@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from mailroom.message.headers import Header
 from mailroom.message.media_types import (
+    APPLE_FILE,
     BINHEX_TYPES,
     MESSAGE_TYPES,
     SIGNED_FILE,
@@ -23,7 +24,7 @@ from mailroom.message.transfer import Encoding, decoded_chunks
 __all__ = ["Part"]
 
 _BLANK_OCTETS = 256
-_PACKING = TNEF_TYPES | BINHEX_TYPES | {SIGNED_FILE}
+_PACKING = TNEF_TYPES | BINHEX_TYPES | {SIGNED_FILE, APPLE_FILE}
 
 
 class Part(NamedTuple):
@@ -64,12 +65,12 @@ class Part(NamedTuple):
 
     @property
     def is_bundle(self) -> bool:
-        """Whether it is a winmail.dat, a signed file or one in BinHex, with the files in it."""
+        """Whether it is a winmail.dat, a signed file, BinHex or AppleSingle, with the files in it."""
         return bool(self.children) and self.children[0].is_packed
 
     @property
     def is_packed(self) -> bool:
-        """Whether it was packed in a winmail.dat, a signature or BinHex, whose octets hold it."""
+        """Whether it was packed in a winmail.dat, a signature and so on, whose octets hold it."""
         return self.container in _PACKING
 
     @property

@@ -15,11 +15,13 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from mailroom.message.applesingle import data_fork
 from mailroom.message.defects import Defect, Defects
 from mailroom.message.detection import detect_type
 from mailroom.message.embedded import binhex_file
 from mailroom.message.headers import Header, first, read_header, skip_envelope
 from mailroom.message.media_types import (
+    APPLE_FILE,
     MESSAGE_TYPES,
     SIGNED_FILE,
     SIGNED_TYPES,
@@ -202,6 +204,8 @@ class _Builder:
             return self._signed(span, encoding, name, path=path, depth=depth)
         if is_tnef(media_type, name):
             return self._packed(span, encoding, path=path, depth=depth)
+        if media_type == APPLE_FILE:
+            return self._apple_single(span, encoding, name, path=path, depth=depth)
         return self._binhex(span, encoding, path=path, depth=depth) if is_binhex(media_type, name) else ()
 
     def _binhex(self, span: _Span, encoding: Encoding, *, path: str, depth: int) -> tuple[Part, ...]:
@@ -218,6 +222,30 @@ class _Builder:
         self.parts_left -= 1
         file, name = found
         return (file._replace(parameters={"name": name}, container="application/mac-binhex40"),)
+
+    def _apple_single(
+        self, span: _Span, encoding: Encoding, name: str, *, path: str, depth: int
+    ) -> tuple[Part, ...]:
+        """Build the data fork of a Macintosh's file; of AppleDouble, it is another part."""
+        octets = None if self._is_at_limit(depth) else self._decoded(span, encoding, MAX_NESTED_OCTETS)
+        fork = data_fork(octets) if octets else None
+        if octets is None or fork is None:
+            return ()
+        self.parts_left -= 1
+        named = {"name": fork.name or name}
+        return (
+            Part(
+                f"{path}.as1",
+                octets,
+                {},
+                fork.start,
+                fork.end,
+                "application/octet-stream",
+                named,
+                Encoding.IDENTITY,
+                container=APPLE_FILE,
+            ),
+        )
 
     def _signed(
         self, span: _Span, encoding: Encoding, name: str, *, path: str, depth: int

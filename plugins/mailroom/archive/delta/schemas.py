@@ -71,7 +71,7 @@ _ATTACHMENTS = _spec(
         (
             "part",
             pa.string(),
-            "IMAP part path, such as 2.1; 2.uu1, 2.yenc1, 2.hqx1, 2.tnef1: files in part 2",
+            "IMAP part path, such as 2.1; 2.uu1, 2.yenc1, 2.hqx1, 2.as1, 2.tnef1: files in part 2",
         ),
         ("filename", pa.string(), "name as a mail program shows it; not safe as a path"),
         ("content_type", pa.string(), "media type, lower case"),
