@@ -46,6 +46,8 @@ class _WithoutPandas:
 def make_lean() -> None:
     """Save time and memory for the length of this process."""
     gc.set_threshold(COLLECT_AFTER)
+    # numpy's linear algebra, of which nothing is used, has a thread for each core, which spins at first.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if "pandas" not in sys.modules:
         sys.meta_path.insert(0, _WithoutPandas())
 

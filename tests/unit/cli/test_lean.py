@@ -37,11 +37,33 @@ def test_columns_are_made_without_pandas() -> None:
     assert not loads_pandas("lean")
 
 
+COUNT_THREADS = """
+import os
+from mailroom.cli.lean import make_lean
+make_lean()
+import numpy
+print(len(os.listdir("/proc/self/task")), os.environ["OPENBLAS_NUM_THREADS"])
+"""
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="threads are counted as Linux tells them")
+@pytest.mark.parametrize("said", [None, "2"])
+def test_numpy_starts_no_threads_but_those_the_user_wants(said: str | None) -> None:
+    """Linear algebra is not used, and its threads would spin on the cores that read and parse."""
+    named = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    more = {} if said is None else {"OPENBLAS_NUM_THREADS": said}
+    shown = subprocess.run(
+        [sys.executable, "-c", COUNT_THREADS], capture_output=True, text=True, check=True, env=named | more
+    )
+    threads, setting = shown.stdout.split()
+    assert (setting, said is not None or threads == "1") == (said or "1", True)
+
+
 def test_somebody_else_s_process_is_left_as_it_is() -> None:
-    """A program that calls the command as a function keeps its finders and its garbage collection."""
-    before = (gc.get_threshold(), list(sys.meta_path))
+    """A program that calls the command as a function keeps finders, garbage collection and environment."""
+    before = (gc.get_threshold(), list(sys.meta_path), dict(os.environ))
     assert main(["nothing"]) == 2
-    assert (gc.get_threshold(), list(sys.meta_path)) == before
+    assert (gc.get_threshold(), list(sys.meta_path), dict(os.environ)) == before
 
 
 LEAVE = """

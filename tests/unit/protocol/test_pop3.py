@@ -6,6 +6,7 @@ import pytest
 
 from mailroom.exceptions import LocalProtocolError, RemoteProtocolError
 from mailroom.protocol.pop3 import (
+    CLOSE_LOOK_OCTETS,
     MAX_STATUS_OCTETS,
     Answer,
     Challenge,
@@ -75,6 +76,17 @@ def test_empty_block_is_empty_content() -> None:
 def test_dots_after_crlf_are_unstuffed_and_nothing_else(sent: bytes, meant: bytes) -> None:
     """RFC 1939 section 3: a dot that begins a line is stripped; only CRLF ends a line."""
     assert parse(b"+OK\r\n" + sent + b".\r\n", Answer.BLOCK) == [Content(octets=meant, is_last=True)]
+
+
+@pytest.mark.parametrize("filler", [b"x", b".", b"a.b\r\n", b"\r\nab"])
+@pytest.mark.parametrize("shift", range(-7, 8))
+def test_dots_far_behind_others_are_found(filler: bytes, shift: int) -> None:
+    """Octets without a dot are passed over quickly, and no CRLF dot is lost where a close look ends."""
+    for looks in (1, 2):
+        octets = looks * CLOSE_LOOK_OCTETS + shift
+        before = (b"x." + filler * octets)[:octets]
+        sent = b"+OK\r\n" + before + b"\r\n..\r\n.\r\n"
+        assert parse(sent, Answer.BLOCK) == [Content(octets=before + b"\r\n.\r\n", is_last=True)]
 
 
 def test_pipelined_answers_come_in_the_order_of_the_commands() -> None:
