@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 BATCH_MESSAGES = 2000
 """Messages of a batch; a kill costs at most fetching a few batches again."""
 
-BATCH_OCTETS = 32 * 1024 * 1024
+BATCH_OCTETS = 64 * 1024 * 1024
 """Octets of messages of a batch."""
 
 BATCH_TEXT_OCTETS = 8 * 1024 * 1024
