@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +16,7 @@ from typing import Any
 import fsspec
 import pytest
 
+from mailroom.archive.storage.explicit_s3 import ExplicitS3
 from mailroom.archive.storage.native_s3 import open_native_s3
 from mailroom.archive.storage.object_requests import CHUNK_OCTETS, PART_OCTETS, PARTS_AT_ONCE, ObjectRequests
 from mailroom.archive.storage.s3_settings import bucket_region, s3_options
@@ -37,7 +41,7 @@ def requests_to(s3: S3Server, bucket: str, *, fast: bool, **options: Any) -> Obj
     def settings() -> dict[str, str]:
         return s3_options(filesystem, bucket_region(filesystem, bucket))
 
-    return ObjectRequests(filesystem, "s3", bucket, settings if fast else None)
+    return ObjectRequests(lambda: filesystem, "s3", bucket, settings if fast else None)
 
 
 @pytest.fixture(params=["fast", "slow"])
@@ -168,7 +172,7 @@ def test_credentials_of_a_session_serve(s3: S3Server, bucket: str, is_fast: bool
         "s3", endpoint_url=s3.endpoint_url, session=session, skip_instance_cache=True
     )
     objects = ObjectRequests(
-        filesystem, "s3", bucket, (lambda: s3_options(filesystem, "us-east-1")) if is_fast else None
+        lambda: filesystem, "s3", bucket, (lambda: s3_options(filesystem, "us-east-1")) if is_fast else None
     )
     objects.put(f"{bucket}/a", b"data", content_type="text/plain")
     assert b"".join(objects.fetch(f"{bucket}/a")[1]) == b"data"
@@ -201,12 +205,93 @@ def test_client_that_fails_gives_way(s3: S3Server, bucket: str, caplog: pytest.L
     pytest.importorskip("obstore")
     filesystem = fsspec.filesystem("s3", **s3.storage_options, skip_instance_cache=True)
     wrong = {"aws_region": "us-east-1", "aws_endpoint": "http://127.0.0.1:9"}
-    objects = ObjectRequests(filesystem, "s3", bucket, lambda: wrong)
+    objects = ObjectRequests(lambda: filesystem, "s3", bucket, lambda: wrong)
     caplog.set_level("INFO", "mailroom.archive.storage.object_requests")
     for name in ("a", "b"):
         objects.put(f"{bucket}/{name}", b"data", content_type="text/plain", exclusive=True)
     assert s3.keys(bucket) == ["a", "b"]
     assert len(caplog.records) == 1
+
+
+def told(endpoint: str) -> ExplicitS3:
+    """Return settings that are told outright."""
+    return ExplicitS3(endpoint=endpoint, region="us-east-1", key="k", secret="s", token="t")
+
+
+def unwanted() -> Any:
+    """Stand for a file system that must not be opened."""
+    raise AssertionError("a file system was opened")
+
+
+def test_settings_that_are_told_need_no_file_system(s3: S3Server, bucket: str) -> None:
+    """Neither s3fs nor botocore is loaded, and nothing is asked of the bucket, while all goes well."""
+    pytest.importorskip("obstore")
+    objects = ObjectRequests(unwanted, "s3", bucket, unwanted, {}, told(s3.endpoint_url))
+    objects.put(f"{bucket}/a", b"data", content_type="text/plain", facts={"who": "me"}, exclusive=True)
+    assert b"".join(objects.fetch(f"{bucket}/a")[1]) == b"data"
+    with pytest.raises(FileExistsError):
+        objects.put(f"{bucket}/a", b"data", content_type="text/plain", exclusive=True)
+
+
+DELIVER = """
+import hashlib, sys
+from mailroom.archive.delivering.delivery_store import open_delivery_store
+store = open_delivery_store(sys.argv[1])
+digest = hashlib.sha256(b"data").hexdigest()
+assert store.create("a.txt", lambda: [b"data"], digest=digest, size=4, content_type="a/b", facts={})
+print(sorted({"s3fs", "botocore", "fsspec"} & sys.modules.keys()), store.digest_of("a.txt", 4) == digest)
+"""
+
+
+def test_a_place_that_the_environment_tells_of_loads_no_other_client(
+    s3: S3Server, bucket: str, tmp_path: Path
+) -> None:
+    """To load them takes as long as to deliver some two hundred objects."""
+    pytest.importorskip("obstore")
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    shown = subprocess.run(
+        [sys.executable, "-c", DELIVER, f"s3://{bucket}/out"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**ours, **s3.environment, "HOME": str(tmp_path)},
+    )
+    assert shown.stdout.strip() == "[] True"
+    assert s3.keys(bucket) == ["out/a.txt"]
+
+
+def test_settings_that_are_told_wrongly_give_way_to_those_of_the_file_system(
+    s3: S3Server, bucket: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The file system sends what failed, and the fast client goes on with the settings of that one."""
+    pytest.importorskip("obstore")
+    filesystem = fsspec.filesystem("s3", **s3.storage_options, skip_instance_cache=True)
+    asked: list[str] = []
+
+    def settings() -> dict[str, str]:
+        asked.append(bucket)
+        return s3_options(filesystem, bucket_region(filesystem, bucket))
+
+    objects = ObjectRequests(lambda: filesystem, "s3", bucket, settings, {}, told("http://127.0.0.1:9"))
+    caplog.set_level("INFO", "mailroom.archive.storage.object_requests")
+    with ThreadPoolExecutor(4) as threads:
+        for _ in threads.map(lambda n: objects.put(f"{bucket}/{n}", b"x", content_type="a/b"), range(8)):
+            pass
+    assert s3.keys(bucket) == [str(number) for number in range(8)]
+    assert b"".join(objects.fetch(f"{bucket}/0")[1]) == b"x"
+    assert (asked, caplog.records) == ([bucket], [])
+
+
+def test_what_only_the_file_system_can_ask_for_is_asked_by_it(s3: S3Server, bucket: str) -> None:
+    """An access list is nothing that the fast client knows, however its settings are told."""
+    filesystem = fsspec.filesystem("s3", **s3.storage_options, skip_instance_cache=True)
+    options = {"aws_region": "us-east-1"}
+    objects = ObjectRequests(
+        lambda: filesystem, "s3", bucket, lambda: options, {"ACL": "public-read"}, told(s3.endpoint_url)
+    )
+    objects.put(f"{bucket}/a", b"data", content_type="text/plain")
+    granted = filesystem.call_s3("get_object_acl", Bucket=bucket, Key="a")["Grants"]
+    assert "READ" in {grant["Permission"] for grant in granted}
 
 
 @contextmanager
@@ -250,7 +335,10 @@ def test_throttled_put_is_tried_again(is_fast: bool) -> None:
     with throttling(2) as (url, seen):
         filesystem = fsspec.filesystem("s3", endpoint_url=url, key="k", secret="s", skip_instance_cache=True)
         objects = ObjectRequests(
-            filesystem, "s3", "bucket", (lambda: s3_options(filesystem, "us-east-1")) if is_fast else None
+            lambda: filesystem,
+            "s3",
+            "bucket",
+            (lambda: s3_options(filesystem, "us-east-1")) if is_fast else None,
         )
         objects.put("bucket/a", b"data", content_type="text/plain")
     assert seen == ["/bucket/a"] * 3

@@ -9,6 +9,7 @@ where the name is taken.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import shutil
@@ -21,6 +22,7 @@ from mailroom.archive.delivering.delivery_content import Content, copy_content, 
 from mailroom.archive.delivering.object_delivery import ObjectDeliveryStore
 from mailroom.archive.failures import translated
 from mailroom.archive.storage.durability import DiskSync, Durability, Unsynced, find_syncfs
+from mailroom.archive.storage.explicit_s3 import explicit_s3
 from mailroom.archive.storage.raw_file import FAILS_EITHER_WAY, link_nameless, open_nameless
 from mailroom.archive.storage.store import LocalStore, Root, open_file_system
 from mailroom.exceptions import ConfigurationError
@@ -208,6 +210,12 @@ def open_delivery_store(
     :raises ConfigurationError: where the root names no place, or cannot do what is asked.
     """
     asked = {name: _object_option(name, value) for name, value in (object_options or {}).items()}
+    if isinstance(root, str) and customer_key is None:
+        explicit = explicit_s3(root, storage_options or {}, os.environ)
+        if explicit is not None:
+            scheme, _, path = root.partition("://")
+            opened = functools.cache(functools.partial(_open_bucket, root, storage_options))
+            return ObjectDeliveryStore(opened, path, scheme, asked, explicit=explicit)
     found = open_file_system(root, storage_options)
     scheme = "file" if isinstance(found, LocalStore) else found[2]
     wanted = [*asked, *(("a customer's key",) if customer_key is not None else ())]
@@ -222,7 +230,12 @@ def open_delivery_store(
     if isinstance(found, LocalStore):
         return LocalDeliveryStore(found.root)
     filesystem, path, scheme = found
-    return ObjectDeliveryStore(filesystem, path, scheme, asked, customer_key)
+    return ObjectDeliveryStore(lambda: filesystem, path, scheme, asked, customer_key)
+
+
+def _open_bucket(root: str, storage_options: Mapping[str, Any] | None) -> Any:
+    found = open_file_system(root, storage_options)
+    return None if isinstance(found, LocalStore) else found[0]
 
 
 def _object_option(name: str, value: str) -> str | bool:

@@ -12,13 +12,14 @@ import hashlib
 import tempfile
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any  # fsspec's file systems have no types
 
 from mailroom.archive.delivering.customer_key import CustomerKey, needs_a_key, with_customer_key
 from mailroom.archive.delivering.delivery_content import Content, check_content, copy_content, inside
 from mailroom.archive.failures import translated
 from mailroom.archive.storage.durability import Durability, NoSync
+from mailroom.archive.storage.explicit_s3 import ExplicitS3
 from mailroom.archive.storage.object_requests import ObjectRequests
 from mailroom.archive.storage.s3_settings import bucket_region, s3_options
 from mailroom.exceptions import StoreUnavailable
@@ -37,24 +38,31 @@ class ObjectDeliveryStore:
 
     def __init__(
         self,
-        filesystem: Any,
+        filesystem: Callable[[], Any],
         path: str,
         scheme: str,
         asked: Mapping[str, Any],
         customer_key: CustomerKey | None = None,
+        explicit: ExplicitS3 | None = None,
     ) -> None:
+        """Make a store; nothing is asked of it yet.
+
+        :param filesystem: returns fsspec's file system, always the same.
+        :param explicit: settings that make a file system needless while all goes well.
+        """
         self._prefix = path.strip("/")
         self._plain, self._key_given = filesystem, customer_key
         self._trial = threading.Lock()
         self._may_read: bool | None = None
         if customer_key is not None:
-            filesystem = with_customer_key(filesystem, customer_key)
+            filesystem = _always(with_customer_key(filesystem(), customer_key))
         self.url = f"{scheme}://{self._prefix}"
 
         def options() -> dict[str, str]:
-            return s3_options(filesystem, bucket_region(filesystem, self._prefix.partition("/")[0]))
+            opened = filesystem()
+            return s3_options(opened, bucket_region(opened, self._prefix.partition("/")[0]))
 
-        self._requests = ObjectRequests(filesystem, scheme, self._prefix, options, asked)
+        self._requests = ObjectRequests(filesystem, scheme, self._prefix, options, asked, explicit)
 
     def create(
         self,
@@ -142,7 +150,7 @@ class ObjectDeliveryStore:
             return False
         if error.errno == errno.EINVAL:
             return True
-        is_keyed = isinstance(error, PermissionError) and needs_a_key(self._plain, self._key(path))
+        is_keyed = isinstance(error, PermissionError) and needs_a_key(self._plain(), self._key(path))
         return is_keyed and self._may_read_own()
 
     def _may_read_own(self) -> bool:
@@ -172,3 +180,7 @@ class ObjectDeliveryStore:
 
     def _key(self, path: str) -> str:
         return f"{self._prefix}/{inside(path)}"
+
+
+def _always(filesystem: Any) -> Callable[[], Any]:
+    return lambda: filesystem

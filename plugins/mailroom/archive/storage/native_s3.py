@@ -13,11 +13,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any  # s3fs has no types, and obstore is not there for everyone
+from typing import TYPE_CHECKING, Any  # s3fs has no types, and obstore is not there for everyone
 
 from mailroom.archive.storage.s3_settings import s3_credentials
 
-__all__ = ["NativeS3", "open_native_s3"]
+if TYPE_CHECKING:
+    from mailroom.archive.storage.explicit_s3 import ExplicitS3
+
+__all__ = ["NativeS3", "open_explicit_s3", "open_native_s3"]
 
 CREDENTIALS_LAST = timedelta(minutes=5)
 """How long credentials of a session are used before it is asked for them again; it renews them in time."""
@@ -27,6 +30,9 @@ RETRY_FOR = timedelta(seconds=30)
 
 MAX_RETRIES = 8
 """How often a request is tried again: 100 ms after the first failure, 13 s in all."""
+
+UNPROVEN_RETRIES = 1
+"""How often a request of a client is tried again that no answer has shown to be set rightly."""
 
 _CLIENT_SETTINGS = frozenset(
     {
@@ -117,7 +123,46 @@ def open_native_s3(
     """
     if not _is_understood(filesystem):
         return None
-    of_objects = {**filesystem.s3_additional_kwargs, **(asked or {})}
+    client = {"allow_invalid_certificates": True} if filesystem.client_kwargs.get("verify") is False else {}
+    return _open(
+        bucket,
+        options,
+        {**filesystem.s3_additional_kwargs, **(asked or {})},
+        client_options=client,
+        retry_config={"max_retries": MAX_RETRIES, "retry_timeout": RETRY_FOR},
+        credential_provider=None if filesystem.anon else _Credentials(filesystem),
+    )
+
+
+def open_explicit_s3(
+    settings: ExplicitS3, bucket: str, asked: Mapping[str, Any] | None = None
+) -> NativeS3 | None:
+    """Return a client for a bucket whose settings are told outright, or None where it cannot do as asked.
+
+    It gives up early, for whoever knows all settings is to go on then.
+
+    :param asked: what S3 is asked of every object.
+    """
+    config = {
+        "aws_conditional_put": "etag",
+        "aws_endpoint": settings.endpoint,
+        "aws_region": settings.region,
+        "aws_access_key_id": settings.key,
+        "aws_secret_access_key": settings.secret,
+    } | ({"aws_session_token": settings.token} if settings.token else {})
+    retries = {"max_retries": UNPROVEN_RETRIES, "retry_timeout": RETRY_FOR}
+    return _open(bucket, lambda: config, asked or {}, client_options={}, retry_config=retries)
+
+
+def _open(
+    bucket: str,
+    options: Callable[[], Mapping[str, str]],
+    asked: Mapping[str, Any],
+    *,
+    client_options: Mapping[str, bool],
+    **settings: Any,  # as S3Store takes them
+) -> NativeS3 | None:
+    of_objects = dict(asked)
     storage_class = of_objects.pop("StorageClass", None)
     if not _ENCRYPTION.keys() >= of_objects.keys():
         return None
@@ -125,17 +170,15 @@ def open_native_s3(
         from obstore.store import S3Store
     except ImportError:
         return None
-    client = {"allow_http": True}  # where the endpoint says so
-    if filesystem.client_kwargs.get("verify") is False:
-        client["allow_invalid_certificates"] = True
-    settings: dict[str, Any] = {
-        "config": {name: value for name, value in options().items() if name not in _OF_CLIENT}
-        | {_ENCRYPTION[name]: _text(value) for name, value in of_objects.items()},
-        "client_options": client,
-        "retry_config": {"max_retries": MAX_RETRIES, "retry_timeout": RETRY_FOR},
-        "credential_provider": None if filesystem.anon else _Credentials(filesystem),
-    }
-    return NativeS3(S3Store(bucket, **settings), {"Storage-Class": storage_class} if storage_class else {})
+    config = {name: value for name, value in options().items() if name not in _OF_CLIENT}
+    store: Any = S3Store  # options are what a store is set to, whichever they are
+    made = store(
+        bucket,
+        config=config | {_ENCRYPTION[name]: _text(value) for name, value in of_objects.items()},
+        client_options={"allow_http": True, **client_options},  # where the endpoint says so
+        **settings,
+    )
+    return NativeS3(made, {"Storage-Class": storage_class} if storage_class else {})
 
 
 def _check(key: str) -> None:

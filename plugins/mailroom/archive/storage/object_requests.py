@@ -17,9 +17,11 @@ import re
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any  # fsspec's file systems have no types
 
 if TYPE_CHECKING:
+    from mailroom.archive.storage.explicit_s3 import ExplicitS3
     from mailroom.archive.storage.native_s3 import NativeS3
 
 __all__ = ["ObjectRequests"]
@@ -52,30 +54,37 @@ log = logging.getLogger(__name__)
 class ObjectRequests:
     """Requests to one bucket; any number of threads may send them.
 
-    :param filesystem: any fsspec file system.
+    :param filesystem: returns a file system of fsspec; called when one is needed first.
     :param prefix: bucket and prefix of all keys.
     :param native_options: returns options as ``deltalake`` takes them, for the fast client.
     :param asked: what S3 is asked of every object, by the names of its API, such as ``StorageClass``.
+    :param explicit: settings for the fast client that need no file system, as long as they do.
     """
 
     def __init__(
         self,
-        filesystem: Any,
+        filesystem: Callable[[], Any],
         scheme: str,
         prefix: str,
         native_options: Callable[[], Mapping[str, str]] | None = None,
         asked: Mapping[str, Any] | None = None,
+        explicit: ExplicitS3 | None = None,
     ) -> None:
-        self._fs = filesystem
+        self._open_fs = filesystem
         self._scheme = scheme
         self._bucket = prefix.partition("/")[0]
         self._native_options = native_options
         self._asked = dict(asked or {})
+        self._explicit = explicit
         self._lock = threading.Lock()
         self._large = threading.Lock()
         self._parts = threading.Semaphore(PARTS_AT_ONCE)
         self._native: NativeS3 | None = None
         self._is_native_open = native_options is None or scheme not in _S3
+
+    @cached_property
+    def _fs(self) -> Any:
+        return self._open_fs()
 
     def put(
         self,
@@ -103,7 +112,7 @@ class ObjectRequests:
             except native.errors as error:
                 failed = error
         self._fs.pipe_file(key, data, **mode, **about)
-        self._give_up_fast(failed)
+        self._give_up_fast(native, failed)
 
     def put_file(
         self,
@@ -153,7 +162,7 @@ class ObjectRequests:
             except native.errors as error:
                 failed = error
         found = self._fetch_slowly(key)
-        self._give_up_fast(failed)
+        self._give_up_fast(native, failed)
         return found
 
     def _described(self, content_type: str, facts: Mapping[str, str]) -> dict[str, Any]:
@@ -180,23 +189,36 @@ class ObjectRequests:
         if not self._is_native_open:
             with self._lock:
                 if not self._is_native_open and self._native_options is not None:
-                    from mailroom.archive.storage.native_s3 import open_native_s3
-
-                    self._native = open_native_s3(self._fs, self._bucket, self._native_options, self._asked)
+                    self._native = self._open_native(self._native_options)
                     self._is_native_open = True
         return self._native
 
-    def _give_up_fast(self, error: Exception | None) -> None:
-        """Do without the fast client from now on, if it failed where the file system did not.
+    def _open_native(self, options: Callable[[], Mapping[str, str]]) -> NativeS3 | None:
+        from mailroom.archive.storage.native_s3 import open_explicit_s3, open_native_s3
 
-        A key that it cannot spell says nothing about the next one.
+        if self._explicit is not None:
+            native = open_explicit_s3(self._explicit, self._bucket, self._asked)
+            if native is not None:
+                return native
+            self._explicit = None
+        return open_native_s3(self._fs, self._bucket, options, self._asked)
+
+    def _give_up_fast(self, native: NativeS3 | None, error: Exception | None) -> None:
+        """Do without this fast client from now on, if it failed where the file system did not.
+
+        In place of one that was set by what is told alone another is made that is set as the file system
+        is, which has asked. A key that it cannot spell says nothing about the next one.
         """
         if error is None or isinstance(error, ValueError):
             return
         with self._lock:
-            first, self._native = self._native, None
-        if first is not None:
-            log.info("Objects of %s go through its file system: %s", self._bucket, type(error).__name__)
+            if self._native is not native:
+                return  # another thread was first
+            self._native = None
+            if self._explicit is not None:
+                self._explicit, self._is_native_open = None, False
+                return
+        log.info("Objects of %s go through its file system: %s", self._bucket, type(error).__name__)
 
 
 def _quoted(facts: Mapping[str, str]) -> dict[str, str]:

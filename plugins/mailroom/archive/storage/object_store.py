@@ -94,7 +94,7 @@ class ObjectStore:
     def requests(self) -> ObjectRequests:
         """Return the way to put and fetch objects of this store."""
         fast = self.native_options if self.scheme == "s3" else None
-        return ObjectRequests(self.fs, self.scheme, self.prefix, fast)
+        return ObjectRequests(lambda: self.fs, self.scheme, self.prefix, fast)
 
     def native_options(self) -> dict[str, str]:
         """Return S3 options other than credentials, as ``deltalake`` and ``obstore`` take them.
