@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 
 from mailroom.archive import Archive
 from mailroom.archive.ledgers import read_plans
-from mailroom.exceptions import ConfigurationError, StoreUnavailable
+from mailroom.exceptions import ArchiveError, ConfigurationError, StoreUnavailable
 from mailroom.operators.forget import ArchiveForgetOperator
 from mailroom.operators.forget_approval import ArchiveForgetApprovalOperator
 from mailroom.services.audit import AuditSelection, read_audit
@@ -36,6 +36,7 @@ from tests.support.forgetting import (
     two_accounts,
 )
 from tests.support.s3 import S3Server
+from tests.support.sealed import rewrite
 
 
 @pytest.fixture
@@ -297,3 +298,38 @@ def test_plan_and_certificate_in_a_bucket(s3: S3Server) -> None:
     (said,) = opened().store.read_files([f"certificates/{shown.plan_id}.json"])
     assert len(json.loads(said or b"")["sha256"]) == 4
     assert (sweep(opened()).removed, objects(opened())) == (4, set())
+
+
+def test_a_wrong_clock_removes_nothing(root: Path) -> None:
+    """What is older than ten years by a clock that is ahead is not; rows and objects stay."""
+    archive = Archive(root)
+    archive.clock = lambda: datetime.now(UTC) + timedelta(minutes=6)
+    for remove in (lambda: forget(archive, account="post"), lambda: sweep(archive)):
+        with pytest.raises(ConfigurationError, match=r"the store at .* says"):
+            remove()
+    assert len(archived(archive)) == 15
+    archive.clock = lambda: datetime.now(UTC)
+    assert forget(archive, account="post").messages == 5
+    assert not list((root / "clock").iterdir())
+
+
+def test_a_plan_of_a_clock_that_ran_ahead_takes_nothing_too_young(root: Path) -> None:
+    """Ages are counted to the plan, and to no later than now."""
+    take_off(Archive(root), range(1, 16))
+    take_off(Archive(root), range(6, 16), "second")
+    ahead = datetime.now(UTC) + 400 * DAY
+    shown = forget(Archive(root), older_than=365 * DAY, apply=False, at=ahead)
+    assert shown.messages == 15
+    assert carry_out(root, shown.plan_id, at=datetime.now(UTC)).messages == 0
+    assert len(archived(Archive(root))) == 15
+
+
+@pytest.mark.parametrize("account", ["post", "*"])
+def test_a_hold_that_was_released_by_hand_removes_nothing(root: Path, account: str) -> None:
+    """What allows a removal is not to be anybody's to write."""
+    place_hold(Archive(root), account=account, reason="case 7", by="Ana", at=NOW)
+    rewrite(root, "holds", lambda rows: [{**row, "state": "released", "grace_days": 0.0} for row in rows])
+    for remove in (lambda: forget(Archive(root), person=ANA), lambda: sweep(Archive(root))):
+        with pytest.raises(ArchiveError, match="changed by hand"):
+            remove()
+    assert len(archived(Archive(root))) == 15

@@ -12,12 +12,14 @@ tables. What a legal hold means stays, whoever asks.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from mailroom.archive import Archive
+from mailroom.archive.checking.clock import check_clock
+from mailroom.archive.checking.ledger_check import check_all_ledgers
 from mailroom.archive.removing.delivered import WithdrawnDeliveries, count_deliveries, withdraw_deliveries
 from mailroom.archive.removing.leaving import extent_of, unfinished
 from mailroom.archive.removing.removal import Order, Removal
@@ -72,7 +74,9 @@ def forget_mail(
     :param plan_id: the plan to carry out, and nothing beyond it: what came since, or is held by now, stays.
     :param dry_run: write a plan down, and change nothing else.
     :param grace: days from now until objects go.
-    :raises ConfigurationError: if there is no archive, it is a copy, or the plan is over or not there.
+    :raises ConfigurationError: if there is no archive, it is a copy, the plan is over or not there, or this
+        machine's clock cannot be trusted.
+    :raises ArchiveError: if a legal hold or the plan was changed by hand.
     :raises StoreUnavailable: if the store refuses; what was begun is ended by the next run.
     """
     _check(archive)
@@ -80,12 +84,16 @@ def forget_mail(
     if plan_id is not None:
         plan = load_forget_plan(archive, plan_id)
         refuse_if_over(plan)
+        if not dry_run:
+            _check_trust(archive, [plan_id])
         run = _Run(archive=archive, context=context, what=plan.rule, at=at, grace=grace, plans=(plan,))
         meant = meant_by_plan(archive, plan, at)
         return run.planned(meant) if dry_run else run.carry_out(meant, plan.one_account)
     if wish is None:
         raise ConfigurationError("Say what is to go: an account, or a person's address, or an age.")
     begun = () if dry_run else tuple(begun_plans(archive, wish))
+    if not dry_run:
+        _check_trust(archive, [plan.plan_id for plan in begun])
     meant = meant_by(archive, wish, at)
     run = _Run(archive=archive, context=context, what=wish.in_words(), at=at, grace=grace, plans=begun)
     run = run.with_plan(wish, meant, dry_run=dry_run)
@@ -110,7 +118,9 @@ def sweep_archive(
     """Delete the raw objects of messages that were removed from the archive long enough ago.
 
     :param grace: how long ago that must be; at least a day.
-    :raises ConfigurationError: if there is no archive, it is a copy, or the days of grace are too few.
+    :raises ConfigurationError: if there is no archive, it is a copy, the days of grace are too few, or this
+        machine's clock cannot be trusted.
+    :raises ArchiveError: if a legal hold was changed by hand.
     :raises StoreUnavailable: if the store refuses; the next sweep goes on from there.
     """
     if grace < timedelta(days=1):
@@ -118,6 +128,7 @@ def sweep_archive(
             "The days of grace must be one or more: a run that began before may still count on an object."
         )
     _check(archive)
+    _check_trust(archive)
     durability = archive.prepare()
     try:
         tally = sweep_objects(archive, durability, now=now(), grace=grace, run_id=context.run_id)
@@ -131,6 +142,12 @@ def sweep_archive(
 def _check(archive: Archive) -> None:
     archive.require()
     refuse_replica(archive.store)
+
+
+def _check_trust(archive: Archive, plan_ids: Collection[str] = ()) -> None:
+    """Refuse to remove anything by a clock that is wrong, or by holds and plans that were changed by hand."""
+    check_clock(archive)
+    check_all_ledgers(archive, plan_ids)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,18 +7,36 @@ at once.
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from mailroom.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
+    from mailroom.archive.archive import Archive
     from mailroom.archive.delta.tables import Table
 
-__all__ = ["MAX_SKEW", "check_against_runs", "check_against_store"]
+__all__ = ["MAX_SKEW", "check_against_runs", "check_against_store", "check_clock"]
 
 MAX_SKEW = timedelta(minutes=5)
 """How far clocks may differ: what Kerberos and S3's signatures allow, roughly."""
+
+
+def check_clock(archive: Archive) -> None:
+    """Refuse a clock that cannot be trusted, where nothing else is written whose time would tell.
+
+    :raises ConfigurationError: where it is not the store's, or ran backwards since the last run.
+    :raises StoreUnavailable: where the store refuses.
+    """
+    path = f"clock/{uuid.uuid4().hex}"
+    archive.store.replace_file(path, b"")
+    try:
+        now, stored = archive.clock(), archive.store.modified_at(path)
+    finally:
+        archive.store.remove(path)
+    check_against_store(now, stored, archive.url)
+    check_against_runs(now, archive.table("runs"))
 
 
 def check_against_store(now: datetime, store: datetime, where: str) -> None:

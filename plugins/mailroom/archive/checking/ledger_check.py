@@ -23,7 +23,7 @@ from mailroom.exceptions import ArchiveError
 if TYPE_CHECKING:
     from mailroom.archive.archive import Archive
 
-__all__ = ["check_ledgers"]
+__all__ = ["check_all_ledgers", "check_ledgers"]
 
 EVERY_ACCOUNT = "*"
 """The account that holds on all accounts are kept under."""
@@ -37,7 +37,7 @@ def check_ledgers(archive: Archive, account: str, plan_ids: Collection[str]) -> 
     """
     if read_mark(archive.store) is not None or was_torn(archive):
         return
-    for name in (account, EVERY_ACCOUNT):
+    for name in sorted({account, EVERY_ACCOUNT}):
         # Asked twice: somebody may place a hold, and seal it, between two looks.
         if _find_change(archive, name, plan_ids) is None:
             continue
@@ -48,6 +48,16 @@ def check_ledgers(archive: Archive, account: str, plan_ids: Collection[str]) -> 
                 "mailroom verify and compare with a backup or a copy; put back what was changed, or go on in "
                 "a new archive."
             )
+
+
+def check_all_ledgers(archive: Archive, plan_ids: Collection[str]) -> None:
+    """Refuse likewise a removal from the archive itself, which may concern every account.
+
+    :raises ArchiveError: where a hold or a row of these plans was changed, added or taken out, or a seal was.
+    """
+    found = archive.scan_table("seals", ("account",))
+    for account in sorted({name for rows in found for name in rows["account"].to_pylist()} | {EVERY_ACCOUNT}):
+        check_ledgers(archive, account, plan_ids)
 
 
 def _find_change(archive: Archive, account: str, plan_ids: Collection[str]) -> str | None:

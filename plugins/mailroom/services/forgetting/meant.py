@@ -62,7 +62,8 @@ def meant_by_plan(archive: Archive, plan: ForgetPlan, at: datetime) -> Meant:
         held = held_among(archive, planned, at)
         live = leaving.live_messages(archive, planned)
         return Meant(goes=planned - held, held=held, on_server=len(live))
-    now = meant_by(archive, wish, at, moment=plan.created if wish.account is None else at)
+    # A plan made while a clock ran ahead lies in the future once it is put right.
+    now = meant_by(archive, wish, at, moment=min(plan.created, at) if wish.account is None else at)
     goes = now.goes & planned
     places = now.places & (planned | set(plan.places))
     return Meant(
