@@ -100,7 +100,9 @@ with DAG(
             format="multiline",
             title="Several rules",
             description_md="A policy in YAML or JSON, or the path of one: other times for trash, junk and "
-            "senders, and what must be kept. It takes the place of all answers about age and folders.",
+            "senders, and what must be kept. It says itself how old, from when, and in which folders: leave "
+            "those answers as they are. Folders to leave alone, the trash, and the share of a folder hold "
+            "beside it.",
             section="A policy",
         ),
         "include_flagged": Param(

@@ -70,7 +70,8 @@ class MailRetentionOperator(BaseOperator):
     :param policy: several rules instead of ``older_than``, ``basis`` and so on: the text of a policy in
         YAML or JSON, a mapping of the same, or the path of a file that ends in ``.yaml``, ``.yml`` or
         ``.json``, which is read when the task runs. Where it wants somebody asked (``approval``), a plan
-        that nobody has agreed to is refused; ``MailRetentionApprovalOperator`` asks.
+        that nobody has agreed to is refused; ``MailRetentionApprovalOperator`` asks. ``exclude``,
+        ``max_fraction``, ``to_trash`` and ``mark_seen`` hold beside it where they keep more.
     :param folders: patterns of folder names, ``*`` and ``?`` as in a shell.
     :param exclude: patterns of folder names to leave alone.
     :param include_flagged: whether flagged messages may go as well.
@@ -205,11 +206,7 @@ class MailRetentionOperator(BaseOperator):
 
         policy = as_policy("policy", self.policy)
         if policy is not None:
-            if is_given(self.older_than) or is_given(self.basis):
-                raise ConfigurationError(
-                    "policy states times and bases itself: leave out older_than and basis, or policy."
-                )
-            return policy
+            return self._more_careful(policy)
         basis = as_choice("basis", self.basis, BASES)
         rule = RetentionRule(
             older_than=required_duration("older_than", self.older_than),
@@ -224,3 +221,30 @@ class MailRetentionOperator(BaseOperator):
         basis_of(rule, protocol, is_discarding=False)
         to_trash, mark_seen = as_flag("to_trash", self.to_trash), as_flag("mark_seen", self.mark_seen)
         return replace(policy_of(rule), to_trash=to_trash, mark_seen=mark_seen)
+
+    def _more_careful(self, policy: RetentionPolicy) -> RetentionPolicy:
+        """Return a policy with what is asked for beside it, which may keep more and never less.
+
+        :raises ConfigurationError: where something beside it would have no say, or delete more.
+        """
+        beside = {
+            "older_than": is_given(self.older_than),
+            "basis": is_given(self.basis),
+            "folders": as_patterns("folders", self.folders, default=("*",)) != ("*",),
+            "include_flagged": as_flag("include_flagged", self.include_flagged),
+            "allow_incomplete": as_flag("allow_incomplete", self.allow_incomplete),
+        }
+        stated = [name for name, is_stated in beside.items() if is_stated]
+        if stated:
+            raise ConfigurationError(
+                f"policy states {' and '.join(stated)} itself: leave out {' and '.join(stated)}, or policy."
+            )
+        return replace(
+            policy,
+            exclude=(*policy.exclude, *as_patterns("exclude", self.exclude)),
+            max_fraction=min(
+                policy.max_fraction, as_fraction("max_fraction", self.max_fraction, default=1.0)
+            ),
+            to_trash=policy.to_trash or as_flag("to_trash", self.to_trash),
+            mark_seen=policy.mark_seen or as_flag("mark_seen", self.mark_seen),
+        )

@@ -231,12 +231,27 @@ def test_a_policy_is_a_text_a_mapping_or_a_file(form: str, tmp_path: Path) -> No
         ({"policy": "rules: 7"}, "rules must be a list"),
         ({"policy": "/nowhere/policy.yaml"}, "cannot be read: No such file"),
         ({"policy": POLICY, "older_than": 30}, "leave out older_than"),
+        ({"policy": POLICY, "folders": ["INBOX"], "allow_incomplete": True}, "folders and allow_incomplete"),
+        ({"policy": POLICY, "include_flagged": "True"}, "leave out include_flagged"),
         ({}, "older_than is missing"),
     ],
 )
 def test_retention_needs_one_thing_that_says_what_goes(arguments: dict[str, Any], sentence: str) -> None:
     """What cannot be meant is refused before anything is connected."""
     assert sentence in refusal(MailRetentionOperator(task_id="t", conn_id="home", **arguments))
+
+
+def test_what_is_more_careful_holds_beside_a_policy() -> None:
+    """Whoever leaves a folder alone in the form has it left alone, whatever the policy says."""
+    beside = {"exclude": "['Contracts/*']", "max_fraction": "0.25", "to_trash": "True", "mark_seen": True}
+    text = f"{{exclude: [Sent], max_fraction: 0.5, {POLICY}}}"
+    made = MailRetentionOperator(task_id="t", conn_id="home", policy=text, **beside)._policy(
+        MailProtocol.IMAP
+    )
+    assert (made.exclude, made.max_fraction) == (("Sent", "Contracts/*"), 0.25)
+    assert (made.to_trash, made.mark_seen) == (True, True)
+    as_it_is = MailRetentionOperator(task_id="t", conn_id="home", policy=text)._policy(MailProtocol.IMAP)
+    assert (as_it_is.exclude, as_it_is.max_fraction, as_it_is.to_trash) == (("Sent",), 0.5, False)
 
 
 @pytest.mark.parametrize(
