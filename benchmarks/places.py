@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -57,7 +58,8 @@ class Places:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        shutil.rmtree(self._root, ignore_errors=True)
+        # Hundreds of thousands of files: the system's own program takes half as long as Python.
+        subprocess.run(["rm", "-rf", "--", str(self._root)], check=False)
 
     def new(self, name: str) -> Path:
         """Return a fresh empty folder, which programs that give up root's rights can reach too."""

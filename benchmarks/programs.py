@@ -77,10 +77,10 @@ class Program:
         """Return how many messages lie in the task's place: one that fetches less would win."""
         if self.is_ours:
             return _archived(place / "archive")
-        files = [path for path in place.rglob("*") if path.is_file()]
+        found = list(os.walk(place))
         if not self.remembers:
-            return sum(path.suffix == ".mail" for path in files)
-        return sum(path.parent.name in {"cur", "new"} for path in files)
+            return sum(name.endswith(".mail") for _, _, names in found for name in names)
+        return sum(len(names) for folder, _, names in found if Path(folder).name in {"cur", "new"})
 
 
 def environment() -> dict[str, str]:
@@ -117,7 +117,8 @@ def _archived(archive: Path) -> int:
     rows: list[int] = [
         tables.read_table(name, ["sha256"]).num_rows for name in ("messages", "texts", "locations")
     ]
-    return min(sum(1 for _ in archive.rglob("*.eml")), *rows)
+    files = sum(name.endswith(".eml") for _, _, names in os.walk(archive / "raw") for name in names)
+    return min(files, *rows)
 
 
 def _mailroom_mirror(task: Task) -> list[str]:
@@ -172,7 +173,7 @@ def _written(library: str, protocol: str, name: str, parts: tuple[tuple[str, int
     )
 
 
-_FAR = ("40 ms", 100)
+_FAR = ("40 ms", 50)
 _NEAR = ("loopback", 400)
 
 PROGRAMS = (
@@ -192,7 +193,7 @@ PROGRAMS = (
         attempts=8,
     ),
     _written("imaplib", "imap", "imaplib loop", (_FAR,)),
-    _written("imapclient", "imap", "IMAPClient loop"),
+    _written("imapclient", "imap", "IMAPClient loop", (("40 ms", 1000),)),
     _written("poplib", "pop3", "poplib loop", (_FAR,)),
 )
 """The first of each protocol is ours."""

@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -22,7 +23,7 @@ from benchmarks import page
 from benchmarks.accounts import ACCOUNTS, AccountSpec
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure
-from benchmarks.links import LINKS
+from benchmarks.links import LINKS, LinkSpec
 from benchmarks.measure import ProgramFailed
 from benchmarks.parts.commits import measure_commits
 from benchmarks.parts.indexing import measure_indexing
@@ -57,7 +58,8 @@ PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "retention": measure_retention,
 }
 """The parts beside fetching. From commits on files are deleted, which slows the creation of others; what
-comes after them measures memory, and what a server that holds everything in memory takes."""
+comes after them measures memory, which goes on beside the commits, and what a server that holds everything
+in memory takes."""
 
 
 def main() -> int:
@@ -70,18 +72,28 @@ def main() -> int:
         console = Console(highlight=False, width=WIDTH)
     started = time.monotonic()
     try:
-        figures, creation = _measure(console, options)
+        with Places(options.place, _room(options)) as places:
+            figures, creation = _measure(console, options, places)
+            _publish(console, options, figures, creation, time.monotonic() - started)
+            console.print("Removing what was fetched; this takes a minute or two after all programs.")
     except (DovecotMissing, ProgramFailed) as failure:
         console.print(str(failure), style="red", markup=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         return 130
+    return 0
+
+
+def _publish(
+    console: Console,
+    options: argparse.Namespace,
+    figures: Sequence[Figure],
+    creation: Sequence[float],
+    seconds: float,
+) -> None:
+    """Print the figures, and keep them where they are complete or that is asked for."""
     results = results_of(
-        figures,
-        rounds=options.rounds,
-        seconds=time.monotonic() - started,
-        creation=creation,
-        command=_command(sys.argv[1:]),
+        figures, rounds=options.rounds, seconds=seconds, creation=creation, command=_command(sys.argv[1:])
     )
     console.print(tables_of(results))
     is_complete = not (options.small or options.only or options.account or options.link)
@@ -93,7 +105,6 @@ def main() -> int:
         console.print(f"Written to {path}.", markup=False)
     if path is not None and path.absolute() == RESULTS:
         page.main()
-    return 0
 
 
 def _command(words: Sequence[str]) -> str:
@@ -120,34 +131,53 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _measure(console: Console, options: argparse.Namespace) -> tuple[list[Figure], list[float]]:
-    """Run the parts asked for; return the figures, and how fast files could be created meanwhile."""
+def _accounts(options: argparse.Namespace) -> tuple[AccountSpec, ...]:
     divisor = SMALL_DIVISOR if options.small else 1
-    accounts = tuple(a.part(divisor) for a in ACCOUNTS if options.account in (None, a.name))
-    links = tuple(link for link in LINKS if options.link in (None, link.name))
+    return tuple(a.part(divisor) for a in ACCOUNTS if options.account in (None, a.name))
+
+
+def _links(options: argparse.Namespace) -> tuple[LinkSpec, ...]:
+    return tuple(link for link in LINKS if options.link in (None, link.name))
+
+
+def _is_on_mail(options: argparse.Namespace) -> bool:
+    return not options.only or bool({*MAIL} & {*options.only})
+
+
+def _room(options: argparse.Namespace) -> int:
+    """Return how many octets on the disk the parts need that are asked for, about."""
+    room = OTHER_OCTETS // (SMALL_DIVISOR if options.small else 1)
+    if _is_on_mail(options):
+        room += sum(map(_octets, _accounts(options))) * len(_links(options)) * options.rounds
+    return room
+
+
+def _measure(
+    console: Console, options: argparse.Namespace, places: Places
+) -> tuple[list[Figure], list[float]]:
+    """Run the parts asked for; return the figures, and how fast files could be created meanwhile."""
     wanted = options.only or [*MAIL, *PARTS]
-    kinds = tuple(kind for kind, part in (("first", "first"), ("again", "nothing-new")) if part in wanted)
-    room = OTHER_OCTETS // divisor
-    if kinds:
+    if _is_on_mail(options):
         require_programs()
-        room += sum(_octets(account) for account in accounts) * len(links) * options.rounds
     figures: list[Figure] = []
-    with Places(options.place, room) as places:
-        bench = Bench(
-            console=console,
-            places=places,
-            accounts=accounts,
-            links=links,
-            rounds=options.rounds,
-            divisor=divisor,
-        )
-        with bench.resources:
-            if kinds:
-                warm_up(bench)
-                figures += measure_mail(bench, kinds=kinds)
-            for name, part in PARTS.items():
-                if name in wanted:
-                    figures += part(bench)
+    bench = Bench(
+        console=console,
+        places=places,
+        accounts=_accounts(options),
+        links=_links(options),
+        rounds=options.rounds,
+        divisor=SMALL_DIVISOR if options.small else 1,
+    )
+    parts = {name: part for name, part in PARTS.items() if name in wanted}
+    if "commits" in parts and "memory" in parts:
+        parts["commits"] = partial(measure_commits, beside=parts.pop("memory"))
+    with bench.resources:
+        if _is_on_mail(options):
+            warm_up(bench)
+            names = {"first": "first", "nothing-new": "again"}
+            figures += measure_mail(bench, kinds=tuple(names[name] for name in MAIL if name in wanted))
+        for part in parts.values():
+            figures += part(bench)
     return figures, bench.creation
 
 

@@ -141,12 +141,9 @@ class Table:
 
     def files(self) -> list[DataFile]:
         """Return the data files of the version in hand, oldest first."""
-        if self._files is None:
-            delta = self._open()
-            if delta is None:
-                return []
+        if self._files is None and (delta := self._open()) is not None:
             self._files = files_of(delta, self.spec.bounds, self.store.url)
-        return self._files
+        return self._files or []
 
     def row_count(self) -> int:
         """Return how many rows the version in hand has."""
@@ -359,7 +356,7 @@ class Table:
                     raise translate(error, self.store.url) from error
                 self.store.remove(f"tables/{self.name}/{file.path}")
                 return False
-            self._take_in()
+            self._take_in(before, file)
         self.appended += 1
         if self.watcher is not None:
             for rows in wanted.rows:
@@ -390,9 +387,12 @@ class Table:
             post_commithook_properties=_NO_HOOKS,
         )
 
-    def _take_in(self) -> None:
+    def _take_in(self, before: int = -1, added: DataFile | None = None) -> None:
+        """Go to the version just committed; where it follows ``before``, its file is all that is new."""
         self.delta.update_incremental()
-        self._files = None
+        known, self._files = self._files, None
+        if added is not None and known is not None and self.version == before + 1:
+            self._files = [*known, added]
 
 
 def _numbered(transactions: Mapping[str, int]) -> list[Transaction]:
