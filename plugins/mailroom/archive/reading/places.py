@@ -23,7 +23,7 @@ from mailroom.archive.digests import halves
 from mailroom.archive.memory import MemoryRelease
 from mailroom.model import Change, MailProtocol
 
-__all__ = ["CHANGES", "Places", "RowReader", "Rows", "Vocabulary"]
+__all__ = ["CHANGES", "Places", "RowReader", "Rows", "Vocabulary", "joined"]
 
 CHANGES = [change.value for change in Change]
 """The closed list of changes; a row holds its number in this list."""
@@ -190,7 +190,7 @@ class Places:
         if parts is None:
             return _no_rows()
         if len(parts) > 1:
-            parts[:] = [_joined(parts).newest()]
+            parts[:] = [joined(parts).newest()]
         return parts[0]
 
     def _sort_in(self, folders: Ints, rows: Rows) -> None:
@@ -199,7 +199,7 @@ class Places:
             parts = self._parts.setdefault(number, [_no_rows()])
             parts.append(rows if mine.all() else rows.take(mine))
             if sum(len(part) for part in parts[1:]) > max(_REDUCE_ROWS, len(parts[0]) // 2):
-                parts[:] = [_joined(parts).newest()]
+                parts[:] = [joined(parts).newest()]
 
     def _of_then(self, piece: Slice) -> Slice:
         """Return a piece without the rows that came later than the moment asked for."""
@@ -258,5 +258,6 @@ def _no_rows() -> Rows:
     )
 
 
-def _joined(parts: list[Rows]) -> Rows:
+def joined(parts: list[Rows]) -> Rows:
+    """Return the rows of several as one; at least one is given."""
     return Rows(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in Rows.__slots__})
