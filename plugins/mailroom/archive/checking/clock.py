@@ -29,7 +29,7 @@ def check_clock(archive: Archive) -> None:
     :raises ConfigurationError: where it is not the store's, or ran backwards since the last run.
     :raises StoreUnavailable: where the store refuses.
     """
-    path = f"clock/{uuid.uuid4().hex}"
+    path = f"intents/clock-{uuid.uuid4().hex}"
     archive.store.replace_file(path, b"")
     try:
         now, stored = archive.clock(), archive.store.modified_at(path)
