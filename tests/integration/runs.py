@@ -167,6 +167,7 @@ class Account:
         *,
         least_age: timedelta | None = None,
         copies: Sequence[Archive] = (),
+        proof: ProofRule | None = None,
         stop: threading.Event | None = None,
     ) -> RetentionReport:
         """Carry out a plan of retention."""
@@ -181,6 +182,7 @@ class Account:
             progress=self.progress,
             stop=stop or threading.Event(),
             copies=copies,
+            proof=proof and proof.mode,
         )
 
     def history(self) -> list[tuple[str, str | None]]:

@@ -224,6 +224,17 @@ def test_the_proof_that_a_plan_was_made_with_is_that_of_its_deletion(
     assert (account.carry_out(stated.plan_id).deleted, len(counted.read)) == (6, 1)
 
 
+def test_a_plan_that_was_read_back_is_read_back(
+    in_bucket: tuple[Account, Callable[..., None], str],
+) -> None:
+    """Whoever carries it out may ask for more proof than it was made with, and not for less."""
+    account, _, _ = in_bucket
+    name = account.retain(NOW, dry_run=True).plan_id
+    counted = _Counted(account.archive)
+    assert name is not None
+    assert (account.carry_out(name, proof=HEAD).deleted, len(counted.read)) == (6, 6)
+
+
 def test_object_with_another_checksum_or_none_at_all(
     in_bucket: tuple[Account, Callable[..., None], str],
 ) -> None:

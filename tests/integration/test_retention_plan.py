@@ -209,6 +209,11 @@ def test_the_plan_as_a_person_reads_it(filled: Filled) -> None:
     assert "Mensaje" not in told
     assert "Mensaje 1" in plan_in_markdown(found, archive)
     assert "<b>" not in plan_in_markdown(found, archive)
+    assert "later runs" not in told
+    shared = load_plan(
+        archive, "account", plan(filled.account, "{max_fraction: 0.4, rules: [{delete_after: 30d}]}")
+    )
+    assert "At most 40% of a folder goes at once" in plan_in_markdown(shared)
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,8 @@ def enforce_retention(
     :param proof: how the archived bytes are proved; by default as the policy says, which reads them back
         unless it says otherwise.
     :param refetch: fetch each message from the server once more, whole, and compare it, also where the policy
-        does not ask for it. A plan that is made with more proof, or with copies, is carried out with these.
+        does not ask for it. A plan is carried out with no less proof, and no fewer copies, than it was made
+        with.
     :param consent: asks somebody who is there, where the policy wants that and nobody has agreed yet.
     :raises ConfigurationError: if a folder pattern means no folder, POP3 is asked for what it has not, a
         copy is none or one is missing, the plan is over or not there, or nobody has agreed to it.
@@ -93,6 +94,8 @@ def enforce_retention(
     if policy is None:
         raise ConfigurationError("Retention needs a policy, or a plan to carry out.")
     copies = tuple({copy.url: copy for copy in copies}.values())
+    if shown is not None and policy.proof is ProofMode.READ:
+        proof = ProofMode.READ
     policy = _with_proof(policy, proof, refetch, len(copies))
     run = _Run(
         connect=connect,

@@ -53,6 +53,12 @@ def plan_in_markdown(plan: Plan, archive: Archive | None = None) -> str:
         "since stays. Raise the number of days to delete less. The log of the task that deletes ends with "
         "the command that brings all of it back.",
     ]
+    if plan.policy.max_fraction < 1:
+        share = f"{plan.policy.max_fraction:.0%}"
+        lines += [
+            "",
+            f"At most {share} of a folder goes at once, the oldest; more may be left for later runs.",
+        ]
     if archive is not None:
         lines += ["", *_named(plan, archive)]
     return "\n".join(lines)
