@@ -170,14 +170,15 @@ class MaildropState:
             found.setdefault(row.uidl or "", []).append(row)
         return found
 
-    def taken_away(self, digests: Collection[str]) -> dict[str, datetime]:
+    def taken_away(self, digests: Iterable[str]) -> dict[str, datetime]:
         """Return when messages of these digests were last deleted here, under a UIDL that did not return.
 
         :raises StoreUnavailable: where the log cannot be read.
         """
-        wanted = sorted(digests)
+        taken = self._rows.take(np.isin(self._rows.change, _TAKEN))
+        wanted = sorted(set(digests)) if len(taken) else []
         keys = halves_of_all(wanted)[0].view(np.int64)
-        taken = self._rows.take(np.isin(self._rows.change, _TAKEN) & np.isin(self._rows.epoch, keys))
+        taken = taken.take(np.isin(taken.epoch, keys))
         found: dict[str, datetime] = {}
         for _, table in self._reader.read(taken, ["sha256", "at"]):
             for row in table.filter(pc.is_in(table["sha256"], pa.array(wanted, pa.string()))).to_pylist():

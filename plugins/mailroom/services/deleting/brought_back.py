@@ -9,7 +9,7 @@ confirmed a deletion and not carried it out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
@@ -24,15 +24,18 @@ if TYPE_CHECKING:
 __all__ = ["TakenAway", "came_back"]
 
 
-def came_back(state: MaildropState, rows: Iterable[LocationRow]) -> dict[tuple[str | None, str], datetime]:
+def came_back(state: MaildropState, rows: Collection[LocationRow]) -> dict[tuple[str | None, str], datetime]:
     """Return when each of these messages of a maildrop came back after it was deleted, by UIDL and SHA-256.
 
     :param rows: the rows of messages that are there; those that did not come back are left out.
     :raises StoreUnavailable: if the archive cannot be read.
     """
-    there = [(row.uidl, row.sha256, row.at) for row in rows if row.sha256 is not None]
-    taken = state.taken_away({digest for _, digest, _ in there}) if there else {}
-    return {(uidl, digest): at for uidl, digest, at in there if digest in taken and at > taken[digest]}
+    taken = state.taken_away(row.sha256 for row in rows if row.sha256 is not None)
+    return {
+        (row.uidl, row.sha256): row.at
+        for row in rows
+        if row.sha256 in taken and row.at > taken[row.sha256 or ""] and row.sha256 is not None
+    }
 
 
 @dataclass(slots=True)

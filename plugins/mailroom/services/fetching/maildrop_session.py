@@ -238,7 +238,7 @@ class MaildropSession:
         """Return those that are due; what was deleted and somebody brought back counts from its return."""
         if self.mode.delete_after is None:
             return list(candidates)
-        back = came_back(self.state, (candidate.row for candidate in candidates))
+        back = came_back(self.state, [candidate.row for candidate in candidates])
         now, found = self.now(), []
         for candidate in candidates:
             returned = back.get((candidate.row.uidl, candidate.row.sha256 or ""))
