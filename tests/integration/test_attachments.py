@@ -262,6 +262,7 @@ def test_rules_have_destinations_names_and_counts_of_their_own(store: Store, tmp
     counted = report.summary()["rules"]
     assert counted["invoices"] == {"chosen": 2, "delivered": 2, "failed": 0, "quarantined": 0, "octets": 20}
     assert counted["2"]["delivered"] == 1
+    assert counted["never"]["chosen"] == 0
     assert report.summary()["destinations"] == [str(tmp_path / "invoices"), str(tmp_path / "out")]
     again = store.deliver(tmp_path / "out", *rules)
     assert (again.delivered, again.already) == (0, 3)

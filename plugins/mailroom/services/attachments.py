@@ -22,7 +22,12 @@ from mailroom.policy.attachments import DEFAULT_TEMPLATE, AttachmentRule
 from mailroom.policy.destinations import Collision
 from mailroom.services.delivering.attachment_choice import AttachmentChoice, Unsettled
 from mailroom.services.delivering.authentication import Authentication
-from mailroom.services.delivering.delivery_report import MAX_PATHS_SHOWN, DeliveryReport, DeliveryTally
+from mailroom.services.delivering.delivery_report import (
+    MAX_PATHS_SHOWN,
+    DeliveryReport,
+    DeliveryTally,
+    RuleTally,
+)
 from mailroom.services.delivering.delivery_run import DeliveryRun
 from mailroom.services.delivering.delivery_targets import Targets
 from mailroom.services.delivering.manifest import Manifest, ManifestForm, write_manifests
@@ -92,7 +97,8 @@ def deliver_attachments(
         object_options=object_options,
         customer_key=customer_key,
     )
-    tally = DeliveryTally()
+    labels = [target.label for target in targets.of_rules]
+    tally = DeliveryTally(rules={label: RuleTally() for label in labels if label is not None})
     choice = AttachmentChoice(
         archive=archive,
         rules=asked,

@@ -8,7 +8,7 @@ from typing import Any
 
 from mailroom.services.delivering.manifest import Manifest
 
-__all__ = ["DeliveryReport", "DeliveryTally"]
+__all__ = ["DeliveryReport", "DeliveryTally", "RuleTally"]
 
 MAX_PATHS_SHOWN = 20
 """How many paths a dry run's summary shows."""
@@ -29,7 +29,7 @@ class RuleTally:
 class DeliveryTally:
     """Counts that grow while attachments are delivered.
 
-    :param rules: counts of each rule that has a name, by that name.
+    :param rules: counts of each rule that has a name, by that name; those that chose nothing too.
     """
 
     examined: int = 0
