@@ -91,6 +91,11 @@ _JSON = re.compile(rb"\s*+(?:\{\s*+(?:\"|\})|\[\s*+(?:[\[{\"\]\d-]|true|false|nu
 _HEADER = re.compile(
     rb"(?:(?:received|from|return-path|delivered-to|mime-version|message-id):[^\n]*\n)", re.I
 )
+_MAY_BE_TEXT = (
+    *(None, UNKNOWN, "application/json", "application/xml", "image/svg+xml", "application/rtf"),
+    *("application/postscript", "application/pgp-signature", "application/pgp-encrypted"),
+    *("application/pgp-keys", "application/x-pem-file"),
+)
 _BINARY = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")
 
 
@@ -111,6 +116,15 @@ def detect_type(head: bytes) -> str:
     if _PDF_BELOW_SPACE.match(start):
         return "application/pdf"
     return _detect_container(start) or _detect_executable(start) or _detect_text(start) or UNKNOWN
+
+
+def is_binary(detected: str | None) -> bool:
+    """Whether a detected type is of files that are certainly no text, whatever a mail calls them.
+
+    >>> is_binary("application/pdf"), is_binary("text/csv"), is_binary(UNKNOWN), is_binary(None)
+    (True, False, False, False)
+    """
+    return detected not in _MAY_BE_TEXT and not (detected or "").startswith(("text/", "message/"))
 
 
 def _detect_container(head: bytes) -> str | None:

@@ -23,6 +23,7 @@ from mailroom.message.attachments import Disposition, File, describe, made_up_na
 from mailroom.message.charsets import is_known
 from mailroom.message.contents import Content, charset_of, read_content
 from mailroom.message.defects import Defect, Defects
+from mailroom.message.detection import is_binary
 from mailroom.message.embedded import embedded_parts, is_embedded
 from mailroom.message.encoded_words import decode_words
 from mailroom.message.headers import Header, first, unfolded
@@ -216,7 +217,7 @@ class _Reader:
             content = self._content(leaf, file, is_shown=id(leaf) in shown)
             if file.is_attachment:
                 self._add(leaf, file, content)
-            if file.is_body:
+            if file.is_body and not (file.is_attachment and is_binary(content.detected)):
                 text = self._text_beside_files(leaf, content)
                 if text.startswith(_PGP_MESSAGE):
                     self.defects.add(Defect.ENCRYPTED)

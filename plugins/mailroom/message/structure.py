@@ -19,7 +19,7 @@ from mailroom.message.applesingle import data_fork
 from mailroom.message.defects import Defect, Defects
 from mailroom.message.detection import detect_type
 from mailroom.message.embedded import binhex_file
-from mailroom.message.headers import Header, first, read_header, skip_envelope
+from mailroom.message.headers import Header, first, read_header, skip_envelope, unfolded
 from mailroom.message.media_types import (
     APPLE_FILE,
     MESSAGE_TYPES,
@@ -141,12 +141,16 @@ class _Builder:
         return read_header(span.buffer, span.start, span.start + at, self.defects)
 
     def _encoding(self, header: Header) -> Encoding:
+        """Return what a part says first, or base64 below a word that means nothing, for that shows."""
         if "content-transfer-encoding" not in header:
             return Encoding.IDENTITY
         found = encoding_of(first(header, "content-transfer-encoding"))
         if found is None:
             self.defects.add(Defect.ENCODING_UNKNOWN)
-            return Encoding.IDENTITY
+            found = Encoding.IDENTITY
+        if found is Encoding.IDENTITY and len(header["content-transfer-encoding"]) > 1:
+            others = map(encoding_of, unfolded(header, "content-transfer-encoding"))
+            return Encoding.BASE64 if Encoding.BASE64 in others else found
         return found
 
     def _multipart(

@@ -226,6 +226,12 @@ HABITS = {
         message=attached("Content-Type: application/x-scan\nContent-Disposition: attachment"),
         files={"attachment-1.pdf": PDF},
     ),
+    "a gateway: 7bit written above base64": Habit(
+        message=attached(f"{NAMED}\nContent-Transfer-Encoding: 7bit"),
+    ),
+    "a web shop: a PDF that it calls plain text": Habit(
+        message=attached('Content-Type: text/plain; name="report.pdf"'),
+    ),
     "an old mail program: uuencode, quoted by a gateway": Habit(
         message=f"{HEAD}Content-Transfer-Encoding: quoted-printable\n\nSee bel=\now.\n"
         "begin 644 a=\n.txt\n#86)C\n`\nend\n",
