@@ -487,6 +487,20 @@ def test_the_command_line_shows_and_carries_out(filled: Filled) -> None:
     assert (again.status, "was carried out by command line (" in again.err) == (1, True)
 
 
+def test_the_command_line_says_how_a_plan_with_a_copy_is_carried_out(filled: Filled, tmp_path: Path) -> None:
+    """What it prints can be typed as it stands."""
+    copy = str(tmp_path / "a copy")
+    assert run_command("replicate", str(filled.account.root), copy).status == 0
+    url = f"imap://{filled.user}@127.0.0.1:{filled.dovecot.imap_port}"
+    command = ["retention", url, "--archive", str(filled.account.root), "--account", "account"]
+    shown = run_command(*command, "--older-than", "30d", "--copy", copy, "--dry-run")
+    words = shlex.split(shown.out.strip().splitlines()[-1].partition("To delete just this: ")[2])
+    assert words[2:] == ["--copy", copy]
+    assert run_command(*command, *words[:2]).status == 1
+    assert run_command(*command, *words).status == 0
+    assert filled.there() == [5]
+
+
 def test_one_command_brings_back_what_a_run_deleted(filled: Filled) -> None:
     """The run says what to type: just its messages return, where they were, with flags and dates."""
     url = f"imap://{filled.user}@127.0.0.1:{filled.dovecot.imap_port}"

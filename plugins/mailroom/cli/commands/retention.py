@@ -134,6 +134,11 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
         consent=ask_on_terminal,
     )
     outcome = Outcome.of(report, headline)
+    if report.dry_run and options.copy:
+        # The plan is carried out with no fewer copies than it was made with.
+        copies = shlex.join(word for root in options.copy for word in ("--copy", root))
+        plan = f"--plan {report.plan_id}"
+        return replace(outcome, headline=outcome.headline.replace(plan, f"{plan} {copies}"))
     if report.undo is None:
         return outcome
     is_imap = endpoint.protocol is MailProtocol.IMAP
