@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailroom.archive import Archive
+from mailroom.archive.checking.clock import check_beside_store
 from mailroom.archive.delta.derived import bring_up_to_date
 from mailroom.archive.delta.derived_sql import DERIVED
 from mailroom.archive.delta.maintenance import TableState, optimize_table, state_of
@@ -84,7 +85,8 @@ def optimize_archive(
     :param tables: which ones; by default all of them.
     :param dry_run: only tell how the tables are.
     :param stop: when set, the join in hand is finished, and the run ends.
-    :raises ConfigurationError: where there is no such table, or a newer Mailroom wrote the archive.
+    :raises ConfigurationError: where there is no such table, a newer Mailroom wrote the archive, or this
+        machine's clock is not the store's.
     :raises StoreUnavailable: where the archive cannot be reached.
     """
     unknown = [name for name in tables if name not in TABLES]
@@ -96,6 +98,9 @@ def optimize_archive(
     progress.start("tables", None, None)
     durability = None if dry_run else archive.prepare()
     try:
+        if durability is not None:
+            # By a clock that is a day ahead, what a writer is about to commit is what a kill left long ago.
+            check_beside_store(archive)
         for name in [name for name in TABLES if name in tables or not tables]:
             if stop.is_set():
                 break

@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -16,6 +17,7 @@ from deltalake import DeltaTable
 
 from mailroom.archive import Archive
 from mailroom.cli import main
+from mailroom.exceptions import ConfigurationError
 from mailroom.services.optimize import OptimizeReport, optimize_archive
 from mailroom.services.progress import NoProgress
 from tests.support.archives import archive_messages, table_counts, tables_without_doubles
@@ -83,6 +85,16 @@ def test_what_kills_left_goes_after_a_day(root: Path) -> None:
     optimize(root)
     assert (folder / "part-now.parquet").exists()
     assert not (folder / "part-old.parquet").exists()
+
+
+def test_a_clock_that_is_not_the_stores_changes_nothing(root: Path) -> None:
+    """To a clock that is two days ahead, what a running task is about to commit looks two days old."""
+    archive = Archive(root)
+    archive.clock = lambda: datetime.now(UTC) + timedelta(days=2)
+    before = sorted(root.rglob("*.parquet"))
+    with pytest.raises(ConfigurationError, match=r"the store at .* says"):
+        optimize_archive(archive, progress=NoProgress(), stop=threading.Event())
+    assert sorted(root.rglob("*.parquet")) == before
 
 
 def test_runs_may_write_meanwhile(root: Path) -> None:

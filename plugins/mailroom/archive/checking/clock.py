@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mailroom.archive.archive import Archive
     from mailroom.archive.delta.tables import Table
 
-__all__ = ["MAX_SKEW", "check_against_runs", "check_against_store", "check_clock"]
+__all__ = ["MAX_SKEW", "check_against_runs", "check_against_store", "check_beside_store", "check_clock"]
 
 MAX_SKEW = timedelta(minutes=5)
 """How far clocks may differ: what Kerberos and S3's signatures allow, roughly."""
@@ -29,6 +29,16 @@ def check_clock(archive: Archive) -> None:
     :raises ConfigurationError: where it is not the store's, or ran backwards since the last run.
     :raises StoreUnavailable: where the store refuses.
     """
+    check_beside_store(archive)
+    check_against_runs(archive.clock(), archive.table("runs"))
+
+
+def check_beside_store(archive: Archive) -> None:
+    """Refuse a clock that is not the store's; a small file is written to see.
+
+    :raises ConfigurationError: where they differ by more than ``MAX_SKEW``.
+    :raises StoreUnavailable: where the store refuses.
+    """
     path = f"intents/clock-{uuid.uuid4().hex}"
     archive.store.replace_file(path, b"")
     try:
@@ -36,7 +46,6 @@ def check_clock(archive: Archive) -> None:
     finally:
         archive.store.remove(path)
     check_against_store(now, stored, archive.url)
-    check_against_runs(now, archive.table("runs"))
 
 
 def check_against_store(now: datetime, store: datetime, where: str) -> None:
@@ -47,7 +56,7 @@ def check_against_store(now: datetime, store: datetime, where: str) -> None:
     if abs(now - store) > MAX_SKEW:
         raise ConfigurationError(
             f"Nothing was deleted: this machine's clock says {_shown(now)}, and the store at {where} says "
-            f"{_shown(store)}; set the wrong one right, for ages of mail are counted by it."
+            f"{_shown(store)}; set the wrong one right, for ages are counted by it."
         )
 
 
