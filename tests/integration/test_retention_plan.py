@@ -192,6 +192,7 @@ def test_whoever_is_asked_can_make_the_plan_smaller(filled: Filled) -> None:
     """A larger number of days spares the younger ones of the plan; a smaller one adds nothing."""
     report = filled.account.carry_out(plan(filled.account), least_age=days(85))
     assert (report.deleted, report.summary()["left"]) == (2, 2)
+    assert report.summary()["kept"] == {"too young": 2}
     assert filled.there() == [3, 4, 5]
     assert filled.account.carry_out(plan(filled.account), least_age=days(0)).deleted == 2
 

@@ -196,6 +196,7 @@ class MailboxRetention:
             basis=source.rules.in_words(),
             live=len(state.live),
             is_dry=self.writer is None,
+            is_shown=self.keeper.shown is not None,
         )
         allowance = allowance_of(tally.live, self.keeper.policy.max_fraction)
         wanted = self._ask_for(source, state)

@@ -85,6 +85,7 @@ class MaildropRetention:
             basis=rules.in_words(),
             live=len(rows) + ambiguous,
             is_dry=self.writer is None,
+            is_shown=self.keeper.shown is not None,
         )
         tally.kept[Keep.AMBIGUOUS] = ambiguous
         planned = self.keeper.uidls()

@@ -23,7 +23,7 @@ MAX_MESSAGES_SHOWN = 20
 """How many messages of a folder a dry run's summary and log list; the plan names all of them."""
 
 NEVER_DUE = (Keep.TOO_YOUNG, Keep.NO_RULE)
-"""Reasons of messages that no rule would delete now; they are not told of."""
+"""Reasons of messages that no rule would delete now; of a plan that was shown alone they are told."""
 
 _log = logging.getLogger(__name__)
 
@@ -191,12 +191,14 @@ class RetentionTally:
     """The counts of one folder while it is worked off.
 
     :param is_dry: whether to list what would go.
+    :param is_shown: whether a plan that was shown is carried out, of which all that stays is told.
     """
 
     folder: str
     basis: str
     live: int
     is_dry: bool = False
+    is_shown: bool = False
     due: int = 0
     deleted: int = 0
     octets: int = 0
@@ -249,7 +251,11 @@ class RetentionTally:
             octets=self.octets,
             oldest=self.oldest,
             newest=self.newest,
-            kept={keep.value: n for keep, n in self.kept.items() if n and keep not in NEVER_DUE},
+            kept={
+                keep.value: n
+                for keep, n in self.kept.items()
+                if n and (self.is_shown or keep not in NEVER_DUE)
+            },
             parts=tuple(tally.result(self.folder, rule) for rule, tally in sorted(self.parts.items())),
             messages=tuple(self.messages),
         )
