@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
+import tempfile
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -226,6 +229,21 @@ def test_a_failure_while_writing_leaves_the_table_as_it_was(
     monkeypatch.undo()
     refresh(archive_root)
     assert stored(archive_root, "threads") == said(archive_root, "threads")
+
+
+def test_what_a_kill_left_in_temporary_folders_goes_after_a_day(
+    archive_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They hold addresses; one of a run that may be at work stays, and so does what is not ours."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for name, age in (("mailroom-derived-old", 2), ("mailroom-derived-new", 0), ("other", 2)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "work.duckdb").write_bytes(b"x")
+        os.utime(tmp_path / name, (time.time() - age * 86400,) * 2)
+    keep(archive_root, *CHAIN)
+    refresh(archive_root)
+    assert {path.name for path in tmp_path.iterdir()} >= {"mailroom-derived-new", "other"}
+    assert not list(tmp_path.glob("mailroom-derived-old"))
 
 
 def test_verify_tells_of_a_thread_without_its_message(archive_root: Path) -> None:

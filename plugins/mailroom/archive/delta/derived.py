@@ -13,10 +13,13 @@ date.
 from __future__ import annotations
 
 import hashlib
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -39,6 +42,12 @@ SOURCE = "messages"
 
 MEMORY = "256MB"
 """What DuckDB may hold before it goes on on the disk, in a temporary folder."""
+
+WORK = "mailroom-derived-"
+"""What the names of temporary folders begin with."""
+
+LEFTOVER_SECONDS = 24 * 3600
+"""Age at which a temporary folder was left by a kill; who people are must not lie about. Seconds."""
 
 BATCH_ROWS = 16_384
 """Rows in our hands at a time."""
@@ -90,9 +99,10 @@ def worked_out(
     import duckdb
 
     query, columns = DERIVED[name]
+    _remove_leftovers()
     source = archive.reader(SOURCE)
     with (
-        tempfile.TemporaryDirectory(prefix="mailroom-") as folder,
+        tempfile.TemporaryDirectory(prefix=WORK) as folder,
         translated(archive.url),
         duckdb.connect(f"{folder}/work.duckdb", config=_settings(folder)) as connection,
     ):
@@ -201,6 +211,14 @@ def _rows(table: Table, columns: Sequence[str], files: Sequence[DataFile]) -> pa
             yield from aligned(piece.table, schema).to_batches(max_chunksize=BATCH_ROWS)
 
     return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def _remove_leftovers() -> None:
+    """Delete temporary folders of runs that were killed, as far as they are ours to delete."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{WORK}*"):
+        with suppress(OSError):
+            if folder.stat().st_mtime < time.time() - LEFTOVER_SECONDS:
+                shutil.rmtree(folder)
 
 
 def _settings(folder: str) -> dict[str, str | bool | int | float | list[str]]:
