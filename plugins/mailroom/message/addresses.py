@@ -11,6 +11,7 @@ inside an encoded word. Does not belong here: whether an address exists.
 from __future__ import annotations
 
 import functools
+import html
 import itertools
 import re
 from collections.abc import Iterator
@@ -97,6 +98,8 @@ def parse_addresses(value: str, hint: str | None = None) -> tuple[Address, ...]:
 
 
 def _parse(value: str, hint: str | None) -> tuple[Address, ...]:
+    if "&lt;" in value and "<" not in value:  # a web form, which escaped it for a page
+        value = html.unescape(value)
     simple = _parse_simply(value, hint)
     if simple is not None:
         return simple
@@ -241,7 +244,7 @@ class _Mailbox:
         if self.angle is not None and (self.angle.strip() or "@" not in raw):
             address = decode_words(self.angle, hint).strip()
             if address or phrase:
-                yield _with_angle(phrase or comment, address, hint)
+                yield _with_angle(phrase or comment, address, hint, is_first=not self.phrase_before)
             return
         if "=?" in raw:
             raw = decode_words(raw, hint)
@@ -272,10 +275,16 @@ def _bared(phrase: str) -> str:
     return f"{bare}>" if phrase.rstrip().endswith(">") and "<" in bare[1:] else bare
 
 
-def _with_angle(name: str, address: str, hint: str | None) -> Address:
+def _with_angle(name: str, address: str, hint: str | None, *, is_first: bool) -> Address:
+    """Return the mailbox in brackets; where it is none, and a name after them is, that one.
+
+    :param is_first: whether nothing stands before the brackets.
+    """
     name = decode_words(name, hint)
-    if "@" not in address and " " in address and (found := _ADDRESS.search(name)) is not None:
-        return _address(address, found[0])  # the two were exchanged
+    if "@" not in address and "@" in name:
+        found = _ADDRESS.search(name) if " " in address else _ADDRESS.fullmatch(name) if is_first else None
+        if found is not None:
+            return _address(address, found[0])  # the two were exchanged
     return _address(name, address)
 
 
