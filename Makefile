@@ -44,7 +44,7 @@ lint: $(SET_UP) ## style, format, types, layers
 	@$(PYTHON) -m mypy
 	@.venv/bin/lint-imports --no-logo
 
-bench: $(SET_UP) servers ## side by side with other programs, 30 minutes (ARGS=--small: one, only checks that it runs)
+bench: $(SET_UP) servers ## side by side with other programs, 25 minutes (ARGS=--small: one, only checks that it runs)
 	@bash scripts/set_up.sh rivals
 	@$(PYTHON) -m benchmarks.run $(ARGS)
 
