@@ -486,6 +486,13 @@ def test_the_command_line_shows_and_carries_out(filled: Filled) -> None:
     assert filled.there() == [5]
     again = run_command(*command, "--plan", name)
     assert (again.status, "was carried out by command line (" in again.err) == (1, True)
+    root, (gone, *_) = str(filled.account.root), filled.account.audit()
+    policy = filled.account.root.parent / "policy.yaml"
+    policy.write_text(MONTH)
+    place = ["--archive", root, "--account", "account"]
+    explained = run_command("policy", "explain", str(policy), gone["message_sha256"], *place)
+    words = shlex.split(explained.out.strip().partition("says: mailroom ")[2])
+    assert "more than 30 days after it reached the mailbox" in run_command(*words).out
 
 
 def test_the_command_line_says_how_a_plan_with_a_copy_is_carried_out(filled: Filled, tmp_path: Path) -> None:

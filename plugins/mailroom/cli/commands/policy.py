@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import threading
 
 from mailroom.cli.common_arguments import Parser, Words, add_command, add_folders
@@ -112,6 +113,10 @@ def run_explain(options: argparse.Namespace, terminal: Terminal, stop: threading
     moment = now()
     places = explain_message(archive, options.account, digest, policy, moment)
     lines = [f"{shown(each.folder)}, {shown(each.number)}: {each.sentence(moment)}" for each in places]
-    headline = "\n".join(lines) or f"Message {digest} is not on the server of {options.account}."
+    gone = (
+        f"Message {digest} is not on the server of {options.account}; whether it was deleted, and by whom, "
+        f"says: mailroom audit --archive {shlex.quote(options.archive)} --message {digest[:12]}"
+    )
+    headline = "\n".join(lines) or gone
     told = [each.summary(moment) for each in places]
     return Outcome(headline=headline, summary={"sha256": digest, "places": told, "interrupted": False})
