@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import polars
 import psycopg
 import pytest
 
@@ -232,6 +233,17 @@ def test_mail_is_moved_once_its_attachments_are_delivered(
     assert (server.count(), server.count("Done"), server.seen("Done")) == (2, 1, 1)
     done("mail_imap_mirror", archive_root)
     assert done("mail_attachments", archive_root, **answers).results["deliver"]["settled"] == 0
+
+
+def test_maintenance_makes_threads_and_contacts_for_other_programs(mail: Mail, archive_root: Path) -> None:
+    """All tables, or those that the form names."""
+    done("mail_imap_mirror", archive_root)
+    named = done("mail_maintenance", archive_root, tables=["threads", "contacts"]).results["optimize"]
+    assert set(named["tables"]) == {"threads", "contacts"}
+    everything = done("mail_maintenance", archive_root).results["optimize"]["tables"]
+    assert everything["threads"]["rows"] == everything["messages"]["rows"] == 4
+    frame = polars.scan_delta(str(archive_root / "tables" / "contacts")).collect()
+    assert frame["sent"].sum() == 4
 
 
 def test_invoices_go_from_mail_to_a_folder_to_a_table_once(
