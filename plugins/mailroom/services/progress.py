@@ -14,6 +14,9 @@ from typing import Protocol
 
 __all__ = ["LogProgress", "NoProgress", "Progress"]
 
+COUNTED = {"tables": "rows", "attachments": "attachments"}
+"""What is counted in a piece of work, where it is not messages."""
+
 LOG_EVERY_SECONDS = 10.0
 """How often a running task says where it stands; often enough to see life, too seldom to fill a log."""
 
@@ -100,10 +103,11 @@ class LogProgress:
         elapsed = max(now - self._started, 0.001)
         of = f" of {self._total_messages}" if self._total_messages is not None else ""
         self._logger.info(
-            "%s: %d%s messages, %.1f MB, %.1f MB/s%s",
+            "%s: %d%s %s, %.1f MB, %.1f MB/s%s",
             self._what,
             self._messages,
             of,
+            COUNTED.get(self._what, "messages"),
             self._octets / 1e6,
             self._octets / 1e6 / elapsed,
             self._remaining(elapsed),

@@ -30,6 +30,20 @@ def progress(clock: Clock, caplog: pytest.LogCaptureFixture) -> LogProgress:
     return LogProgress(logging.getLogger("test.progress"), clock=clock)
 
 
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [("INBOX", "2 of 2 messages"), ("tables", "2 of 2 rows"), ("attachments", "2 of 2 attach")],
+)
+def test_a_line_says_what_is_counted(
+    progress: LogProgress, caplog: pytest.LogCaptureFixture, what: str, said: str
+) -> None:
+    """Rows of tables and attachments are no messages."""
+    progress.start(what, 2, None)
+    progress.advance(2, 10)
+    progress.finish()
+    assert f"{what}: {said}" in caplog.text
+
+
 def test_log_is_quiet_between_two_lines(
     progress: LogProgress, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
