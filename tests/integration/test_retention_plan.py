@@ -19,6 +19,8 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from mailroom.archive import Archive
 from mailroom.archive.ledgers import has_plan_in_state, read_plans, record_plan
+from mailroom.cli import main
+from mailroom.cli.commands import retention
 from mailroom.exceptions import ConfigurationError, StoreUnavailable
 from mailroom.ledger import PlanState
 from mailroom.model import MailProtocol
@@ -493,6 +495,29 @@ def test_the_command_line_shows_and_carries_out(filled: Filled) -> None:
     explained = run_command("policy", "explain", str(policy), gone["message_sha256"], *place)
     words = shlex.split(explained.out.strip().partition("says: mailroom ")[2])
     assert "more than 30 days after it reached the mailbox" in run_command(*words).out
+
+
+def test_the_command_line_advises_to_begin_with_a_part(
+    filled: Filled, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before the first deletion of an account, and not where somebody said how much, or after it."""
+    monkeypatch.setattr(retention, "FEW_MESSAGES", 4)
+    monkeypatch.setenv("MAILROOM_PASSWORD", "secret")
+    url = f"imap://{filled.user}@127.0.0.1:{filled.dovecot.imap_port}"
+    command = ["retention", url, "--archive", str(filled.account.root), "--account", "account", "--quiet"]
+
+    def told(*words: str) -> str:
+        assert main([*command, "--dry-run", "--older-than", *words]) == 0
+        return capsys.readouterr().out
+
+    advice = "with --max-fraction 0.25 the oldest quarter of each folder goes first"
+    assert advice in told("30d")
+    assert advice not in told("30d", "--max-fraction", "1")
+    assert advice not in told("95d")
+    assert main([*command, "--older-than", "85d"]) == 0
+    capsys.readouterr()
+    filled.put_and_mirror(60, 60)
+    assert advice not in told("30d")
 
 
 def test_the_command_line_says_how_a_plan_with_a_copy_is_carried_out(filled: Filled, tmp_path: Path) -> None:

@@ -22,8 +22,12 @@ if TYPE_CHECKING:
     from mailroom.archive import Archive
     from mailroom.model import RunContext
     from mailroom.policy.rules import RetentionPolicy
+    from mailroom.services.retention import RetentionReport
 
 __all__ = ["add_to", "headline", "run"]
+
+FEW_MESSAGES = 100
+"""So many messages and more are worth an advice to begin with a part of them."""
 
 BASES = ("internal", "archived", "saved", "date", "seen")
 """What the days of retention count from; the words of ``policy.retention.Basis``, which is slower to load."""
@@ -134,17 +138,37 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
         consent=ask_on_terminal,
     )
     outcome = Outcome.of(report, headline)
-    if report.dry_run and options.copy:
-        # The plan is carried out with no fewer copies than it was made with.
-        copies = shlex.join(word for root in options.copy for word in ("--copy", root))
-        plan = f"--plan {report.plan_id}"
-        return replace(outcome, headline=outcome.headline.replace(plan, f"{plan} {copies}"))
+    if report.dry_run:
+        return replace(outcome, headline=_with_advice(outcome.headline, archive, report, options))
     if report.undo is None:
         return outcome
     is_imap = endpoint.protocol is MailProtocol.IMAP
     words = [options.url, *connection_options(options)] if is_imap else ["imaps://USER@HOST"]
     undo = report.undo.replace(" URL ", f" {shlex.join(words)} ", 1)
     return replace(outcome, headline=f"{outcome.headline}\nTo bring it back: {undo}")
+
+
+def _with_advice(told: str, archive: Archive, report: RetentionReport, options: argparse.Namespace) -> str:
+    """Return what a dry run tells, with what to type where there is something to be careful of."""
+    from mailroom.archive.ledgers import has_plan_in_state
+    from mailroom.ledger import PlanState
+
+    if options.copy:
+        # The plan is carried out with no fewer copies than it was made with.
+        copies = shlex.join(word for root in options.copy for word in ("--copy", root))
+        told = told.replace(f"--plan {report.plan_id}", f"--plan {report.plan_id} {copies}")
+    is_plain = options.older_than is not None and options.max_fraction is None
+    is_first = is_plain and not has_plan_in_state(
+        archive, report.account, PlanState.EXECUTED, least_messages=1
+    )
+    if report.deleted < FEW_MESSAGES or not is_first:
+        return told
+    dry = "This was a dry run"
+    advice = (
+        "Nothing was deleted in this account before: with --max-fraction 0.25 the oldest quarter of each "
+        "folder goes first, the rest in later runs."
+    )
+    return told.replace(dry, f"{advice}\n{dry}", 1)
 
 
 def _approve(archive: Archive, context: RunContext, options: argparse.Namespace) -> None:
