@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from mailroom.archive import Archive
+from mailroom.archive.delta.derived import bring_up_to_date
 from mailroom.tables import messages
 from tests.support.archives import NOW, archive_messages
 
@@ -27,7 +28,7 @@ pytestmark = [
     ),
 ]
 
-TABLES = ("messages", "texts", "locations", "runs")
+TABLES = ("messages", "texts", "locations", "runs", "threads")
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,9 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
     """An archive of two runs, so that each table has more than one file."""
     found = Archive(tmp_path_factory.mktemp("spark") / "mail")
     archive_messages(found, range(1, 6), run_id="run-1")
+    bring_up_to_date(found, "threads", NOW)
     archive_messages(found, range(6, 9), run_id="run-2")
+    bring_up_to_date(found, "threads", NOW)
     return found
 
 
