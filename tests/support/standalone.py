@@ -28,6 +28,9 @@ __all__ = ["Standalone"]
 START_SECONDS = 600.0
 """How long a start may take; it takes about 16 s on an idle machine."""
 
+PAGE = 100
+"""The most that Airflow's API hands out at once, however much is asked for."""
+
 RUN_SECONDS = 600.0
 """How long a DAG run may take; the tests' own take a few seconds."""
 
@@ -192,6 +195,14 @@ class Standalone:
         """Return the runs of a DAG."""
         found = self.get(f"/api/v2/dags/{dag_id}/dagRuns")["dag_runs"]
         return [Run(self, dag_id, run["dag_run_id"]) for run in found]
+
+    def asset_events(self, start: str) -> list[dict[str, Any]]:
+        """Return all events of assets whose URI starts so, the oldest first."""
+        path = "/api/v2/assets/events"
+        found: list[dict[str, Any]] = []
+        while page := self.get(path, order_by="timestamp", limit=PAGE, offset=len(found))["asset_events"]:
+            found += page
+        return [event for event in found if event["uri"].startswith(start)]
 
     def wait_for_runs(self, dag_id: str, *, besides: Collection[str] = ()) -> list[Run]:
         """Wait until a DAG has runs other than those named, and return them."""

@@ -137,11 +137,8 @@ def test_new_mail_makes_a_run_for_each_day_and_folder_and_none_twice(
     ((uri, extra),) = after["events"]
     assert (uri, extra["delivered"], extra["octets"]) == (f"file://{place}/pdf", 1, len(PDF))
     assert handing_over.runs("after_csv") == []
-    keys = {
-        event["partition_key"]: event["extra"]
-        for event in handing_over.get("/api/v2/assets/events")["asset_events"]
-        if event["uri"] == "mailroom://imap_default/?by=day"
-    }
+    days_told = handing_over.asset_events("mailroom://imap_default/?by=day")
+    keys = {event["partition_key"]: event["extra"] for event in days_told}
     counts = {"2026-11-24": 1, "2026-11-25": 2}
     assert keys == {day: {"partitions": 2, "items": 3, "counts": counts} for day in counts}
 

@@ -156,11 +156,10 @@ def test_change_becomes_an_asset_event(
     """Other DAGs can wait for the account; counts only, no mail, no credentials."""
     done(airflow, "mail_imap_mirror", {"connection": conn_ids["imap"], "archive": str(archive_root)})
     uri = f"mailroom://{conn_ids['imap']}/"
-    events = [e for e in airflow.get("/api/v2/assets/events")["asset_events"] if e["uri"] == uri]
-    assert [event["extra"]["added"] for event in events] == [4]
+    events = airflow.asset_events(uri)
+    assert [event["extra"]["added"] for event in events if event["uri"] == uri] == [4]
     assert "secret" not in json.dumps(events)
-    inbox = [e for e in airflow.get("/api/v2/assets/events")["asset_events"] if e["uri"] == f"{uri}INBOX"]
-    assert [event["extra"] for event in inbox] == [{"added": 3}]
+    assert [event["extra"] for event in events if event["uri"] == f"{uri}INBOX"] == [{"added": 3}]
 
 
 def test_dag_that_waits_for_an_account_runs_after_a_change(
