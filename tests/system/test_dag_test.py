@@ -427,10 +427,13 @@ def test_wrong_password_is_not_tried_again(
 def test_everything_goes_through_a_bucket_as_well(
     mail: Mail, server: Server, s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Archive and attachments in an object store, signed in by an Airflow connection."""
-    monkeypatch.setenv("AIRFLOW_CONN_STORE", s3.connection_uri())
+    """Archive and attachments in an object store, signed in by an Airflow connection.
+
+    Of a name that no other test uses, for Airflow opens a store once a process.
+    """
+    monkeypatch.setenv("AIRFLOW_CONN_MOTO_STORE", s3.connection_uri())
     bucket = s3.new_bucket()
-    archive, target = f"s3://store@{bucket}/mail", f"s3://store@{bucket}/invoices"
+    archive, target = f"s3://moto_store@{bucket}/mail", f"s3://moto_store@{bucket}/invoices"
     done("mail_ingest", archive, copy_on_server="none", destination=target)
     again = done("mail_ingest", archive, copy_on_server="none", destination=target)
     assert len(s3.keys(bucket, "mail/raw/")) == 3
@@ -443,12 +446,14 @@ def test_missing_bucket_is_a_clear_failure(
     mail: Mail, server: Server, s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is deleted where nothing could be archived."""
-    monkeypatch.setenv("AIRFLOW_CONN_STORE", s3.connection_uri())
+    monkeypatch.setenv("AIRFLOW_CONN_MOTO_STORE", s3.connection_uri())
     from airflow.sdk.exceptions import AirflowException
 
     from mailroom.operators.pop3 import Pop3FetchOperator
 
-    fetch = Pop3FetchOperator(task_id="t", archive="s3://store@no-such-bucket/mail", leave_on_server=False)
+    fetch = Pop3FetchOperator(
+        task_id="t", archive="s3://moto_store@no-such-bucket/mail", leave_on_server=False
+    )
     with pytest.raises(AirflowException, match="no-such-bucket"):
         fetch.execute({})
     assert server.count() == 3

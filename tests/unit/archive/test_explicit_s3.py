@@ -37,9 +37,9 @@ def test_environment_tells_all() -> None:
 
 
 def test_options_come_before_the_environment() -> None:
-    """As with s3fs; a key is never taken together with the token of another."""
+    """As with s3fs."""
     options = {"key": "mine", "secret": "also", "endpoint_url": "https://mine.example"}
-    found = explicit_s3(URL, options, {**TOLD, "AWS_SESSION_TOKEN": "of the other"})
+    found = explicit_s3(URL, options, TOLD)
     assert found is not None
     assert (found.endpoint, found.key, found.secret, found.token) == (
         "https://mine.example",
@@ -48,6 +48,15 @@ def test_options_come_before_the_environment() -> None:
         None,
     )
     assert explicit_s3(URL, {"key": "mine"}, TOLD) is None
+
+
+@pytest.mark.parametrize("token", ["of the other", ""])
+def test_a_token_beside_the_key_of_another_is_left_to_s3fs(token: str) -> None:
+    """The fast client would take it from the environment, and send it to a store it is not for."""
+    options = {"key": "mine", "secret": "also", "endpoint_url": "https://mine.example"}
+    environment = {**TOLD, "AWS_SESSION_TOKEN": token}
+    assert explicit_s3(URL, options, environment) is None
+    assert explicit_s3(URL, {**options, "token": "mine too"}, environment) is not None
 
 
 def test_endpoint_of_s3_alone_comes_before_that_of_all_services() -> None:

@@ -13,12 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import pyarrow.fs as pafs
 
 from mailroom.archive.archive import Archive
 from mailroom.archive.delta.data_files import aligned
 from mailroom.archive.delta.derived import is_current, worked_out
 from mailroom.archive.delta.derived_sql import DERIVED
 from mailroom.archive.failures import translated
+from mailroom.archive.storage.store import LocalStore, Store
 
 __all__ = ["STATE_KEYS", "newest_rows", "open_dataset"]
 
@@ -48,8 +50,20 @@ def open_dataset(archive: Archive, name: str) -> ds.Dataset:
         return ds.dataset(schema.empty_table())
     with translated(archive.url):
         found = table.delta.to_pyarrow_dataset()
-        fragments = [found.format.make_fragment(path, filesystem=found.filesystem) for path in found.files]
-        return ds.FileSystemDataset(fragments, schema, found.format, found.filesystem)
+        files = _files_of_disk(table.store, name) or found.filesystem
+        fragments = [found.format.make_fragment(path, filesystem=files) for path in found.files]
+        return ds.FileSystemDataset(fragments, schema, found.format, files)
+
+
+def _files_of_disk(store: Store, name: str) -> pafs.FileSystem | None:
+    """Return what reads a table on a disk; None for other stores, which ``deltalake`` reads.
+
+    Its files are objects of Python, which the threads of pyarrow let go of after the last row was handed
+    out; where the interpreter ends meanwhile, the process is aborted.
+    """
+    if not isinstance(store, LocalStore):
+        return None
+    return pafs.SubTreeFileSystem(store.absolute(f"tables/{name}"), pafs.LocalFileSystem())
 
 
 def _worked_out(archive: Archive, name: str) -> ds.Dataset:

@@ -74,6 +74,8 @@ def explicit_s3(url: str, options: Mapping[str, Any], environment: Mapping[str, 
     key, secret, token = credentials
     if not key or not secret:
         return None
+    if not token and "AWS_SESSION_TOKEN" in environment:
+        return None  # the client would send it along with a key that it does not belong to
     region = told.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
     return ExplicitS3(
         endpoint=str(endpoint), region=region, key=str(key), secret=str(secret), token=token and str(token)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any  # s3fs has no types, and obstore is not there for everyone
 
-from mailroom.archive.storage.s3_settings import s3_credentials
+from mailroom.archive.storage.s3_settings import ENDPOINT, s3_credentials
 
 if TYPE_CHECKING:
     from mailroom.archive.storage.explicit_s3 import ExplicitS3
@@ -145,7 +145,7 @@ def open_explicit_s3(
     """
     config = {
         "aws_conditional_put": "etag",
-        "aws_endpoint": settings.endpoint,
+        ENDPOINT: settings.endpoint,
         "aws_region": settings.region,
         "aws_access_key_id": settings.key,
         "aws_secret_access_key": settings.secret,

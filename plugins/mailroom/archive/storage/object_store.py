@@ -8,6 +8,7 @@ Does not belong here: raw objects (``raw_objects``).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -241,7 +242,15 @@ def _for_deltalake(credentials: S3Credentials | None) -> dict[str, str]:
     if credentials is None:
         return {}
     found = {"aws_access_key_id": credentials.key, "aws_secret_access_key": credentials.secret}
-    return {**found, "aws_session_token": credentials.token} if credentials.token else found
+    if credentials.token:
+        return {**found, "aws_session_token": credentials.token}
+    if os.environ.get("AWS_SESSION_TOKEN"):
+        # deltalake takes from the environment what it is not told, and there is no way to tell it none.
+        raise ConfigurationError(
+            "The environment variable AWS_SESSION_TOKEN belongs to another key than the one the archive's "
+            "store is opened with, and would be sent along with it: unset it where this runs."
+        )
+    return found
 
 
 def _gs_options(filesystem: Any) -> dict[str, str]:
