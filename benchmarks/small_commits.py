@@ -2,7 +2,8 @@
 
 Run as ``python -m benchmarks.small_commits ROOT COUNT EDGE``. Each commit adds one row and is followed
 by the upkeep that follows it in a run. Days pass as quickly as their commits: files are made to look a
-day older after each, and what was replaced is stamped so that it has been kept for a day a second later.
+day older after each, and what was replaced is stamped so that it has been kept for a day a second later;
+that it was replaced is forgotten after a week, which takes seven.
 Prints as JSON the processor time that commits and opening took among the first and the last EDGE
 commits, for other work goes on beside, and the most that lay on the disk meanwhile.
 """
@@ -30,8 +31,11 @@ COMMITS_A_DAY = 55
 """20,000 a year: of the 288 runs that a schedule of 5 minutes makes of a day, so many find something."""
 
 DAY_SECONDS = 24 * 3600
-DAY_TAKES_SECONDS = 1.0
+DAY_TAKES_SECONDS = 1
 """What the commits of a day take here, about."""
+
+WEEK_PASSED = f"interval {DAY_SECONDS + 6 * DAY_TAKES_SECONDS} seconds"
+"""How old what was replaced looks after a week: a day at the beginning, and what six more take."""
 
 OPEN_EVERY = 10
 """Of the commits that are looked at, after how many the table is opened anew."""
@@ -41,6 +45,7 @@ def main() -> None:
     """Commit, and print what it took."""
     root, count, edge = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     vars(tables)["time"] = _Clock()  # stands for the module
+    tables.CONFIGURATION["delta.deletedFileRetentionDuration"] = WEEK_PASSED
     archive = Archive(root)
     durability = archive.prepare()
     table = archive.table("locations")
