@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
 import pytest
 import s3fs
 
@@ -15,42 +10,11 @@ from mailroom.archive.storage.explicit_s3 import explicit_s3
 from mailroom.archive.storage.native_s3 import open_explicit_s3, open_native_s3
 from mailroom.archive.storage.s3_settings import s3_options
 from mailroom.exceptions import ConfigurationError
+from tests.support.answering import answering
 from tests.support.archives import archive_messages
 from tests.support.s3 import S3Server
 
 TOKEN = "a-token-of-another-key"
-
-
-@contextmanager
-def other_store() -> Iterator[tuple[str, list[dict[str, str]]]]:
-    """Run a store that nobody means; give its URL and the headers of what came all the same."""
-    seen: list[dict[str, str]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_PUT(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"] or 0))
-            seen.append({name.lower(): value for name, value in self.headers.items()})
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.send_header("ETag", '"x"')
-            self.end_headers()
-
-        do_GET = do_HEAD = do_POST = do_DELETE = do_PUT
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", seen
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
@@ -58,7 +22,7 @@ def test_an_archive_is_where_its_options_say(
     s3: S3Server, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """Raw objects and tables go to one store, whatever endpoint the environment holds."""
-    with other_store() as (url, seen):
+    with answering() as (url, seen):
         monkeypatch.setenv(name, url)
         archive = Archive(s3.url(s3.new_bucket(), "mail"), storage_options=s3.storage_options)
         archive_messages(archive, [1, 2])
@@ -72,7 +36,7 @@ def test_a_delivery_goes_where_its_options_say(
 ) -> None:
     """Where all is told outright as well."""
     bucket = s3.new_bucket()
-    with other_store() as (url, seen):
+    with answering() as (url, seen):
         monkeypatch.setenv(name, url)
         told = explicit_s3(s3.url(bucket, "in"), s3.storage_options, {name: url})
         assert told is not None
@@ -86,14 +50,14 @@ def test_a_delivery_goes_where_its_options_say(
 def test_a_key_is_sent_without_the_token_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the client for objects; what the environment holds is for the key that stands beside it."""
     monkeypatch.setenv("AWS_SESSION_TOKEN", TOKEN)
-    with other_store() as (url, seen):
+    with answering() as (url, seen):
         opened = s3fs.S3FileSystem(key="mine", secret="also", endpoint_url=url)
         client = open_native_s3(opened, "bucket", lambda: s3_options(opened, "us-east-1"))
         assert client is not None
         client.put("a", b"1", exclusive=False, attributes={})
     assert len(seen) == 1
     assert TOKEN not in str(seen)
-    assert "Credential=mine/" in seen[0]["authorization"]
+    assert "Credential=mine/" in seen[0].headers["authorization"]
 
 
 def test_tables_are_not_opened_with_the_token_of_another(

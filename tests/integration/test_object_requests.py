@@ -6,10 +6,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from mailroom.archive.storage.explicit_s3 import ExplicitS3
 from mailroom.archive.storage.native_s3 import open_native_s3
 from mailroom.archive.storage.object_requests import CHUNK_OCTETS, PART_OCTETS, PARTS_AT_ONCE, ObjectRequests
 from mailroom.archive.storage.s3_settings import bucket_region, s3_options
+from tests.support.answering import Asked, answering
 from tests.support.s3 import S3Server
 
 LARGE = bytes(range(256)) * 10_000
@@ -294,45 +292,18 @@ def test_what_only_the_file_system_can_ask_for_is_asked_by_it(s3: S3Server, buck
     assert "READ" in {grant["Permission"] for grant in granted}
 
 
-@contextmanager
-def throttling(refusals: int) -> Iterator[tuple[str, list[str]]]:
-    """Run a server that says "slow down" some times before it takes a put; give its URL and what it saw."""
-    seen: list[str] = []
+def puts(seen: list[Asked]) -> list[str]:
+    return [asked.path for asked in seen if asked.method == "PUT"]
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
 
-        def do_PUT(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            seen.append(self.path)
-            self._answer(503 if len(seen) <= refusals else 200)
-
-        def do_HEAD(self) -> None:
-            self._answer(200)
-
-        def _answer(self, status: int) -> None:
-            self.send_response(status, "Slow Down" if status == 503 else "OK")
-            self.send_header("Content-Length", "0")
-            self.send_header("ETag", '"x"')
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", seen
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def slow_down_twice(seen: list[Asked]) -> int:
+    """Take a put at the third time; all else at once."""
+    return 503 if seen[-1].method == "PUT" and len(puts(seen)) <= 2 else 200
 
 
 def test_throttled_put_is_tried_again(is_fast: bool) -> None:
     """A store that asks to slow down gets the object a little later, and nobody hears of it."""
-    with throttling(2) as (url, seen):
+    with answering(slow_down_twice) as (url, seen):
         filesystem = fsspec.filesystem("s3", endpoint_url=url, key="k", secret="s", skip_instance_cache=True)
         objects = ObjectRequests(
             lambda: filesystem,
@@ -341,4 +312,4 @@ def test_throttled_put_is_tried_again(is_fast: bool) -> None:
             (lambda: s3_options(filesystem, "us-east-1")) if is_fast else None,
         )
         objects.put("bucket/a", b"data", content_type="text/plain")
-    assert seen == ["/bucket/a"] * 3
+    assert puts(seen) == ["/bucket/a"] * 3

@@ -75,7 +75,6 @@ class ArchiveForgetApprovalOperator(ApprovalOperator):
                 return None
             plan = load_forget_plan(self._archive(), plan_id)
             if (earlier := answer_before(plan, self)) is not None:
-                self.log.info("Plan %s was answered by %s already: nobody is asked again", plan_id, plan.by)
                 return super().execute_complete(context, earlier)
             self.log.info("Asking about plan %s of %d messages", plan_id, plan.messages)
             self.subject = f"Remove {plan.messages:,} messages from the archive for good?"

@@ -42,6 +42,7 @@ def answer_before(plan: Settled, asking: ApprovalOperator) -> dict[str, Any] | N
     if plan.state not in options:
         refuse_if_over(plan)
         return None
+    asking.log.info("Plan %s was answered by %s already: nobody is asked again", plan.plan_id, plan.by)
     return {
         "chosen_options": [options[plan.state]],
         "params_input": {},

@@ -105,7 +105,6 @@ class MailRetentionApprovalOperator(ApprovalOperator):
             account, archive = self._place()
             plan = load_plan(archive, account, plan_id)
             if (earlier := answer_before(plan, self)) is not None:
-                self.log.info("Plan %s was answered by %s already: nobody is asked again", plan_id, plan.by)
                 return super().execute_complete(context, earlier)
             first_run = ask == "first"
             why = "you said so" if ask == "always" else why_to_ask_about(archive, plan, first_run=first_run)

@@ -180,37 +180,23 @@ def _folded(value: Any) -> tuple[str, ...]:
     return tuple(text.casefold() for text in _texts(value))
 
 
-def _basis(value: Any) -> Basis:
-    words = [basis.value for basis in Basis]
-    if value not in words:
-        raise _Wrong(f"one of {', '.join(words)}")
-    return Basis(value)
+def _one_of(words: type[enum.Enum]) -> Read:
+    def read(value: Any) -> enum.Enum:
+        told = [each.value for each in words]
+        if value not in told:
+            raise _Wrong(f"one of {', '.join(told)}")
+        return words(value)
+
+    return read
 
 
-def _foreign_marks(value: Any) -> ForeignMarks:
-    words = [choice.value for choice in ForeignMarks]
-    if value not in words:
-        raise _Wrong(f"one of {', '.join(words)}")
-    return ForeignMarks(value)
+def _whole_number(least: int, meaning: str = "") -> Read:
+    def read(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise _Wrong(f"a whole number of {least} or more{meaning}")
+        return value
 
-
-def _proof(value: Any) -> ProofMode:
-    words = [mode.value for mode in ProofMode]
-    if value not in words:
-        raise _Wrong(f"one of {', '.join(words)}")
-    return ProofMode(value)
-
-
-def _copies(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise _Wrong("a whole number of 1 or more, of archives, the first among them")
-    return value
-
-
-def _count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise _Wrong("a whole number of 0 or more")
-    return value
+    return read
 
 
 def _share(value: Any) -> float:
@@ -221,7 +207,7 @@ def _share(value: Any) -> float:
 
 _APPROVAL: Mapping[str, tuple[str, Read]] = {
     "first_run": ("first_run", _flag),
-    "over_messages": ("over_messages", _count),
+    "over_messages": ("over_messages", _whole_number(0)),
     "over_fraction": ("over_fraction", _share),
 }
 """What a policy may state of asking somebody first."""
@@ -239,7 +225,7 @@ _RULE: Mapping[str, tuple[str, Read]] = {
     "name": ("name", _text),
     "delete_after": ("delete_after", _duration),
     "keep_for": ("keep_for", _keeping),
-    "basis": ("basis", _basis),
+    "basis": ("basis", _one_of(Basis)),
     "folders": ("folders", _texts),
     "exclude": ("exclude", _texts),
     "from": ("senders", _folded),
@@ -253,16 +239,16 @@ _RULE: Mapping[str, tuple[str, Read]] = {
 _POLICY: Mapping[str, tuple[str, Read]] = {
     "exclude": ("exclude", _texts),
     "keep_flagged": ("keep_flagged", _flag),
-    "keep_newest": ("keep_newest", _count),
+    "keep_newest": ("keep_newest", _whole_number(0)),
     "max_fraction": ("max_fraction", _share),
     "allow_incomplete": ("allow_incomplete", _flag),
     "approval": ("approval", _approval),
     "to_trash": ("to_trash", _flag),
     "mark_seen": ("mark_seen", _flag),
-    "foreign_marks": ("foreign_marks", _foreign_marks),
-    "proof": ("proof", _proof),
+    "foreign_marks": ("foreign_marks", _one_of(ForeignMarks)),
+    "proof": ("proof", _one_of(ProofMode)),
     "refetch": ("refetch", _flag),
-    "require_copies": ("require_copies", _copies),
+    "require_copies": ("require_copies", _whole_number(1, ", of archives, the first among them")),
 }
 """What a policy may state beside its rules."""
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any  # options are the caller's
 
-__all__ = ["ExplicitS3", "explicit_s3"]
+__all__ = ["TRUST", "ExplicitS3", "explicit_s3"]
 
 DEFAULT_REGION = "us-east-1"
 """What requests are signed for where nothing is said, as by ``s3fs``."""
@@ -34,7 +34,7 @@ _UNDERSTOOD = frozenset(
         "AWS_EC2_METADATA_DISABLED",
     }
 )
-_TRUST = frozenset({"AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"})
+TRUST = frozenset({"AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"})
 """What tells whom TLS trusts, and is of no account without TLS."""
 
 _FILES = ("~/.aws/config", "~/.aws/credentials", "~/.config/fsspec")
@@ -93,8 +93,8 @@ def _is_other_store(endpoint: object) -> bool:
 
 def _is_all_known(endpoint: str, told: Mapping[str, str]) -> bool:
     """Say whether neither environment nor files may hold settings that are not understood here."""
-    understood = _UNDERSTOOD | (_TRUST if endpoint.startswith("http://") else frozenset())
-    of_clients = (name for name in told if name.startswith(("AWS_", "FSSPEC_", "S3FS_")) or name in _TRUST)
+    understood = _UNDERSTOOD | (TRUST if endpoint.startswith("http://") else frozenset())
+    of_clients = (name for name in told if name.startswith(("AWS_", "FSSPEC_", "S3FS_")) or name in TRUST)
     if not understood.issuperset(of_clients):
         return False
     return not any(os.path.exists(os.path.expanduser(path)) for path in _FILES)

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any  # s3fs has no types, and obstore is not there for everyone
 
-from mailroom.archive.storage.s3_settings import ENDPOINT, s3_credentials
+from mailroom.archive.storage.explicit_s3 import TRUST
+from mailroom.archive.storage.s3_settings import ENDPOINT, ENVIRONMENT_ENDPOINTS, s3_credentials
 
 if TYPE_CHECKING:
     from mailroom.archive.storage.explicit_s3 import ExplicitS3
@@ -52,8 +53,6 @@ _ENCRYPTION = {
     "BucketKeyEnabled": "aws_sse_bucket_key_enabled",
 }
 _OF_CLIENT = ("aws_allow_http", "allow_invalid_certificates")
-_ENDPOINTS = ("AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
-_TRUST = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 
 
 class NativeS3:
@@ -212,9 +211,9 @@ def _is_understood(filesystem: Any) -> bool:
         return False
     filesystem.connect()
     endpoint = filesystem.s3.meta.endpoint_url or ""
-    if ".amazonaws.com" in endpoint and any(os.environ.get(name) for name in _ENDPOINTS):
+    if ".amazonaws.com" in endpoint and any(os.environ.get(name) for name in ENVIRONMENT_ENDPOINTS):
         return False
-    if not endpoint.startswith("http://") and any(os.environ.get(name) for name in _TRUST):
+    if not endpoint.startswith("http://") and any(os.environ.get(name) for name in TRUST):
         return False
     config = filesystem.config_kwargs
     style = (config.get("s3") or {}).get("addressing_style")

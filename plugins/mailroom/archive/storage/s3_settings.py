@@ -9,12 +9,19 @@ from __future__ import annotations
 import os
 from typing import Any, NamedTuple  # s3fs and botocore have no types
 
-__all__ = ["ENDPOINT", "S3Credentials", "bucket_region", "s3_credentials", "s3_options"]
+__all__ = [
+    "ENDPOINT",
+    "ENVIRONMENT_ENDPOINTS",
+    "S3Credentials",
+    "bucket_region",
+    "s3_credentials",
+    "s3_options",
+]
 
 ENDPOINT = "aws_endpoint_url_s3"
 """The option that says where requests go; of all such names the one that the environment cannot overrule."""
 
-_ENVIRONMENT = ("AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
+ENVIRONMENT_ENDPOINTS = ("AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
 """Where these clients look for an endpoint if they are told none."""
 
 
@@ -34,7 +41,7 @@ def s3_options(filesystem: Any, region: str) -> dict[str, str]:
     options = {"aws_conditional_put": "etag", "aws_region": region}
     endpoint = meta.endpoint_url or ""
     is_aws = endpoint.rstrip("/").endswith((".amazonaws.com", ".amazonaws.com.cn"))
-    if not is_aws or any(os.environ.get(name) for name in _ENVIRONMENT):
+    if not is_aws or any(os.environ.get(name) for name in ENVIRONMENT_ENDPOINTS):
         options[ENDPOINT] = endpoint
     if endpoint.startswith("http://"):
         options["aws_allow_http"] = "true"

@@ -30,12 +30,9 @@ def came_back(state: MaildropState, rows: Collection[LocationRow]) -> dict[tuple
     :param rows: the rows of messages that are there; those that did not come back are left out.
     :raises StoreUnavailable: if the archive cannot be read.
     """
-    taken = state.taken_away(row.sha256 for row in rows if row.sha256 is not None)
-    return {
-        (row.uidl, row.sha256): row.at
-        for row in rows
-        if row.sha256 in taken and row.at > taken[row.sha256 or ""] and row.sha256 is not None
-    }
+    known = [(row, row.sha256) for row in rows if row.sha256 is not None]
+    taken = state.taken_away(digest for _, digest in known)
+    return {(row.uidl, digest): row.at for row, digest in known if digest in taken and row.at > taken[digest]}
 
 
 @dataclass(slots=True)
