@@ -59,7 +59,11 @@ def is_textual(part: Part) -> bool:
 
 
 def charset_of(part: Part) -> str | None:
-    """Return the charset a part claims, or None."""
+    """Return the charset a part claims, or None; what is in a file says nothing of the message around."""
+    return None if part.is_in_file else _label_of(part)
+
+
+def _label_of(part: Part) -> str | None:
     return part.parameters.get("charset") or None
 
 
@@ -90,7 +94,7 @@ def read_content(
 
 def _decoded(data: bytes, part: Part, hint: str | None) -> tuple[str, bytes | None]:
     """Return a part's text, and its octets in UTF-8 where they are at hand."""
-    label = charset_of(part)
+    label = _label_of(part)
     if label is None and part.media_type == "text/html":
         label = charset_of_html(data)
     plain = _plainly_decoded(data, label)
@@ -180,7 +184,7 @@ class _NormalText:
 
     def _codec(self, chunk: bytes) -> str:
         """Choose by the first chunk, by the same rules as for short text."""
-        label = charset_of(self._part)
+        label = _label_of(self._part)
         if label is None and self._part.media_type == "text/html":
             label = charset_of_html(chunk)
         codec = codec_of(label) if label else None

@@ -35,6 +35,7 @@ class Part(NamedTuple):
     :param children: parts of a multipart, the one part inside a nested or signed message, or the
         files packed in a winmail.dat or a signature.
     :param container: the media type of what it is in, where that is no message, or an empty string.
+    :param is_in_file: whether it is of a message that came as a file of another type.
     """
 
     path: str
@@ -47,6 +48,7 @@ class Part(NamedTuple):
     encoding: Encoding
     children: tuple[Part, ...] = ()
     container: str = ""
+    is_in_file: bool = False
 
     @property
     def is_multipart(self) -> bool:
@@ -65,18 +67,26 @@ class Part(NamedTuple):
 
     @property
     def is_bundle(self) -> bool:
-        """Whether it is a winmail.dat, a signed file, BinHex or AppleSingle, with the files in it."""
-        return bool(self.children) and self.children[0].is_packed
+        """Whether it is a winmail.dat, a signed file, BinHex and so on, with the files in it."""
+        return bool(self.children) and self.children[0].is_packed and not self.is_in_file
 
     @property
     def is_packed(self) -> bool:
         """Whether it was packed in a winmail.dat, a signature and so on, whose octets hold it."""
-        return self.container in _PACKING
+        return self.is_in_file or self.container in _PACKING
 
     @property
     def is_blank(self) -> bool:
         """Whether there is nothing in it but a little white space."""
         return self.end - self.start < _BLANK_OCTETS and not self.buffer[self.start : self.end].strip()
+
+    def kept_in_file(self) -> Part:
+        """Return it, and all below it, as what came in a file."""
+        if self.is_in_file:
+            return self
+        return self._replace(
+            is_in_file=True, children=tuple([child.kept_in_file() for child in self.children])
+        )
 
     def chunks(self) -> Iterator[bytes]:
         """Yield its decoded content in bounded chunks."""

@@ -1,9 +1,9 @@
 """The tree of a message's parts, as offsets into its octets.
 
-Belongs here: multipart boundaries, nested messages, signed content, the numbers of
+Belongs here: nested messages, files that hold others, signed content, the numbers of
 parts, and the limits that keep a hostile message from costing more than it weighs. Does
-not belong here: decoding leaves, and what a part means to a reader. RFC 2046 section 5;
-part numbers as IMAP counts them (RFC 9051 section 6.4.5).
+not belong here: finding ``boundaries``, decoding leaves, and what a part means to a reader.
+RFC 2046 section 5; part numbers as IMAP counts them (RFC 9051 section 6.4.5).
 
 No body is copied, with one exception: a nested message that is itself encoded (which
 RFC 2046 forbids and programs do) is decoded to look into it, up to
@@ -16,6 +16,7 @@ import re
 from typing import NamedTuple
 
 from mailroom.message.applesingle import data_fork
+from mailroom.message.boundaries import HEAD_OCTETS, boundary_within, split_parts
 from mailroom.message.defects import Defect, Defects
 from mailroom.message.detection import detect_type
 from mailroom.message.embedded import binhex_file
@@ -34,7 +35,8 @@ from mailroom.message.media_types import (
     read_media_type,
     stated_name,
 )
-from mailroom.message.octets import Buffer, occurrences
+from mailroom.message.message_files import is_message_file
+from mailroom.message.octets import Buffer
 from mailroom.message.parts import Part
 from mailroom.message.signed import MAX_SIGNED_OCTETS, signed_content
 from mailroom.message.tnef import MAX_TNEF_OCTETS, Packed, unpack_tnef
@@ -54,18 +56,16 @@ MAX_PARTS = 10_000
 MAX_NESTED_OCTETS = 16 * 1024 * 1024
 """Nested messages that are encoded are decoded in memory up to this size. Octets."""
 
-_LINE_ENDS = b"\r\n"
-_LINE_OCTETS = 80
-_LINE_REST = re.compile(rb"[ \t]*+(--)?[ \t]*+(?:\r{0,4}\n|\r|\Z)|(--)[ \t]")
-_GUESS_OCTETS = 16 * 1024
 _PEM = re.compile(rb"\s*+-----BEGIN (?:PKCS7|PKCS #7 SIGNED DATA|CMS)-----[^\n]*+\n")
-_BEGINS_PART = re.compile(rb"[ \t]*+\r?\ncontent-[a-z-]{1,40}:", re.I)
-_BOUNDARY_LINE = re.compile(rb"(?:\A|[\r\n])--((?:\S[^\r\n]{0,200}?)?)[ \t]*\r?\ncontent-[a-z-]{1,40}:", re.I)
 
 
 def parse_structure(buffer: Buffer, defects: Defects) -> Part:
     """Return the tree of a whole message; never raises, and notes what was wrong in ``defects``."""
-    return _Builder(defects).message(_Span(buffer, 0, len(buffer)), prefix="", depth=0)
+    builder = _Builder(defects)
+    root = builder.message(_Span(buffer, 0, len(buffer)), prefix="", depth=0)
+    if builder.within_files is not None:
+        defects |= builder.within_files.defects
+    return root
 
 
 class _Span(NamedTuple):
@@ -77,11 +77,16 @@ class _Span(NamedTuple):
 
 
 class _Builder:
-    """Builds the parts of one message, which share its defects and its limits."""
+    """Builds the parts of one message, which share its defects and its limits.
+
+    :param within_files: builds messages in files, with defects and limits of its own: what is in
+        a file changes nothing about what is around it, and so not who the message is.
+    """
 
     def __init__(self, defects: Defects) -> None:
         self.defects = defects
         self.parts_left = MAX_PARTS
+        self.within_files: _Builder | None = None
 
     def message(self, span: _Span, *, prefix: str, depth: int) -> Part:
         """Build a message, whose parts are numbered below ``prefix``."""
@@ -132,10 +137,9 @@ class _Builder:
         self, span: _Span, header: Header, body: int, parameters: dict[str, str]
     ) -> tuple[Header, int]:
         """Return a header without the part it ran into, where the blank line between the two is missing."""
-        boundary = parameters.get("boundary", "").encode("utf-8", "surrogateescape")
-        head = span.buffer[span.start : min(body, span.start + _GUESS_OCTETS)]
-        at = head.find(b"\n--" + boundary) + 1 if boundary else 0
-        if not at or _LINE_REST.match(head, at + 2 + len(boundary)) is None:
+        head = span.buffer[span.start : min(body, span.start + HEAD_OCTETS)]
+        at = boundary_within(head, parameters.get("boundary", ""))
+        if not at:
             return header, body
         self.defects.add(Defect.BLANK_LINE_MISSING)
         return read_header(span.buffer, span.start, span.start + at, self.defects)
@@ -204,6 +208,8 @@ class _Builder:
         self, span: _Span, encoding: Encoding, media_type: str, name: str, *, path: str, depth: int
     ) -> tuple[Part, ...]:
         """Build what is within a file that holds others: what was signed, or what was packed."""
+        if is_message_file(*span, encoding, media_type=media_type, name=name):
+            return self._message_file(span, encoding, path=path, depth=depth)
         if is_signed_file(media_type, name):
             return self._signed(span, encoding, name, path=path, depth=depth)
         if is_tnef(media_type, name):
@@ -211,6 +217,14 @@ class _Builder:
         if media_type == APPLE_FILE:
             return self._apple_single(span, encoding, name, path=path, depth=depth)
         return self._binhex(span, encoding, path=path, depth=depth) if is_binhex(media_type, name) else ()
+
+    def _message_file(self, span: _Span, encoding: Encoding, *, path: str, depth: int) -> tuple[Part, ...]:
+        """Build the message in a file."""
+        if self.within_files is None:
+            self.within_files = _Builder(set())
+            self.within_files.within_files = self.within_files
+        found = self.within_files._nested(span, encoding, path=path, depth=depth)
+        return tuple([part.kept_in_file() for part in found])
 
     def _binhex(self, span: _Span, encoding: Encoding, *, path: str, depth: int) -> tuple[Part, ...]:
         """Build the file of an old Macintosh."""
@@ -326,6 +340,9 @@ class _Builder:
             "application/ms-tnef",
         )
 
+    def _split(self, span: _Span, boundary: str) -> list[tuple[int, int]]:
+        return split_parts(*span, boundary, most=self.parts_left, defects=self.defects)
+
     def _is_at_limit(self, depth: int) -> bool:
         if depth >= MAX_DEPTH:
             self.defects.add(Defect.NESTED_TOO_DEEP)
@@ -341,55 +358,9 @@ class _Builder:
             return None
         return b"".join(decoded_chunks(*span, encoding))
 
-    def _split(self, span: _Span, boundary: str) -> list[tuple[int, int]]:
-        """Return where the parts of a multipart start and end, with a boundary guessed where need be."""
-        if boundary:
-            ranges = self._ranges(span, boundary.encode("utf-8", "surrogateescape"))
-            if ranges:
-                return ranges
-        self.defects.add(Defect.BOUNDARY_NOT_FOUND if boundary else Defect.BOUNDARY_PARAMETER_MISSING)
-        head = span.buffer[span.start : min(span.end, span.start + _GUESS_OCTETS)]
-        guess = _BOUNDARY_LINE.search(head)
-        return self._ranges(span, guess[1]) if guess is not None else []
-
-    def _ranges(self, span: _Span, boundary: bytes) -> list[tuple[int, int]]:
-        buffer, start, end = span
-        found: list[tuple[int, int]] = []
-        opened = -1
-        needle = b"--" + boundary.rstrip()
-        length = len(needle)
-        for at in occurrences(buffer, needle, start, end):
-            if at > start and buffer[at - 1] not in _LINE_ENDS:
-                continue
-            after = at + length
-            rest = _LINE_REST.match(buffer[after : min(end, after + _LINE_OCTETS)])
-            if rest is None:
-                continue  # the boundary of another multipart begins with this one
-            if opened >= 0:
-                found.append((opened, max(opened, _before_line_end(buffer, at, start))))
-            elif found and not _BEGINS_PART.match(buffer[after : min(end, after + _LINE_OCTETS)]):
-                continue  # below the final boundary: text, unless another multipart has the same boundary
-            opened = -1 if rest.lastindex else after + rest.end()
-            if len(found) > self.parts_left:
-                self.defects.add(Defect.PARTS_TOO_MANY)
-                return found
-        if opened >= 0:
-            self.defects.add(Defect.FINAL_BOUNDARY_MISSING)
-            if not found or buffer[opened : min(end, opened + _LINE_OCTETS)].strip():
-                found.append((opened, end))
-        return found
-
 
 def _is_entity(content: bytes) -> bool:
     """Whether signed content is a message or a part of one, and no file of another kind."""
-    head = content[:_GUESS_OCTETS]
+    head = content[:HEAD_OCTETS]
     fields, _ = read_header(head, 0, len(head), set())
     return "content-type" in fields or "mime-version" in fields
-
-
-def _before_line_end(buffer: Buffer, at: int, start: int) -> int:
-    """Return where the line before ``at`` ends: its line end belongs to the boundary."""
-    before = buffer[max(start, at - 2) : at]
-    if before == b"\r\n":
-        return at - 2
-    return at - 1 if before else at

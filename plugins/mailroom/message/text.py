@@ -64,8 +64,8 @@ def body_parts(part: Part, is_body: Mapping[int, bool]) -> list[Part]:
     """
     if part.is_signed:
         return body_parts(part.children[0], is_body)
-    if part.is_bundle:  # of a winmail.dat that is a whole message, the first text
-        return [child for child in part.children if is_body.get(id(child))][:1]
+    if part.is_bundle:  # of a winmail.dat that is a whole message, the first text; of one in a file, none
+        return [child for child in part.children if is_body.get(id(child)) and not child.is_in_file][:1]
     if not part.is_multipart:
         return [part] if is_body.get(id(part)) else []
     if part.media_type != "multipart/alternative":
