@@ -3,7 +3,8 @@
 Belongs here: RFC 5322 section 3.3 with the obsolete forms of 4.3, and what else stands
 in Date headers: other orders, other languages, 12-hour clocks, named or missing zones.
 Does not belong here: which header to ask. A missing zone counts as UTC; a date that
-cannot be read is None, never a guess.
+cannot be read is None, never a guess. A day may end at 24:00, which is the next one's 0:00
+(ISO 8601), and a leap second counts as the one before it.
 """
 
 from __future__ import annotations
@@ -100,8 +101,11 @@ _COMMENT = re.compile(r"\([^()]*+\)")
 _AROUND_COLON = re.compile(r"(?:\([^()]*+\)|\s)*+:\s*")
 
 
-def parse_date(value: str) -> datetime | None:
-    """Return the moment a Date header names, in UTC, or None where it cannot be read; never raises."""
+def parse_date(value: str, *, with_24: bool = True) -> datetime | None:
+    """Return the moment a Date header names, in UTC, or None where it cannot be read; never raises.
+
+    :param with_24: whether 24:00 can be read.
+    """
     found = _RFC5322.match(value)
     if found is not None:
         day, month_name, year, hour, minute, second, sign, zone_hours, zone_minutes = found.groups("0")
@@ -110,10 +114,10 @@ def parse_date(value: str) -> datetime | None:
             offset = int(zone_hours) * 60 + int(zone_minutes)
             full_year = int(year) if len(year) == 4 else _full_year(year)
             moment = (full_year, month, int(day), int(hour), int(minute), int(second))
-            return _utc(moment, -offset if sign == "-" else offset)
+            return _utc(moment, -offset if sign == "-" else offset, with_24)
     if len(value) > MAX_DATE_CHARACTERS:
         return None
-    return _parse_other(value)
+    return _parse_other(value, with_24)
 
 
 def _full_year(digits: str) -> int:
@@ -124,25 +128,29 @@ def _full_year(digits: str) -> int:
     return year + 1900 if len(digits) == 3 else year
 
 
-def _utc(moment: tuple[int, int, int, int, int, int], offset_minutes: float) -> datetime | None:
+def _utc(
+    moment: tuple[int, int, int, int, int, int], offset_minutes: float, with_24: bool
+) -> datetime | None:
     year, month, day, hour, minute, second = moment
     if second == 60:  # a leap second
         second = 59
+    if hour == 24 and with_24 and not minute and not second:
+        hour, offset_minutes = 0, (offset_minutes if abs(offset_minutes) < 24 * 60 else 0) - 24 * 60
+    elif abs(offset_minutes) >= 24 * 60:
+        offset_minutes = 0
     try:
         found = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
-        if not offset_minutes or abs(offset_minutes) >= 24 * 60:
-            return found
-        return found - timedelta(minutes=offset_minutes)
+        return found - timedelta(minutes=offset_minutes) if offset_minutes else found
     except (ValueError, OverflowError):
         return None
 
 
-def _parse_other(value: str) -> datetime | None:
+def _parse_other(value: str, with_24: bool) -> datetime | None:
     value = _AROUND_COLON.sub(":", value)
     compact = _COMPACT.search(value)
     if compact is not None:
         year, month, day, hour, minute, second = map(int, compact.groups())
-        return _utc((year, month, day, hour, minute, second), _zone(value[compact.end() :], ""))
+        return _utc((year, month, day, hour, minute, second), _zone(value[compact.end() :], ""), with_24)
     clock, before, after = _time(value)
     if clock is None or (":" not in value and _calendar(before, after) is None):
         clock, before, after = (0, 0, 0), value, ""  # a day without a time
@@ -151,7 +159,7 @@ def _parse_other(value: str) -> datetime | None:
     calendar = _calendar(before, after)
     if calendar is None:
         return None
-    return _utc((*calendar, *clock), _zone(after, comments))
+    return _utc((*calendar, *clock), _zone(after, comments), with_24)
 
 
 def _time(value: str) -> tuple[tuple[int, int, int] | None, str, str]:

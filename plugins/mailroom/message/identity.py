@@ -60,6 +60,8 @@ def traits_of(header: Header, *, date: datetime | None, senders: Iterable[Addres
     """Return the same where the fields were read already; a field that is empty counts as missing."""
     message_id = first(header, "message-id")
     sender = ", ".join([one.address or one.name for one in senders])
+    if date is not None and not date.second and any("24" in value for value in header.get("date", ())):
+        date = date_of(header, with_24=False)  # as version 1 has always read it
     return Traits(
         printable(message_id) or None,
         date.isoformat() if date is not None else printable(_spaced(first(header, "date"))) or None,
@@ -68,10 +70,13 @@ def traits_of(header: Header, *, date: datetime | None, senders: Iterable[Addres
     )
 
 
-def date_of(header: Header) -> datetime | None:
-    """Return the first Date that can be read, in UTC, or None."""
+def date_of(header: Header, *, with_24: bool = True) -> datetime | None:
+    """Return the first Date that can be read, in UTC, or None.
+
+    :param with_24: whether 24:00 can be read, which counts as unreadable in an identity.
+    """
     for value in header.get("date", ()):
-        found = parse_date(unfold(value))
+        found = parse_date(unfold(value), with_24=with_24)
         if found is not None:
             return found
     return None

@@ -98,10 +98,17 @@ def test_one_moment_in_many_forms(value: str) -> None:
         ("24.11.2026 14.06", datetime(2026, 11, 24, 14, 6, tzinfo=UTC)),
         ("11/10/2026 08:00", datetime(2026, 11, 10, 8, tzinfo=UTC)),
         ("Sat, 31 Dec 2026 23:30:00 -0100", datetime(2027, 1, 1, 0, 30, tzinfo=UTC)),
+        ("Thu, 31 Dec 2026 24:00:00 +0000", datetime(2027, 1, 1, tzinfo=UTC)),
+        ("Thu, 31 Dec 2026 24:00 -0130", datetime(2027, 1, 1, 1, 30, tzinfo=UTC)),
+        ("Thu, 31 Dec 2026 24:00:00 +9900", datetime(2027, 1, 1, tzinfo=UTC)),
+        ("2026-02-28T24:00:00Z", datetime(2026, 3, 1, tzinfo=UTC)),
+        ("20261124 240000", datetime(2026, 11, 25, tzinfo=UTC)),
+        ("24/11/2026 24:00:00 GMT", datetime(2026, 11, 25, tzinfo=UTC)),
+        ("Sat, 31 Dec 2016 23:59:60 +0000", datetime(2016, 12, 31, 23, 59, 59, tzinfo=UTC)),
     ],
 )
 def test_other_moments(value: str, moment: datetime) -> None:
-    """Two-digit years, leap seconds, midnight and noon, days without a time, offsets that are none."""
+    """Two-digit years, leap seconds, midnight at both ends of a day, noon, days without a time, offsets that are none."""
     assert parse_date(value) == moment
 
 
@@ -113,6 +120,9 @@ def test_other_moments(value: str, moment: datetime) -> None:
         "yesterday",
         "Tue, 31 Feb 2026 14:06:55 +0000",
         "Tue, 24 Nov 2026 25:06:55 +0000",
+        "Tue, 24 Nov 2026 24:00:01 +0000",
+        "Tue, 24 Nov 2026 24:01:00 +0000",
+        "Fri, 31 Dec 9999 24:00:00 +0000",
         "Tue, 24 Foo 2026 14:06:55 +0000",
         "Tue, 24 Nov 0000 14:06:55 +0000",
         "Wed, 15 Dec 2010    59:10 -0500",

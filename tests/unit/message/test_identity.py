@@ -148,3 +148,20 @@ def test_fingerprints_can_be_written_as_utf8() -> None:
     for value in (found.message_id, found.subject, found.sender, found.date):
         assert value is not None
         value.encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("dates", "known"),
+    [
+        (["24:00:00"], "f3afdec65d4be024ed919a1078e9f025e28ea5f92983bef07187724eb7f04911"),
+        (["24:00:00", "10:00:00"], "723303949c086b7734a9927515ef090a90ee42e98ddb4850d9b8eb0cc3190f52"),
+    ],
+)
+def test_a_day_that_ends_at_24_is_read_and_identified_as_in_older_archives(
+    dates: list[str], known: str
+) -> None:
+    """Identities were given before 24:00 could be read; a message must not become a second one."""
+    fields = "".join(f"Date: Tue, 24 Nov 2026 {time} +0000\r\n" for time in dates)
+    found = index_message(f"From: a@b.c\r\n{fields}Subject: x\r\nMessage-ID: <1@x>\r\n\r\nhello\r\n".encode())
+    assert str(found.date) == "2026-11-25 00:00:00+00:00"
+    assert found.identity == known
