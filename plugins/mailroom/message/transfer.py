@@ -18,6 +18,7 @@ import pybase64
 
 from mailroom.message.binhex import binhex_decoded_chunks
 from mailroom.message.octets import WINDOW_OCTETS, Buffer, windows
+from mailroom.message.spaced_blocks import block_width, is_in_blocks
 from mailroom.message.yenc import yenc_decoded_chunks
 
 __all__ = [
@@ -37,7 +38,7 @@ _HEAD_OCTETS = 512
 """How much is looked at to see whether it is base64 at all. Octets."""
 
 _WORDS_IN_HEAD = 25
-"""One space in so many octets makes words; base64 has none, or one a line of 76."""
+"""One space in so many octets makes words; base64 has none, or one a line of 76, unless it is in blocks."""
 
 _FIRST_OCTETS = 64
 """How much is looked at first for anything that is no base64. Octets."""
@@ -143,7 +144,15 @@ def is_base64(buffer: Buffer, start: int, end: int) -> bool:
         if not any(lines[1:2]) and len(first) % 4 == 0 and _SHORT_BLOCK.fullmatch(first) is not None:
             return True
         first = b"".join(lines)
-    return _WORDS_IN_HEAD * first.count(b" ") <= len(first) or _below_text(buffer, start, end) > start
+    if _WORDS_IN_HEAD * first.count(b" ") <= len(first) or _block_width(buffer, start, end):
+        return True
+    return _below_text(buffer, start, end) > start
+
+
+def _block_width(buffer: Buffer, start: int, end: int) -> int:
+    """Return how long the blocks of base64 are that are apart, in octets, or 0 where they are not."""
+    stop = min(end, start + _HEAD_OCTETS)
+    return block_width(buffer[start:stop], is_whole=stop == end)
 
 
 def _is_url_safe(buffer: Buffer, start: int, end: int) -> bool:
@@ -176,8 +185,11 @@ def content_range(buffer: Buffer, start: int, end: int) -> tuple[int, int]:
     tail = buffer[tail_at:end]
     if not tail.translate(None, _BASE64_OR_LINE_END):
         return start, end
+    width = _block_width(buffer, start, end)
     for line in _ODD_LINE.finditer(tail):
         stop = tail_at + line.start()
+        if width and is_in_blocks(line.group(), width):
+            continue
         if _is_text(line.group().strip()) and _is_complete(buffer, start, stop):
             return (start, end) if _FULL_LINE.search(tail, line.end()) is not None else (start, stop)
     return start, end

@@ -108,7 +108,7 @@ def test_one_moment_in_many_forms(value: str) -> None:
     ],
 )
 def test_other_moments(value: str, moment: datetime) -> None:
-    """Two-digit years, leap seconds, midnight at both ends of a day, noon, days without a time, offsets that are none."""
+    """Two-digit years, leap seconds, both midnights and noon, days without a time, offsets that are none."""
     assert parse_date(value) == moment
 
 
