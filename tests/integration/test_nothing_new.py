@@ -15,6 +15,7 @@ from mailroom.archive import Archive
 from mailroom.model import MailProtocol
 from mailroom.policy.fetch_mode import FetchMode
 from mailroom.policy.retention import RetentionRule
+from mailroom.services.fetching.first_look import look_at_maildrop
 from tests.integration.mirrors import MirrorAccount
 from tests.integration.runs import DELETE, LEAVE, Account, days
 from tests.support.dovecot import Dovecot
@@ -216,6 +217,34 @@ def test_a_message_that_falls_due_goes_in_that_very_run(dovecot: Dovecot, maildr
     assert (maildrop.fetch(mode).deleted, maildrop.fetch(mode).left) == (5, 1)
     maildrop.wait(days(5))
     assert (maildrop.fetch(mode).deleted, maildrop.fetch(mode).listed) == (1, 0)
+
+
+def test_a_message_brought_back_makes_no_full_runs_of_those_with_nothing_new(
+    dovecot: Dovecot, maildrop: Account
+) -> None:
+    """Its days count from its return, and until they are over nothing is due."""
+    mode = FetchMode(delete_after=days(10))
+    maildrop.wait(days(11))
+    assert maildrop.fetch(mode).deleted == 5
+    maildrop.wait(days(1))
+    dovecot.append(maildrop.endpoint.user, MAIL[0])
+    maildrop.fetch(mode)
+
+    def settled() -> int | None:
+        look = look_at_maildrop(
+            maildrop.connect, Archive(maildrop.root), maildrop.context("fetch"), mode, maildrop.now
+        )
+        look.client.close()
+        return look.settled
+
+    maildrop.wait(days(0.9))
+    assert settled() == 1
+    forget(maildrop.root)
+    assert (maildrop.fetch(mode).deleted, settled()) == (0, 1)
+    for _ in range(10):  # a bookmark counts for a day
+        maildrop.wait(days(0.95))
+        maildrop.fetch(mode)
+    assert maildrop.fetch(mode).listed == 0
 
 
 def test_retention_in_between_is_noticed(dovecot: Dovecot, mailbox: MirrorAccount) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
+from typing import Any  # Arrow arrays have no types
 
 import numpy as np
 import numpy.typing as npt
@@ -192,6 +193,8 @@ class MaildropState:
     def overview(self) -> MaildropOverview | None:
         """Return what is live here in a line, or None where UIDLs and sizes do not tell messages apart.
 
+        What was deleted here and somebody brought back counts from its return, as for whoever deletes.
+
         :raises StoreUnavailable: where the log cannot be read.
         """
         rows = self._rows.take(_LIVE[self._rows.change])
@@ -199,9 +202,11 @@ class MaildropState:
             return None
         sizes = np.empty(len(rows), dtype=object)
         oldest: datetime | None = None
-        for chosen, table in self._reader.read(rows, ["size", "archived_at"]):
+        may_be_back = bool(np.isin(self._rows.change, _TAKEN).any())
+        columns = ["size", "archived_at", *(["sha256", "at"] if may_be_back else [])]
+        for chosen, table in self._reader.read(rows, columns):
             sizes[chosen] = table["size"].to_pylist()
-            moment = pc.min(table["archived_at"]).as_py()
+            moment = pc.min(self._since(table) if may_be_back else table["archived_at"]).as_py()
             oldest = moment if oldest is None else min(oldest, moment or oldest)
         words = self._uidls.words
         uidls = (words[number] for number in rows.number.tolist())
@@ -209,6 +214,16 @@ class MaildropState:
         return (
             None if listing is None else MaildropOverview(listing=listing, messages=len(rows), oldest=oldest)
         )
+
+    def _since(self, table: pa.Table) -> Any:
+        """Return when each of some live rows was archived, or was seen first after it was brought back."""
+        digests = table["sha256"].to_pylist()
+        taken = self.taken_away(digest for digest in digests if digest is not None)
+        if not taken:
+            return table["archived_at"]
+        rows = zip(digests, table["at"].to_pylist(), table["archived_at"].to_pylist(), strict=True)
+        since = [at if digest in taken and at > taken[digest] else first for digest, at, first in rows]
+        return pa.array(since, table["archived_at"].type)
 
     def _words(self, numbers: Uids) -> set[str]:
         return {self._uidls.words[number] for number in np.unique(numbers).tolist()}

@@ -69,7 +69,8 @@ class MaildropOverview(NamedTuple):
 
     :param listing: ``digest_of_listing`` of the live messages.
     :param messages: how many there are.
-    :param oldest: when the first of them was archived, or None where there is none.
+    :param oldest: the earliest moment that the days of one of them count from: when it was archived, or
+        came back after it was deleted here; None where there is none.
     :param answer: digest of an answer of the server that listed just them, or None where none is known.
     """
 
