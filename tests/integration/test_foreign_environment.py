@@ -30,6 +30,21 @@ def test_an_archive_is_where_its_options_say(
     assert seen == []
 
 
+def test_tables_of_other_stores_ask_nothing_of_a_cloud_machine(
+    s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The address at which machines of AWS learn their region answers nowhere else, which costs seconds."""
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_EC2_METADATA_DISABLED"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    with answering() as (url, seen):
+        monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", url)
+        archive = Archive(s3.url(s3.new_bucket(), "mail"), storage_options=s3.storage_options)
+        archive_messages(archive, [1])
+        assert archive.read_table("messages").num_rows == 1
+    assert seen == []
+
+
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
 def test_a_delivery_goes_where_its_options_say(
     s3: S3Server, monkeypatch: pytest.MonkeyPatch, name: str

@@ -18,7 +18,13 @@ from typing import IO, Any
 from mailroom.archive.failures import translated
 from mailroom.archive.storage.durability import Durability, NoSync
 from mailroom.archive.storage.object_requests import ObjectRequests
-from mailroom.archive.storage.s3_settings import S3Credentials, bucket_region, s3_credentials, s3_options
+from mailroom.archive.storage.s3_settings import (
+    ENDPOINT,
+    S3Credentials,
+    bucket_region,
+    s3_credentials,
+    s3_options,
+)
 from mailroom.exceptions import ConfigurationError
 
 __all__ = ["WHOLE_READ_OCTETS", "ObjectStore"]
@@ -87,7 +93,7 @@ class ObjectStore:
             return conditional | self._delta_options
         with translated(self.url):
             if self.scheme == "s3":
-                return {**self.native_options(), **_for_deltalake(s3_credentials(self.fs))}
+                return _for_deltalake(self.native_options(), s3_credentials(self.fs))
             if self.scheme == "gs":
                 return _gs_options(self.fs)
             return _azure_options(self.fs)
@@ -238,10 +244,17 @@ class ObjectStore:
         return NoSync()
 
 
-def _for_deltalake(credentials: S3Credentials | None) -> dict[str, str]:
+def _for_deltalake(options: dict[str, str], credentials: S3Credentials | None) -> dict[str, str]:
+    """Return S3 options with the endpoint under both of its names.
+
+    Where the plainer one is missing, ``deltalake`` takes the store for AWS, and for each table asks the
+    machine it runs on for a region, at an address that nobody answers at elsewhere.
+    """
+    if ENDPOINT in options:
+        options = {**options, "aws_endpoint_url": options[ENDPOINT]}
     if credentials is None:
-        return {}
-    found = {"aws_access_key_id": credentials.key, "aws_secret_access_key": credentials.secret}
+        return options
+    found = {**options, "aws_access_key_id": credentials.key, "aws_secret_access_key": credentials.secret}
     if credentials.token:
         return {**found, "aws_session_token": credentials.token}
     if os.environ.get("AWS_SESSION_TOKEN"):
