@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -16,10 +15,12 @@ from pathlib import Path
 import pytest
 
 from mailroom.archive.writing import indexing
-from mailroom.archive.writing.index_worker import ANSWER, Answer, Job, pack_request, serve
+from mailroom.archive.writing.columns import PackedColumns
+from mailroom.archive.writing.index_worker import ANSWER, Job, pack_request, serve
 from mailroom.archive.writing.indexed import Indexed, index_content, index_file
-from mailroom.archive.writing.indexing import Indexer, Item
+from mailroom.archive.writing.indexing import Indexer, Load
 from tests.support.archives import content
+from tests.support.parsed import unpacked
 
 
 class Results:
@@ -30,9 +31,9 @@ class Results:
         self.errors: list[BaseException] = []
         self._changed = threading.Condition()
 
-    def __call__(self, results: Sequence[tuple[int, Indexed]]) -> None:
+    def __call__(self, keys: Sequence[int], load: PackedColumns) -> None:
         with self._changed:
-            self.found.update(results)
+            self.found.update(zip(keys, unpacked(load), strict=True))
             self._changed.notify_all()
 
     def fail(self, error: BaseException) -> None:
@@ -64,9 +65,18 @@ def elsewhere(results: Results) -> Iterator[Indexer[int]]:
     indexer.close()
 
 
-def message(key: int, octets: bytes, place: tuple[str, str] | None = None) -> Item[int]:
+def message(key: int, octets: bytes, place: tuple[str, str] | None = None) -> Load[int]:
     """Return a message that is to be indexed from its octets."""
-    return Item(key, len(octets), octets, place=place)
+    load: Load[int] = Load()
+    load.add(key, octets, place)
+    return load
+
+
+def file(key: int, path: Path) -> Load[int]:
+    """Return a message that is to be indexed from its file."""
+    load: Load[int] = Load()
+    load.add_file(key, 300, str(path))
+    return load
 
 
 def child_of(indexer: Indexer[int]) -> subprocess.Popen[bytes]:
@@ -77,7 +87,7 @@ def test_few_messages_are_parsed_here(results: Results) -> None:
     """A small run starts no process."""
     indexer = Indexer(results, results.fail, process_after=3)
     for number in range(3):
-        indexer.submit([message(number, content(number))])
+        indexer.submit(message(number, content(number)))
     assert indexer._processes == []
     assert [results.found[n].subject for n in range(3)] == ["message 0", "message 1", "message 2"]
     indexer.close()
@@ -89,8 +99,8 @@ def test_many_messages_are_parsed_elsewhere_with_the_same_result(
     """By path and by content, the process finds what would be found here."""
     for number in range(0, 20, 2):
         (tmp_path / str(number)).write_bytes(content(number, attachments=2))
-        elsewhere.submit([Item(number, 300, path=str(tmp_path / str(number)))])
-        elsewhere.submit([message(number + 1, content(number + 1))])
+        elsewhere.submit(file(number, tmp_path / str(number)))
+        elsewhere.submit(message(number + 1, content(number + 1)))
     found = results.wait_for(20)
     for number in range(0, 20, 2):
         assert found[number] == index_content(content(number, attachments=2))
@@ -100,7 +110,9 @@ def test_many_messages_are_parsed_elsewhere_with_the_same_result(
 def test_a_load_is_answered_whole(results: Results, elsewhere: Indexer[int], tmp_path: Path) -> None:
     """Messages that go together come back together, each under its own key, empty ones too."""
     (tmp_path / "x").write_bytes(content(1))
-    load = [message(1, b""), Item(2, 300, path=str(tmp_path / "x")), message(3, content(3))]
+    load = message(1, b"")
+    load.add_file(2, 300, str(tmp_path / "x"))
+    load.add(3, content(3))
     elsewhere.submit(load)
     found = results.wait_for(3)
     assert found == {1: index_content(b""), 2: index_content(content(1)), 3: index_content(content(3))}
@@ -111,7 +123,10 @@ def test_more_messages_than_one_system_call_takes_go_together(
 ) -> None:
     """A load of any length is one load."""
     count = 2 * indexing.MAX_PIECES + 1
-    elsewhere.submit([message(number, content(number)) for number in range(count)])
+    load: Load[int] = Load()
+    for number in range(count):
+        load.add(number, content(number))
+    elsewhere.submit(load)
     found = results.wait_for(count)
     assert [found[n].subject for n in range(count)] == [f"message {n}" for n in range(count)]
 
@@ -123,7 +138,7 @@ def test_messages_are_stored_where_they_are_parsed(
     """Under the name given, whole, with nothing left under the other one; here and elsewhere alike."""
     indexer = Indexer(results, results.fail, process_after=process_after)
     place = (str(tmp_path / "incoming"), str(tmp_path / "final"))
-    indexer.submit([message(1, content(1, size=300_000), place)])
+    indexer.submit(message(1, content(1, size=300_000), place))
     results.wait_for(1)
     indexer.close()
     assert [path.name for path in tmp_path.iterdir()] == ["final"]
@@ -133,10 +148,10 @@ def test_messages_are_stored_where_they_are_parsed(
 def test_a_disk_that_refuses_is_an_error(results: Results, elsewhere: Indexer[int], tmp_path: Path) -> None:
     """It is the one the disk gave, wherever the message was to be stored."""
     nowhere = (str(tmp_path / "no" / "incoming"), str(tmp_path / "no" / "final"))
-    elsewhere.submit([message(1, content(1), nowhere)])
+    elsewhere.submit(message(1, content(1), nowhere))
     assert isinstance(results.wait_for_error(), FileNotFoundError)
     with pytest.raises(FileNotFoundError):
-        Indexer(results, results.fail).submit([message(1, content(1), nowhere)])
+        Indexer(results, results.fail).submit(message(1, content(1), nowhere))
 
 
 def test_a_backlog_starts_another_process(results: Results, tmp_path: Path) -> None:
@@ -144,9 +159,9 @@ def test_a_backlog_starts_another_process(results: Results, tmp_path: Path) -> N
     pipe = tmp_path / "not-yet"
     os.mkfifo(pipe)
     indexer = Indexer(results, results.fail, process_after=0, processes=2)
-    indexer.submit([Item(0, 300, path=str(pipe))])
+    indexer.submit(file(0, pipe))
     for number in range(1, indexing.BACKLOG + 4):
-        indexer.submit([message(number, content(number))])
+        indexer.submit(message(number, content(number)))
     assert len(indexer._processes) == 2
     pipe.write_bytes(content(0))
     found = results.wait_for(indexing.BACKLOG + 4)
@@ -160,13 +175,13 @@ def test_what_is_left_is_parsed_on_both_sides_once_nothing_more_comes(
     """While the other process is held up, this one does what waits behind it."""
     pipe = tmp_path / "held-up"
     os.mkfifo(pipe)
-    elsewhere.submit([message(0, content(0))])
+    elsewhere.submit(message(0, content(0)))
     results.wait_for(1)
-    elsewhere.submit([Item(1, 300, path=str(pipe))])
+    elsewhere.submit(file(1, pipe))
     for number in range(2, indexing.BACKLOG + 2):
-        elsewhere.submit([message(number, content(number))])
+        elsewhere.submit(message(number, content(number)))
     elsewhere.hurry(on=True)
-    elsewhere.submit([message(99, content(99))])
+    elsewhere.submit(message(99, content(99)))
     assert set(results.found) == {0, 99}
     pipe.write_bytes(content(1))
     assert len(results.wait_for(indexing.BACKLOG + 3)) == indexing.BACKLOG + 3
@@ -179,7 +194,7 @@ def test_nothing_is_imported_from_the_folder_somebody_stands_in(
     (tmp_path / "pickle.py").write_text("raise SystemExit('run from the current folder')")
     monkeypatch.chdir(tmp_path)
     indexer = Indexer(results, results.fail, process_after=0)
-    indexer.submit([message(0, content(0))])
+    indexer.submit(message(0, content(0)))
     assert results.wait_for(1)[0].subject == "message 0"
     assert child_of(indexer).poll() is None
     indexer.close()
@@ -189,8 +204,8 @@ def test_an_answer_that_makes_no_sense_fails_the_run(
     results: Results, elsewhere: Indexer[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever waits for it would wait for ever."""
-    monkeypatch.setattr(indexing.Indexed, "_make", lambda _: 1 / 0)
-    elsewhere.submit([message(0, content(0))])
+    monkeypatch.setattr(indexing, "PackedColumns", lambda _: 1 / 0)
+    elsewhere.submit(message(0, content(0)))
     assert isinstance(results.wait_for_error(), ZeroDivisionError)
 
 
@@ -200,16 +215,16 @@ def test_a_message_that_kills_the_parser_is_archived_as_not_indexed(
     """The message at hand is blamed, the others are parsed all the same, and a new process is started."""
     pipe = tmp_path / "never-ends"
     os.mkfifo(pipe)
-    elsewhere.submit([message(0, content(0))])
+    elsewhere.submit(message(0, content(0)))
     results.wait_for(1)
-    elsewhere.submit([Item(1, 300, path=str(pipe))])
-    elsewhere.submit([message(2, content(2))])
+    elsewhere.submit(file(1, pipe))
+    elsewhere.submit(message(2, content(2)))
     first = child_of(elsewhere)
     os.kill(first.pid, signal.SIGKILL)
     found = results.wait_for(3)
     assert found[1].defects == ("not indexed: the parser's process ended",)
     assert found[2].subject == "message 2"
-    elsewhere.submit([message(3, content(3))])
+    elsewhere.submit(message(3, content(3)))
     assert results.wait_for(4)[3].subject == "message 3"
     assert child_of(elsewhere).pid != first.pid
 
@@ -218,13 +233,16 @@ def test_a_message_that_kills_the_parser_takes_no_other_of_its_load_along(
     results: Results, elsewhere: Indexer[int], tmp_path: Path
 ) -> None:
     """All of the load are tried again alone; the one that kills once more is stored and not indexed."""
-    elsewhere.submit([message(0, content(0))])
+    elsewhere.submit(message(0, content(0)))
     results.wait_for(1)
     pipe = tmp_path / "never-ends"
     os.mkfifo(pipe)
     place = (str(tmp_path / "incoming"), str(tmp_path / "final"))
     first = child_of(elsewhere)
-    elsewhere.submit([message(1, content(1), place), Item(2, 300, path=str(pipe)), message(3, content(3))])
+    load = message(1, content(1), place)
+    load.add_file(2, 300, str(pipe))
+    load.add(3, content(3))
+    elsewhere.submit(load)
     os.kill(first.pid, signal.SIGKILL)
     assert results.wait_for(2)[1].subject == "message 1"
     os.kill(child_of(elsewhere).pid, signal.SIGKILL)
@@ -239,12 +257,12 @@ def test_a_process_that_dies_again_and_again_is_done_without(
 ) -> None:
     """After a few deaths the work is done here."""
     for number in range(indexing.MAX_DEATHS + 2):
-        elsewhere.submit([message(number, content(number))])
+        elsewhere.submit(message(number, content(number)))
         results.wait_for(number + 1)
         for process in elsewhere._processes:
             os.kill(process._child.pid, signal.SIGKILL)
             process._thread.join(30)
-    elsewhere.submit([message(99, content(99))])
+    elsewhere.submit(message(99, content(99)))
     assert elsewhere._processes == []
     assert results.found[99].subject == "message 99"
 
@@ -256,7 +274,7 @@ def test_a_process_that_cannot_start_blames_no_message(
     monkeypatch.setattr(sys, "executable", "/bin/false")
     indexer = Indexer(results, results.fail, process_after=0)
     for number in range(5):
-        indexer.submit([message(number, content(number))])
+        indexer.submit(message(number, content(number)))
     found = results.wait_for(5)
     indexer.close()
     assert [found[n].subject for n in range(5)] == [f"message {n}" for n in range(5)]
@@ -267,14 +285,14 @@ def test_a_missing_interpreter_is_no_error(results: Results, monkeypatch: pytest
     for executable in ("/does/not/exist", ""):
         monkeypatch.setattr(sys, "executable", executable)
         indexer = Indexer(results, results.fail, process_after=0)
-        indexer.submit([message(1, content(1))])
+        indexer.submit(message(1, content(1)))
         assert results.found.pop(1).subject == "message 1"
         indexer.close()
 
 
 def test_closing_ends_the_process(results: Results, elsewhere: Indexer[int]) -> None:
     """No process outlives its indexer, whatever it was doing."""
-    elsewhere.submit([message(1, content(1))])
+    elsewhere.submit(message(1, content(1)))
     results.wait_for(1)
     child = child_of(elsewhere)
     elsewhere.close()
@@ -285,10 +303,12 @@ def test_closing_ends_the_process(results: Results, elsewhere: Indexer[int]) -> 
 def test_the_process_ends_with_the_one_that_started_it() -> None:
     """Killed without warning, a run leaves no process behind."""
     code = (
-        "import sys, time; from mailroom.archive.writing.indexing import Indexer, Item\n"
-        "def done(found): print(indexer._processes[0]._child.pid, flush=True)\n"
+        "import sys, time; from mailroom.archive.writing.indexing import Indexer, Load\n"
+        "def done(keys, found): print(indexer._processes[0]._child.pid, flush=True)\n"
         "indexer = Indexer(done, print, process_after=0)\n"
-        "indexer.submit([Item(1, 300, b'x')])\n"
+        "load = Load()\n"
+        "load.add(1, b'x')\n"
+        "indexer.submit(load)\n"
         "time.sleep(60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
@@ -311,6 +331,11 @@ def _is_running(pid: int) -> bool:
     return state != "Z"
 
 
+def sent(octets: bytes) -> Job:
+    """Return the job of a message that comes along with its request."""
+    return len(octets), None, None, None
+
+
 def request(*jobs: Job, contents: Sequence[bytes] = ()) -> bytes:
     """Return a request as the indexer writes it."""
     return pack_request(list(jobs)) + b"".join(contents)
@@ -319,18 +344,18 @@ def request(*jobs: Job, contents: Sequence[bytes] = ()) -> bytes:
 def test_requests_are_answered_in_order() -> None:
     """After an empty answer that says it is ready, each request has one answer."""
     texts = [content(n) for n in range(3)]
-    requests = request(*[Job(len(text)) for text in texts], contents=texts)
-    requests += request(Job(-1, "/nowhere/mail")) + b"C\x00"
+    requests = request(*[sent(text) for text in texts], contents=texts)
+    requests += request((-1, "/nowhere/mail", None, None)) + b"C\x00"
     answers = io.BytesIO()
     serve(io.BytesIO(requests), answers)
     stream = io.BytesIO(answers.getvalue())
-    sizes = []
+    assert ANSWER.unpack(stream.read(ANSWER.size)) == (0, 0)
     found = []
     while header := stream.read(ANSWER.size):
-        sizes.append(ANSWER.unpack(header)[0])
-        found.append(stream.read(sizes[-1]))
-    assert sizes[0] == 0
-    first, second = [[Indexed._make(one) for one in Answer(*pickle.loads(a)).found] for a in found[1:]]
+        octets, refused = ANSWER.unpack(header)
+        assert not refused
+        found.append(unpacked(PackedColumns(stream.read(octets))))
+    first, second = found
     assert [one.subject for one in first] == ["message 0", "message 1", "message 2"]
     assert second[0].defects == ("not indexed: No such file or directory",)
 
@@ -339,9 +364,9 @@ def test_requests_are_answered_in_order() -> None:
 def test_a_request_cut_short_ends_the_service(cut: int) -> None:
     """Where the other side dies in the middle of a request, there is nothing to answer."""
     answers = io.BytesIO()
-    whole = request(Job(100), contents=[b"x" * 100])
+    whole = request(sent(b"x" * 100), contents=[b"x" * 100])
     serve(io.BytesIO(whole[: min(cut, len(whole) - 1)]), answers)
-    assert answers.getvalue() == ANSWER.pack(0)
+    assert answers.getvalue() == ANSWER.pack(0, 0)
 
 
 def test_a_bug_of_the_parser_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from mailroom.archive.writing.arrivals import Expected
 from mailroom.archive.writing.intake import LOAD_MESSAGES, Intake
 from mailroom.model import Body
 from tests.support.archives import NOW, body, digest
+from tests.support.parsed import unpacked
 
 
 class SlowRawStore(LocalRawStore):
@@ -167,8 +168,9 @@ def test_other_processes_store_what_they_parse(tmp_path: Path) -> None:
         arrivals = [running.add(body(number), {}) for number in range(100)]
         running.hand_over()
         assert all(running.wait_for(arrival) for arrival in arrivals)
-        found = [arrival.message.indexed for arrival in arrivals if arrival.message is not None]
-    assert [one.subject for one in found if one is not None] == [f"message {n}" for n in range(100)]
+        found = [arrival.message for arrival in arrivals if arrival.message is not None]
+        subjects = [unpacked(one.load)[one.number].subject for one in found if one.load is not None]
+    assert subjects == [f"message {n}" for n in range(100)]
     assert [raw.hash(digest(n)) for n in range(100)] == [digest(n) for n in range(100)]
     assert sorted(written) == sorted(raw.local_path(digest(n)) for n in range(100))
     assert raw.leftovers() == []

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from mailroom.archive.reading.described import Described
-from mailroom.archive.writing.indexed import Indexed
+from mailroom.archive.writing.columns import PackedColumns
 from mailroom.model import Body
 
 __all__ = ["Arrival", "Expected", "NewMessage"]
@@ -22,7 +22,8 @@ Expected = Mapping[str, Sequence[Described]]
 class NewMessage:
     """A message that is not in the archive's tables yet; several arrivals may share it.
 
-    :ivar indexed: set when its bytes are stored and parsed.
+    :ivar load: what was found of it and of others that were parsed with it; ``number`` says which of them
+        it is. Set when it is parsed.
     :ivar archived_at: set when its row is committed.
     :ivar is_: the archived message it turned out to be, under other bytes.
     :ivar keeps_bytes: whether its own bytes are stored all the same.
@@ -32,10 +33,11 @@ class NewMessage:
         "archived_at",
         "digest",
         "expected",
-        "indexed",
         "is_",
         "is_ready",
         "keeps_bytes",
+        "load",
+        "number",
         "octets",
         "staged",
     )
@@ -46,7 +48,8 @@ class NewMessage:
         self.expected = expected
         self.keeps_bytes = keeps_bytes
         self.staged: str | None = None
-        self.indexed: Indexed | None = None
+        self.load: PackedColumns | None = None
+        self.number = 0
         self.archived_at: datetime | None = None
         self.is_: Described | None = None
         self.is_ready = False

@@ -27,7 +27,8 @@ from mailroom.archive.writing.arrivals import Arrival, NewMessage
 from mailroom.archive.writing.batch import Batch
 from mailroom.archive.writing.intake import Intake
 from mailroom.archive.writing.locations import LocationLog, Placed
-from mailroom.archive.writing.message_tables import MessageRow, MessageTables
+from mailroom.archive.writing.message_rows import MessageRows, Part
+from mailroom.archive.writing.message_tables import MessageTables
 from mailroom.exceptions import ArchiveError
 from mailroom.model import Change, LocationRow
 
@@ -134,16 +135,24 @@ class Committer:
             intake.settle([*adopted, *(message for message, _ in fresh.values())])
 
     def _append_messages(self, fresh: Mapping[str, tuple[NewMessage, datetime]]) -> None:
-        rows = [
-            MessageRow(digest=m.digest, octets=m.octets, indexed=m.indexed, archived_at=at)
-            for m, at in fresh.values()
-            if m.indexed is not None
-        ]
+        parts: dict[int, Part] = {}
+        for digest, (message, at) in fresh.items():
+            load = message.load
+            if load is None:
+                continue
+            part = parts.get(id(load))
+            if part is None:
+                part = parts[id(load)] = Part(load, [], [], [], [])
+            part.numbers.append(message.number)
+            part.digests.append(digest)
+            part.octets.append(message.octets)
+            part.archived_at.append(at)
+        rows = MessageRows(parts.values())
         if self._revive is not None:
-            self._revive([row.digest for row in rows])
+            self._revive(rows.digests)
         self.tables.append(rows)
         self.has_committed = True
-        self.octets += sum(row.octets for row in rows)
+        self.octets += rows.octets
 
     def _placed(self, row: LocationRow, arrival: Arrival | None) -> Placed:
         if arrival is not None:

@@ -2,10 +2,11 @@
 
 Started by ``indexing`` as ``python -m mailroom.archive.writing.index_worker``; ends when its
 input ends, so it never outlives the process that started it. A request is a header, the
-marshalled list of its jobs, and the contents of those that bring one; an answer is a length
-and a pickled ``Answer``, in the order of the requests; the first, empty answer says that
-the parser is loaded. Requests hold many messages, because handing one over costs more than
-parsing it.
+marshalled list of its jobs, and the contents of those that bring one. An answer is two lengths
+and what they are of: the packed columns of the messages (see ``columns``), or the marshalled
+error where the disk refused one. Answers come in the order of the requests; the first, empty
+one says that the parser is loaded. Requests hold many messages, because handing one over costs
+more than parsing it.
 """
 
 from __future__ import annotations
@@ -13,20 +14,20 @@ from __future__ import annotations
 import gc
 import marshal
 import os
-import pickle
 import struct
-from typing import IO, NamedTuple
+from typing import IO
 
 from mailroom.archive.storage.raw_file import write_file_whole
+from mailroom.archive.writing.columns import pack_columns
 from mailroom.archive.writing.indexed import Indexed, index_content, index_file, not_indexed
 
-__all__ = ["ANSWER", "REQUEST", "Answer", "Job", "main", "pack_request", "serve", "work_off"]
+__all__ = ["ANSWER", "REQUEST", "Job", "main", "pack_request", "serve", "work_off"]
 
 REQUEST = struct.Struct("<I")
 """Length of the marshalled jobs that follow."""
 
-ANSWER = struct.Struct("<I")
-"""Length of the pickled answer that follows."""
+ANSWER = struct.Struct("<II")
+"""Lengths of the columns and of the error that follow; one of them is zero."""
 
 READ_AHEAD_OCTETS = 256 * 1024
 """How much of the requests is read at a time. Octets."""
@@ -35,33 +36,15 @@ COLLECT_AFTER = 50_000
 """Allocations between two collections of garbage."""
 
 
-class Job(NamedTuple):
-    """One message to parse, and to store first where it says so.
-
-    :param octets: length of the content that comes along; -1 where it is to be read from ``path``.
-    :param incoming: the new file to write the content to, and ``final`` what to rename it to; both or none.
-    """
-
-    octets: int
-    path: str | None = None
-    incoming: str | None = None
-    final: str | None = None
-
-
-class Answer(NamedTuple):
-    """What became of the jobs of a request.
-
-    :param found: columns by job, as plain tuples; fewer than jobs where the disk refused.
-    :param refused: number and text of the disk's error.
-    """
-
-    found: list[tuple[object, ...]]
-    refused: tuple[int | None, str | None] | None = None
+Job = tuple[int, str | None, str | None, str | None]
+"""One message to parse, and to store first where it says so: length of the content that comes along, or
+-1 where it is to be read from a path; that path; the new file to write the content to, and what to
+rename it to, both or none."""
 
 
 def pack_request(jobs: list[Job]) -> bytes:
     """Return the head of a request; the contents of its jobs follow it in their order."""
-    packed = marshal.dumps([tuple(job) for job in jobs])
+    packed = marshal.dumps(jobs)
     return REQUEST.pack(len(packed)) + packed
 
 
@@ -70,19 +53,18 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
     from mailroom.message import index_message  # noqa: F401  # fails here, before the first message, if at all
 
     gc.freeze()
-    answers.write(ANSWER.pack(0))
+    answers.write(ANSWER.pack(0, 0))
     answers.flush()
     while len(head := requests.read(REQUEST.size)) == REQUEST.size:
         packed = requests.read(REQUEST.unpack(head)[0])
         try:
-            jobs = [Job(*job) for job in marshal.loads(packed)]
+            jobs: list[Job] = marshal.loads(packed)
         except (EOFError, ValueError):  # cut short: whoever asked is gone
             return
-        contents = [requests.read(job.octets) if job.octets >= 0 else None for job in jobs]
-        if sum(job.octets for job in jobs if job.octets > 0) > sum(len(c) for c in contents if c is not None):
+        contents = [requests.read(octets) if octets >= 0 else None for octets, *_ in jobs]
+        if sum(octets for octets, *_ in jobs if octets > 0) > sum(len(c) for c in contents if c is not None):
             return
-        answer = pickle.dumps(tuple(_answer(jobs, contents)), protocol=5)
-        answers.write(ANSWER.pack(len(answer)) + answer)
+        answers.write(_answer(jobs, contents))
         answers.flush()
 
 
@@ -91,13 +73,14 @@ def work_off(job: Job, content: bytes | None) -> Indexed:
 
     :raises OSError: where it cannot be stored.
     """
+    _, path, incoming, final = job
     if content is None:
         try:
-            return index_file(job.path or "")
+            return index_file(path or "")
         except OSError as error:
             return not_indexed(error.strerror or type(error).__name__)
-    if job.incoming is not None and job.final is not None:
-        write_file_whole(content, job.incoming, job.final)
+    if incoming is not None and final is not None:
+        write_file_whole(content, incoming, final)
     return index_content(content)
 
 
@@ -113,15 +96,17 @@ def main() -> None:
         os._exit(0)  # the process that asked is gone, and so is the reader of any message
 
 
-def _answer(jobs: list[Job], contents: list[bytes | None]) -> Answer:
-    found: list[tuple[object, ...]] = []
+def _answer(jobs: list[Job], contents: list[bytes | None]) -> bytes:
+    found: list[Indexed] = []
     for number, job in enumerate(jobs):
         content, contents[number] = contents[number], None
         try:
-            found.append(tuple(work_off(job, content)))
+            found.append(work_off(job, content))
         except OSError as error:
-            return Answer(found, (error.errno, error.strerror))
-    return Answer(found)
+            refused = marshal.dumps((error.errno, error.strerror))
+            return ANSWER.pack(0, len(refused)) + refused
+    columns = pack_columns(found)
+    return ANSWER.pack(len(columns), 0) + columns
 
 
 if __name__ == "__main__":

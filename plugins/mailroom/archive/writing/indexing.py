@@ -16,23 +16,24 @@ from __future__ import annotations
 import fcntl
 import io
 import logging
+import marshal
 import os
-import pickle
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Generic, TypeVar, cast
 
 from mailroom.archive.storage.raw_file import write_file_whole
-from mailroom.archive.writing.index_worker import ANSWER, Answer, Job, pack_request, work_off
-from mailroom.archive.writing.indexed import Indexed, not_indexed
+from mailroom.archive.writing.columns import PackedColumns, pack_columns
+from mailroom.archive.writing.index_worker import ANSWER, Job, pack_request, work_off
+from mailroom.archive.writing.indexed import not_indexed
 from mailroom.archive.writing.worker_start import MANY_MESSAGES, start_worker
 
 if TYPE_CHECKING:
     from mailroom.archive.writing.worker_start import Worker
 
-__all__ = ["Indexer", "Item", "Load"]
+__all__ = ["Indexer", "Load"]
 
 log = logging.getLogger(__name__)
 
@@ -63,46 +64,55 @@ MAX_DEATHS = 3
 Key = TypeVar("Key")
 
 
-class Item(Generic[Key]):
-    """One message to index.
+class Load(Generic[Key]):
+    """Messages to index that are handed over together, and what to hand back with what is found of each."""
 
-    :param key: handed back with the result.
-    :param content: its octets, or None where they are to be read from ``path``, a file that must
-        stay until the result is there.
-    :param place: where the content is to be stored first: a new file's name, and the one to rename it to.
-    """
+    __slots__ = ("contents", "jobs", "keys", "octets")
 
-    __slots__ = ("content", "key", "octets", "path", "place")
+    def __init__(self) -> None:
+        self.keys: list[Key] = []
+        self.jobs: list[Job] = []
+        self.contents: list[bytes | None] = []
+        self.octets: list[int] = []
 
-    def __init__(
-        self,
-        key: Key,
-        octets: int,
-        content: bytes | None = None,
-        path: str | None = None,
-        place: tuple[str, str] | None = None,
-    ) -> None:
-        self.key = key
-        self.octets = octets
-        self.content = content
-        self.path = path
-        self.place = place
+    def __len__(self) -> int:
+        return len(self.keys)
 
-    @property
-    def job(self) -> Job:
-        """The message as the other process is told of it."""
-        incoming, final = self.place or (None, None)
-        return Job(-1 if self.content is None else len(self.content), self.path, incoming, final)
+    def add(self, key: Key, content: bytes, place: tuple[str, str] | None = None) -> None:
+        """Add a message that is at hand.
+
+        :param place: where it is to be stored first: a new file's name, and the one to rename it to.
+        """
+        octets = len(content)
+        self.keys.append(key)
+        self.jobs.append((octets, None, None, None) if place is None else (octets, None, *place))
+        self.contents.append(content)
+        self.octets.append(octets)
+
+    def add_file(self, key: Key, octets: int, path: str) -> None:
+        """Add a message in a file, which must stay until the result is there."""
+        self.keys.append(key)
+        self.jobs.append((-1, path, None, None))
+        self.contents.append(None)
+        self.octets.append(octets)
+
+    def each(self) -> Iterator[Load[Key]]:
+        """Yield every message as a load of its own."""
+        for number in range(len(self.keys)):
+            one: Load[Key] = Load()
+            one.keys, one.jobs = [self.keys[number]], [self.jobs[number]]
+            one.contents, one.octets = [self.contents[number]], [self.octets[number]]
+            yield one
 
 
-Load = Sequence[Item[Key]]
-"""Messages that are handed over together."""
+Done = Callable[[Sequence[Key], PackedColumns], None]
+"""Is given the keys of a load, and what was found of its messages, in the same order."""
 
 
 class Indexer(Generic[Key]):
     """Stores and parses messages, a load at a time, and hands each load's results to ``done``.
 
-    :param done: called with keys and results, from any thread.
+    :param done: called from any thread.
     :param failed: called where a message cannot be stored, from any thread but the submitting one.
     :param process_after: how many messages are indexed here before a process is started.
     :param processes: how many may be started; by default one for each core: parsing takes more than the rest.
@@ -111,7 +121,7 @@ class Indexer(Generic[Key]):
 
     def __init__(
         self,
-        done: Callable[[Sequence[tuple[Key, Indexed]]], None],
+        done: Done[Key],
         failed: Callable[[BaseException], None],
         *,
         process_after: int = MANY_MESSAGES,
@@ -143,7 +153,8 @@ class Indexer(Generic[Key]):
         while (process := self._elsewhere(load)) is not None:
             if process.submit(load):
                 return
-        self._done([(item.key, work_off(item.job, item.content)) for item in load])
+        found = [work_off(job, content) for job, content in zip(load.jobs, load.contents, strict=True)]
+        self._done(load.keys, PackedColumns(pack_columns(found)))
 
     def close(self) -> None:
         """Stop; what was not indexed yet is given up."""
@@ -157,9 +168,9 @@ class Indexer(Generic[Key]):
         """Return the process that has least to do; None where the work is to be done here."""
         with self._lock:
             self._left -= len(load)
-            self._left_octets -= sum(item.octets for item in load)
+            self._left_octets -= sum(load.octets)
             is_early = self._left >= 0 and self._left_octets >= 0
-            is_small = all(item.octets < LARGE_OCTETS for item in load)
+            is_small = max(load.octets) < LARGE_OCTETS
             if self._closed or (is_early and is_small and not self._processes):
                 return None
             for process in [process for process in self._processes if process.is_over]:
@@ -186,15 +197,16 @@ class Indexer(Generic[Key]):
         """Index again what a process left when it died, message by message; one alone is what killed it."""
         for number, load in enumerate(loads):
             if not number and has_started and len(load) == 1:
-                self._blame(load[0])
+                self._blame(load)
                 continue
-            for item in load:
-                self.submit([item])
+            for one in load.each():
+                self.submit(one)
 
-    def _blame(self, item: Item[Key]) -> None:
-        if item.content is not None and item.place is not None:
-            write_file_whole(item.content, *item.place)
-        self._done([(item.key, not_indexed("the parser's process ended"))])
+    def _blame(self, load: Load[Key]) -> None:
+        [content], [(_, _, incoming, final)] = load.contents, load.jobs
+        if content is not None and incoming is not None and final is not None:
+            write_file_whole(content, incoming, final)
+        self._done(load.keys, PackedColumns(pack_columns([not_indexed("the parser's process ended")])))
 
 
 class _Process(Generic[Key]):
@@ -206,7 +218,7 @@ class _Process(Generic[Key]):
     def __init__(
         self,
         worker: Worker,
-        done: Callable[[Sequence[tuple[Key, Indexed]]], None],
+        done: Done[Key],
         failed: Callable[[BaseException], None],
         orphaned: Callable[[Sequence[Load[Key]], bool], None],
     ) -> None:
@@ -233,14 +245,14 @@ class _Process(Generic[Key]):
 
     def submit(self, load: Load[Key]) -> bool:
         """Send a load; False where the process is over."""
-        head = pack_request([item.job for item in load])
+        head = pack_request(load.jobs)
         with self._lock:
             if self.is_over:
                 return False
             self._waiting.append(load)
             # Where it died, the receiving thread takes care of what is waiting.
             with suppress(BrokenPipeError):
-                self._send([head, *[item.content for item in load if item.content]])
+                self._send([head, *filter(None, load.contents)])
             return True
 
     def _send(self, pieces: list[bytes]) -> None:
@@ -266,27 +278,24 @@ class _Process(Generic[Key]):
     def _receive(self) -> None:
         try:
             while len(header := self._answers.read(ANSWER.size)) == ANSWER.size:
-                answer = self._answers.read(ANSWER.unpack(header)[0])
+                octets, refused = ANSWER.unpack(header)
                 if not self.has_started:
                     self.has_started = True
-                elif not self._take(answer):
+                elif not self._take(octets, refused):
                     break
             self._bury()
         except BaseException as error:  # noqa: BLE001 (whoever waits for an answer has to learn of it)
             self._child.kill()
             self._failed(error)
 
-    def _take(self, packed: bytes) -> bool:
+    def _take(self, octets: int, refused: int) -> bool:
         """Hand on the results of the oldest load; False where the answer is not whole."""
-        try:
-            answer = Answer(*pickle.loads(packed))
-        except (EOFError, pickle.UnpicklingError):
+        answer = self._answers.read(octets + refused)
+        if len(answer) < octets + refused:
             return False
-        if answer.refused is not None:
-            raise OSError(*answer.refused)
-        load = self._waiting.popleft()
-        results = zip(load, map(Indexed._make, answer.found), strict=True)
-        self._done([(item.key, indexed) for item, indexed in results])
+        if refused:
+            raise OSError(*marshal.loads(answer))
+        self._done(self._waiting.popleft().keys, PackedColumns(answer))
         return True
 
     def _bury(self) -> None:

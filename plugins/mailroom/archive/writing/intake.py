@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING
 from mailroom.archive.reading.described import Described
 from mailroom.archive.storage.raw import CHUNK_OCTETS, RawStore
 from mailroom.archive.writing.arrivals import Arrival, Expected, NewMessage
-from mailroom.archive.writing.indexed import Indexed
-from mailroom.archive.writing.indexing import Indexer, Item
+from mailroom.archive.writing.columns import PackedColumns
+from mailroom.archive.writing.indexing import Indexer, Load
 from mailroom.archive.writing.worker_start import MANY_MESSAGES
 from mailroom.exceptions import ArchiveError
 from mailroom.model import Body
@@ -143,7 +143,7 @@ class Intake:
         """Forget messages whose rows are committed; the caller holds ``lock``."""
         for message in messages:
             self.pending.pop(message.digest, None)
-            message.indexed = None
+            message.load = None
 
     def stop(self) -> None:
         """End all threads; what is not ready by now is given up."""
@@ -190,7 +190,7 @@ class Intake:
         """Find out which messages of a load are new, and have those stored and parsed."""
         bodies = [_taken(arrival) for arrival in load]
         digests = [body.sha256 or _digest_of(body) for body in bodies]
-        items: list[Item[tuple[NewMessage, int]]] = []
+        fresh: Load[tuple[NewMessage, int]] = Load()
         for arrival, body, digest, message in zip(
             load, bodies, digests, self._claim(load, bodies, digests), strict=True
         ):
@@ -199,9 +199,9 @@ class Intake:
             elif message.expected:
                 self._stage(message, body)
             else:
-                items.append(self._item(message, body))
-        if items:
-            self._indexer.submit(items)
+                self._put(message, body, fresh)
+        if len(fresh):
+            self._indexer.submit(fresh)
 
     def _pass_over(self, arrival: Arrival, body: Body, digest: str) -> None:
         """Leave a message alone that is held or on its way in already, unless its file is damaged."""
@@ -245,19 +245,20 @@ class Intake:
             arrival.archived_at = self._find((digest,))[0]
             self._wake()
 
-    def _item(self, message: NewMessage, body: Body) -> Item[tuple[NewMessage, int]]:
-        """Return what the indexer is to do with a new message; what it cannot store itself is stored here."""
+    def _put(self, message: NewMessage, body: Body, load: Load[tuple[NewMessage, int]]) -> None:
+        """Have a new message indexed with a load; what the indexer cannot store itself is stored here."""
         if body.content is not None:
             place = self._raw.reserve(message.digest)
             if place is None:
                 self._raw.write(message.digest, body)
-            return Item((message, body.octets), body.octets, body.content, place=place)
+            load.add((message, body.octets), body.content, place)
+            return
         path = self._raw.local_path(message.digest)
         if path is None:
             message.staged = path = body.path  # parsed from the spool file before the upload consumes it
         else:
             self._raw.write(message.digest, body)
-        return Item((message, 0), message.octets, path=path)
+        load.add_file((message, 0), message.octets, path or "")
 
     def _stage(self, message: NewMessage, body: Body) -> None:
         """Have a message parsed before it is stored: it may be one the archive holds under other bytes."""
@@ -267,16 +268,18 @@ class Intake:
             with open(message.staged, "wb") as file:
                 file.write(body.content)
             self._release(len(body.content))
-        self._indexer.submit([Item((message, 0), message.octets, path=message.staged)])
+        load: Load[tuple[NewMessage, int]] = Load()
+        load.add_file((message, 0), message.octets, message.staged or "")
+        self._indexer.submit(load)
 
-    def _indexed(self, results: Sequence[tuple[tuple[NewMessage, int], Indexed]]) -> None:
+    def _indexed(self, messages: Sequence[tuple[NewMessage, int]], load: PackedColumns) -> None:
         released = 0
         staged = []
         written: list[str] = []
         with self.lock:
-            for (message, held), indexed in results:
-                message.indexed = indexed
-                self._text_octets += len(indexed.text) + len(indexed.reply or b"")
+            self._text_octets += load.text_octets
+            for number, (message, held) in enumerate(messages):
+                message.load, message.number = load, number
                 self._parsed_octets += message.octets
                 released += held
                 if message.staged is not None:
@@ -293,11 +296,11 @@ class Intake:
 
     def _store_staged(self, message: NewMessage) -> None:
         staged, message.staged = message.staged, None
-        if staged is None or message.indexed is None:
+        if staged is None or message.load is None:
             raise ArchiveError("A message was stored before it was parsed; this is a bug in Mailroom.")
         message.is_ = self._find_expected(message)
         if message.is_adopted:
-            message.indexed = None
+            message.load = None
             os.unlink(staged)
         else:
             self._raw.write(message.digest, Body(octets=message.octets, path=staged))
@@ -311,7 +314,7 @@ class Intake:
         Other bytes of the same size are no re-encoding and are kept, so that it is the size of a place
         that tells, before anything is deleted there, whether its exact bytes are archived.
         """
-        identity = None if message.indexed is None else message.indexed.identity
+        identity = None if message.load is None else message.load.identity(message.number)
         found = message.expected.get(identity, ()) if identity else ()
         others = (held for held in found if held.size != message.octets)
         return next((held for held in others if self._raw.size(held.sha256) == held.size), None)

@@ -78,7 +78,12 @@ class Known:
             if asked and len(self._first):
                 for place, moment in zip(asked, self._sorted_in([digests[n] for n in asked]), strict=True):
                     moments[place] = moment
-        return [None if moment is None else _EPOCH + moment * _MICROSECOND for moment in moments]
+        made = {moment: _EPOCH + moment * _MICROSECOND for moment in set(moments) if moment is not None}
+        return [None if moment is None else made[moment] for moment in moments]
+
+    def among(self, digests: Sequence[str]) -> set[str]:
+        """Return which of these messages are in the table."""
+        return {one for one, moment in zip(digests, self.find(digests), strict=True) if moment is not None}
 
     def _sorted_in(self, digests: Sequence[str]) -> list[int | None]:
         """Return the moments of messages that are among the sorted ones."""

@@ -12,8 +12,7 @@ is well.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -21,26 +20,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mailroom.archive.delta.data_files import aligned
-from mailroom.archive.delta.rows import build_table
 from mailroom.archive.delta.tables import Append, Table
 from mailroom.archive.digests import halves
-from mailroom.archive.writing.indexed import Indexed
 from mailroom.archive.writing.known import Known
+from mailroom.archive.writing.message_rows import MessageRows
 
-__all__ = ["MessageRow", "MessageTables"]
-
-TEXT_CHUNK_OCTETS = 2 * 1024 * 1024
-"""Texts are turned into Arrow in pieces of this size, so that a batch is not held twice. Octets."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageRow:
-    """What is to be said of one new message."""
-
-    digest: str
-    octets: int
-    indexed: Indexed
-    archived_at: datetime
+__all__ = ["MessageTables"]
 
 
 class MessageTables:
@@ -84,43 +69,43 @@ class MessageTables:
         self.load()
         return self.known.find(digests)
 
-    def append(self, rows: Sequence[MessageRow]) -> None:
+    def append(self, rows: MessageRows) -> None:
         """Add messages that are not there yet, with their texts and attachments.
 
         :raises StoreUnavailable: where the store refuses.
         """
         mine = self.append_messages(rows)
-        if mine:
-            self.append_texts(mine)
-            self.append_attachments([row for row in mine if row.indexed.attachments])
+        self.append_texts(mine)
+        self.append_attachments(mine)
 
-    def append_messages(self, rows: Sequence[MessageRow]) -> list[MessageRow]:
+    def append_messages(self, rows: MessageRows) -> MessageRows:
         """Add messages that are not there yet, without what belongs to them; return which were added.
 
         :raises StoreUnavailable: where the store refuses.
         """
-        mine = list(rows)
+        mine = rows
 
         def plan() -> Append | None:
             nonlocal mine
             self.known.update()
-            held = self.known.find([row.digest for row in mine])
-            mine = [row for row, moment in zip(mine, held, strict=True) if moment is None]
+            mine = mine.without(self.known.among(mine.digests))
             if not mine:
                 return None
-            return Append(rows=[_messages_table(mine)], transactions=_next(self.messages))
+            return Append(rows=[mine.as_messages()], transactions=_next(self.messages))
 
         self.messages.append(plan)
-        self.known.add([row.digest for row in mine], [row.archived_at for row in mine])
+        self.known.add(mine.digests, mine.archived_at)
         return mine
 
-    def append_texts(self, rows: Sequence[MessageRow]) -> None:
+    def append_texts(self, rows: MessageRows) -> None:
         """Add the texts of messages that have none yet."""
-        self._append_once(self.texts, "sha256", rows, _text_tables)
+        self._append_once(self.texts, "sha256", rows, MessageRows.as_texts)
 
-    def append_attachments(self, rows: Sequence[MessageRow]) -> None:
+    def append_attachments(self, rows: MessageRows) -> None:
         """Add the attachments of messages that have none yet."""
-        self._append_once(self.attachments, "message_sha256", rows, _attachment_tables)
+        self._append_once(
+            self.attachments, "message_sha256", rows.with_attachments(), lambda some: [some.as_attachments()]
+        )
 
     def lacking(self) -> tuple[set[str], set[str]]:
         """Return the messages that lack their text, and those that lack their attachments.
@@ -170,17 +155,19 @@ class MessageTables:
         self,
         table: Table,
         key: str,
-        rows: Sequence[MessageRow],
-        build: Callable[[Sequence[MessageRow]], Iterator[pa.Table]],
+        rows: MessageRows,
+        build: Callable[[MessageRows], Iterable[pa.Table]],
     ) -> None:
-        mine = list(rows)
+        mine = rows
 
         def plan() -> Append | None:
             nonlocal mine
             theirs = {d for p in table.scan([key], files=table.unseen()) for d in p.table[key].to_pylist()}
-            mine = [row for row in mine if row.digest not in theirs]
+            mine = mine.without(theirs)
             return Append(rows=build(mine), transactions=_next(table)) if mine else None
 
+        if not mine:
+            return
         table.append(plan)
         table.mark_seen()
 
@@ -198,44 +185,3 @@ class MessageTables:
 
 def _next(table: Table) -> dict[str, int]:
     return {table.name: table.transaction_version(table.name) + 1}
-
-
-def _messages_table(rows: Sequence[MessageRow]) -> pa.Table:
-    found = [row.indexed for row in rows]
-    return build_table(
-        "messages",
-        [
-            [row.digest for row in rows],
-            [row.octets for row in rows],
-            [i.identity for i in found],
-            [i.message_id for i in found],
-            [i.date for i in found],
-            [i.date_source for i in found],
-            [i.sender for i in found],
-            [i.sender_address for i in found],
-            [i.to for i in found],
-            [i.cc for i in found],
-            [i.subject for i in found],
-            [i.in_reply_to for i in found],
-            [i.references for i in found],
-            [len(i.attachments) for i in found],
-            [i.defects for i in found],
-            [row.archived_at for row in rows],
-        ],
-    )
-
-
-def _text_tables(rows: Sequence[MessageRow]) -> Iterator[pa.Table]:
-    start = octets = 0
-    for number, row in enumerate(rows, 1):
-        octets += len(row.indexed.text) + len(row.indexed.reply or b"")
-        if octets >= TEXT_CHUNK_OCTETS or number == len(rows):
-            chunk = rows[start:number]
-            texts, replies = [r.indexed.text for r in chunk], [r.indexed.reply for r in chunk]
-            yield build_table("texts", [[r.digest for r in chunk], texts, replies])
-            start, octets = number, 0
-
-
-def _attachment_tables(rows: Sequence[MessageRow]) -> Iterator[pa.Table]:
-    flat = [(row.digest, *attachment) for row in rows for attachment in row.indexed.attachments]
-    yield build_table("attachments", [list(column) for column in zip(*flat, strict=True)])

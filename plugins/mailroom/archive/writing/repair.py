@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from mailroom.archive.delta.tables import Table
 from mailroom.archive.delta.torn import TABLES_OF_MESSAGES, mark_repaired, torn_commits
 from mailroom.archive.failures import translated
 from mailroom.archive.storage.raw import RawStore
-from mailroom.archive.writing.indexed import index_content
-from mailroom.archive.writing.message_tables import MessageRow, MessageTables
+from mailroom.archive.writing.indexed import Indexed, index_content
+from mailroom.archive.writing.message_rows import MessageRows
+from mailroom.archive.writing.message_tables import MessageTables
 from mailroom.exceptions import IntegrityError
 
 __all__ = ["Repair"]
@@ -29,6 +30,9 @@ REPAIR_MESSAGES = 500
 
 REPAIR_OCTETS = 32 * 1024 * 1024
 """Octets of messages parsed again before their rows are committed."""
+
+_Parsed = tuple[str, int, Indexed, datetime]
+"""Digest and octets of a message, what was found in it, and when it was archived."""
 
 
 class Repair:
@@ -63,10 +67,8 @@ class Repair:
         if lacking:
             log.info("Completing texts and attachments of %d messages for another run", len(lacking))
         for rows in self._parsed(lacking):
-            self._tables.append_texts([row for row in rows if row.digest in texts])
-            self._tables.append_attachments(
-                [row for row in rows if row.digest in attachments and row.indexed.attachments]
-            )
+            self._tables.append_texts(rows.among(texts))
+            self._tables.append_attachments(rows.among(attachments))
         return len(lacking)
 
     def rebuild_torn(self, root: str) -> int:
@@ -116,22 +118,22 @@ class Repair:
 
     def _parsed(
         self, digests: Iterable[str], since: dict[str, datetime] | None = None
-    ) -> Iterable[list[MessageRow]]:
-        rows: list[MessageRow] = []
+    ) -> Iterator[MessageRows]:
+        rows: list[_Parsed] = []
         octets = 0
         for digest in digests:
             row = self._parse(digest, (since or {}).get(digest))
             if row is None:
                 continue
             rows.append(row)
-            octets += row.octets
+            octets += row[1]
             if len(rows) >= REPAIR_MESSAGES or octets >= REPAIR_OCTETS:
-                yield rows
+                yield MessageRows.of(rows)
                 rows, octets = [], 0
         if rows:
-            yield rows
+            yield MessageRows.of(rows)
 
-    def _parse(self, digest: str, since: datetime | None) -> MessageRow | None:
+    def _parse(self, digest: str, since: datetime | None) -> _Parsed | None:
         try:
             if self._raw.hash(digest) != digest:
                 log.warning(
@@ -139,12 +141,7 @@ class Repair:
                 )
                 return None
             with self._raw.mapped(digest) as content:
-                return MessageRow(
-                    digest=digest,
-                    octets=len(content),
-                    indexed=index_content(content),
-                    archived_at=since or self._stored_at(digest),
-                )
+                return digest, len(content), index_content(content), since or self._stored_at(digest)
         except IntegrityError:
             log.warning("Raw object %s is missing; its text cannot be completed", digest)
             return None
