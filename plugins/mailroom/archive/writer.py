@@ -38,13 +38,13 @@ __all__ = ["ArchiveWriter"]
 
 log = logging.getLogger(__name__)
 
-BATCH_MESSAGES = 2000
+BATCH_MESSAGES = 4000
 """Messages of a batch; a kill costs at most fetching a few batches again."""
 
 BATCH_OCTETS = 64 * 1024 * 1024
 """Octets of messages of a batch."""
 
-BATCH_TEXT_OCTETS = 8 * 1024 * 1024
+BATCH_TEXT_OCTETS = 10 * 1024 * 1024
 """Octets of text of a batch, as far as can be guessed: they wait in memory for its commit."""
 
 BATCH_ROWS = 10_000
@@ -288,9 +288,11 @@ class ArchiveWriter:
         key = key_of(row)
         if key in self._batch.keys:
             self._hand_over()  # two rows of one place in one commit could not be told apart
-        self._begin_batch()
-        self._batch.keys.add(key)
-        self._batch.entries.append((row, arrival))
+        batch = self._batch
+        if not batch.entries:
+            self._begin_batch()
+        batch.keys.add(key)
+        batch.entries.append((row, arrival))
         if self._engine is not None and self._begun != (row.account, row.folder):
             self._begun = (row.account, row.folder)
             self._engine.locations.begin(*self._begun)
@@ -322,6 +324,7 @@ class ArchiveWriter:
         if self._batch.is_empty:
             return
         batch, self._batch = self._batch, Batch()
+        batch.keys.clear()  # nothing more comes to it
         if self._engine is not None:
             self._engine.intake.hand_over()
         self._is_synced = False

@@ -32,8 +32,7 @@ def leaf_digests(name: str, table: pa.Table) -> list[bytes]:
     """Return the SHA-256 of each row of a table, over its values that are not null."""
     if not table.num_rows:
         return []
-    stated = [_stated(column, table[column]) for column in table.column_names]
-    parts = [part for part in stated if part is not None]
+    parts = _joined(_stated(column, table[column]) for column in table.column_names)
     begin = LEAF + name.encode() + b"\n"
     texts = pc.binary_join_element_wise(*parts, "\n", null_handling="skip") if parts else pa.scalar("")
     if isinstance(texts, pa.Scalar):  # all rows say the same
@@ -110,6 +109,20 @@ def _chunks(texts: pa.ChunkedArray | pa.StringArray) -> list[pa.StringArray]:
     return texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
 
 
+def _joined(
+    stated: Iterable[pa.ChunkedArray | pa.StringScalar | None],
+) -> list[pa.ChunkedArray | pa.StringScalar]:
+    """Return what is stated, what all rows say joined with its neighbours: each part costs for every row."""
+    parts: list[pa.ChunkedArray | pa.StringScalar] = []
+    for part in stated:
+        before = parts[-1] if parts else None
+        if isinstance(part, pa.StringScalar) and isinstance(before, pa.StringScalar):
+            parts[-1] = pa.scalar(f"{before.as_py()}\n{part.as_py()}")
+        elif part is not None:
+            parts.append(part)
+    return parts
+
+
 def _stated(column: str, values: pa.ChunkedArray) -> pa.ChunkedArray | pa.StringScalar | None:
     """Return ``name=length:value`` for each value, so that no two rows are written alike; null for null.
 
@@ -126,5 +139,8 @@ def _stated(column: str, values: pa.ChunkedArray) -> pa.ChunkedArray | pa.String
         text = ends["min"].cast(pa.string()).as_py()
         return pa.scalar(f"{column}={len(text.encode())}:{text}")
     text = values.cast(pa.string())
-    length = pc.binary_length(text).cast(pa.string())
-    return pc.binary_join_element_wise(f"{column}=", length, ":", text, "")
+    length = pc.binary_length(text)
+    lengths = pc.min_max(length)
+    if lengths["min"] == lengths["max"]:  # digests and times are as long as each other
+        return pc.binary_join_element_wise(f"{column}={lengths['min']}:", text, "")
+    return pc.binary_join_element_wise(f"{column}=", length.cast(pa.string()), ":", text, "")

@@ -81,7 +81,7 @@ class Committer:
         :raises ArchiveError: where the store refuses; what was not committed then never is.
         """
         for _, arrival in batch.entries:
-            if arrival is not None and not intake.wait_for(arrival):
+            if arrival is not None and not arrival.is_ready and not intake.wait_for(arrival):
                 return False
         self._durability.sync()
         if batch.arrivals and not self._is_complete:
@@ -156,8 +156,7 @@ class Committer:
 
     def _placed(self, row: LocationRow, arrival: Arrival | None) -> Placed:
         if arrival is not None:
-            digest, archived_at = arrival.held_as
-            return Placed(row=row, digest=digest, archived_at=archived_at)
+            return Placed(row, *arrival.held_as)
         archived_at = row.archived_at
         if archived_at is None and row.sha256 is not None:
             archived_at = self.tables.archived_at(row.sha256)
@@ -165,7 +164,7 @@ class Committer:
                 raise ArchiveError(
                     f"Message {row.sha256} was recorded as archived but is not held; nothing was recorded."
                 )
-        return Placed(row=row, digest=row.sha256, archived_at=archived_at)
+        return Placed(row, row.sha256, archived_at)
 
     def _append(self, name: str, rows: Sequence[Any], as_table: Callable[[Any, Sequence[int]], Any]) -> None:
         """Commit rows of a log that is numbered by account."""

@@ -73,9 +73,9 @@ class Known:
     def find(self, digests: Sequence[str]) -> list[datetime | None]:
         """Return for each message when it was archived, or None where it is not in the table."""
         with self._lock:
-            moments = [self._recent.get(digest) for digest in digests]
-            asked = [place for place, moment in enumerate(moments) if moment is None]
-            if asked and len(self._first):
+            moments = list(map(self._recent.get, digests))
+            if len(self._first):
+                asked = [place for place, moment in enumerate(moments) if moment is None]
                 for place, moment in zip(asked, self._sorted_in([digests[n] for n in asked]), strict=True):
                     moments[place] = moment
         made = {moment: _EPOCH + moment * _MICROSECOND for moment in set(moments) if moment is not None}
@@ -87,6 +87,8 @@ class Known:
 
     def _sorted_in(self, digests: Sequence[str]) -> list[int | None]:
         """Return the moments of messages that are among the sorted ones."""
+        if not digests:
+            return []
         first, second = halves_of_all(digests)
         places = np.minimum(self._first.searchsorted(first), len(self._first) - 1)
         same = self._first[places] == first

@@ -10,9 +10,11 @@ rows that say what is written already are dropped before they are committed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -28,8 +30,7 @@ _KEY = ("protocol", "uidvalidity", "uid", "uidl", "sha256", "change", "flags", "
 Key = tuple[object, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
+class Placed(NamedTuple):
     """A row, and the message it is about as the archive holds it."""
 
     row: LocationRow
@@ -66,9 +67,7 @@ class LocationLog:
 
         :raises StoreUnavailable: where the store refuses.
         """
-        folders: dict[tuple[str, str], list[Placed]] = {}
-        for place in placed:
-            folders.setdefault((place.row.account, place.row.folder), []).append(place)
+        folders = _by_folder(placed)
 
         def plan() -> Append | None:
             for (account, folder), places in folders.items():
@@ -78,8 +77,7 @@ class LocationLog:
                 for where, places in folders.items()
                 if places
             }
-            rows = [place for places in folders.values() for place in places]
-            return Append(rows=[_table(rows, numbers)], transactions=numbers) if rows else None
+            return Append(rows=[_table(folders, numbers)], transactions=numbers) if numbers else None
 
         self.table.append(plan)
         for where, places in folders.items():
@@ -100,6 +98,20 @@ class LocationLog:
             said = _said_since(self.table, account, folder, planned)
             places[:] = [place for place in places if not _is_said(place, said)]
         self._mine[name] = now
+
+
+def _by_folder(placed: Sequence[Placed]) -> dict[tuple[str, str], list[Placed]]:
+    """Return rows by account and folder; mostly many of one folder come in a row."""
+    folders: dict[tuple[str, str], list[Placed]] = {}
+    account = folder = None
+    some: list[Placed] = []
+    for place in placed:
+        row = place.row
+        if row.folder is not folder or row.account is not account:
+            account, folder = row.account, row.folder
+            some = folders.setdefault((account, folder), [])
+        some.append(place)
+    return folders
 
 
 @dataclass(slots=True)
@@ -147,11 +159,8 @@ def _is_said(place: Placed, said: Mapping[Key, _Said]) -> bool:
 _LIVE = frozenset(word for word in CHANGES if Change(word).is_live)
 
 
-def _table(placed: Iterable[Placed], numbers: Mapping[str, int]) -> pa.Table:
-    rows = list(placed)
-    return locations_table(
-        [p.row for p in rows],
-        [p.digest for p in rows],
-        [p.archived_at for p in rows],
-        [numbers[transaction_name(p.row.account, p.row.folder)] for p in rows],
-    )
+def _table(folders: Mapping[tuple[str, str], Sequence[Placed]], numbers: Mapping[str, int]) -> pa.Table:
+    placed = list(chain.from_iterable(folders.values()))
+    seqs = [[numbers[transaction_name(*where)]] * len(places) for where, places in folders.items() if places]
+    rows, digests, archived = (list(column) for column in zip(*placed, strict=True))
+    return locations_table(rows, digests, archived, list(chain.from_iterable(seqs)))

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Pipeline"]
 
-MAX_WAITING_BATCHES = 1
-"""Batches that may wait for their commit before the caller waits for it."""
+MAX_UNFINISHED_BATCHES = 1
+"""Batches that may be on their way before the caller waits: with the one it fills, so many are in memory."""
 
 
 class Pipeline:
@@ -54,12 +54,12 @@ class Pipeline:
         self._pool.submit(self._run, intake, committer).add_done_callback(self._ended)
 
     def hand_over(self, batch: Batch) -> None:
-        """Hand a batch over; blocks while too many wait.
+        """Hand a batch over; blocks while the one before is not committed.
 
         :raises ArchiveError: where a thread has failed.
         """
         with self._changed:
-            while len(self._waiting) >= MAX_WAITING_BATCHES and self._error is None:
+            while self._unfinished >= MAX_UNFINISHED_BATCHES and self._error is None:
                 self._changed.wait()
             self._waiting.append(batch)
             self._unfinished += 1
