@@ -28,7 +28,8 @@ from mailroom.message.charsets import guess_charset, text_of
 from mailroom.message.detection import DETECTION_OCTETS, detect_type
 from mailroom.message.envelopes import Envelope, unwrap
 from mailroom.message.identity import fingerprint_of_header
-from mailroom.message.index import AttachmentIndex, MessageIndex, index_message, iter_attachment
+from mailroom.message.index import index_message, iter_attachment
+from mailroom.message.index_values import AttachmentIndex, MessageIndex
 from mailroom.message.links import Link, message_links
 from mailroom.message.received import Hop
 from mailroom.message.storing import ORIGIN_FIELDS, bare_digest, origin_of_header

@@ -22,9 +22,9 @@ from mailroom.message.encoded_words import decode_words
 from mailroom.message.headers import Header, first, read_header, skip_envelope, unfold
 from mailroom.model import Fingerprint
 
-__all__ = ["Traits", "date_of", "fingerprint_of_header", "identity_of", "printable", "traits_of"]
+__all__ = ["VERSION", "Traits", "date_of", "fingerprint_of_header", "identity_of", "printable", "traits_of"]
 
-_VERSION = b"mailroom identity 1"
+VERSION = b"mailroom identity 1"
 """Changes when a rule here does: identities of two versions are never equal."""
 
 _UNWRITABLE = re.compile("[\ud800-\udfff]")
@@ -86,7 +86,7 @@ def identity_of(traits: Traits | Fingerprint, digests: Iterable[bytes]) -> str:
     """Return the hash over a message's traits and the digests of its leaves, in their order."""
     spaceless = (traits.subject or "").replace(" ", "")
     text = f"{traits.message_id or ''}\0{traits.date or ''}\0{traits.sender or ''}\0{spaceless}"
-    return hashlib.sha256(b"".join([_VERSION, text.encode("utf-8", "replace"), *digests])).hexdigest()
+    return hashlib.sha256(b"".join([VERSION, text.encode("utf-8", "replace"), *digests])).hexdigest()
 
 
 def printable(text: str) -> str:

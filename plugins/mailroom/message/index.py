@@ -6,10 +6,8 @@ one attachment again. Does not belong here: any parsing of its own.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from datetime import datetime
-from typing import Literal, NamedTuple
+import os
+from collections.abc import Callable, Iterator
 
 from mailroom.exceptions import MailroomError
 from mailroom.message.addresses import (
@@ -19,7 +17,7 @@ from mailroom.message.addresses import (
     parse_addresses,
     parse_sender,
 )
-from mailroom.message.attachments import Disposition, File, describe, made_up_name
+from mailroom.message.attachments import File, describe
 from mailroom.message.charsets import is_known
 from mailroom.message.contents import Content, charset_of, read_content
 from mailroom.message.defects import Defect, Defects
@@ -28,6 +26,14 @@ from mailroom.message.embedded import embedded_parts, is_embedded
 from mailroom.message.encoded_words import decode_words
 from mailroom.message.headers import Header, first, unfolded
 from mailroom.message.identity import date_of, identity_of, printable, traits_of
+from mailroom.message.index_values import (
+    MAX_REFERENCES,
+    IDENTIFIER,
+    PGP_MESSAGE,
+    AttachmentIndex,
+    MessageIndex,
+    attachment_of,
+)
 from mailroom.message.octets import Buffer, in_memory
 from mailroom.message.parts import Part
 from mailroom.message.quotes import reply_of
@@ -35,65 +41,24 @@ from mailroom.message.structure import parse_structure
 from mailroom.message.text import MAX_TEXT_CHARACTERS, body_parts, joined, readable_html
 from mailroom.message.transfer import Encoding
 
-__all__ = ["MAX_REFERENCES", "AttachmentIndex", "MessageIndex", "index_message", "iter_attachment"]
+__all__ = ["PURE_PYTHON", "index_carefully", "index_message", "iter_attachment"]
 
-MAX_REFERENCES = 1000
-"""How many identifiers of a References field are kept."""
-
-_PGP_MESSAGE = "-----BEGIN PGP MESSAGE-----"
-_MESSAGE_ID = re.compile(r"<[^<>\s]{1,998}>")
+PURE_PYTHON = "MAILROOM_PURE_PYTHON"
+"""Environment variable that, where it is not empty, leaves all messages to the careful reader."""
 
 
-class AttachmentIndex(NamedTuple):
-    """One attachment of a message.
-
-    :param part: its number as IMAP counts parts, ``2.1``; files in the text of part 1 are
-        ``1.uu1``, ``1.uu2`` and so on where they are uuencoded, ``1.yenc1`` or ``1.hqx1`` (BinHex).
-    :param filename: as a mail client would show it, which is not safe for a path.
-    :param disposition: None where the message does not say.
-    :param size: octets, decoded. :param sha256: hex digest of the same octets.
-    :param detected_type: media type that the content looks like (see ``detection``).
-    """
-
-    part: str
-    filename: str
-    content_type: str
-    disposition: Disposition
-    size: int
-    sha256: str
-    detected_type: str | None = None
+def _compiled_reader() -> Callable[[bytes], MessageIndex | None] | None:
+    """Return the reader of plain messages, where it was compiled."""
+    if os.environ.get(PURE_PYTHON):
+        return None
+    try:
+        from mailroom.message.compiled.plain import index_plain
+    except ImportError:
+        return None
+    return index_plain
 
 
-class MessageIndex(NamedTuple):
-    """What is known of one message without its raw octets; text that is missing is empty.
-
-    :param message_id: the Message-ID as it stands, unfolded and stripped, or None.
-    :param date: UTC; None where the Date header is missing or cannot be read.
-    :param date_source: where ``date`` comes from, or None.
-    :param sender: From for people, ``Name <address>``; Sender where there is no From.
-    :param sender_address: the addr-spec of the first of them, in lower case.
-    :param to: recipients for people, the members of groups one by one.
-    :param text: readable text, plain where there is some, else from HTML.
-    :param reply: what of it was written anew, without what it quotes; None where it quotes nothing.
-    :param defects: what was wrong, in words of ``Defect``, sorted.
-    :param identity: hex; equal for what is one message on two servers (see ``identity``).
-    """
-
-    message_id: str | None
-    date: datetime | None
-    date_source: Literal["header", "received"] | None
-    sender: str
-    sender_address: str
-    to: tuple[str, ...]
-    cc: tuple[str, ...]
-    subject: str
-    in_reply_to: str | None
-    references: tuple[str, ...]
-    text: str
-    reply: str | None
-    attachments: tuple[AttachmentIndex, ...]
-    defects: tuple[str, ...]
-    identity: str
+_index_plain = _compiled_reader()
 
 
 def index_message(content: Buffer) -> MessageIndex:
@@ -102,6 +67,15 @@ def index_message(content: Buffer) -> MessageIndex:
     Limits are named in the modules that keep them. A mapped file can be closed afterwards.
     """
     buffer = in_memory(content)
+    if _index_plain is not None and isinstance(buffer, bytes):
+        found = _index_plain(buffer)
+        if found is not None:
+            return found
+    return index_carefully(buffer)
+
+
+def index_carefully(buffer: Buffer) -> MessageIndex:
+    """Read one message of any kind; what the compiled reader answers is the same."""
     defects: Defects = set()
     root = parse_structure(buffer, defects)
     leaves = root.leaves()
@@ -175,14 +149,14 @@ def _in_reply_to(header: Header) -> str | None:
     if "in-reply-to" not in header:
         return None
     value = first(header, "in-reply-to")
-    found = _MESSAGE_ID.search(value)
+    found = IDENTIFIER.search(value)
     return printable(found[0] if found is not None else value) or None
 
 
 def _references(header: Header) -> tuple[str, ...]:
     if "references" not in header:
         return ()
-    found = _MESSAGE_ID.findall(first(header, "references"))
+    found = IDENTIFIER.findall(first(header, "references"))
     return tuple([printable(one) for one in found[:MAX_REFERENCES]])
 
 
@@ -219,7 +193,7 @@ class _Reader:
                 self._add(leaf, file, content)
             if file.is_body and not (file.is_attachment and is_binary(content.detected)):
                 text = self._text_beside_files(leaf, content)
-                if text.startswith(_PGP_MESSAGE):
+                if text.startswith(PGP_MESSAGE):
                     self.defects.add(Defect.ENCRYPTED)
                 texts.append(
                     text.strip() if not text or leaf.media_type == "text/plain" else readable_html(text)
@@ -268,15 +242,4 @@ class _Reader:
 
     def _add(self, part: Part, file: File, content: Content) -> None:
         number = len(self.attachments) + 1
-        name = file.name or made_up_name(part, number, self.hint, content.detected)
-        self.attachments.append(
-            AttachmentIndex(
-                part=part.path,
-                filename=printable(name),
-                content_type=printable(part.media_type),
-                disposition=file.disposition,
-                size=content.size,
-                sha256=content.sha256,
-                detected_type=content.detected,
-            )
-        )
+        self.attachments.append(attachment_of(part, file, content, number, self.hint))

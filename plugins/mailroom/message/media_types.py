@@ -24,6 +24,7 @@ __all__ = [
     "is_media_type",
     "is_signed_file",
     "is_tnef",
+    "may_hold_parts",
     "read_media_type",
     "stated_name",
 ]
@@ -90,6 +91,16 @@ def is_signed_file(media_type: str, name: str) -> bool:
     """Whether a part may be signed content by its type, or by its name where the type says nothing."""
     return media_type in SIGNED_TYPES or (
         media_type == "application/octet-stream" and name.lower().endswith(".p7m")
+    )
+
+
+def may_hold_parts(media_type: str, name: str) -> bool:
+    """Whether an application's file is one that is looked into: signed, or packed."""
+    return (
+        is_signed_file(media_type, name)
+        or is_tnef(media_type, name)
+        or is_binhex(media_type, name)
+        or media_type == APPLE_FILE
     )
 
 

@@ -17,6 +17,9 @@ from collections.abc import Iterable, Mapping
 from mailroom.message.parts import Part
 
 __all__ = [
+    "BODY_TYPES",
+    "BREAKS",
+    "HIDDEN",
     "MAX_HTML_CHARACTERS",
     "MAX_TEXT_CHARACTERS",
     "body_parts",
@@ -37,21 +40,21 @@ BODY_TYPES = frozenset(
 )
 """Types that are part of the message itself unless they are named or said to be attached."""
 
-_HIDDEN = frozenset(("script", "style", "title", "template", "svg"))
+HIDDEN = frozenset(("script", "style", "title", "template", "svg"))
 _PARAGRAPH_TAGS = "blockquote h1 h2 h3 h4 h5 h6 p pre table ul ol dl hr"
 _LINE_TAGS = (
     "address article aside body center dd div dt fieldset figure footer form header html li main nav option "
     "section tbody tfoot thead tr br"
 )
-_BREAKS = {
+BREAKS = {
     slash + name: lines
     for lines, names in (("\n\n", _PARAGRAPH_TAGS), ("\n", _LINE_TAGS))
     for name in names.split()
     for slash in ("", "/")
 }
-_BREAKS |= {"li": "\n- ", "td": "\t", "th": "\t"}
+BREAKS |= {"li": "\n- ", "td": "\t", "th": "\t"}
 _INLINE_TAGS = "a b em font i img span strong u"
-_BREAKS |= {slash + name: "" for name in _INLINE_TAGS.split() for slash in ("", "/")}
+BREAKS |= {slash + name: "" for name in _INLINE_TAGS.split() for slash in ("", "/")}
 _TAG = re.compile(r"(/?[a-zA-Z][a-zA-Z0-9]*+)[^>\"]*+(?:\"[^\"]*+\"[^>\"]*+)*+>")
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s{0,4}=\s{0,4}[\"']?\s{0,4}([\w.:-]{1,64})", re.I)
 
@@ -88,16 +91,16 @@ def readable_html(page: str) -> str:
     hidden = ""  # the end tag of what is not shown; "-->" in a comment
     for tag in tags:
         head, mark, text = tag.partition(">")
-        if mark and not hidden and (lines := _BREAKS.get(head) or _break_at(head)) is not None:
+        if mark and not hidden and (lines := BREAKS.get(head) or _break_at(head)) is not None:
             pieces.append(lines)
             pieces.append(text)
             continue
         found = _TAG.match(tag)
         if found is not None and not hidden:
             name = found[1].lower()
-            if name in _BREAKS:
-                pieces.append(_BREAKS[name])
-            elif name in _HIDDEN:
+            if name in BREAKS:
+                pieces.append(BREAKS[name])
+            elif name in HIDDEN:
                 hidden = "/" + name
                 continue
             pieces.append(tag[found.end() :])
@@ -126,7 +129,7 @@ def _break_at(head: str) -> str | None:
     """Return the lines that a tag begins, by what is before its first ``>``; None where that is unclear."""
     if head.count('"') % 2:
         return None  # that ``>`` is part of a value
-    return _BREAKS.get(head.partition(" ")[0])
+    return BREAKS.get(head.partition(" ")[0])
 
 
 def _after_odd_tag(tag: str) -> str:
