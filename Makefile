@@ -1,6 +1,8 @@
 # One word a job. Each sets up what it needs by itself; the first time takes a minute or two.
 PYTHON := .venv/bin/python
 SET_UP := .venv/.set-up
+# Built into the package where there is a C compiler; all works without it.
+COMPILED := $(wildcard plugins/mailroom/message/compiled/*.p[xy][dx])
 PYTEST := $(PYTHON) -m pytest
 
 .DEFAULT_GOAL := help
@@ -12,7 +14,7 @@ help: ## this list
 setup: $(SET_UP) servers ## packages into .venv, Dovecot through apt where missing
 	@echo "Ready: . .venv/bin/activate; mailroom --help"
 
-$(SET_UP): requirements.txt setup.cfg pyproject.toml scripts/set_up.sh
+$(SET_UP): requirements.txt setup.cfg setup.py pyproject.toml scripts/set_up.sh $(COMPILED)
 	@bash scripts/set_up.sh packages
 
 servers:
@@ -52,5 +54,6 @@ lock: ## requirements.txt anew from setup.cfg (UPGRADE=1: newest versions)
 	@bash scripts/set_up.sh lock
 
 clean: ## remove all that the other words made, .venv included
-	rm -rf .venv .bootstrap .demo .airflow build dist .coverage* .hypothesis .*_cache plugins/*.egg-info
+	rm -rf .venv .bootstrap .demo .airflow build dist .coverage* .hypothesis .*_cache plugins/*.egg-info \
+		plugins/mailroom/message/compiled/*.c plugins/mailroom/message/compiled/*.so
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Make this checkout ready to work, one word a job:
-#   packages  .venv with exactly what requirements.txt lists, and this project in it
+#   packages  .venv with exactly what requirements.txt lists, and this project in it, its compiled reader built
 #   servers   Dovecot; strace and mutt for the tests that trace system calls and open exported mail
 #   rivals    the programs that benchmarks/ compares with
 #   lock      requirements.txt anew from setup.cfg (UPGRADE=1: newest versions)
@@ -91,6 +91,26 @@ run_uv() {
     "$uv" "$@" 2>/dev/null || UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1 "$uv" "$@"
 }
 
+# can_compile: whether the compiler that this Python was built with finds its headers.
+can_compile() {
+    local compiler
+    compiler=$(.venv/bin/python -c 'if True:
+        import os, sysconfig
+        compiler = os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc"
+        print(compiler, "-I" + sysconfig.get_path("include"))')
+    # shellcheck disable=SC2086  # a command and its options
+    printf '#include <Python.h>\n' | $compiler -fsyntax-only -x c - >/dev/null 2>&1
+}
+
+# compiler: what the compiled reader is built with; without it all works, more slowly.
+compiler() {
+    local python wanted=(gcc libc6-dev)
+    python=$(.venv/bin/python -c 'import os, sys; print(os.path.realpath(sys.executable))')
+    # The system's Python has its headers in a package of their own, others bring them along.
+    [[ $python != /usr/bin/python3.* ]] || wanted+=("$(basename "$python")-dev")
+    can_compile || (apt_install "A C compiler with Python's headers is" "${wanted[@]}") || true
+}
+
 packages() {
     local python uv
     python=$(find_python)
@@ -102,9 +122,16 @@ packages() {
     fi
     say "Installing what requirements.txt lists (the first time this takes a minute)"
     run_uv "$uv" pip sync --quiet --python .venv/bin/python requirements.txt
+    [ -n "${MAILROOM_PURE_PYTHON:-}" ] || compiler
+    # What an earlier version of a source was compiled to would be taken for the present one.
+    rm -f plugins/mailroom/message/compiled/*.so
     run_uv "$uv" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
     # An editable install leaves these beside the package, and Airflow would see the plugin twice.
+    # (The compiled reader lies in the package itself, and stays.)
     rm -rf plugins/*.egg-info build
+    [ -n "${MAILROOM_PURE_PYTHON:-}" ] || .venv/bin/python -c 'import mailroom.message.compiled.plain' 2>/dev/null ||
+        say "Mail is read in pure Python here, which takes longer; to see why nothing was compiled:" \
+            ".venv/bin/python setup.py build_ext --inplace"
     touch .venv/.set-up
 }
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 
-from mailroom import __version__
 from mailroom.cli.common_arguments import Parser
+from mailroom.cli.version import ShowVersion
 
 __all__ = ["build_parser"]
 
@@ -79,7 +79,9 @@ def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
         description="Fetch, mirror, archive and clean up mailboxes.",
         epilog=_EPILOG,
     )
-    parser.add_argument(VERSION, action="version", version=f"mailroom {__version__}")
+    parser.add_argument(
+        VERSION, action=ShowVersion, nargs=0, help="show the version, and how messages are read, and exit"
+    )
     words = parser.add_subparsers(
         title="commands", required=True, dest="command", metavar="COMMAND", parser_class=Parser
     )

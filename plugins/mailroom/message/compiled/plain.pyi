@@ -1,0 +1,3 @@
+from mailroom.message.index_values import MessageIndex
+
+def index_plain(content: bytes) -> MessageIndex | None: ...
