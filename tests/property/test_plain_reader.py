@@ -13,7 +13,9 @@ from tests.property.test_message_index import WHOLE
 from tests.support.any_mail import MailWriter, damaged
 from tests.support.mail import make_message
 
-index_plain = pytest.importorskip("mailroom.message.compiled.plain", reason="there is no compiled reader").index_plain
+index_plain = pytest.importorskip(
+    "mailroom.message.compiled.plain", reason="there is no compiled reader"
+).index_plain
 
 
 def check(content: bytes) -> bool:

@@ -67,7 +67,9 @@ def test_set_up_refuses_a_word_it_does_not_know() -> None:
     assert "usage" in ran.stderr
 
 
-@pytest.mark.parametrize("changed", ["plugins/mailroom/message/compiled/plain.pyx", "setup.py", "requirements.txt"])
+@pytest.mark.parametrize(
+    "changed", ["plugins/mailroom/message/compiled/plain.pyx", "setup.py", "requirements.txt"]
+)
 def test_what_is_installed_is_renewed_when_its_sources_change(changed: str) -> None:
     """Nobody tests with a compiled reader of yesterday."""
     words = ["make", "--dry-run", f"--what-if={changed}", ".venv/.set-up"]

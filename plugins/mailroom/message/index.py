@@ -27,8 +27,8 @@ from mailroom.message.encoded_words import decode_words
 from mailroom.message.headers import Header, first, unfolded
 from mailroom.message.identity import date_of, identity_of, printable, traits_of
 from mailroom.message.index_values import (
-    MAX_REFERENCES,
     IDENTIFIER,
+    MAX_REFERENCES,
     PGP_MESSAGE,
     AttachmentIndex,
     MessageIndex,

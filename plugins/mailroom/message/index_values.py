@@ -16,8 +16,8 @@ from mailroom.message.identity import printable
 from mailroom.message.parts import Part
 
 __all__ = [
-    "MAX_REFERENCES",
     "IDENTIFIER",
+    "MAX_REFERENCES",
     "PGP_MESSAGE",
     "AttachmentIndex",
     "MessageIndex",

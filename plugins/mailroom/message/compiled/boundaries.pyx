@@ -8,8 +8,11 @@ what is in the parts.
 from mailroom.message.compiled.octets cimport find_text
 
 
-def split_parts(bytes content, Py_ssize_t start, Py_ssize_t end, str boundary):
-    """Return where the parts start and end, or None where that is to be asked (RFC 2046 section 5.1)."""
+def split_parts(bytes content, Py_ssize_t start, Py_ssize_t end, str boundary, Py_ssize_t most):
+    """Return where the parts start and end, or None where that is to be asked (RFC 2046 section 5.1).
+
+    :param most: how many parts there may be.
+    """
     cdef bytes needle = b"--" + boundary.encode("utf-8", "surrogateescape").rstrip()
     cdef Py_ssize_t length = len(needle)
     if length == 2:
@@ -43,7 +46,7 @@ def split_parts(bytes content, Py_ssize_t start, Py_ssize_t end, str boundary):
         else:  # the boundary of another multipart begins with this one
             at = after
             continue
-        if is_over:
+        if is_over or len(found) == most:
             return None
         if opened >= 0:
             found.append((opened, max(opened, _before_line_end(view, at, start))))

@@ -22,17 +22,15 @@ cdef Py_ssize_t read_fields(bytes content, Py_ssize_t start, Py_ssize_t end, lis
     cdef unsigned char octet
     cdef int field = -1
     cdef bint has_field = False, has_tab
-    cdef bytes value = b""
-    while at < end:
+    cdef list lines = []
+    while at < end and at - start <= MAX_HEADER_OCTETS:
         octet = view[at]
         if octet == c"\n" or octet == c"\r":
             stop = at if octet == c"\n" else at + 1
             if stop >= end or view[stop] != c"\n":
                 raise NotPlain
             if field >= 0:
-                values[field] = _text(value)
-            if stop - start > MAX_HEADER_OCTETS:
-                raise NotPlain
+                values[field] = _text(lines)
             return stop + 1
         stop = find(view, c"\n", at, end)
         if stop < 0:
@@ -48,10 +46,11 @@ cdef Py_ssize_t read_fields(bytes content, Py_ssize_t start, Py_ssize_t end, lis
                 while after < last and (view[after] == c" " or view[after] == c"\t"):
                     has_tab = has_tab or view[after] == c"\t"
                     after += 1
-                value = value + (b" " if has_tab else content[at:after]) + content[after:last]
+                lines.append(b" " if has_tab else content[at:after])
+                lines.append(content[after:last])
         else:
             if field >= 0:
-                values[field] = _text(value)
+                values[field] = _text(lines)
             while after < last and view[after] > 32 and view[after] != c":":
                 after += 1
             if after == last or view[after] != c":" or not 0 < after - at <= 256:
@@ -64,7 +63,7 @@ cdef Py_ssize_t read_fields(bytes content, Py_ssize_t start, Py_ssize_t end, lis
                 after += 1
                 while after < last and (view[after] == c" " or view[after] == c"\t"):
                     after += 1
-                value = content[after:last]
+                lines = [content[after:last]]
         at = stop + 1
     raise NotPlain
 
@@ -120,9 +119,9 @@ cdef int _field_of(const unsigned char[::1] view, Py_ssize_t at, Py_ssize_t leng
     return -1
 
 
-cdef str _text(bytes value):
+cdef str _text(list lines):
     """Return a field's value on one line."""
-    cdef str text = value.decode("ascii")
+    cdef str text = (<bytes> lines[0] if len(lines) == 1 else b"".join(lines)).decode("ascii")
     if "\t" in text:
         text = text.replace("\t", " ")
     return text.strip(" ")

@@ -212,9 +212,9 @@ cdef class _Reader:
         if entity.media_type == "multipart/encrypted" or entity.media_type == "multipart/digest":
             raise NotPlain
         cdef list found = split_parts(
-            self.content, entity.start, entity.end, entity.parameters.get("boundary", "")
+            self.content, entity.start, entity.end, entity.parameters.get("boundary", ""), MAX_PARTS
         )
-        if found is None or len(found) > MAX_PARTS:
+        if found is None:
             raise NotPlain
         cdef list children = []
         for number, (part_start, part_end) in enumerate(found, 1):
