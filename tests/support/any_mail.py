@@ -24,8 +24,8 @@ ADDRESSES = [
 SUBJECTS = [
     "Rechnung 7", "", " ", "Re: [list] a  b", "=?utf-8?q?F=C3=BCr?= dich",
     "=?utf-8?b?w7w=?=\t=?utf-8?b?w6k=?=", "=?utf-8?q?a=0Ab=00?=", "=?utf-8?q?=ED=A0=80?=", "=?big5?q?=A4?=",
-    "=?utf-8?q?broken", "a ?= =?utf-8?q?b?= c", "=?koi8-r?b?8NLJ18XU?=", "x" * 300, "=?utf-8?q?=E2=80=A8_a?=",
-    "=?us-ascii?q?a_b?=", "\ta\tb\t",
+    "=?utf-8?q?broken", "a ?= =?utf-8?q?b?= c", "=?koi8-r?b?8NLJ18XU?=", "x" * 300,
+    "=?utf-8?q?=E2=80=A8_a?=", "=?us-ascii?q?a_b?=", "\ta\tb\t",
 ]  # fmt: skip
 DATES = [
     "Mon, 2 Mar 2026 10:00:00 +0100", "Tue, 03 Mar 2026 10:00:00 -0000", "2 Mar 2026 10:00 GMT", "",
@@ -59,17 +59,18 @@ WORDS = [
     "€", "On Mon, 2 Mar 2026, Ana <ana@example.org> wrote:", "> quoted", ">> twice", "-- ", "Ana",
     ">From here", "From x", "-----Original Message-----", "From: Ana", "Sent: Monday", "Subject: x",
     "Am 2.3.2026 schrieb Ana:", "a=b=c", "begin 644 a.txt", "#86)C", "end", "the begin 644",
+    "begin 644 a\n#86)C\n`\nend", "=ybegin line=128 size=3 name=a\n\x8b\x8c\x8d\n=yend size=3",
     "=ybegin line=128 size=3 name=a", "-----BEGIN PGP MESSAGE-----",
-    "(This file must be converted with BinHex 4.0)", ":#@*\"'&3!!!!!", "\ufeffmark", "a\xa0b\xa0", "a\u2028b",
-    "a\x0bb", "a\x0cb", "\x1c", "a\x85b", "\x00", "a\x00b", "\u200b", "\x1b$B", "\x1b(B", "x" * 90, "=",
-    "=20", "=C3=", ".", "..", "--", "--b", "--b1--", "-- b", "%PDF-1.4", "PK\x03\x04",
+    "(This file must be converted with BinHex 4.0)", ":#@*\"'&3!!!!!", "\ufeffmark", "a\xa0b\xa0",
+    "a\u2028b", "a\x0bb", "a\x0cb", "\x1c", "a\x85b", "\x00", "a\x00b", "\u200b", "\x1b$B", "\x1b(B",
+    "x" * 90, "=", "=20", "=C3=", ".", "..", "--", "--b", "--b1--", "-- b", "%PDF-1.4", "PK\x03\x04",
     "JVBERi0xLjQKJVBERi0xLjQK", "+AGE-", "a\rb", "\r", "~{<:~}", "https://example.org/?a=b&amp;c", "\ud7ff",
     "\U0001f3e2", "{\\rtf1 a}", "BEGIN:VCALENDAR", "<html>", "&nbsp;",
 ]  # fmt: skip
 PAGE = [
     "<p>Hello <b>you</b></p>", "<br>", "<br/>\n", "  a   b ", "<!-- x -->", "<!--", "-->",
-    "<style>p{}</style>", "<script>", "</script>", "<title>t</title>", "&nbsp;", "&amp;lt;", "&#x41;", "&#0;",
-    "&#xD800;", "&copy", "<a href=\"x>y\">z</a>", "<a href='x'>", "<", ">", "< b", "<3",
+    "<style>p{}</style>", "<script>", "</script>", "<title>t</title>", "&nbsp;", "&amp;lt;", "&#x41;",
+    "&#0;", "&#xD800;", "&copy", "<a href=\"x>y\">z</a>", "<a href='x'>", "<", ">", "< b", "<3",
     "<td>a</td><td>b</td>", "<li>one", "<blockquote>q</blockquote>", "mañana", "€", "<meta charset=utf-8>",
     "<meta http-equiv=x content=\"text/html; charset=iso-8859-1\">", "<meta charset=\"x-none\">", "\xa0",
     "\u2028", "\t", "<pre>\n a\n</pre>", "<svg><p>x</svg>", "<!DOCTYPE html>", "<?xml?>", "<P CLASS=x>",
@@ -93,13 +94,13 @@ ENCODINGS = [
     "base64", "x-uuencode", "", "x-zip", "quoted-printable; x", "base64 (x)", "8-bit", "7BIT\t",
 ]  # fmt: skip
 NAMES = [
-    "a.pdf", "a b.pdf", "=?utf-8?q?a=C3=B1o.pdf?=", "a", "", "x.hqx", "x.p7m", "winmail.dat", "a.txt", "../x",
-    "a;b.pdf", "a'b''c.pdf", "a\\\"b.pdf", "año.pdf", "x" * 1200 + ".pdf", "a.eml", ".", " a.pdf ", "a,b",
-    "(a).pdf", "%41.pdf",
+    "a.pdf", "a b.pdf", "=?utf-8?q?a=C3=B1o.pdf?=", "a", "", "x.hqx", "x.p7m", "winmail.dat", "a.txt",
+    "../x", "a;b.pdf", "a'b''c.pdf", "a\\\"b.pdf", "año.pdf", "x" * 1200 + ".pdf", "a.eml", ".", " a.pdf ",
+    "a,b", "(a).pdf", "%41.pdf",
 ]  # fmt: skip
 PARAMETERS = [
-    "format=flowed", "delsp=yes", "x", "=y", "charset", "name", "a=\"b", "a=b c", "a=b (c)", "method=REQUEST",
-    "protocol=\"application/pgp-signature\"", "micalg=sha-256", "type=\"text/html\"",
+    "format=flowed", "delsp=yes", "x", "=y", "charset", "name", "a=\"b", "a=b c", "a=b (c)",
+    "method=REQUEST", "protocol=\"application/pgp-signature\"", "micalg=sha-256", "type=\"text/html\"",
     "report-type=delivery-status", "name*0=a; name*1=.pdf", "filename*0*=utf-8''a; filename*1*=%C3%B1.pdf",
     "name*=utf-8''%C3%B1", "x-a=1", "a='b'", "charset=utf-8", "boundary=zz", "A=B", "smime-type=signed-data",
     "start=\"<a>\"", "charset*=us-ascii'en'utf-8",
@@ -117,9 +118,9 @@ OCTETS = [
     b"begin 644 a\n#86)C\n`\nend\n",
 ]  # fmt: skip
 STRAY = [
-    b"=", b"= \r\n", b"=\r\n", b"=\n", b"=\r", b"=3", b"=zz", b"==", b"=3d", b" \r\n", b"*", b"\xff", b"\xc3",
-    b"\xa0", b"\r", b"\n", b"\x00", b"\t", b"====", b"QQ==", b" ", b"-", b"_", b"\x1b$B", b"\x85", b"\x0c",
-    b"\xef\xbb\xbf", b"=EF=BB=BF", b"=0D", b"=0A", b"=1B", b"=E2=80=A8", b"=00", b"> ", b"--b",
+    b"=", b"= \r\n", b"=\r\n", b"=\n", b"=\r", b"=3", b"=zz", b"==", b"=3d", b" \r\n", b"*", b"\xff",
+    b"\xc3", b"\xa0", b"\r", b"\n", b"\x00", b"\t", b"====", b"QQ==", b" ", b"-", b"_", b"\x1b$B", b"\x85",
+    b"\x0c", b"\xef\xbb\xbf", b"=EF=BB=BF", b"=0D", b"=0A", b"=1B", b"=E2=80=A8", b"=00", b"> ", b"--b",
     b"\r\n--b\r\n", b"\r\n--b--\r\n", b"begin 644 a\r\n", b"=62egin 644 a\r\n",
 ]  # fmt: skip
 OF_MAIL = [
@@ -129,6 +130,36 @@ OF_MAIL = [
     b"multipart/mixed; boundary=b\r\n\r\n", b"filename=", b"filename*=", b"name=", b"charset=utf-16",
     b"charset=utf-7", b"\r\n\r\n", b"\n\n", b"\r\n ", b"\n\t", b"<p>", b"<!--", b"-->", b"<script>", b"&#x",
     b";", b'"', b"\\", b"(", b")", b"''",
+]  # fmt: skip
+
+
+OF_WORDS = [
+    "=?utf-8?q?", "=?UTF-8?Q?", "=?utf-8?b?", "=?UTF-8?B?", "=?iso-8859-1?q?", "=?=", "?=", "?= ",
+    "?= =?utf-8?q?", "=", "=C3=A9", "=c3", "=20", "_", "a", "Ana", "w6k=", "w6k", "QQ==", "QUJD", "?", " ",
+    "  ", "=0A", "=00", "=E2=80=A8", "=3D", "=?utf-8*de?q?", "(", ")", ",", '"', "<a@b>", "@", ".",
+    "=EF=BB=BF", "=C2=A0", "=F0=9F=8F=A2", "8J+Pog==", "=\t", "!",
+]  # fmt: skip
+OF_PAGES = [
+    "<", ">", "</", "/>", "<!--", "-->", "--", "!", "?", "&", ";", "&#", "#", "x", "amp", "lt", "nbsp",
+    "&nbsp;", "&lt;", "a", "b", "p", "br", "li", "td", "div", "script", "style", "title", "svg", " ", "  ",
+    "\n", "\t", '"', "'", "=", "href=", "é", "\xa0", "\u2028", "1", "65", "41", "3", "P", "BR", "&AMP;",
+    "&copy", "&hearts;", "&Tab;", "&ensp;", "&zwnj;", "&#8203;", "&#13;", "&#150;", "<p>", "</p>", "<br>",
+    "<b>", "</b>", "<o:p>", "<a\nb>", "<p\tclass=a>", "<td>", "</td>", "<h1>", "<tr>", "\x0c", "\x1f",
+    "\u3000",
+]  # fmt: skip
+OF_QUOTED = [
+    b"=", b"==", b"=3D", b"=3d", b"=0D", b"=0A", b"=0D=0A", b"=20", b"=C3=A9", b"=E9", b"=\r\n", b"= \r\n",
+    b"=\n", b"\r\n", b"\n", b"\r", b" ", b"\t", b"a", b"b", b"begin", b" 644 a", b"begin 644 a\r\n",
+    b"ybegin line=128 size=3 name=a\r\n", b"yend", b"#86)C", b"end", b"Hello", b"3", b"D", b"f", b"G",
+    b"=1B", b"=62", b"=00", b"`\r\n", b"(This file must be converted with BinHex 4.0)", b":", b".", b"> ",
+    b"=EF=BB=BF", b"=E2=80=A8", b"=EF", b"\xef\xbb\xbf", b"\xff", b"On 1 June, a@b wrote:\r\n",
+    b"-----BEGIN PGP MESSAGE-----",
+]  # fmt: skip
+OF_PARAMETERS = [
+    "text/plain", "text/html", "multipart/mixed", "; ", ";", " ", "charset", "name", "boundary", "=", '"',
+    "\\", "(", ")", "'", "*", "*0", "utf-8", "a.pdf", "b", "format=flowed", "charset=utf-8", "name=a.pdf",
+    'name="a b.pdf"', "''", "utf-8''a", "%41", ",", "/", ":", "=?utf-8?q?a?=", "filename", "attachment",
+    "inline", "\t", "x-a", "A", "1", "<", ">", "@", "?", "[", "]", "-", "é",
 ]  # fmt: skip
 
 
@@ -157,7 +188,17 @@ class MailWriter:
         if not self.odd():
             names = list(dict.fromkeys(names))
         chance.shuffle(names)
-        return b"".join(self.field(name, self.value(FIELDS[name])) for name in names) + self.entity(depth)
+        return b"".join(self.field(name, self.said(name)) for name in names) + self.entity(depth)
+
+    def said(self, name: str) -> str:
+        """Return what a field of the header says."""
+        if self.odd() or (name in ("Subject", "From") and self.chance.random() < 0.1):
+            return self.mixture(OF_WORDS)
+        return self.value(FIELDS[name])
+
+    def mixture(self, pieces: list[str]) -> str:
+        """Return pieces of some syntax in any order."""
+        return "".join(self.chance.choices(pieces, k=self.chance.choice([1, 2, 4, 8, 16, 40])))
 
     def value(self, values: list[str]) -> str:
         """Return one of some values, among the first where nothing is to be odd."""
@@ -187,6 +228,8 @@ class MailWriter:
         if self.odd():
             parameters = [*parameters, chance.choice(PARAMETERS)]
             chance.shuffle(parameters)
+        if self.odd():
+            return self.field("Content-Type", media_type + "; " + self.mixture(OF_PARAMETERS))
         between = chance.choice(["; ", "; ", ";", ";\t", " ; ", ";;"] if self.odd() else ["; "])
         return self.field(
             "Content-Type", between.join([media_type, *parameters]) + (";" if self.odd() else "")
@@ -247,8 +290,10 @@ class MailWriter:
         )
         charset = self.value(CHARSETS)
         pieces = PAGE if "html" in media_type.lower() else WORDS
+        if pieces is PAGE and chance.random() < 0.4:
+            pieces = OF_PAGES
         chosen = chance.choices(pieces, k=chance.choice([0, 1, 3, 8, 30]))
-        text = ("" if pieces is PAGE and chance.random() < 0.5 else "\n").join(chosen)
+        text = ("" if pieces is OF_PAGES or (pieces is PAGE and chance.random() < 0.5) else "\n").join(chosen)
         if chance.random() < 0.5:
             text = text.encode("ascii", "ignore").decode()
         try:
@@ -293,7 +338,7 @@ class MailWriter:
         if self.odd():
             name = self.value(ENCODINGS).lower()
         if name.startswith("quoted"):
-            octets = quopri.encodestring(octets.replace(b"\r\n", b"\n")).replace(b"\n", self.line_end)
+            octets = self.quoted(octets)
         elif name.startswith("base64"):
             octets = base64.encodebytes(octets).replace(b"\n", self.line_end)
         for _ in range(chance.choice([0, 0, 1, 3]) if self.odd() else 0):
@@ -301,6 +346,24 @@ class MailWriter:
             octets = octets[:at] + chance.choice(STRAY) + octets[at + chance.choice([0, 0, 1, 3]) :]
         head = self.field("Content-Transfer-Encoding", said) if chance.random() < 0.9 or said != name else b""
         return head + (b"" if self.odd() else self.end()) + octets
+
+    def quoted(self, octets: bytes) -> bytes:
+        """Return quoted-printable, with escapes and soft breaks where none need be now and then."""
+        chance = self.chance
+        if chance.random() < 0.15:
+            return b"".join(chance.choices(OF_QUOTED, k=chance.choice([1, 3, 8, 20, 60])))
+        lines = quopri.encodestring(octets.replace(b"\r\n", b"\n"))
+        if chance.random() < 0.2:
+            rate = chance.choice([0.02, 0.1, 0.5])
+            escaped = [self.escaped(octet) if chance.random() < rate else b"%c" % octet for octet in lines]
+            lines = b"".join(escaped)
+        return lines.replace(b"\n", self.line_end)
+
+    def escaped(self, octet: int) -> bytes:
+        """Return an octet of quoted-printable that needs no escape with one, or in a line of its own."""
+        if octet in b"=\n":
+            return b"%c" % octet
+        return b"=%02X" % octet if self.chance.random() < 0.7 else b"=\n%c" % octet
 
 
 def damaged(content: bytes, chance: random.Random) -> bytes:
