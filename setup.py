@@ -1,6 +1,6 @@
 """What ``setup.cfg`` cannot say: the compiled reader of everyday messages, which is optional.
 
-Belongs here: how its modules (``*.pyx``) are built, and that nothing fails where it cannot be. Where
+Belongs here: how its modules (``*.pyx``) are built, and that nothing fails where they cannot be. Where
 Cython, a C compiler or Python's headers are missing, or ``MAILROOM_PURE_PYTHON=1`` says so, the same
 messages are read in pure Python with the same results, more slowly. No processor is assumed but the
 oldest that the compiler knows, so that a wheel runs wherever its Python does.

@@ -82,7 +82,7 @@ def text_lines(bytes content, Py_ssize_t start, Py_ssize_t end, bint is_quoted):
     """
     cdef const unsigned char[::1] view = content
     cdef _Output output
-    cdef Py_ssize_t at = start, stop, last
+    cdef Py_ssize_t at = start, stop, last, line = 0
     cdef bint has_returns, is_ended
     if start >= end:
         return b""
@@ -99,8 +99,6 @@ def text_lines(bytes content, Py_ssize_t start, Py_ssize_t end, bint is_quoted):
                 last -= 1
             if find(view, c"\r", at, last) >= 0:
                 return None
-        if (view[at] == c"b" or view[at] == c"=") and content.startswith((b"begin ", b"=ybegin "), at):
-            return None
         is_ended = True
         if not is_quoted:
             output.copy(view, at, last)
@@ -108,10 +106,13 @@ def text_lines(bytes content, Py_ssize_t start, Py_ssize_t end, bint is_quoted):
             is_ended = _quoted_line(view, at, last, output)
             if output.is_odd:
                 return None
+        if (is_ended or stop < 0) and _begins_file(output, line):
+            return None
         if stop < 0:
             break
         if is_ended:
             output.put(c"\n")
+            line = output.length
         at = stop + 1
     return None if _holds_binhex(output) else output.taken()
 
@@ -135,6 +136,13 @@ cdef bint _quoted_line(
             return True
         output.put(octet)
         start = at + 3
+
+
+cdef bint _begins_file(_Output output, Py_ssize_t line) except -1:
+    """Whether the line at a place may introduce a file that is uuencoded or in yEnc."""
+    if line == output.length or (output.view[line] != c"b" and output.view[line] != c"="):
+        return False
+    return output.octets.startswith((b"begin ", b"=ybegin "), line)
 
 
 cdef int _hex(unsigned char digit):
