@@ -6,8 +6,8 @@ one attachment again. Does not belong here: any parsing of its own.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from mailroom.exceptions import MailroomError
 from mailroom.message.addresses import (
@@ -41,16 +41,11 @@ from mailroom.message.structure import parse_structure
 from mailroom.message.text import MAX_TEXT_CHARACTERS, body_parts, joined, readable_html
 from mailroom.message.transfer import Encoding
 
-__all__ = ["PURE_PYTHON", "index_carefully", "index_message", "iter_attachment"]
-
-PURE_PYTHON = "MAILROOM_PURE_PYTHON"
-"""Environment variable that, where it is not empty, leaves all messages to the careful reader."""
+__all__ = ["index_carefully", "index_message", "iter_attachment"]
 
 
 def _compiled_reader() -> Callable[[bytes], MessageIndex | None] | None:
-    """Return the reader of plain messages, where it was compiled."""
-    if os.environ.get(PURE_PYTHON):
-        return None
+    """Return the reader of everyday messages, unless it was not compiled or is switched off."""
     try:
         from mailroom.message.compiled.plain import index_plain
     except ImportError:
@@ -67,11 +62,11 @@ def index_message(content: Buffer) -> MessageIndex:
     Limits are named in the modules that keep them. A mapped file can be closed afterwards.
     """
     buffer = in_memory(content)
+    found = None
     if _index_plain is not None and isinstance(buffer, bytes):
-        found = _index_plain(buffer)
-        if found is not None:
-            return found
-    return index_carefully(buffer)
+        with suppress(Exception):  # no error of compiled code keeps a message from being read with care
+            found = _index_plain(buffer)
+    return index_carefully(buffer) if found is None else found
 
 
 def index_carefully(buffer: Buffer) -> MessageIndex:

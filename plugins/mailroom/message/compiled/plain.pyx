@@ -31,6 +31,7 @@ from mailroom.message.compiled.fields cimport (
 )
 
 import hashlib
+import os
 
 from mailroom.message.addresses import MAX_ADDRESSES, local_mailbox, parse_addresses, parse_sender
 from mailroom.message.attachments import describe
@@ -55,6 +56,9 @@ from mailroom.message.parts import Part
 from mailroom.message.quotes import reply_of
 from mailroom.message.text import BODY_TYPES, MAX_TEXT_CHARACTERS, charset_of_html, readable_html
 from mailroom.message.transfer import Encoding, decode, encoding_of, is_base64
+
+if os.environ.get("MAILROOM_PURE_PYTHON"):
+    raise ImportError("MAILROOM_PURE_PYTHON is set")
 
 cdef object _sha256 = hashlib.sha256
 cdef object _IDENTITY = Encoding.IDENTITY
