@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from mailroom.model import MailProtocol
+from mailroom.archive import Archive
+from mailroom.model import Change, MailProtocol
 from mailroom.policy.retention import RetentionRule
 from mailroom.services.retention_preview import preview_bases
 from tests.integration.runs import Account, days
 from tests.integration.test_retention_policy import Filled, mail, mirror
+from tests.support.archives import ACCOUNT, NOW, body, context, digest, folder_row, place
 from tests.support.command import run_command
 from tests.support.dovecot import Dovecot
 from tests.support.maildir import Stored
@@ -74,3 +76,27 @@ def test_the_command_line_shows_a_table(filled: Filled) -> None:
     assert [line.split()[0] for line in told.out.splitlines()] == [
         *("basis", "internal", "archived", "saved", "date", "seen")
     ]
+
+
+@pytest.mark.parametrize(("marked", "in_trash"), [(None, 1), ("\\Trash", 0)])
+def test_trash_is_what_the_deletion_takes_for_it(
+    archive_root: Path, marked: str | None, in_trash: int
+) -> None:
+    """Nothing came back into a folder of a usual name, also beside one that the server marks; a rule for
+    the trash means the marked one then."""
+    archive = Archive(archive_root)
+    with archive.writer(context()) as writer:
+        writer.add(body(1), place(1))
+        writer.add(body(1), place(5, folder="Trash", at=NOW + days(2)))
+        writer.record([place(1, sha256=digest(1), change=Change.DELETED_BY_RETENTION, at=NOW + days(1))])
+        for folder in (folder_row(), folder_row("Trash"), folder_row("Papelera", special_use=marked)):
+            writer.close_folder(folder)
+        writer.finish("succeeded", {}, 0)
+
+    def internal(**values: Any) -> int:
+        rule = RetentionRule(older_than=days(3), **values)
+        found = preview_bases(archive, ACCOUNT, rule, NOW + days(4))
+        return {each.basis.value: each.messages for each in found}["internal"]
+
+    assert internal() == 1
+    assert internal(folders=("\\Trash",)) == in_trash

@@ -15,7 +15,7 @@ from mailroom.archive import Archive, FolderState
 from mailroom.archive.ledgers import read_holds
 from mailroom.exceptions import ConfigurationError
 from mailroom.ledger import HoldRow
-from mailroom.model import Folder, LocationRow, MailProtocol
+from mailroom.model import LocationRow, MailProtocol
 from mailroom.policy.deletion import Keep
 from mailroom.policy.holds import holds_on
 from mailroom.policy.proof import ServerAnswer
@@ -23,6 +23,7 @@ from mailroom.policy.retention import discarding_folders, uses_of
 from mailroom.policy.rules import FolderRules, RetentionPolicy, bind_policy, is_view
 from mailroom.policy.verdicts import Verdict, candidate_of, decide, decide_across
 from mailroom.services.deleting.brought_back import TakenAway
+from mailroom.services.deleting.held import archived_folders
 from mailroom.services.deleting.labelled import Judge, LabelledMail, folders_of_labels
 from mailroom.services.deleting.message_facts import FactSource, facts_of_folder, facts_of_maildrop
 from mailroom.services.fetching.maildrop_ledger import INBOX
@@ -121,15 +122,7 @@ def explain_message(
 def _in_mailbox(
     archive: Archive, account: str, digest: str, policy: RetentionPolicy, now: datetime
 ) -> Iterator[Explanation]:
-    folders = [
-        Folder(
-            name=row.folder,
-            delimiter=row.delimiter,
-            attributes=(row.special_use,) if row.special_use else (),
-        )
-        for row in archive.last_folders(account).values()
-        if not row.deleted
-    ]
+    folders = archived_folders(archive, account)
     found = {folder.name: _rows_in(archive.folder_state(account, folder.name), digest) for folder in folders}
     # Labels of folders that were not mirrored: rules may mean those too.
     labels = {label for _, rows in found.values() for row in rows for label in row.labels}

@@ -16,10 +16,10 @@ from mailroom.archive import Archive
 from mailroom.model import LocationRow
 from mailroom.policy.folders import matches_pattern
 from mailroom.policy.holds import FolderHolds
-from mailroom.policy.retention import Basis, RetentionRule
+from mailroom.policy.retention import Basis, RetentionRule, discarding_folders, uses_of
 from mailroom.policy.rules import BoundRule, FolderRules, Rule
 from mailroom.services.deleting.brought_back import TakenAway
-from mailroom.services.deleting.held import archived_uses
+from mailroom.services.deleting.held import archived_folders
 from mailroom.services.deleting.message_facts import FactSource, facts_of_folder, facts_of_maildrop
 
 __all__ = ["BasisPreview", "preview_bases"]
@@ -96,14 +96,13 @@ def preview_bases(archive: Archive, account: str, rule: RetentionRule, now: date
 def _in_mailbox(
     archive: Archive, account: str, rule: RetentionRule, rules: FolderRules
 ) -> Iterator[tuple[LocationRow, Mapping[Basis, datetime]]]:
-    uses = {row.folder: row.special_use for row in archive.last_folders(account).values() if not row.deleted}
-    usual, taken = archived_uses(archive, account), TakenAway()
-    for name, use in uses.items():
+    folders = archived_folders(archive, account)
+    discarding, taken = discarding_folders(folders), TakenAway()
+    for name, use in uses_of(folders).items():
         if not _means(rule.folders, name, use) or _means(rule.exclude, name, use):
             continue
         state = archive.folder_state(account, name)
-        is_discarding = (usual.get(name) or "").lower() in ("\\trash", "\\junk")
-        before = taken.before(state, is_discarding=is_discarding)
+        before = taken.before(state, is_discarding=name in discarding)
         source = facts_of_folder(archive, state, rules, FolderHolds(), taken=before)
         yield from _dated(source, ((row.uid or 0, row) for row in state.live_rows()))
 

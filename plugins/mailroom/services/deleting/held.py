@@ -14,12 +14,12 @@ from datetime import datetime
 from mailroom.archive import Archive
 from mailroom.archive.ledgers import read_holds
 from mailroom.ledger import HoldRow
-from mailroom.model import Folder, LocationRow
+from mailroom.model import Folder, FolderRow, LocationRow
 from mailroom.policy.deletion import Candidate, Keep
 from mailroom.policy.holds import EVERY_ACCOUNT, FolderHolds, holds_on
 from mailroom.policy.retention import uses_of
 
-__all__ = ["archived_uses", "count_held", "find_held", "spare_held"]
+__all__ = ["archived_folders", "archived_uses", "count_held", "find_held", "spare_held"]
 
 _log = logging.getLogger(__name__)
 
@@ -69,14 +69,20 @@ def archived_uses(archive: Archive, account: str) -> dict[str, str | None]:
 
     :raises StoreUnavailable: if the archive cannot be read.
     """
-    return uses_of(
-        Folder(
-            name=row.folder,
-            delimiter=row.delimiter,
-            attributes=(row.special_use,) if row.special_use else (),
-        )
-        for row in archive.last_folders(account).values()
-    )
+    return uses_of(_as_listed(row) for row in archive.last_folders(account).values())
+
+
+def archived_folders(archive: Archive, account: str) -> list[Folder]:
+    """Return the folders that an account has, as the server listed them when they were last seen.
+
+    :raises StoreUnavailable: if the archive cannot be read.
+    """
+    return [_as_listed(row) for row in archive.last_folders(account).values() if not row.deleted]
+
+
+def _as_listed(row: FolderRow) -> Folder:
+    attributes = (row.special_use,) if row.special_use else ()
+    return Folder(name=row.folder, delimiter=row.delimiter, attributes=attributes)
 
 
 def count_held(archive: Archive, hold: HoldRow, now: datetime) -> int:
