@@ -62,6 +62,17 @@ def test_a_delivery_goes_where_its_options_say(
     assert seen == []
 
 
+def test_a_bucket_of_aws_is_asked_for_in_its_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the environment's endpoint, which is not meant, has it told outright."""
+    for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ENDPOINT", "http://127.0.0.1:9")
+    opened = s3fs.S3FileSystem(key="mine", secret="also", client_kwargs={"region_name": "us-east-1"})
+    told = s3_options(opened, "eu-west-1")
+    assert told["aws_endpoint_url_s3"] == "https://s3.eu-west-1.amazonaws.com"
+    assert open_native_s3(opened, "bucket", lambda: told) is not None
+
+
 def test_a_key_is_sent_without_the_token_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the client for objects; what the environment holds is for the key that stands beside it."""
     monkeypatch.setenv("AWS_SESSION_TOKEN", TOKEN)

@@ -6,6 +6,7 @@ whatever version wrote it. Does not belong here: which rows somebody wants (``ma
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ from mailroom.archive.delta.data_files import aligned
 from mailroom.archive.delta.derived import is_current, worked_out
 from mailroom.archive.delta.derived_sql import DERIVED
 from mailroom.archive.failures import translated
+from mailroom.archive.storage.arrow_s3 import open_arrow_s3
+from mailroom.archive.storage.object_store import ObjectStore
 from mailroom.archive.storage.store import LocalStore, Store
 
 __all__ = ["STATE_KEYS", "newest_rows", "open_dataset"]
@@ -50,20 +53,23 @@ def open_dataset(archive: Archive, name: str) -> ds.Dataset:
         return ds.dataset(schema.empty_table())
     with translated(archive.url):
         found = table.delta.to_pyarrow_dataset()
-        files = _files_of_disk(table.store, name) or found.filesystem
-        fragments = [found.format.make_fragment(path, filesystem=files) for path in found.files]
+        files = _read_by_arrow(table.store, name) or found.filesystem
+        sizes = {file.path: file.size for file in table.files()}
+        fragments = [
+            found.format.make_fragment(path, filesystem=files, file_size=sizes.get(path))
+            for path in found.files
+        ]
         return ds.FileSystemDataset(fragments, schema, found.format, files)
 
 
-def _files_of_disk(store: Store, name: str) -> pafs.FileSystem | None:
-    """Return what reads a table on a disk; None for other stores, which ``deltalake`` reads.
-
-    Its files are objects of Python, which the threads of pyarrow let go of after the last row was handed
-    out; where the interpreter ends meanwhile, the process is aborted.
-    """
-    if not isinstance(store, LocalStore):
+def _read_by_arrow(store: Store, name: str) -> pafs.FileSystem | None:
+    """Return what reads a table with no object of Python, see ``arrow_s3``; None where ``deltalake`` must."""
+    if isinstance(store, LocalStore):
+        return pafs.SubTreeFileSystem(store.absolute(f"tables/{name}"), pafs.LocalFileSystem())
+    if not isinstance(store, ObjectStore) or store.scheme != "s3":
         return None
-    return pafs.SubTreeFileSystem(store.absolute(f"tables/{name}"), pafs.LocalFileSystem())
+    found = open_arrow_s3(store.delta_options() or {}, os.environ)
+    return None if found is None else pafs.SubTreeFileSystem(store.absolute(f"tables/{name}"), found)
 
 
 def _worked_out(archive: Archive, name: str) -> ds.Dataset:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any  # s3fs has no types, and obstore is not there for everyone
 
 from mailroom.archive.storage.explicit_s3 import TRUST
-from mailroom.archive.storage.s3_settings import ENDPOINT, ENVIRONMENT_ENDPOINTS, s3_credentials
+from mailroom.archive.storage.s3_settings import ENDPOINT, s3_credentials
 
 if TYPE_CHECKING:
     from mailroom.archive.storage.explicit_s3 import ExplicitS3
@@ -211,8 +211,6 @@ def _is_understood(filesystem: Any) -> bool:
         return False
     filesystem.connect()
     endpoint = filesystem.s3.meta.endpoint_url or ""
-    if ".amazonaws.com" in endpoint and any(os.environ.get(name) for name in ENVIRONMENT_ENDPOINTS):
-        return False
     if not endpoint.startswith("http://") and any(os.environ.get(name) for name in TRUST):
         return False
     config = filesystem.config_kwargs

@@ -7,6 +7,7 @@ brought, so that one Airflow connection serves all clients. Does not belong here
 from __future__ import annotations
 
 import os
+import re
 from typing import Any, NamedTuple  # s3fs and botocore have no types
 
 __all__ = [
@@ -17,6 +18,9 @@ __all__ = [
     "s3_credentials",
     "s3_options",
 ]
+
+_AWS = re.compile(r"(https?://s3)(?:\.[a-z0-9-]+)?(\.amazonaws\.com(?:\.cn)?)/?\Z")
+"""The plain endpoints of AWS, each of which serves the buckets of one region."""
 
 ENDPOINT = "aws_endpoint_url_s3"
 """The option that says where requests go; of all such names the one that the environment cannot overrule."""
@@ -42,7 +46,7 @@ def s3_options(filesystem: Any, region: str) -> dict[str, str]:
     endpoint = meta.endpoint_url or ""
     is_aws = endpoint.rstrip("/").endswith((".amazonaws.com", ".amazonaws.com.cn"))
     if not is_aws or any(os.environ.get(name) for name in ENVIRONMENT_ENDPOINTS):
-        options[ENDPOINT] = endpoint
+        options[ENDPOINT] = _AWS.sub(rf"\1.{region}\2", endpoint)
     if endpoint.startswith("http://"):
         options["aws_allow_http"] = "true"
     if filesystem.client_kwargs.get("verify") is False:
