@@ -15,9 +15,6 @@ from benchmarks.figures import Bound, Figure, Target
 
 __all__ = ["measure_s3"]
 
-PART = 4
-"""The mail whose attachments are delivered is so much less than the whole ``mixed`` account."""
-
 RATE_TARGET = 0.8
 COMMAND = "mailroom attachments --archive PLACE --to s3://BUCKET/out --quiet"
 
@@ -29,7 +26,7 @@ def measure_s3(bench: Bench) -> Iterator[Figure]:
     """
     root = bench.places.new("attachments") / "archive"
     with bench.doing("archiving mail with attachments"):
-        fill_archive(root, ACCOUNTS[0].part(PART * bench.divisor))
+        fill_archive(root, ACCOUNTS[0].part(bench.divisor))
     with bench.doing("delivering its attachments to S3"):
         found = measure_delivery(root, bench.rounds)
     mine, bare = ([found.octets / one.seconds / 1e6 for one in side] for side in (found.ours, found.bare))
