@@ -35,6 +35,21 @@ def test_first_run_brings_every_folder(account: MirrorAccount) -> None:
     account.assert_in_step()
 
 
+def test_a_run_says_at_once_how_much_there_is(
+    account: MirrorAccount, caplog: pytest.LogCaptureFixture
+) -> None:
+    """How many messages are listed and how many of them are new, before the first of them is fetched."""
+    with caplog.at_level("INFO", "mailroom.services.mirroring"):
+        first = account.mirror()
+        account.append(make_message(subject="Una más"))
+        account.mirror()
+    said = [line.partition("; ")[2] for line in caplog.messages if "folders chosen" in line]
+    assert said == [
+        f"{first.added} messages listed, about {first.added} of them new",
+        f"{first.added + 1} messages listed, about 1 of them new",
+    ]
+
+
 def test_nothing_changes_on_the_server(account: MirrorAccount) -> None:
     """No message becomes read, and not even \\Recent goes away."""
     before = shown_by_server(account.server, account.user)

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from mailroom import tables
 from mailroom.archive import Archive
 from mailroom.archive.checking.integrity import verify_archive
-from mailroom.archive.delta import derived
+from mailroom.archive.delta import datasets, derived
 from mailroom.archive.delta.derived import bring_up_to_date, is_current
 from mailroom.archive.delta.derived_sql import DERIVED
 from mailroom.archive.delta.rows import build_table
@@ -312,3 +312,20 @@ def test_a_ring_of_answers_is_one_thread(archive_root: Path, size: int) -> None:
     keep(archive_root, *rings(size), "Message-ID: <y@x>\nIn-Reply-To: <0@x>")
     refresh(archive_root)
     assert len({thread for _, thread in stored(archive_root, "threads")}) == 1
+
+
+def test_whoever_reads_what_a_large_archive_does_not_store_is_told_how_to_store_it(
+    archive_root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In one line, as long as it is worked out each time; a small archive is none worth speaking of."""
+    keep(archive_root, "Message-ID: <1@x>", "Message-ID: <2@x>")
+    assert len(tables.threads(archive_root).to_arrow()) == 2
+    assert caplog.messages == []
+    monkeypatch.setattr(datasets, "MANY_MESSAGES", 2)
+    assert len(tables.threads(archive_root).to_arrow()) == 2
+    (line,) = caplog.messages
+    assert "anew from 2 messages" in line
+    assert "mailroom optimize --table threads --table contacts" in line
+    optimize(archive_root, "threads", "contacts")
+    assert len(tables.threads(archive_root).to_arrow()) == 2
+    assert len(caplog.messages) == 1

@@ -6,6 +6,7 @@ whatever version wrote it. Does not belong here: which rows somebody wants (``ma
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +19,7 @@ import pyarrow.fs as pafs
 
 from mailroom.archive.archive import Archive
 from mailroom.archive.delta.data_files import aligned
-from mailroom.archive.delta.derived import is_current, worked_out
+from mailroom.archive.delta.derived import SOURCE, is_current, worked_out
 from mailroom.archive.delta.derived_sql import DERIVED
 from mailroom.archive.failures import translated
 from mailroom.archive.storage.arrow_s3 import open_arrow_s3
@@ -26,6 +27,11 @@ from mailroom.archive.storage.object_store import ObjectStore
 from mailroom.archive.storage.store import LocalStore, Store
 
 __all__ = ["STATE_KEYS", "newest_rows", "open_dataset"]
+
+MANY_MESSAGES = 200_000
+"""From how many on somebody is told that what follows from them had better be stored: it takes seconds."""
+
+_log = logging.getLogger(__name__)
 
 STATE_KEYS = {
     "locations": ("account", "protocol", "folder", "uidvalidity", "uid", "uidl", "sha256"),
@@ -74,6 +80,15 @@ def _read_by_arrow(store: Store, name: str) -> pafs.FileSystem | None:
 
 def _worked_out(archive: Archive, name: str) -> ds.Dataset:
     schema = archive.schema(name)
+    messages = sum(file.rows for file in archive.reader(SOURCE).files())
+    if messages >= MANY_MESSAGES:
+        _log.warning(
+            "%s of %s are worked out in memory, anew from %d messages, each time that they are read: "
+            "mailroom optimize --table threads --table contacts stores them",
+            name,
+            archive.url,
+            messages,
+        )
     with worked_out(archive, name) as connection:
         found = connection.sql('SELECT *, now() AS "at" FROM fresh').to_arrow_table()
     return ds.dataset(aligned(found, schema))

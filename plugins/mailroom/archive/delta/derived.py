@@ -35,7 +35,7 @@ from mailroom.exceptions import StoreUnavailable
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["bring_up_to_date", "is_current", "worked_out"]
+__all__ = ["SOURCE", "bring_up_to_date", "is_current", "worked_out"]
 
 SOURCE = "messages"
 """The table that these follow from; also the name of the transaction identifier."""

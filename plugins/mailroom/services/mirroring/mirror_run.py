@@ -231,14 +231,12 @@ class MirrorRun:
         self.waiting.extend(here if states_with_list(client) else with_statuses(client, here))
         self._begin_with_all_mail(client, folders)
         self.chosen = tuple(chosen)
-        self.writer.announce(sum(map(self._new_messages, self.waiting)))
-        _log.info(
-            "%s: %d of %d folders chosen, %d gone",
-            self.context.account,
-            len(self.waiting),
-            len(folders),
-            len(self.departures.folders),
-        )
+        new = sum(map(self._new_messages, self.waiting))
+        self.writer.announce(new)
+        found = (len(self.waiting), len(folders), len(self.departures.folders))
+        messages = sum((folder.status or {}).get("MESSAGES", 0) for folder in self.waiting)
+        text = "%s: %d of %d folders chosen, %d gone; %d messages listed, about %d of them new"
+        _log.info(text, self.context.account, *found, messages, new)
 
     def _new_messages(self, folder: Folder) -> int:
         """Return how many messages of a folder the archive lacks, as far as its number of them says."""
