@@ -82,6 +82,7 @@ def write_file(
             for table in rows:
                 writer.write_table(table)
                 stated.add(table)
+                del table  # while the next one is made
         size = sink.tell()
     return (
         DataFile(path=path, size=size, rows=stated.rows, bounds=stated.bounds(spec.bounds)),

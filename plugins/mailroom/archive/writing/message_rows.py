@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MessageRows", "Part"]
 
-TEXT_CHUNK_OCTETS = 2 * 1024 * 1024
+TEXT_CHUNK_OCTETS = 1024 * 1024
 """Texts are turned into Arrow in pieces of this size, so that a batch is not held twice. Octets."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
