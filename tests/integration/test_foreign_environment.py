@@ -62,15 +62,29 @@ def test_a_delivery_goes_where_its_options_say(
     assert seen == []
 
 
-def test_a_bucket_of_aws_is_asked_for_in_its_region(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where the environment's endpoint, which is not meant, has it told outright."""
+@pytest.mark.parametrize("environment", ["", "http://127.0.0.1:9"])
+def test_a_bucket_of_aws_is_asked_for_in_its_region(
+    monkeypatch: pytest.MonkeyPatch, environment: str
+) -> None:
+    """Told outright, so that nobody asks the machine for it, whatever endpoint the environment holds."""
     for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ENDPOINT", environment)
     opened = s3fs.S3FileSystem(key="mine", secret="also", client_kwargs={"region_name": "us-east-1"})
     told = s3_options(opened, "eu-west-1")
     assert told["aws_endpoint_url_s3"] == "https://s3.eu-west-1.amazonaws.com"
     assert open_native_s3(opened, "bucket", lambda: told) is not None
+
+
+def test_buckets_whose_name_is_in_the_host_are_left_to_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is told would have to name the bucket."""
+    for name in ("AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(name, raising=False)
+    virtual = {"s3": {"addressing_style": "virtual"}}
+    opened = s3fs.S3FileSystem(key="mine", secret="also", config_kwargs=virtual)
+    told = s3_options(opened, "eu-west-1")
+    assert "aws_endpoint_url_s3" not in told
+    assert told["aws_virtual_hosted_style_request"] == "true"
 
 
 def test_a_key_is_sent_without_the_token_of_another(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,14 +44,17 @@ def s3_options(filesystem: Any, region: str) -> dict[str, str]:
     meta = filesystem.s3.meta
     options = {"aws_conditional_put": "etag", "aws_region": region}
     endpoint = meta.endpoint_url or ""
+    is_virtual = ((meta.config.s3 or {}).get("addressing_style")) == "virtual"
     is_aws = endpoint.rstrip("/").endswith((".amazonaws.com", ".amazonaws.com.cn"))
-    if not is_aws or any(os.environ.get(name) for name in ENVIRONMENT_ENDPOINTS):
+    # AWS is where these clients go by themselves, but not before they have asked the machine for a region.
+    is_told = not is_aws or (_AWS.match(endpoint) is not None and not is_virtual)
+    if is_told or any(os.environ.get(name) for name in ENVIRONMENT_ENDPOINTS):
         options[ENDPOINT] = _AWS.sub(rf"\1.{region}\2", endpoint)
     if endpoint.startswith("http://"):
         options["aws_allow_http"] = "true"
     if filesystem.client_kwargs.get("verify") is False:
         options["allow_invalid_certificates"] = "true"
-    if ((meta.config.s3 or {}).get("addressing_style")) == "virtual":
+    if is_virtual:
         options["aws_virtual_hosted_style_request"] = "true"
     if filesystem.anon:
         options["aws_skip_signature"] = "true"
