@@ -408,6 +408,6 @@ cdef list _shown(_Entity entity):
 cdef object _date(str text):
     """Return the moment that a Date field names, in UTC, or None where it cannot be read."""
     found = usual_date(text)
-    if found is None and "24:" in text:  # maybe an hour, which an identity reads in a way of its own
+    if found is None and "24" in text:  # maybe an hour, which an identity reads in a way of its own
         raise NotPlain
     return found if found is not None else parse_date(text)
