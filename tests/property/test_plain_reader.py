@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -51,6 +52,31 @@ def test_any_octets_are_read_alike(content: bytes) -> None:
     check(content)
     check(b"From: a@b\r\nSubject: x\r\n\r\n" + content)
     check(b"Content-Type: text/html; charset=utf-8\r\n\r\n" + content)
+
+
+LONG = {
+    "Subject": ["a ", "=?utf-8?q?a?= ", "(a) "],
+    "From": ["a@b, ", "=?utf-8?q?a?= "],
+    "To": ["<a@b> "],
+    "References": ["<a@b> ", "a"],
+    "In-Reply-To": ["<a", "a"],
+    "Message-ID": ["<a@b> "],
+    "Date": ["Mon, 2 Mar 2026 10:00:00 +0100 (a) "],
+    "Content-Type": ["text/plain; a=b; ", "text/plain; name=a", "text/plain; charset=utf-8; "],
+    "Content-Disposition": ["attachment; a=b; ", "attachment; filename=a"],
+    "Content-Transfer-Encoding": ["base64 ", "7bit; "],
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_values_of_any_length_are_read_alike(name: str) -> None:
+    """What is cut at a limit is cut there by both."""
+    for piece, length in itertools.product(
+        LONG[name], [70, 90, 210, 1100, 2100, 16_400, 65_530, 65_600, 530_000]
+    ):
+        for end in ("", "=?utf-8?q?b?=", "; charset=koi8-r", "; name=b.pdf"):
+            value = piece * (length // len(piece)) + end
+            check(f"X-Mailer: x\r\n{name}: {value}\r\n\r\nHello\r\n".encode())
 
 
 EVERYDAY = {

@@ -11,6 +11,8 @@ from cpython.datetime cimport datetime_new, import_datetime, timedelta_new
 import binascii
 import datetime
 
+from mailroom.message.encoded_words import MAX_VALUE_CHARACTERS as _MAX_VALUE_CHARACTERS
+
 import_datetime()
 
 cdef object _UTC = datetime.timezone.utc
@@ -147,6 +149,8 @@ def simple_words(str value):
     cdef Py_ssize_t start = value.find("=?"), at = start, body, end, length = len(value)
     cdef list pieces = []
     cdef str encoding = "", word
+    if length > _MAX_VALUE_CHARACTERS:
+        return None
     while True:
         body = at + 10
         if body >= length or value[at : at + 8].lower() != "=?utf-8?" or value[at + 9] != "?":
