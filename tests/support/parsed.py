@@ -38,8 +38,8 @@ def unpacked(load: PackedColumns) -> list[Indexed]:
             in_reply_to=row["in_reply_to"],
             references=tuple(row["references"]),
             defects=tuple(row["defects"]),
-            text=said["text"].encode(),
-            reply=None if said["reply"] is None else said["reply"].encode(),
+            text=said["text"],
+            reply=said["reply"],
             attachments=tuple(attachments[row["sha256"]]),  # type: ignore[arg-type]
         )
         for row, said in zip(messages, texts, strict=True)

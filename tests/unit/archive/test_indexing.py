@@ -19,6 +19,7 @@ from mailroom.archive.writing.columns import PackedColumns
 from mailroom.archive.writing.index_worker import ANSWER, Job, pack_request, serve
 from mailroom.archive.writing.indexed import Indexed, index_content, index_file
 from mailroom.archive.writing.indexing import Indexer, Load
+from mailroom.message import MessageIndex, index_message
 from tests.support.archives import content
 from tests.support.parsed import unpacked
 
@@ -380,6 +381,12 @@ def test_a_bug_of_the_parser_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> Non
     found = index_content(b"anything")
     assert found.defects == ("not indexed: RecursionError in the parser",)
     assert found.identity is None
+
+
+def test_what_is_kept_of_a_message_is_what_the_parser_says_of_it() -> None:
+    """The columns are taken over by their order."""
+    assert Indexed._fields == MessageIndex._fields
+    assert index_content(content(1, attachments=2)) == index_message(content(1, attachments=2))
 
 
 def test_a_large_file_is_mapped_and_parsed_alike(tmp_path: Path) -> None:

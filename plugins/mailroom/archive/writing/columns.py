@@ -33,6 +33,7 @@ _TEXT_FIELDS = (
     *("identity", "message_id", "date_source", "sender", "sender_address", "subject", "in_reply_to"),
     *("text", "reply"),
 )
+_LONG_FIELDS = ("text", "reply")
 _LIST_FIELDS = ("to", "cc", "references", "defects")
 _ATTACHMENT_FIELDS = ("part", "filename", "content_type", "disposition", "size", "sha256", "detected_type")
 _ATTACHMENT_SIZE = _ATTACHMENT_FIELDS.index("size")
@@ -113,7 +114,7 @@ def pack_columns(found: Sequence[Indexed]) -> bytes:
     ]
     columns = dict(zip(found[0]._fields, zip(*found, strict=True), strict=True)) if found else {}
     for name in _TEXT_FIELDS:
-        segments += _texts(columns.get(name, ()))
+        segments += (_long_texts if name in _LONG_FIELDS else _texts)(columns.get(name, ()))
     for name in _LIST_FIELDS:
         lists = columns.get(name, ())
         segments.append(array("i", map(len, lists)).tobytes())
@@ -123,17 +124,29 @@ def pack_columns(found: Sequence[Indexed]) -> bytes:
     return _HEAD.pack(*map(len, segments)) + b"".join(segments)
 
 
-def _texts(values: Sequence[str | bytes | None]) -> tuple[bytes, bytes]:
-    octets = [
-        b"" if value is None else value if isinstance(value, bytes) else value.encode("utf-8", "replace")
-        for value in values
-    ]
-    lengths = array("i", map(len, octets))
+def _texts(values: Sequence[str | None]) -> tuple[bytes, bytes]:
+    filled = [value or "" for value in values]
+    joined = "".join(filled)
+    octets = joined.encode("utf-8", "replace")
+    if len(octets) == len(joined):  # an octet a letter, so that their lengths are known already
+        lengths = array("i", list(map(len, filled)))
+    else:
+        lengths = array("i", [len(value.encode("utf-8", "replace")) for value in filled])
+    return _with_nulls(lengths, values), octets
+
+
+def _long_texts(values: Sequence[str | None]) -> tuple[bytes, bytes]:
+    """Return a column of texts that are too long to be joined first, and then encoded once more each."""
+    octets = [(value or "").encode("utf-8", "replace") for value in values]
+    return _with_nulls(array("i", list(map(len, octets))), values), b"".join(octets)
+
+
+def _with_nulls(lengths: array[int], values: Sequence[object]) -> bytes:
     if None in values:
         for row, value in enumerate(values):
             if value is None:
                 lengths[row] = -1
-    return lengths.tobytes(), b"".join(octets)
+    return lengths.tobytes()
 
 
 def _moment(when: datetime | None) -> int:

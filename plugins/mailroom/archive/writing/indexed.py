@@ -19,9 +19,11 @@ MAPPED_OCTETS = 1024 * 1024
 
 
 class Indexed(NamedTuple):
-    """The parsed columns of one message; texts are UTF-8, ``attachments`` are rows without the message."""
+    """The parsed columns of one message: those of a ``MessageIndex``, in its order.
 
-    identity: str | None
+    ``identity`` is None where no parser took the message.
+    """
+
     message_id: str | None
     date: datetime | None
     date_source: str | None
@@ -32,10 +34,11 @@ class Indexed(NamedTuple):
     subject: str | None
     in_reply_to: str | None
     references: tuple[str, ...]
-    defects: tuple[str, ...]
-    text: bytes
-    reply: bytes | None
+    text: str
+    reply: str | None
     attachments: tuple[tuple[str, str, str, str | None, int, str, str | None], ...]
+    defects: tuple[str, ...]
+    identity: str | None
 
 
 def index_content(content: bytes | mmap.mmap) -> Indexed:
@@ -46,23 +49,7 @@ def index_content(content: bytes | mmap.mmap) -> Indexed:
         found = index_message(content)
     except Exception as error:  # noqa: BLE001 (no bug of the parser may keep a message out of the archive)
         return not_indexed(f"{type(error).__name__} in the parser")
-    return Indexed(
-        found.identity,
-        found.message_id,
-        found.date,
-        found.date_source,
-        found.sender,
-        found.sender_address,
-        found.to,
-        found.cc,
-        found.subject,
-        found.in_reply_to,
-        found.references,
-        found.defects,
-        found.text.encode("utf-8", "replace"),
-        found.reply.encode("utf-8", "replace") if found.reply is not None else None,
-        tuple([attachment[:] for attachment in found.attachments]) if found.attachments else (),
-    )
+    return Indexed._make(found)
 
 
 def index_file(path: str) -> Indexed:
@@ -92,7 +79,7 @@ def not_indexed(reason: str) -> Indexed:
         in_reply_to=None,
         references=(),
         defects=(f"not indexed: {reason}",),
-        text=b"",
+        text="",
         reply=None,
         attachments=(),
     )

@@ -182,6 +182,8 @@ class Indexer(Generic[Key]):
                 return None
             if is_busy and len(self._processes) < self._most and self._deaths <= MAX_DEATHS:
                 return self._started() or idlest
+            if is_busy and is_small and idlest is not None and not idlest.has_started:
+                return None  # it still loads its modules, and more would only wait
             return idlest
 
     def _started(self) -> _Process[Key] | None:
