@@ -15,6 +15,7 @@ import gc
 import marshal
 import os
 import struct
+from collections.abc import Sequence
 from typing import IO
 
 from mailroom.archive.storage.raw_file import write_file_whole
@@ -68,20 +69,18 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
         answers.flush()
 
 
-def work_off(job: Job, content: bytes | None) -> Indexed:
-    """Store a message where that is asked for, and parse it.
+def work_off(jobs: Sequence[Job], contents: Sequence[bytes | None]) -> list[Indexed]:
+    """Store messages where that is asked for, and parse them.
 
-    :raises OSError: where it cannot be stored.
+    All files, then all parsing: system calls in between have the processor forget what the parser
+    needs, which takes it a third longer.
+
+    :raises OSError: where one cannot be stored.
     """
-    _, path, incoming, final = job
-    if content is None:
-        try:
-            return index_file(path or "")
-        except OSError as error:
-            return not_indexed(error.strerror or type(error).__name__)
-    if incoming is not None and final is not None:
-        write_file_whole(content, incoming, final)
-    return index_content(content)
+    for (_, _, incoming, final), content in zip(jobs, contents, strict=True):
+        if content is not None and incoming is not None and final is not None:
+            write_file_whole(content, incoming, final)
+    return [_parsed(job, content) for job, content in zip(jobs, contents, strict=True)]
 
 
 def main() -> None:
@@ -97,16 +96,21 @@ def main() -> None:
 
 
 def _answer(jobs: list[Job], contents: list[bytes | None]) -> bytes:
-    found: list[Indexed] = []
-    for number, job in enumerate(jobs):
-        content, contents[number] = contents[number], None
-        try:
-            found.append(work_off(job, content))
-        except OSError as error:
-            refused = marshal.dumps((error.errno, error.strerror))
-            return ANSWER.pack(0, len(refused)) + refused
-    columns = pack_columns(found)
+    try:
+        columns = pack_columns(work_off(jobs, contents))
+    except OSError as error:
+        refused = marshal.dumps((error.errno, error.strerror))
+        return ANSWER.pack(0, len(refused)) + refused
     return ANSWER.pack(len(columns), 0) + columns
+
+
+def _parsed(job: Job, content: bytes | None) -> Indexed:
+    if content is not None:
+        return index_content(content)
+    try:
+        return index_file(job[1] or "")
+    except OSError as error:
+        return not_indexed(error.strerror or type(error).__name__)
 
 
 if __name__ == "__main__":

@@ -153,7 +153,7 @@ class Indexer(Generic[Key]):
         while (process := self._elsewhere(load)) is not None:
             if process.submit(load):
                 return
-        found = [work_off(job, content) for job, content in zip(load.jobs, load.contents, strict=True)]
+        found = work_off(load.jobs, load.contents)
         self._done(load.keys, PackedColumns(pack_columns(found)))
 
     def close(self) -> None:
