@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from mailroom.cli.version import reader_at_work
+
 __all__ = ["Account", "fdm", "getmail", "mbsync", "mpop", "program_versions"]
 
 
@@ -156,6 +158,7 @@ def _as_nobody(place: Path) -> str:
 def program_versions() -> dict[str, str]:
     """Return what of all that is measured is installed here, by name."""
     found = {name: version(name) for name in ("airflow-mailroom", "imapclient", "moto")}
+    found["airflow-mailroom"] += f" ({reader_at_work()})"
     for name, words in (
         ("dovecot", ["/usr/sbin/dovecot", "--version"]),
         ("mbsync", ["mbsync", "--version"]),
