@@ -38,7 +38,7 @@ __all__ = ["ArchiveWriter"]
 
 log = logging.getLogger(__name__)
 
-BATCH_MESSAGES = 4000
+BATCH_MESSAGES = 3000
 """Messages of a batch; a kill costs at most fetching a few batches again."""
 
 BATCH_OCTETS = 64 * 1024 * 1024
