@@ -87,6 +87,18 @@ def test_buckets_whose_name_is_in_the_host_are_left_to_the_client(monkeypatch: p
     assert told["aws_virtual_hosted_style_request"] == "true"
 
 
+def test_an_endpoint_that_is_told_is_asked_with_the_bucket_in_the_path(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the name in the host it would be left out, and the first folder taken for the bucket."""
+    monkeypatch.setenv("AWS_ENDPOINT", "http://127.0.0.1:9")
+    virtual = {"s3": {"addressing_style": "virtual"}}
+    opened = s3fs.S3FileSystem(key="mine", secret="also", config_kwargs=virtual)
+    told = s3_options(opened, "eu-west-1")
+    assert told["aws_endpoint_url_s3"] == "https://s3.eu-west-1.amazonaws.com"
+    assert "aws_virtual_hosted_style_request" not in told
+
+
 def test_a_key_is_sent_without_the_token_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the client for objects; what the environment holds is for the key that stands beside it."""
     monkeypatch.setenv("AWS_SESSION_TOKEN", TOKEN)

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailroom.archive.writing.columns import PackedColumns, pack_columns
-from mailroom.archive.writing.indexed import Indexed
+from mailroom.archive.writing.indexed import Indexed, index_content
 from mailroom.archive.writing.message_rows import MessageRows, Part
+from tests.support.archives import content
 from tests.support.parsed import NOW, unpacked
 
 words = st.text(st.characters(codec="utf-8"), max_size=9)
@@ -101,3 +102,14 @@ def test_rows_of_nothing_are_none() -> None:
     """Loads without a message that is meant are left out."""
     load = PackedColumns(pack_columns([_about("x")]))
     assert not MessageRows([Part(load, [], [], [], [])])
+
+
+def test_messages_keep_what_is_theirs_in_any_order() -> None:
+    """Columns stand in the order of their load, whatever the order of those that are asked for."""
+    parsed = [index_content(content(number)) for number in range(3)]
+    load = PackedColumns(pack_columns(parsed))
+    rows = MessageRows([Part(load, [2, 0, 1], ["c" * 64, "a" * 64, "b" * 64], [3, 1, 2], [NOW] * 3)])
+    table = rows.as_messages()
+    assert table["sha256"].to_pylist() == ["a" * 64, "b" * 64, "c" * 64]
+    assert table["size"].to_pylist() == [1, 2, 3]
+    assert table["subject"].to_pylist() == [one.subject for one in parsed]

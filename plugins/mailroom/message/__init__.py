@@ -5,10 +5,10 @@ out. Does not belong here: sockets, storage, the clock, paths, and HTML that is 
 
 The map: ``headers`` → ``encoded_words``, ``addresses``, ``dates``, ``parameters`` over
 ``charsets`` and ``transfer`` (with ``spaced_blocks``); ``structure`` over ``boundaries`` and ``parts`` →
-``attachments``, ``contents``, ``detection``, ``text``, ``quotes``; files in files are ``message_files``, ``tnef``
-(with ``rtf``), ``signed``, ``binhex``, ``applesingle``, and in texts ``embedded`` over ``uuencoded``, ``yenc``,
-``binhex``; ``index`` and ``identity`` put them together into ``index_values``, for everyday messages by way of
-``compiled``; ``links`` and ``envelopes`` look closer on request; ``summary``
+``attachments``, ``contents``, ``detection``, ``text``, ``quotes``; files in files are ``message_files``,
+``tnef`` (with ``rtf``), ``signed``, ``binhex``, ``applesingle``, and in texts ``embedded`` over
+``uuencoded``, ``yenc``, ``binhex``; ``index`` and ``identity`` put them together into ``index_values``, for
+everyday messages by way of ``compiled``; ``links`` and ``envelopes`` look closer on request; ``summary``
 and ``authentication`` (over ``received``, ``comments``) look at the header alone; ``storing`` tells
 what a server made of a message. ``mbox``, ``mbox_reader``, ``status`` and ``line_ends`` are about
 messages in files.

@@ -60,7 +60,7 @@ def traits_of(header: Header, *, date: datetime | None, senders: Iterable[Addres
     """Return the same where the fields were read already; a field that is empty counts as missing."""
     message_id = first(header, "message-id")
     sender = ", ".join([one.address or one.name for one in senders])
-    if date is not None and not date.second and any("24" in value for value in header.get("date", ())):
+    if date is not None and not date.second and any(map(_may_be_at_24, header.get("date", ()))):
         date = date_of(header, with_24=False)  # as version 1 has always read it
     return Traits(
         printable(message_id) or None,
@@ -68,6 +68,10 @@ def traits_of(header: Header, *, date: datetime | None, senders: Iterable[Addres
         printable(_spaced(sender)) or None,
         printable(_spaced(subject)) or None,
     )
+
+
+def _may_be_at_24(value: str) -> bool:
+    return "24" in value or not value.isascii()  # digits of other scripts are read as well
 
 
 def date_of(header: Header, *, with_24: bool = True) -> datetime | None:

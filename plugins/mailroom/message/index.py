@@ -48,7 +48,7 @@ def _compiled_reader() -> Callable[[bytes], MessageIndex | None] | None:
     """Return the reader of everyday messages, unless it was not compiled or is switched off."""
     try:
         from mailroom.message.compiled.plain import index_plain
-    except (ImportError, ValueError):  # the latter where its modules are not of one version
+    except Exception:  # noqa: BLE001 (not there, switched off, or of modules that do not fit each other)
         return None
     return index_plain
 

@@ -43,8 +43,17 @@ def test_it_reads_what_it_can_reach_as_it_is_told(
         (AWS, {"https_proxy": "http://proxy.example:3128"}),
         (LOCAL, {"HTTP_PROXY": "http://proxy.example:3128"}),
         (AWS, {"AWS_CA_BUNDLE": "/etc/ca.pem"}),
+        (AWS, {"AWS_ENDPOINT": "http://127.0.0.1:9000"}),
     ],
 )
 def test_what_it_would_leave_out_keeps_it_away(options: dict[str, str], environment: dict[str, str]) -> None:
     """Proxies, certificates, keys that it would look for itself, and whatever is not known here."""
     assert open_arrow_s3(options, environment) is None
+
+
+@pytest.mark.parametrize("name", ["aws_endpoint_url_s3", "aws_endpoint_url"])
+def test_an_endpoint_is_where_it_reads_under_either_name(name: str) -> None:
+    """Never at AWS instead, with a key that is for somebody else."""
+    found = open_arrow_s3(AWS | {name: "http://127.0.0.1:9000"}, {"AWS_ENDPOINT": "http://127.0.0.1:1"})
+    assert found is not None
+    assert "127.0.0.1:9000" in str(found.__reduce__())

@@ -253,6 +253,18 @@ def test_a_message_that_kills_the_parser_takes_no_other_of_its_load_along(
     assert (tmp_path / "final").read_bytes() == content(1)
 
 
+def test_what_a_process_has_died_over_is_not_parsed_here(results: Results) -> None:
+    """However busy the others are: this process must not die of it as well."""
+    indexer = Indexer(results, results.fail, process_after=0, processes=1)
+    try:
+        for number in range(5):
+            indexer.submit(message(number, content(number)))
+        indexer.hurry(on=True)
+        assert indexer._elsewhere(message(5, content(5)), is_suspect=True) is not None
+    finally:
+        indexer.close()
+
+
 def test_a_process_that_dies_again_and_again_is_done_without(
     results: Results, elsewhere: Indexer[int]
 ) -> None:

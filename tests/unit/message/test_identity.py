@@ -155,6 +155,7 @@ def test_fingerprints_can_be_written_as_utf8() -> None:
     [
         (["24:00:00"], "f3afdec65d4be024ed919a1078e9f025e28ea5f92983bef07187724eb7f04911"),
         (["24:00:00", "10:00:00"], "723303949c086b7734a9927515ef090a90ee42e98ddb4850d9b8eb0cc3190f52"),
+        (["\u0662\u0664:00:00"], "a424cebd49f556c6e0e2e886bc4e47dde7d65f0066776db92c43cee4df38c0fb"),
     ],
 )
 def test_a_day_that_ends_at_24_is_read_and_identified_as_in_older_archives(

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mailroom.archive.storage.explicit_s3 import TRUST
-from mailroom.archive.storage.s3_settings import ENDPOINT
+from mailroom.archive.storage.s3_settings import ENDPOINT, ENVIRONMENT_ENDPOINTS
 
 if TYPE_CHECKING:
     import pyarrow.fs as pafs
@@ -46,7 +46,10 @@ def open_arrow_s3(options: Mapping[str, str], environment: Mapping[str, str]) ->
     """
     if not _UNDERSTOOD.issuperset(options) or "aws_region" not in options:
         return None
-    scheme, _, host = options.get(ENDPOINT, "").rpartition("://")
+    endpoint = options.get(ENDPOINT) or options.get("aws_endpoint_url", "")
+    if not endpoint and any(environment.get(name) for name in ENVIRONMENT_ENDPOINTS):
+        return None
+    scheme, _, host = endpoint.rpartition("://")
     unknown = _PROXIES if scheme == "http" else _PROXIES | TRUST
     if any(value and (name in unknown or name.lower() in unknown) for name, value in environment.items()):
         return None

@@ -54,7 +54,7 @@ def s3_options(filesystem: Any, region: str) -> dict[str, str]:
         options["aws_allow_http"] = "true"
     if filesystem.client_kwargs.get("verify") is False:
         options["allow_invalid_certificates"] = "true"
-    if is_virtual:
+    if is_virtual and ENDPOINT not in options:  # such an endpoint would have to name the bucket
         options["aws_virtual_hosted_style_request"] = "true"
     if filesystem.anon:
         options["aws_skip_signature"] = "true"

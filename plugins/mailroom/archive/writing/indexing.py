@@ -145,12 +145,13 @@ class Indexer(Generic[Key]):
         """Have this process index as well, while nothing comes in and somebody waits for the rest."""
         self._is_hurried = on
 
-    def submit(self, load: Load[Key]) -> None:
+    def submit(self, load: Load[Key], *, is_suspect: bool = False) -> None:
         """Index messages, here and now or soon and elsewhere.
 
+        :param is_suspect: whether a process has died over them, as this one must not.
         :raises OSError: where one cannot be stored here.
         """
-        while (process := self._elsewhere(load)) is not None:
+        while (process := self._elsewhere(load, is_suspect=is_suspect)) is not None:
             if process.submit(load):
                 return
         found = work_off(load.jobs, load.contents)
@@ -164,13 +165,13 @@ class Indexer(Generic[Key]):
         for process in processes:
             process.close()
 
-    def _elsewhere(self, load: Load[Key]) -> _Process[Key] | None:
+    def _elsewhere(self, load: Load[Key], *, is_suspect: bool) -> _Process[Key] | None:
         """Return the process that has least to do; None where the work is to be done here."""
         with self._lock:
             self._left -= len(load)
             self._left_octets -= sum(load.octets)
             is_early = self._left >= 0 and self._left_octets >= 0
-            is_small = max(load.octets) < LARGE_OCTETS
+            is_small = max(load.octets) < LARGE_OCTETS and not is_suspect
             if self._closed or (is_early and is_small and not self._processes):
                 return None
             for process in [process for process in self._processes if process.is_over]:
@@ -202,7 +203,7 @@ class Indexer(Generic[Key]):
                 self._blame(load)
                 continue
             for one in load.each():
-                self.submit(one)
+                self.submit(one, is_suspect=True)
 
     def _blame(self, load: Load[Key]) -> None:
         [content], [(_, _, incoming, final)] = load.contents, load.jobs

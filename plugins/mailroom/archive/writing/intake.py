@@ -275,7 +275,7 @@ class Intake:
     def _indexed(self, messages: Sequence[tuple[NewMessage, int]], load: PackedColumns) -> None:
         released = 0
         staged = []
-        written: list[str] = []
+        written: list[NewMessage] = []
         with self.lock:
             self._text_octets += load.text_octets
             for number, (message, held) in enumerate(messages):
@@ -285,9 +285,10 @@ class Intake:
                 if message.staged is not None:
                     staged.append(message)
                     continue
-                written.append(message.digest)
+                written.append(message)
+            self._raw.note_written([message.digest for message in written])
+            for message in written:  # noted first: whoever finds one ready may sync what is noted
                 message.is_ready = True
-            self._raw.note_written(written)
             self._in_flight -= released
             self._room.notify_all()
             self._wake()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import compress
+from itertools import compress, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -57,6 +57,19 @@ class Part(NamedTuple):
     octets: list[int]
     archived_at: list[datetime]
 
+    def in_order(self) -> Part:
+        """Return them in the load's order: columns are taken from it as they stand there."""
+        if all(before < after for before, after in pairwise(self.numbers)):
+            return self
+        order = sorted(range(len(self.numbers)), key=self.numbers.__getitem__)
+        return Part(
+            self.load,
+            [self.numbers[at] for at in order],
+            [self.digests[at] for at in order],
+            [self.octets[at] for at in order],
+            [self.archived_at[at] for at in order],
+        )
+
     def only(self, keep: Sequence[bool]) -> Part:
         """Return those that are to be kept."""
         return Part(
@@ -83,7 +96,7 @@ class MessageRows:
         return cls([part])
 
     def __init__(self, parts: Iterable[Part]) -> None:
-        self.parts = [part for part in parts if part.numbers]
+        self.parts = [part.in_order() for part in parts if part.numbers]
         self.digests = [digest for part in self.parts for digest in part.digests]
 
     def __len__(self) -> int:

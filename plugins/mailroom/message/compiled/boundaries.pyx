@@ -7,6 +7,9 @@ what is in the parts.
 
 from mailroom.message.compiled.octets cimport find_text
 
+cdef enum:
+    MAX_BOUNDARY_OCTETS = 200
+
 
 def split_parts(bytes content, Py_ssize_t start, Py_ssize_t end, str boundary, Py_ssize_t most):
     """Return where the parts start and end, or None where that is to be asked (RFC 2046 section 5.1).
@@ -15,7 +18,7 @@ def split_parts(bytes content, Py_ssize_t start, Py_ssize_t end, str boundary, P
     """
     cdef bytes needle = b"--" + boundary.encode("utf-8", "surrogateescape").rstrip()
     cdef Py_ssize_t length = len(needle)
-    if length == 2:
+    if length == 2 or length > MAX_BOUNDARY_OCTETS:
         return None
     cdef const unsigned char[::1] view = content
     cdef Py_ssize_t at = start, opened = -1, after, stop
