@@ -84,8 +84,13 @@ def without_secrets(text: bytes, endpoint: Endpoint) -> bytes:
     forms = {secret, secret.strip(), quoted(secret)[1:-1], b64encode(secret)}
     with contextlib.suppress(ConfigurationError):  # then it was not sent in this form
         forms.add(b64encode(initial_response(endpoint)))
-    for form in sorted(filter(None, forms), key=len, reverse=True):
-        text = _without_beginning(text.replace(form, b"***"), form)
+    longest_first = sorted(filter(None, forms), key=len, reverse=True)
+    for form in longest_first:
+        text = text.replace(form, b"***")
+    for (
+        form
+    ) in longest_first:  # once none is whole: one that ends in a quote looks like another cut before it
+        text = _without_beginning(text, form)
     return text
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailroom.client.sasl import MECHANISMS, error_status, initial_response, without_secrets
@@ -117,6 +117,7 @@ ENDED = st.text(st.characters(codec="ascii", exclude_characters="*<>\0\1"), min_
     auth=st.sampled_from(AuthMethod),
     form=st.integers(min_value=0, max_value=4),
 )
+@example(user="0", secret='0000"', auth=AuthMethod.PASSWORD, form=0)
 def test_secret_is_taken_out_in_every_form_it_goes_out_in(
     user: str, secret: str, auth: AuthMethod, form: int
 ) -> None:
