@@ -27,11 +27,11 @@ from mailroom.message.media_types import (
     SIGNED_FILE,
     SIGNED_TYPES,
     TNEF_TYPES,
-    is_binhex,
     is_encrypted,
     is_media_type,
     is_signed_file,
     is_tnef,
+    may_hold_parts,
     read_media_type,
     stated_name,
 )
@@ -210,13 +210,15 @@ class _Builder:
         """Build what is within a file that holds others: what was signed, or what was packed."""
         if is_message_file(*span, encoding, media_type=media_type, name=name):
             return self._message_file(span, encoding, path=path, depth=depth)
+        if not may_hold_parts(media_type, name):
+            return ()
         if is_signed_file(media_type, name):
             return self._signed(span, encoding, name, path=path, depth=depth)
         if is_tnef(media_type, name):
             return self._packed(span, encoding, path=path, depth=depth)
         if media_type == APPLE_FILE:
             return self._apple_single(span, encoding, name, path=path, depth=depth)
-        return self._binhex(span, encoding, path=path, depth=depth) if is_binhex(media_type, name) else ()
+        return self._binhex(span, encoding, path=path, depth=depth)
 
     def _message_file(self, span: _Span, encoding: Encoding, *, path: str, depth: int) -> tuple[Part, ...]:
         """Build the message in a file."""

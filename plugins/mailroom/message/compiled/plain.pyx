@@ -81,7 +81,7 @@ cdef tuple _DESCRIBING = (
 cdef class _Entity:
     """A part: a leaf, or a multipart with its children."""
 
-    cdef str path, media_type, container
+    cdef str path, media_type, container, charset
     cdef Py_ssize_t start, end
     cdef dict parameters
     cdef object encoding
@@ -135,8 +135,8 @@ cdef class _Reader:
         cdef _Entity leaf
         hint = None
         for leaf in leaves:
-            hint = leaf.parameters.get("charset") or None
-            if hint is not None:
+            if leaf.charset is not None:
+                hint = leaf.charset
                 break
         for leaf in leaves:
             self.describe(leaf, hint)
@@ -175,6 +175,7 @@ cdef class _Reader:
         entity.end = end
         entity.container = container
         self.read_type(entity)
+        entity.charset = entity.parameters.get("charset") or None
         said = entity.values[TRANSFER_ENCODING]
         entity.encoding = _IDENTITY if said is None else encoding_of(said)
         if entity.encoding is None:
@@ -228,8 +229,7 @@ cdef class _Reader:
 
     cdef int note_charset(self, _Entity leaf, set defects) except -1:
         """Note a charset that nobody knows."""
-        label = leaf.parameters.get("charset") or None
-        if label is not None and label != "utf-8" and not is_known(label):
+        if leaf.charset is not None and leaf.charset != "utf-8" and not is_known(leaf.charset):
             defects.add(Defect.CHARSET_UNKNOWN)
         return 0
 
@@ -251,16 +251,15 @@ cdef class _Reader:
         """Return a text to be shown, which may be empty, and what identifies it."""
         if leaf.end - leaf.start > WINDOW_OCTETS:
             raise NotPlain
-        label = leaf.parameters.get("charset") or None
         cdef str text = None
-        octets = self.octets(leaf, label)
+        octets = self.octets(leaf)
         if octets is not None:
             try:
                 text = (<bytes>octets).decode("utf-8")
             except UnicodeDecodeError:
                 octets = None
         if octets is None:
-            text = self.decoded(leaf, label, hint, defects)
+            text = self.decoded(leaf, hint, defects)
             self.is_writable = False
         cdef str stripped = text.rstrip()
         if not stripped:
@@ -279,10 +278,10 @@ cdef class _Reader:
         page = readable_page(octets) if octets is not None else None
         return (readable_html(text) if page is None else page), digest
 
-    cdef bytes octets(self, _Entity leaf, object label):
+    cdef bytes octets(self, _Entity leaf):
         """Return a text in UTF-8 with LF for line ends, or None where it is another charset's or odd."""
-        codec = codec_of(label) if label else None
-        if codec in STATEFUL_CODECS or (label is None and leaf.media_type == "text/html"):
+        codec = codec_of(leaf.charset) if leaf.charset is not None else None
+        if codec in STATEFUL_CODECS or (leaf.charset is None and leaf.media_type == "text/html"):
             return None
         if leaf.encoding is not _IDENTITY and leaf.encoding is not _QUOTED:
             return None
@@ -291,7 +290,7 @@ cdef class _Reader:
             return None
         return found.removeprefix(b"\xef\xbb\xbf")
 
-    cdef str decoded(self, _Entity leaf, object label, object hint, set defects):
+    cdef str decoded(self, _Entity leaf, object hint, set defects):
         """Return a text in any charset and encoding, with LF for line ends."""
         cdef bytes data = decode(self.content[leaf.start:leaf.end], leaf.encoding)
         if leaf.encoding is _BASE64:
@@ -299,6 +298,7 @@ cdef class _Reader:
                 defects.add(Defect.ENCODING_WRONG)
         elif leaf.media_type == "text/plain" and (b"begin " in data or _BINHEX in data):
             raise NotPlain
+        label = leaf.charset
         if label is None and leaf.media_type == "text/html":
             label = charset_of_html(data)
         cdef str text = decode_text(data, label, hint)

@@ -10,7 +10,7 @@ Every access to octets is checked against their bounds.
 
 from libc.string cimport memcpy
 
-from mailroom.message.compiled.octets cimport find
+from mailroom.message.compiled.octets cimport find, find_text
 
 import html.entities
 
@@ -114,7 +114,7 @@ def text_lines(bytes content, Py_ssize_t start, Py_ssize_t end, bint is_quoted):
             output.put(c"\n")
             line = output.length
         at = stop + 1
-    return None if _holds_binhex(output) else output.taken()
+    return None if find_text(output.view, _BINHEX, 0, output.length) >= 0 else output.taken()
 
 
 cdef bint _quoted_line(
@@ -153,16 +153,6 @@ cdef int _hex(unsigned char digit):
     return digit - 87 if 97 <= digit <= 102 else -256
 
 
-cdef bint _holds_binhex(_Output output) except -1:
-    """Whether a file in BinHex may stand in a text."""
-    cdef Py_ssize_t at = find(output.view, c"(", 0, output.length)
-    while at >= 0:
-        if at + 5 < output.length and output.view[at + 1] == c"T" and output.view[at + 2] == c"h":
-            return _BINHEX in output.octets
-        at = find(output.view, c"(", at + 1, output.length)
-    return False
-
-
 def readable_page(bytes page):
     """Return the words of an HTML page in lines as ``readable_html`` does, or None where that is to be asked.
 
@@ -171,7 +161,7 @@ def readable_page(bytes page):
     cdef _Output spaced = _single_spaced(page)
     cdef _Output output = _Output.__new__(_Output, 2 * spaced.length + 64)
     cdef bytes octets = spaced.taken()
-    cdef Py_ssize_t end = spaced.length, at, stop, after, close
+    cdef Py_ssize_t end = spaced.length, at, stop, after, close, space
     cdef bytes hidden = b"", name
     at = find(spaced.view, c"<", 0, end)
     if not _add_text(spaced.view, octets, 0, end if at < 0 else at, output):
@@ -181,12 +171,11 @@ def readable_page(bytes page):
         stop = find(spaced.view, c"<", at, end)
         if stop < 0:
             stop = end
-        after = stop
         close = find(spaced.view, c">", at, stop)
         lines = None
         if close >= 0 and not hidden and octets.count(b'"', at, close) % 2 == 0:
-            after = find(spaced.view, c" ", at, close)
-            lines = _BREAKS.get(octets[at : close if after < 0 else after])
+            space = find(spaced.view, c" ", at, close)
+            lines = _BREAKS.get(octets[at : close if space < 0 else space])
         if lines is not None:
             output.add(<bytes> lines)
             after = close + 1
