@@ -3,7 +3,8 @@
 As `mail_imap_mirror`, but the folders are packed by size into lanes, each a task of its own with one
 connection, so that a worker or a server that is far away does not hold up the whole account, and each
 lane is tried again by itself. The grid names the folders of each lane. At the end one task records for
-the whole account what is gone, moved or renamed; it opens only folders that are not yet in step.
+the whole account what is gone, moved or renamed; it opens only folders that are not yet in step. Each
+lane makes the asset events of its folders, that last task the account's, with all counts together.
 
 **On a schedule:** copy this file under another `dag_id`, set `schedule` (such as `"@hourly"`), and
 change the defaults to your answers. Each task takes one slot of a pool for its one connection: the
@@ -110,7 +111,7 @@ with DAG(
         outlets=[MAILROOM_ALIAS],
         map_index_template="{{ task.lane | length }}: {{ (task.lane | join(', ')) | truncate(80) }}",
     ).expand(lane=lanes.output)
-    whole = ImapMirrorOperator(
+    ImapMirrorOperator(
         task_id="whole",
         imap_conn_id="{{ params.connection }}",
         archive="{{ params.archive }}",
@@ -120,9 +121,9 @@ with DAG(
         max_gone="{{ params.max_gone }}",
         windowed="{{ params.windowed }}",
         all_drafts="{{ params.all_drafts }}",
+        after_lanes=mirror.output,
         connections=1,
         pool=POOL,
         trigger_rule="all_done",
         outlets=[MAILROOM_ALIAS],
     )
-    mirror >> whole

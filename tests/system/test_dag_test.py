@@ -480,8 +480,9 @@ def test_archive_knows_who_it_was(mail: Mail, archive_root: Path) -> None:
     assert row["run_id"].startswith("mail_pop3_fetch/manual__")
 
 
-def test_change_is_announced_once(mail: Mail, archive_root: Path) -> None:
-    """An asset event for the account when something changed, none when nothing did."""
+@pytest.mark.parametrize("dag_id", ["mail_imap_mirror", "mail_imap_mirror_lanes"])
+def test_change_is_announced_once(mail: Mail, archive_root: Path, dag_id: str) -> None:
+    """An asset event for the account when something changed, none when nothing did; lanes make one in all."""
     from airflow.models.asset import AssetEvent, AssetModel
     from airflow.utils.session import create_session
     from sqlalchemy import func, select
@@ -499,8 +500,8 @@ def test_change_is_announced_once(mail: Mail, archive_root: Path) -> None:
             return [dict(row.extra) for row in rows]
 
     before = len(events())
-    done("mail_imap_mirror", archive_root)
-    done("mail_imap_mirror", archive_root)
+    done(dag_id, archive_root)
+    done(dag_id, archive_root)
     assert [extra["added"] for extra in events()[before:]] == [4]
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from mailroom.archive import Archive
 from tests.integration.mirror_walk import account_in_archive, account_on_server, difference
+from tests.support.airflow_home import REPOSITORY
 from tests.support.dovecot import Dovecot
 from tests.support.mail import make_message
 from tests.support.proxy import Proxy
@@ -18,6 +19,9 @@ from tests.support.standalone import Run, Standalone
 from tests.system.conftest import Connect
 
 DAG = "mail_imap_mirror_lanes"
+
+FAILING = "a_lane_fails"
+"""The same DAG, but the first lane has an argument that none can work with."""
 
 POOL = "mail_connections"
 
@@ -33,12 +37,21 @@ LONG = "a line of text\r\n" * 1200
 
 
 @pytest.fixture(scope="module")
-def airflow() -> Iterator[Standalone]:
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
     """An Airflow with room for more tasks than the pool of connections lets in."""
     settings = {"AIRFLOW__MAILROOM__CONNECTION_POOL": POOL, "AIRFLOW__CORE__PARALLELISM": "4"}
-    with Standalone(settings=settings) as running:
+    folder = tmp_path_factory.mktemp("failing")
+    text = (REPOSITORY / "dags" / f"{DAG}.py").read_text()
+    for old, new in (
+        (f'dag_id="{DAG}"', f'dag_id="{FAILING}"'),
+        ('max_gone="{{ params.max_gone }}"', 'max_gone="{{ 7 if ti.map_index == 0 else 1 }}"'),
+    ):
+        assert old in text
+        text = text.replace(old, new, 1)
+    (folder / f"{FAILING}.py").write_text(text)
+    with Standalone(bundles={"failing": folder}, settings=settings) as running:
         running.call("POST", "/api/v2/pools", json={"name": POOL, "slots": SLOTS, "include_deferred": False})
-        running.wait_for_dags(DAG)
+        running.wait_for_dags(DAG, FAILING)
         yield running
 
 
@@ -77,7 +90,7 @@ class Watch:
 def test_lanes_share_an_account_out_as_far_as_the_pool_goes(
     airflow: Standalone, dovecot: Dovecot, user: str, account: Connect, archive_root: Path
 ) -> None:
-    """Three lanes, two connections at a time, each lane named by its folders, one event a folder."""
+    """Three lanes, two connections at a time, named by their folders; an event a folder and one in all."""
     for folder, count in SIZES.items():
         for number in range(count):
             dovecot.append(user, make_message(subject=f"{folder} {number}"), folder)
@@ -99,6 +112,8 @@ def test_lanes_share_an_account_out_as_far_as_the_pool_goes(
     assert (len(lanes), len(seen.side_by_side), seen.in_pool, most_open) == (LANES, SLOTS, SLOTS, SLOTS)
     assert seen.waiting > 0
     assert folder_events(airflow, "lanes_imap") == {name: [{"added": count}] for name, count in SIZES.items()}
+    (whole,) = account_events(airflow, "lanes_imap")
+    assert (whole["folders"], whole["added"], whole["expunged"]) == (len(SIZES), sum(SIZES.values()), 0)
     server = account_on_server(dovecot, user)
     assert difference(server, account_in_archive(archive_root, "lanes_imap")) == {}
     runs = Archive(archive_root).read_table("runs", columns=["what", "outcome"]).to_pylist()
@@ -116,8 +131,7 @@ def test_what_is_gone_is_recorded_after_the_lanes(
             dovecot.append(user, make_message(subject=f"{folder} {number}", text=LONG), folder)
     airflow.connect("changing_imap", **account("imap"))
     form = {"connection": "changing_imap", "archive": str(archive_root), "lanes": LANES}
-    first = airflow.trigger(DAG, form)
-    first.succeed()
+    airflow.trigger(DAG, form).succeed()
     with dovecot.mailbox(user) as client:
         client.rename_folder("Archive", "Old mail")
         client.select_folder("INBOX")
@@ -129,15 +143,40 @@ def test_what_is_gone_is_recorded_after_the_lanes(
     told = run.result("whole")
     assert told["renamed_folders"] == 1
     events = folder_events(airflow, "changing_imap")
-    lanes = [
-        (lane["state"], lane["try_number"]) for lane in [*first.instances("mirror"), *run.instances("mirror")]
-    ]
-    # Airflow fails a lane that ends while another one's events are written, and takes its events for lost.
-    if all(lane == ("success", 1) for lane in lanes):
-        assert events["INBOX"][1:] == [{"expunged": 3}], (told, events)
-        assert events["Projects"][1:] == [{"added": 2, "recognised": 2}], (told, events)
+    assert events["INBOX"][1:] == [{"expunged": 3}], (told, events)
+    assert events["Projects"][1:] == [{"added": 2, "recognised": 2}], (told, events)
+    brought, changed = account_events(airflow, "changing_imap")
+    assert (brought["added"], brought["expunged"]) == (sum(SIZES.values()), 0)
+    assert [changed[name] for name in ("added", "recognised", "expunged", "renamed_folders")] == [2, 2, 3, 1]
     server = account_on_server(dovecot, user)
     assert difference(server, account_in_archive(archive_root, "changing_imap")) == {}
+
+
+def test_a_lane_that_fails_takes_no_count_of_another_one_away(
+    airflow: Standalone, dovecot: Dovecot, user: str, account: Connect, archive_root: Path
+) -> None:
+    """The task after the lanes brings its folders, and tells of all of them once."""
+    for folder, count in SIZES.items():
+        for number in range(count):
+            dovecot.append(user, make_message(subject=f"{folder} {number}"), folder)
+    airflow.connect("failing_imap", **account("imap"))
+    run = airflow.trigger(
+        FAILING, {"connection": "failing_imap", "archive": str(archive_root), "lanes": LANES}
+    )
+    run.succeed()
+    states = [lane["state"] for lane in run.instances("mirror")]
+    left = sum(SIZES[name] for name in run.result("lanes")[0])
+    assert sorted(states) == ["failed", *["success"] * (LANES - 1)]
+    assert run.result("whole")["added"] == left
+    assert [event["added"] for event in account_events(airflow, "failing_imap")] == [sum(SIZES.values())]
+    events = folder_events(airflow, "failing_imap")
+    assert events == {name: [{"added": count}] for name, count in SIZES.items()}
+
+
+def account_events(airflow: Standalone, conn_id: str) -> list[dict[str, int]]:
+    """Return the extras of the events of an account itself, the oldest first."""
+    start = f"mailroom://{conn_id}/"
+    return [event["extra"] for event in airflow.asset_events(start) if event["uri"] == start]
 
 
 def folder_events(airflow: Standalone, conn_id: str) -> dict[str, list[dict[str, int]]]:

@@ -11,7 +11,7 @@ import ast
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
@@ -28,6 +28,7 @@ __all__ = [
     "as_octets",
     "as_pairs",
     "as_patterns",
+    "as_results",
     "as_text",
     "required_duration",
     "required_text",
@@ -262,6 +263,24 @@ def as_names(name: str, value: object) -> tuple[str, ...] | None:
     if isinstance(value, (list, tuple)) and all(isinstance(each, str) for each in value):
         return tuple(value)
     return as_patterns(name, value) or None
+
+
+def as_results(name: str, value: object) -> tuple[Mapping[str, object], ...]:
+    """Return what operators returned: the output of one, of mapped ones, or the text of either.
+
+    A task that did not end well returned nothing, and is left out.
+
+    :raises ConfigurationError: it is none of these.
+    """
+    found = _literal(value.strip()) if isinstance(value, str) else value
+    if not is_given(found):
+        return ()
+    # The output of mapped tasks is a sequence that asks Airflow for one item after the other.
+    each = found if isinstance(found, Sequence) and not isinstance(found, str) else (found,)
+    results = tuple(result for result in each if result is not None)
+    if not all(isinstance(result, Mapping) for result in results):
+        raise _wrong(name, "what operators returned, such as mirror.output", value)
+    return results
 
 
 def _literal(text: str) -> object:

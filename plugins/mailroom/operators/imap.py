@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from mailroom.operators.arguments import (
     as_names,
     as_octets,
     as_patterns,
+    as_results,
     as_text,
     required_text,
 )
@@ -47,6 +48,9 @@ CHANGES = (
     "pushed",
 )
 """The counts that make an asset event."""
+
+HOW_IT_STANDS = frozenset({"folders", "unchanged", "unfetchable", "superseded", "waiting", "failed"})
+"""The counts that each mirror makes anew of the account as it is, so that two of them do not add up."""
 
 DEFAULT_MAX_GONE = 0.25
 """How much of an account may be recorded as gone in one run before the run stops and asks."""
@@ -76,7 +80,10 @@ class ImapMirrorOperator(BaseOperator):
         the newest of those with one Message-ID.
     :param lane: only those of the chosen folders that are called exactly so: one of the lists that
         ``ImapLanesOperator`` returns, while other tasks mirror the others. What is gone is then left to a
-        mirror of the whole account after them.
+        mirror of the whole account after them, and so is the account's asset event: lanes that end at one
+        moment would get in each other's way. Each folder's event comes from its lane.
+    :param after_lanes: what the mirrors with a ``lane`` before this one returned, ``mirror.output``: the
+        account's event then tells of them and this one together.
     :param two_way: whether changes that wait are done on the server before it is mirrored.
     :param connections: how many may be open at once; more than one are opened only where the server is
         far away, and given up where it refuses them.
@@ -96,6 +103,7 @@ class ImapMirrorOperator(BaseOperator):
         "windowed",
         "all_drafts",
         "lane",
+        "after_lanes",
         "connections",
         "two_way",
     )
@@ -118,6 +126,7 @@ class ImapMirrorOperator(BaseOperator):
         windowed: Sequence[str] | str = (),
         all_drafts: bool | str = False,
         lane: Sequence[str] | str | None = None,
+        after_lanes: Sequence[Mapping[str, Any]] | str | None = None,  # Any: counts, and a name
         connections: int | str = DEFAULT_CONNECTIONS,
         two_way: bool | str = False,
         outlets: Any = None,  # Any: as Airflow takes it
@@ -137,6 +146,7 @@ class ImapMirrorOperator(BaseOperator):
         self.windowed = windowed
         self.all_drafts = all_drafts
         self.lane = lane
+        self.after_lanes = after_lanes
         self.connections = connections
         self.two_way = two_way
         self._stop = StopSwitch()
@@ -152,12 +162,13 @@ class ImapMirrorOperator(BaseOperator):
         with airflow_errors():
             account = required_text("imap_conn_id", self.imap_conn_id)
             run = run_context(context, what="mirror", account=account)
+            selection, lanes = self._selection(), as_results("after_lanes", self.after_lanes)
             mirror = mirror_both_ways if as_flag("two_way", self.two_way) else mirror_account
             report = mirror(
                 ImapHook(account).get_conn,
                 archive_of_account(account, as_text("archive", self.archive)),
                 run,
-                selection=self._selection(),
+                selection=selection,
                 now=utc_now,
                 progress=log_progress(self.log),
                 stop=self._stop.arm(),
@@ -166,7 +177,8 @@ class ImapMirrorOperator(BaseOperator):
                 ),
             )
         summary = conclude(report, run, self.log)
-        announce(context, mailbox_asset(account), summary, CHANGES)
+        if selection.lane is None:
+            announce(context, mailbox_asset(account), with_lanes(summary, lanes), CHANGES)
         announce_folders(context, account, report.by_folder)
         return summary
 
@@ -198,3 +210,20 @@ class ImapMirrorOperator(BaseOperator):
             all_drafts=as_flag("all_drafts", self.all_drafts),
             lane=as_names("lane", self.lane),
         )
+
+
+def with_lanes(summary: Mapping[str, Any], lanes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what a mirror did and what the mirrors in lanes before it did, in one.
+
+    >>> with_lanes({"folders": 5, "added": 1}, [{"folders": 2, "added": 30}, {"folders": 3, "added": 9}])
+    {'folders': 5, 'added': 40}
+
+    :param summary: the counts of the mirror after the lanes.
+    :param lanes: the counts of each lane that ended well.
+    """
+    together = dict(summary)
+    for lane in lanes:
+        for name, count in lane.items():
+            if type(count) is int and name not in HOW_IT_STANDS:
+                together[name] = together.get(name, 0) + count
+    return together

@@ -26,12 +26,12 @@ class ImapLanesOperator(BaseOperator):
 
         lanes = ImapLanesOperator(task_id="lanes", imap_conn_id="imap_default", lanes=4)
         mirror = ImapMirrorOperator.partial(task_id="mirror", connections=1, outlets=[MAILROOM_ALIAS])
-        whole = ImapMirrorOperator(task_id="whole", trigger_rule="all_done", outlets=[MAILROOM_ALIAS])
-        mirror.expand(lane=lanes.output) >> whole
+        done = mirror.expand(lane=lanes.output)
+        ImapMirrorOperator(task_id="whole", after_lanes=done.output, trigger_rule="all_done")
 
     No lane records what is gone from the server: how much that is, and whether it was moved or renamed,
     shows in the account as a whole only. That is for the mirror after the lanes, which opens no folder
-    that they brought in step.
+    that they brought in step, and which makes the account's asset event for all of them.
 
     Only names leave the task, no mail. Nothing changes on the server or in the archive.
 

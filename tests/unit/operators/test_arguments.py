@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import UserList
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -23,6 +24,7 @@ from mailroom.operators.arguments import (
     as_octets,
     as_pairs,
     as_patterns,
+    as_results,
     as_text,
     required_duration,
     required_text,
@@ -35,6 +37,7 @@ READERS: list[Callable[[str, object], object]] = [
     as_octets,
     as_date,
     as_patterns,
+    as_results,
     lambda name, value: as_fraction(name, value, default=1.0),
     lambda name, value: as_choice(name, value, ("oldest", "newest")),
 ]
@@ -282,3 +285,29 @@ def test_pairs_that_name_no_two_things_are_refused(value: object) -> None:
     """By the argument's name."""
     with pytest.raises(ConfigurationError, match="folder_map"):
         as_pairs("folder_map", value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [{"added": 1}, None, {"added": 2}],
+        UserList([{"added": 1}, {"added": 2}]),
+        "[{'added': 1}, {'added': 2}]",
+    ],
+)
+def test_results_come_as_tasks_return_them(value: object) -> None:
+    """Mapped tasks have a sequence of Airflow's own; of a task that failed there is nothing."""
+    assert as_results("after_lanes", value) == ({"added": 1}, {"added": 2})
+
+
+@pytest.mark.parametrize("value", [None, "", "None", [], "[]", [None]])
+def test_no_results_are_none(value: object) -> None:
+    """All lanes failed, or there were none."""
+    assert as_results("after_lanes", value) == ()
+
+
+@pytest.mark.parametrize("value", ["mirror.output", 7, [["INBOX"]], ["INBOX"], True])
+def test_results_that_are_none_are_refused_by_name(value: object) -> None:
+    """The lanes themselves, or a name, hold no counts."""
+    with pytest.raises(ConfigurationError, match="after_lanes must be what operators returned"):
+        as_results("after_lanes", value)
