@@ -6,21 +6,29 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mailroom.archive import Archive
+from mailroom.client.pop3 import Headed, Pop3Client
+from mailroom.ledger import HoldRow
 from mailroom.model import MailProtocol
 from mailroom.policy.fetch_mode import FetchMode
 from mailroom.policy.retention import RetentionRule
 from mailroom.services.fetching.first_look import look_at_maildrop
+from mailroom.services.holds import place_hold, release_hold
 from tests.integration.mirrors import MirrorAccount
 from tests.integration.runs import DELETE, LEAVE, Account, days
 from tests.support.dovecot import Dovecot
 from tests.support.mail import make_message
 from tests.support.maildir import Stored
+
+TEN_DAYS = FetchMode(delete_after=days(10))
 
 MAIL = [make_message(subject=f"Factura {number}") for number in range(5)]
 
@@ -71,6 +79,30 @@ def mailbox(dovecot: Dovecot, user: str, archive_root: Path) -> MirrorAccount:
 def forget(root: Path) -> None:
     """Delete all bookmarks."""
     shutil.rmtree(root / "bookmarks")
+
+
+def settled(maildrop: Account, mode: FetchMode) -> int | None:
+    """Return how many messages there are, where the next run would open no table; else None."""
+    look = look_at_maildrop(
+        maildrop.connect, Archive(maildrop.root), maildrop.context("fetch"), mode, maildrop.now
+    )
+    look.client.close()
+    return look.settled
+
+
+def hold(maildrop: Account, **values: Any) -> HoldRow:
+    """Place a legal hold without days of grace."""
+    return place_hold(
+        maildrop.archive,
+        **{
+            "account": maildrop.name,
+            "reason": "case 7",
+            "by": "clerk",
+            "at": maildrop.now(),
+            "grace": days(0),
+        }
+        | values,
+    )
 
 
 def run_alone(*words: str, without: set[str]) -> subprocess.CompletedProcess[str]:
@@ -230,21 +262,126 @@ def test_a_message_brought_back_makes_no_full_runs_of_those_with_nothing_new(
     dovecot.append(maildrop.endpoint.user, MAIL[0])
     maildrop.fetch(mode)
 
-    def settled() -> int | None:
-        look = look_at_maildrop(
-            maildrop.connect, Archive(maildrop.root), maildrop.context("fetch"), mode, maildrop.now
-        )
-        look.client.close()
-        return look.settled
-
     maildrop.wait(days(0.9))
-    assert settled() == 1
+    assert settled(maildrop, mode) == 1
     forget(maildrop.root)
-    assert (maildrop.fetch(mode).deleted, settled()) == (0, 1)
+    assert (maildrop.fetch(mode).deleted, settled(maildrop, mode)) == (0, 1)
     for _ in range(10):  # a bookmark counts for a day
         maildrop.wait(days(0.95))
         maildrop.fetch(mode)
     assert maildrop.fetch(mode).listed == 0
+
+
+def test_held_mail_makes_no_full_runs_and_goes_when_its_hold_is_released(maildrop: Account) -> None:
+    """Only what is held is due: that is known without a table, until somebody writes to that of the holds."""
+    placed = hold(maildrop)
+    maildrop.wait(days(11))
+    full = maildrop.fetch(TEN_DAYS)
+    assert (full.deleted, full.held, full.left, full.failures) == (0, 5, 0, ())
+    assert settled(maildrop, TEN_DAYS) == 5
+    assert asdict(maildrop.fetch(TEN_DAYS)) == asdict(full)
+    release_hold(maildrop.archive, placed.hold_id, by="clerk", at=maildrop.now())
+    assert settled(maildrop, TEN_DAYS) is None
+    report = maildrop.fetch(TEN_DAYS)
+    assert (report.deleted, report.held, report.listed) == (5, 0, 5)
+    assert maildrop.fetch(TEN_DAYS).listed == 0
+
+
+def test_a_fetch_that_deletes_at_once_stays_short_beside_held_mail(
+    dovecot: Dovecot, maildrop: Account
+) -> None:
+    """What comes new goes as ever; then only held mail is left."""
+    placed = hold(maildrop, query="subject:Factura")
+    for _ in range(2):
+        dovecot.append(maildrop.endpoint.user, make_message(subject="Otra"))
+        report = maildrop.fetch(DELETE)
+        assert (report.added, report.deleted, report.held) == (1, 1, 5)
+        assert settled(maildrop, DELETE) == 5
+    release_hold(maildrop.archive, placed.hold_id, by="clerk", at=maildrop.now())
+    assert maildrop.fetch(DELETE).deleted == 5
+
+
+def test_a_hold_that_ends_by_itself_is_not_overlooked(maildrop: Account) -> None:
+    """No table says so on that day; the note knows when to look."""
+    maildrop.wait(days(11))
+    hold(maildrop, until=maildrop.now() + days(0.5))
+    assert (maildrop.fetch(TEN_DAYS).held, settled(maildrop, TEN_DAYS)) == (5, 5)
+    maildrop.wait(days(0.4))
+    assert settled(maildrop, TEN_DAYS) == 5
+    maildrop.wait(days(0.2))
+    assert maildrop.fetch(TEN_DAYS).deleted == 5
+
+
+def test_what_falls_due_beside_held_mail_goes_in_that_very_run(dovecot: Dovecot, maildrop: Account) -> None:
+    """The first of the others to be due is what counts, and a shorter time than before as well."""
+    hold(maildrop, query="subject:Factura")
+    maildrop.wait(days(8))
+    dovecot.append(maildrop.endpoint.user, make_message(subject="Otra"))
+    assert maildrop.fetch(TEN_DAYS).added == 1
+    maildrop.wait(days(3))
+    report = maildrop.fetch(TEN_DAYS)
+    assert (report.held, report.left, settled(maildrop, TEN_DAYS)) == (5, 1, 6)
+    assert settled(maildrop, FetchMode(delete_after=days(3))) is None
+    assert settled(maildrop, FetchMode(delete_after=days(12))) == 6
+    maildrop.wait(days(0.9))
+    assert maildrop.fetch(FetchMode(delete_after=days(12))).left == 6
+    assert maildrop.fetch(TEN_DAYS).left == 1
+    for _ in range(6):
+        maildrop.wait(days(0.9))
+        assert maildrop.fetch(TEN_DAYS).deleted == 0
+    maildrop.wait(days(0.9))
+    assert (maildrop.fetch(TEN_DAYS).deleted, maildrop.fetch(TEN_DAYS).held) == (1, 5)
+
+
+def test_held_mail_is_not_asked_who_it_is(maildrop: Account) -> None:
+    """It stays whatever the server would answer, and what the archive has of it need not be read."""
+    asked: list[int] = []
+
+    class Asked(Pop3Client):
+        def top(self, numbers: Sequence[int], lines: int = 0) -> Iterator[Headed]:
+            asked.extend(numbers)
+            return super().top(numbers, lines)
+
+    hold(maildrop, query="subject:Factura subject:3")
+    maildrop.wait(days(11))
+    maildrop.connect = lambda: Asked.connect(maildrop.endpoint)  # type: ignore[method-assign]
+    report = maildrop.fetch(TEN_DAYS)
+    assert (report.deleted, report.held, len(asked)) == (4, 1, 4)
+
+
+def test_damaged_mail_is_told_of_in_each_run_and_goes_once_it_is_mended(maildrop: Account) -> None:
+    """Each such run fails, and is recorded: that is worth looking into the tables."""
+    maildrop.wait(days(11))
+    path = next(maildrop.root.glob("raw/??/*.eml"))
+    content = path.read_bytes()
+    path.chmod(0o600)
+    path.write_bytes(content[:-9])
+    for expected in ((4, 1), (0, 1)):
+        report = maildrop.fetch(TEN_DAYS)
+        assert (report.deleted, len(report.failures)) == expected
+        assert settled(maildrop, TEN_DAYS) is None
+    path.write_bytes(content)
+    report = maildrop.fetch(TEN_DAYS)
+    assert (report.deleted, report.failures) == (1, ())
+
+
+def test_fetch_beside_held_mail_loads_no_table_library(
+    dovecot: Dovecot, user: str, archive_root: Path
+) -> None:
+    """The second run, by the command, of a maildrop whose mail is all under legal hold."""
+    dovecot.append(user, MAIL[0])
+    url = f"pop3+starttls://{user}@127.0.0.1:{dovecot.pop3_port}"
+    words = ("fetch", url, "--ca-file", dovecot.ca_file, "--archive", str(archive_root), "--quiet")
+    name = ("--account", "ana")
+    assert run_alone(*words, *name, without=set()).returncode == 0
+    archive = Archive(archive_root)
+    place_hold(archive, account="ana", reason="case 7", by="clerk", at=datetime.now(UTC))
+    heavy = LIBRARIES | FOR_MAIL - {"mailroom.ledger"}  # a mode that deletes looks for what was begun
+    first = run_alone(*words, *name, "--delete", without=heavy)
+    second = run_alone(*words, *name, "--delete", without=heavy)
+    assert "loaded" in first.stderr
+    assert (second.returncode, second.stderr) == (0, "")
+    assert "1 message due, but kept on the server under legal hold" in second.stdout
 
 
 def test_retention_in_between_is_noticed(dovecot: Dovecot, mailbox: MirrorAccount) -> None:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from mailroom.model import DEFAULT_PORTS, SERVER_PROTOCOLS, Change, Endpoint, Folder, MailProtocol, Security
+from mailroom.model import (
+    DEFAULT_PORTS,
+    SERVER_PROTOCOLS,
+    Change,
+    Endpoint,
+    Folder,
+    MailProtocol,
+    Security,
+    return_of,
+)
 
 
 def test_secret_is_not_shown() -> None:
@@ -43,3 +54,25 @@ def test_folder_attributes_say_what_it_is_for(
     folder = Folder(name="x", attributes=attributes)
     assert folder.is_selectable is selectable
     assert folder.special_use == use
+
+
+NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
+LATER = NOON + timedelta(microseconds=1)
+
+
+@pytest.mark.parametrize(
+    ("seen", "taken", "returned"),
+    [
+        (LATER, NOON, LATER),
+        (NOON, NOON, None),
+        (NOON, LATER, None),
+        (NOON, None, None),
+        (None, NOON, None),
+        (None, None, None),
+    ],
+)
+def test_a_message_came_back_if_it_was_seen_after_it_was_taken_away(
+    seen: datetime | None, taken: datetime | None, returned: datetime | None
+) -> None:
+    """What was there before, and where nobody knows, did not come back: its days count from its first."""
+    assert return_of(seen, taken) == returned

@@ -8,7 +8,8 @@ one; what still lived under older ones is told apart.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any  # Arrow arrays have no types
 
@@ -19,10 +20,10 @@ import pyarrow.compute as pc
 
 from mailroom.archive.delta.rows import location_rows
 from mailroom.archive.digests import halves_of_all
-from mailroom.archive.reading.bookmarks import MaildropOverview, digest_of_listing
+from mailroom.archive.reading.bookmarks import HeldMail, HeldOverview, MaildropOverview, digest_of_listing
 from mailroom.archive.reading.digest_times import DigestTimes
 from mailroom.archive.reading.places import CHANGES, Places, RowReader, Rows, joined
-from mailroom.model import Change, LocationRow
+from mailroom.model import Change, LocationRow, return_of
 
 __all__ = ["FolderState", "MaildropState", "live_counts", "rows_in_chunks"]
 
@@ -186,47 +187,101 @@ class MaildropState:
                 found[row["sha256"]] = max(row["at"], found.get(row["sha256"], row["at"]))
         return found
 
+    def returns(
+        self, digests: Sequence[str | None], seen: Sequence[datetime | None]
+    ) -> list[datetime | None]:
+        """Return when each of some live messages came back after it was deleted here, or None.
+
+        :param seen: when each was seen first, aligned to their digests.
+        :raises StoreUnavailable: where the log cannot be read.
+        """
+        taken = self.taken_away(digest for digest in digests if digest is not None)
+        if not taken:
+            return [None] * len(digests)
+        return [return_of(at, taken.get(digest or "")) for digest, at in zip(digests, seen, strict=True)]
+
     def live_rows(self) -> Iterator[LocationRow]:
         """Yield the newest rows of all live messages, a few thousand in memory."""
         yield from rows_in_chunks(self._reader, self._rows.take(_LIVE[self._rows.change]))
 
-    def overview(self) -> MaildropOverview | None:
+    def overview(self, held: HeldMail | None = None) -> MaildropOverview | None:
         """Return what is live here in a line, or None where UIDLs and sizes do not tell messages apart.
 
         What was deleted here and somebody brought back counts from its return, as for whoever deletes.
 
+        :param held: messages that were found to be due and under legal hold.
         :raises StoreUnavailable: where the log cannot be read.
         """
         rows = self._rows.take(_LIVE[self._rows.change])
         if not (rows.epoch != 0).all():
             return None
+        words = self._uidls.words
         sizes = np.empty(len(rows), dtype=object)
-        oldest: datetime | None = None
+        moments = _Moments(frozenset() if held is None else frozenset(held.messages))
         may_be_back = bool(np.isin(self._rows.change, _TAKEN).any())
-        columns = ["size", "archived_at", *(["sha256", "at"] if may_be_back else [])]
+        columns = ["size", "archived_at", *(["at"] if may_be_back else [])]
+        columns += ["sha256"] if may_be_back or held is not None else []
         for chosen, table in self._reader.read(rows, columns):
             sizes[chosen] = table["size"].to_pylist()
-            moment = pc.min(self._since(table) if may_be_back else table["archived_at"]).as_py()
-            oldest = moment if oldest is None else min(oldest, moment or oldest)
-        words = self._uidls.words
+            since = self._since(table)
+            moments.add(since)
+            if held is not None:
+                names = (words[number] for number in rows.number[chosen].tolist())
+                moments.tell_apart(since, zip(names, table["sha256"].to_pylist(), strict=True))
         uidls = (words[number] for number in rows.number.tolist())
         listing = digest_of_listing(zip(uidls, sizes.tolist(), strict=True))
-        return (
-            None if listing is None else MaildropOverview(listing=listing, messages=len(rows), oldest=oldest)
+        if listing is None:
+            return None
+        return MaildropOverview(
+            listing=listing,
+            messages=len(rows),
+            oldest=moments.oldest,
+            held=moments.of_held(None if held is None else held.until),
         )
 
     def _since(self, table: pa.Table) -> Any:
-        """Return when each of some live rows was archived, or was seen first after it was brought back."""
-        digests = table["sha256"].to_pylist()
-        taken = self.taken_away(digest for digest in digests if digest is not None)
-        if not taken:
-            return table["archived_at"]
-        rows = zip(digests, table["at"].to_pylist(), table["archived_at"].to_pylist(), strict=True)
-        since = [at if digest in taken and at > taken[digest] else first for digest, at, first in rows]
-        return pa.array(since, table["archived_at"].type)
+        """Return what the days of each of some live rows count from."""
+        first = table["archived_at"]
+        if "at" not in table.column_names:
+            return first
+        returns = self.returns(table["sha256"].to_pylist(), table["at"].to_pylist())
+        return pc.coalesce(pa.array(returns, first.type), first) if any(returns) else first
 
     def _words(self, numbers: Uids) -> set[str]:
         return {self._uidls.words[number] for number in np.unique(numbers).tolist()}
+
+
+@dataclass(slots=True)
+class _Moments:
+    """The moments that the days of messages count from.
+
+    :ivar oldest: the earliest of all; ``others`` the earliest of those that are not held.
+    :ivar newest: the latest of those that are, and ``messages`` how many these are.
+    """
+
+    held: frozenset[tuple[str | None, str | None]]
+    oldest: datetime | None = None
+    others: datetime | None = None
+    newest: datetime | None = None
+    messages: int = 0
+
+    def add(self, since: Any) -> None:
+        """Look at some more, as a column."""
+        self.oldest = min(filter(None, (self.oldest, pc.min(since).as_py())), default=None)
+
+    def tell_apart(self, since: Any, keys: Iterable[tuple[str | None, str | None]]) -> None:
+        """Tell those of them that are held, by UIDL and SHA-256, from the others."""
+        is_held = pa.array([key in self.held for key in keys], pa.bool_())
+        stay, others = since.filter(is_held), since.filter(pc.invert(is_held))
+        self.messages += len(stay)
+        self.newest = max(filter(None, (self.newest, pc.max(stay).as_py())), default=None)
+        self.others = min(filter(None, (self.others, pc.min(others).as_py())), default=None)
+
+    def of_held(self, until: datetime | None) -> HeldOverview | None:
+        """Return what is known of those that are held, or None where there are none."""
+        if self.newest is None:
+            return None
+        return HeldOverview(messages=self.messages, newest=self.newest, others=self.others, until=until)
 
 
 def live_counts(places: Places) -> dict[str, int]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     )
     from mailroom.model.folder_rows import FolderRow
     from mailroom.model.folders import Folder
-    from mailroom.model.locations import Change, LocationRow
+    from mailroom.model.locations import Change, LocationRow, return_of
     from mailroom.model.losses import RunLoss
     from mailroom.model.messages import Body, FetchedMessage, Fingerprint, SpoolFactory
     from mailroom.model.runs import RunContext
@@ -52,6 +52,7 @@ __all__ = [
     "RunLoss",
     "Security",
     "SpoolFactory",
+    "return_of",
 ]
 
 _HOMES = {
@@ -68,6 +69,7 @@ _HOMES = {
     "Folder": "folders",
     "Change": "locations",
     "LocationRow": "locations",
+    "return_of": "locations",
     "RunLoss": "losses",
     "Body": "messages",
     "FetchedMessage": "messages",

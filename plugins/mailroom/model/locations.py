@@ -8,7 +8,7 @@ from datetime import datetime
 
 from mailroom.model.accounts import MailProtocol
 
-__all__ = ["Change", "LocationRow"]
+__all__ = ["Change", "LocationRow", "return_of"]
 
 
 class Change(enum.Enum):
@@ -62,3 +62,12 @@ class LocationRow:
     archived_at: datetime | None = None
     moved_from: str | None = None
     labels: tuple[str, ...] = ()
+
+
+def return_of(seen: datetime | None, taken: datetime | None) -> datetime | None:
+    """Return when somebody brought a message back, from which its days count anew; None where nobody did.
+
+    :param seen: when it was seen first at the place where it is now.
+    :param taken: when it was last deleted elsewhere, or here under another number or UIDL.
+    """
+    return seen if seen is not None and taken is not None and seen > taken else None

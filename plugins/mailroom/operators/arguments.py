@@ -277,10 +277,13 @@ def as_results(name: str, value: object) -> tuple[Mapping[str, object], ...]:
         return ()
     # The output of mapped tasks is a sequence that asks Airflow for one item after the other.
     each = found if isinstance(found, Sequence) and not isinstance(found, str) else (found,)
-    results = tuple(result for result in each if result is not None)
-    if not all(isinstance(result, Mapping) for result in results):
-        raise _wrong(name, "what operators returned, such as mirror.output", value)
-    return results
+    results: list[Mapping[str, object]] = []
+    for result in each:
+        if isinstance(result, Mapping):
+            results.append(result)
+        elif result is not None:
+            raise _wrong(name, "what operators returned, such as mirror.output", value)
+    return tuple(results)
 
 
 def _literal(text: str) -> object:

@@ -31,7 +31,7 @@ from mailroom.operators.run import StopSwitch, conclude, log_progress, run_conte
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
-    from airflow.sdk import Context, ObjectStoragePath
+    from airflow.sdk import Context, ObjectStoragePath, XComArg
 
     from mailroom.policy.mirror import MirrorSelection
 
@@ -126,7 +126,7 @@ class ImapMirrorOperator(BaseOperator):
         windowed: Sequence[str] | str = (),
         all_drafts: bool | str = False,
         lane: Sequence[str] | str | None = None,
-        after_lanes: Sequence[Mapping[str, Any]] | str | None = None,  # Any: counts, and a name
+        after_lanes: XComArg | Sequence[Mapping[str, Any]] | str | None = None,  # Any: counts and names
         connections: int | str = DEFAULT_CONNECTIONS,
         two_way: bool | str = False,
         outlets: Any = None,  # Any: as Airflow takes it

@@ -41,6 +41,11 @@ class FolderHolds:
         return frozenset(hold.hold_id for hold, _ in self._holds)
 
     @property
+    def first_end(self) -> datetime | None:
+        """When the first of them is no longer obeyed, if nobody places or releases one, or None for never."""
+        return min((end for hold, _ in self._holds if (end := end_of(hold)) is not None), default=None)
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The columns of ``messages`` that must be known to tell what is held."""
         asks = any(hold.sender or query for hold, query in self._holds)

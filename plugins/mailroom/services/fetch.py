@@ -70,7 +70,12 @@ def fetch_maildrop(
         writer.finish(outcome_of(report), counts_of(report), report.octets)
     if run.listing is not None:
         seen = run.listing
-        archive.noted.bookmark_maildrop(context.account, listing=seen.digest, answer=seen.listing.digest)
+        archive.noted.bookmark_maildrop(
+            context.account,
+            listing=seen.digest,
+            answer=seen.listing.digest,
+            held=run.held.to_note(),
+        )
     return report
 
 
@@ -83,6 +88,7 @@ def _pass_by(look: FirstLook, context: RunContext, stop: threading.Event) -> Fet
         identity="uidl",
         sessions=1,
         listed=count,
-        left=count,
+        left=count - look.held,
+        held=look.held,
         interrupted=stop.is_set(),
     )

@@ -101,3 +101,14 @@ def test_without_holds_nothing_is_held() -> None:
     """The commonest case."""
     assert not on()
     assert on(hold(at=days_ago(1) + timedelta(0), account="bob")).reason(FIELDS) is None
+
+
+def test_the_first_of_the_holds_to_end_is_when_to_look_again() -> None:
+    """Each after its days of grace; one that nobody released and that has no end never ends."""
+    assert on().first_end is None
+    assert on(hold()).first_end is None
+    ending = hold(hold_id="h2", until=days_ago(-3))
+    released = hold(hold_id="h3", state=HoldState.RELEASED, at=days_ago(2))
+    assert on(hold(), ending).first_end == days_ago(-10)
+    assert on(hold(), ending, released).first_end == days_ago(-5)
+    assert on(hold(), hold(hold_id="h4", account="bob", until=days_ago(-1))).first_end is None

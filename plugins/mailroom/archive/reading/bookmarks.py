@@ -16,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AccountOverview",
     "Bookmarks",
+    "HeldMail",
+    "HeldOverview",
     "MaildropOverview",
     "account_prefix",
     "decoded",
@@ -49,6 +51,9 @@ FOLDER = "bookmarks"
 CHANGES = "changes"
 """What a bookmark is about that is about no protocol."""
 
+HOLDS = "holds"
+"""The table of legal holds: whatever is written there may concern any account."""
+
 _FORMAT = 1
 _TIMES = ("at",)
 
@@ -64,6 +69,33 @@ class AccountOverview(NamedTuple):
     live: Mapping[str, int]
 
 
+class HeldMail(NamedTuple):
+    """Messages of a POP3 maildrop that are due and stay, for they are under legal hold.
+
+    :param messages: UIDL and SHA-256 of each.
+    :param until: when the first of the holds ends by itself, so that all must be looked at anew.
+    :param version: the version of the table ``holds`` that says so.
+    """
+
+    messages: Collection[tuple[str | None, str | None]]
+    until: datetime | None
+    version: int
+
+
+class HeldOverview(NamedTuple):
+    """The same in a line: it holds until somebody places or releases a hold, and no longer than ``until``.
+
+    :param messages: how many there are.
+    :param newest: the latest moment that the days of one of them count from.
+    :param others: the earliest such moment of the messages that are not among them.
+    """
+
+    messages: int
+    newest: datetime
+    others: datetime | None
+    until: datetime | None
+
+
 class MaildropOverview(NamedTuple):
     """What the archive knows of a POP3 maildrop, where it can be said in a line.
 
@@ -72,12 +104,14 @@ class MaildropOverview(NamedTuple):
     :param oldest: the earliest moment that the days of one of them count from: when it was archived, or
         came back after it was deleted here; None where there is none.
     :param answer: digest of an answer of the server that listed just them, or None where none is known.
+    :param held: what of them stays under legal hold although it is due, as far as is known.
     """
 
     listing: str
     messages: int
     oldest: datetime | None
     answer: str | None = None
+    held: HeldOverview | None = None
 
 
 def digest_of_listing(messages: Iterable[tuple[str | None, int | None]]) -> str | None:
@@ -137,12 +171,12 @@ class Bookmarks:
         said = self._read(account, MailProtocol.POP3.value, now)
         if said is None:
             return None
-        oldest = said["oldest"]
         return MaildropOverview(
             listing=said["listing"],
             messages=said["messages"],
-            oldest=None if oldest is None else datetime.fromisoformat(oldest),
+            oldest=_moment(said["oldest"]),
             answer=said["answer"],
+            held=_held(said.get("held")),
         )
 
     def write_account(
@@ -165,8 +199,8 @@ class Bookmarks:
 
         :param versions: the table versions it was read from.
         """
-        oldest = None if overview.oldest is None else overview.oldest.isoformat()
-        facts = {**overview._asdict(), "oldest": oldest}
+        held = None if overview.held is None else _told(overview.held._asdict())
+        facts = {**_told(overview._asdict()), "held": held}
         self._write(account, MailProtocol.POP3.value, versions, facts, now)
 
     def _read(self, account: str, what: str, now: datetime) -> dict[str, Any] | None:
@@ -199,7 +233,7 @@ class Bookmarks:
         for following in range(version + 1, version + 1 + MAX_ENTRIES):
             if entry is None:
                 return True
-            if not _is_of_others(entry, account, name):
+            if name == HOLDS or not _is_of_others(entry, account, name):
                 return False
             (entry,) = self._store.read_files([_entry(name, following)])
         return False
@@ -262,6 +296,25 @@ def decoded(octets: bytes) -> dict[str, Any] | None:
         return None
     said: dict[str, Any] = json.loads(text)
     return said
+
+
+def _told(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: fact.isoformat() if isinstance(fact, datetime) else fact for name, fact in facts.items()}
+
+
+def _moment(said: str | None) -> datetime | None:
+    return None if said is None else datetime.fromisoformat(said)
+
+
+def _held(said: Mapping[str, Any] | None) -> HeldOverview | None:
+    if said is None:
+        return None
+    return HeldOverview(
+        messages=said["messages"],
+        newest=datetime.fromisoformat(said["newest"]),
+        others=_moment(said["others"]),
+        until=_moment(said["until"]),
+    )
 
 
 def _facts(row: FolderRow) -> dict[str, Any]:

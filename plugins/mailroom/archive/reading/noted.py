@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from mailroom.archive.reading.bookmarks import AccountOverview, Bookmarks, MaildropOverview
+from mailroom.archive.reading.bookmarks import HOLDS, AccountOverview, Bookmarks, HeldMail, MaildropOverview
 
 if TYPE_CHECKING:
     from mailroom.archive.archive import Archive
@@ -56,18 +56,26 @@ class Noted:
             found = self._account_as_of_now(account)
             self._bookmarks.write_account(account, self._versions("folders", "locations"), found, now)
 
-    def bookmark_maildrop(self, account: str, *, listing: str | None, answer: str) -> None:
+    def bookmark_maildrop(
+        self, account: str, *, listing: str | None, answer: str, held: HeldMail | None = None
+    ) -> None:
         """Note what the tables say of a POP3 maildrop, as ``bookmark_account`` does.
 
         :param listing: what ``digest_of_listing`` says of the last listing.
         :param answer: a digest of that listing exactly as the server gave it.
+        :param held: what a run found to be due and under legal hold; a bookmark that holds is made anew.
         """
         now = _now()
-        if self._archive.opened("locations") and self._bookmarks.read_maildrop(account, now) is None:
-            found = self._archive.maildrop_state(account).overview()
-            if found is not None:
-                seen = found._replace(answer=answer if listing == found.listing else None)
-                self._bookmarks.write_maildrop(account, self._versions("locations"), seen, now)
+        is_said = held is None and self._bookmarks.read_maildrop(account, now) is not None
+        if is_said or not self._archive.opened("locations"):
+            return
+        found = self._archive.maildrop_state(account).overview(held)
+        if found is not None:
+            seen = found._replace(answer=answer if listing == found.listing else None)
+            versions = self._versions("locations")
+            if seen.held is not None and held is not None:
+                versions[HOLDS] = held.version
+            self._bookmarks.write_maildrop(account, versions, seen, now)
 
     def says_settled(self, account: str) -> bool:
         """Say whether it is known without opening any table that no change of an account waits."""

@@ -66,6 +66,7 @@ def headline(summary: Summary) -> str:
     ]
     lines += notes(
         summary,
+        held="due, but kept on the server under legal hold",
         differing="archived under a known UIDL are other mail than before; they stay on the server",
         not_listed="no longer listed; that may be a window, so they are not taken for gone",
         vanished="went away while they were listed",

@@ -30,9 +30,8 @@ def came_back(state: MaildropState, rows: Collection[LocationRow]) -> dict[tuple
     :param rows: the rows of messages that are there; those that did not come back are left out.
     :raises StoreUnavailable: if the archive cannot be read.
     """
-    known = [(row, row.sha256) for row in rows if row.sha256 is not None]
-    taken = state.taken_away(digest for _, digest in known)
-    return {(row.uidl, digest): row.at for row, digest in known if digest in taken and row.at > taken[digest]}
+    returns = state.returns([row.sha256 for row in rows], [row.at for row in rows])
+    return {(row.uidl, row.sha256 or ""): at for row, at in zip(rows, returns, strict=True) if at is not None}
 
 
 @dataclass(slots=True)

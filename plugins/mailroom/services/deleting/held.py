@@ -6,7 +6,6 @@ retention, whose rules ask it among other things (``message_facts``).
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -15,26 +14,10 @@ from mailroom.archive import Archive
 from mailroom.archive.ledgers import read_holds
 from mailroom.ledger import HoldRow
 from mailroom.model import Folder, FolderRow, LocationRow
-from mailroom.policy.deletion import Candidate, Keep
 from mailroom.policy.holds import EVERY_ACCOUNT, FolderHolds, holds_on
 from mailroom.policy.retention import uses_of
 
-__all__ = ["archived_folders", "archived_uses", "count_held", "find_held", "spare_held"]
-
-_log = logging.getLogger(__name__)
-
-
-def spare_held(
-    archive: Archive, account: str, folder: str, candidates: Sequence[Candidate], now: datetime
-) -> list[Candidate]:
-    """Return the candidates, those that are under hold marked to stay.
-
-    :raises StoreUnavailable: if the archive cannot be read.
-    """
-    held = find_held(archive, account, folder, [c.row for c in candidates], now)
-    if held:
-        _log.info("%d messages of %s are due and stay, under legal hold", len(held), account)
-    return [replace(c, keep=Keep.HELD) if c.row.sha256 in held else c for c in candidates]
+__all__ = ["archived_folders", "archived_uses", "count_held", "find_held"]
 
 
 def find_held(

@@ -72,7 +72,7 @@ class MaildropDeletion:
             copies = self._read(_digests(batch))
             plan = plan_deletions(
                 batch,
-                self._ask(batch, sizes, copies),
+                self._ask([candidate for candidate in batch if candidate.keep is None], sizes, copies),
                 copies,
                 cutoff=cutoff,
                 allowance=allowance,
@@ -192,7 +192,8 @@ def keys_of_re_encoded(candidates: Iterable[Candidate], copies: Mapping[str, Arc
 
 
 def _digests(candidates: Sequence[Candidate]) -> set[str]:
-    return {c.row.sha256 for c in candidates if c.row.sha256 is not None}
+    """Return what is to be read back; what a rule keeps needs no proof."""
+    return {c.row.sha256 for c in candidates if c.row.sha256 is not None and c.keep is None}
 
 
 def digest_of(body: Body) -> str:

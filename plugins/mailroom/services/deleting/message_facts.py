@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mailroom.archive import Archive, FolderState, MaildropState
-from mailroom.model import LocationRow
+from mailroom.model import LocationRow, return_of
 from mailroom.policy.holds import FolderHolds
 from mailroom.policy.retention import Basis
 from mailroom.policy.rules import FolderRules
@@ -123,8 +123,7 @@ class FactSource:
             return None
         if self._first_seen is None:
             self._first_seen = first_seen(self.archive, self.state)
-        seen = self._first_seen.get(key)
-        return seen if seen is not None and seen > taken else None
+        return return_of(self._first_seen.get(key), taken)
 
 
 def facts_of_folder(

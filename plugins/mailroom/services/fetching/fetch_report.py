@@ -18,6 +18,7 @@ class FetchReport:
     :param added: messages that the archive recorded at this place for the first time.
     :param deleted: messages whose deletion the server confirmed.
     :param left: known messages that stay on the server as the mode says.
+    :param held: messages that would go as the mode says, and stay under legal hold.
     :param differing: messages under a known UIDL that were others; archived, and kept on the server.
     :param not_listed: known messages that the server no longer lists, which proves nothing.
     :param vanished: messages that went away between listing and retrieval.
@@ -32,6 +33,7 @@ class FetchReport:
     added: int = 0
     deleted: int = 0
     left: int = 0
+    held: int = 0
     differing: int = 0
     not_listed: int = 0
     vanished: int = 0
@@ -47,6 +49,7 @@ class FetchReport:
             "octets": self.octets,
             "deleted": self.deleted,
             "left": self.left,
+            "held": self.held,
             "differing": self.differing,
             "not_listed": self.not_listed,
             "vanished": self.vanished,

@@ -26,6 +26,7 @@ from mailroom.policy.fetch import CONTENT_PREFIX, may_be_there
 from mailroom.policy.fetch_mode import FetchMode
 from mailroom.services.fetching.fetch_report import FetchReport
 from mailroom.services.fetching.first_look import FirstLook
+from mailroom.services.fetching.held_mail import HeldInMaildrop
 from mailroom.services.fetching.maildrop_identity import IdentitySource, NamedListing, name_messages
 from mailroom.services.fetching.maildrop_ledger import INBOX, MaildropLedger, look_up
 from mailroom.services.fetching.maildrop_tally import SessionTally
@@ -87,10 +88,12 @@ class FetchRun:
     failures: list[str] = field(default_factory=list)
     listing: NamedListing | None = None
     ledger: MaildropLedger = field(init=False)
+    held: HeldInMaildrop = field(init=False)
 
     def __post_init__(self) -> None:
-        """Open the ledger that rows go to."""
+        """Open the ledger that rows go to, and the list of what is held."""
         self.ledger = MaildropLedger(writer=self.writer, context=self.context, now=self.now)
+        self.held = HeldInMaildrop(self.archive, self.context.account)
 
     def run(self) -> FetchReport:
         """Work until there is nothing left to get, or until told to stop.
@@ -115,6 +118,7 @@ class FetchRun:
             added=total.added,
             deleted=self.deleted,
             left=total.left,
+            held=total.held,
             differing=total.differing,
             not_listed=not_listed,
             vanished=self.vanished,
@@ -198,6 +202,7 @@ class FetchRun:
             ledger=self.ledger,
             state=state,
             listing=listing,
+            held=self.held,
             expected=self.expected,
             passed_over=frozenset(self.total.tried),
         )
@@ -249,6 +254,7 @@ class FetchRun:
         total.listed_again += tally.listed_again
         total.differing += tally.differing
         total.damaged += tally.damaged
+        total.held += tally.held
         total.left = tally.left
         total.tried |= tally.tried
         total.contents |= tally.contents

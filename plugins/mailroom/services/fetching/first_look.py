@@ -16,6 +16,7 @@ from mailroom.policy.fetch_mode import FetchMode
 
 if TYPE_CHECKING:
     from mailroom.archive import Archive
+    from mailroom.archive.reading.bookmarks import MaildropOverview
     from mailroom.client.pop3 import MaildropListing, Pop3Client
     from mailroom.model import RunContext
 
@@ -28,13 +29,15 @@ class FirstLook(NamedTuple):
     """The first session of a run, its listing taken.
 
     :param client: signed in, and still to be closed.
-    :param settled: how many messages there are, where the archive knows just these and none is due;
+    :param settled: how many messages there are, where the archive knows just these and none may go;
         else None. Then every message would be passed over one by one.
+    :param held: how many of them are due and stay, under legal hold.
     """
 
     client: Pop3Client
     listing: MaildropListing
     settled: int | None
+    held: int = 0
 
 
 def look_at_maildrop(
@@ -53,7 +56,7 @@ def look_at_maildrop(
     client = connect()
     try:
         listing = client.list_messages()
-        return FirstLook(client, listing, _settled(listing, archive, context, mode, now))
+        return FirstLook(client, listing, *_settled(listing, archive, context, mode, now))
     except BaseException:
         client.close()
         raise
@@ -65,16 +68,31 @@ def _settled(
     context: RunContext,
     mode: FetchMode,
     now: Callable[[], datetime],
-) -> int | None:
+) -> tuple[int | None, int]:
     if mode.deletes and _has_intents(archive, context.account):
-        return None
+        return None, 0
     known = archive.noted.maildrop_overview(context.account)
-    if known is None or mode.is_due(known.oldest, now()):
-        return None
+    if known is None:
+        return None, 0
+    held = _count_held(known, mode, now())
+    if held is None:
+        return None, 0
     if listing.digest != known.answer and digest_of_listing(listing.pairs()) != known.listing:
-        return None
+        return None, 0
     _log.info("%s: %d messages listed, all of them known", context.account, known.messages)
-    return known.messages
+    if held:
+        _log.info("%d messages of %s are due and stay, under legal hold", held, context.account)
+    return known.messages, held
+
+
+def _count_held(known: MaildropOverview, mode: FetchMode, now: datetime) -> int | None:
+    """Return how many messages are due and all of them held, or None where some may go, or nobody knows."""
+    if not mode.is_due(known.oldest, now):
+        return 0
+    held = known.held
+    if held is None or mode.is_due(held.others, now) or not mode.is_due(held.newest, now):
+        return None
+    return None if held.until is not None and now >= held.until else held.messages
 
 
 def _has_intents(archive: Archive, account: str) -> bool:

@@ -21,8 +21,8 @@ from mailroom.policy.deletion import Candidate, DeletionPlan, Keep
 from mailroom.policy.fetch import FetchPlan, Retrieval, Why, plan_fetch, shared_uidls, uidl_of_content
 from mailroom.policy.fetch_mode import FetchMode
 from mailroom.services.deleting.brought_back import came_back
-from mailroom.services.deleting.held import spare_held
 from mailroom.services.deleting.maildrop_deletion import MaildropDeletion, digest_of, discard
+from mailroom.services.fetching.held_mail import HeldInMaildrop
 from mailroom.services.fetching.maildrop_identity import NamedListing
 from mailroom.services.fetching.maildrop_ledger import INBOX, MaildropLedger
 from mailroom.services.fetching.maildrop_tally import SessionTally
@@ -54,6 +54,7 @@ class MaildropSession:
 
     :param state: what the archive knew of the maildrop when the session began.
     :param expected: archived messages that may come in under other bytes; what this listing adds is put in.
+    :param held: takes what stays under legal hold.
     :param passed_over: names that this run has dealt with already.
     """
 
@@ -68,6 +69,7 @@ class MaildropSession:
     ledger: MaildropLedger
     state: MaildropState
     listing: NamedListing
+    held: HeldInMaildrop
     expected: dict[str, list[Described]]
     passed_over: frozenset[str] = frozenset()
     tally: SessionTally = field(default_factory=SessionTally)
@@ -228,7 +230,7 @@ class MaildropSession:
         candidates = self._due(candidates)
         if any(arrival.row is not None for arrival, _ in found):
             self.writer.secure()  # committed by an earlier run, which may have been killed before its sync
-        spared = spare_held(self.archive, self.context.account, INBOX, candidates, now)
+        spared = self.held.spare(candidates, now)
         retrieved = {
             arrival.item.number: arrival.digest for arrival, _ in found if arrival.digest is not None
         }
@@ -256,7 +258,7 @@ class MaildropSession:
         listed = self.listing.listing.sizes
         sizes = {candidate.key: listed.get(candidate.key, 0) for candidate in due}
         self.writer.secure()
-        spared = spare_held(self.archive, self.context.account, INBOX, due, self.now())
+        spared = self.held.spare(due, self.now())
         for plan in self.deletion.prove_and_mark(spared, sizes, cutoff=cutoff):
             self._count_kept(plan)
             for keep, why in ((Keep.DIFFERS, Why.DIFFERS), (Keep.RE_ENCODED, Why.RE_ENCODED)):
@@ -269,7 +271,9 @@ class MaildropSession:
 
     def _count_kept(self, plan: DeletionPlan) -> None:
         """Note what stays although it is due; it needs no second look in this run."""
-        self.tally.damaged += plan.kept()[Keep.NOT_VERIFIED]
+        kept = plan.kept()
+        self.tally.damaged += kept[Keep.NOT_VERIFIED]
+        self.tally.held += kept[Keep.HELD]
         self.tally.tried |= {d.candidate.row.uidl or "" for d in plan.decisions if d.keep is not None}
 
     def _superseded(self) -> Iterator[LocationRow]:

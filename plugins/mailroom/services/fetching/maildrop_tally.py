@@ -22,6 +22,7 @@ class SessionTally:
     :param listed_again: messages that were missing from an earlier listing.
     :param differing: messages under a known UIDL that turned out to be others.
     :param damaged: messages that stay because their archived copy is missing or damaged.
+    :param held: messages that are due and stay, under legal hold.
     :param errors: size and the server's words for each message not delivered, by its name.
     :param nameless_errors: the same for messages that have no name.
     :param in_flight: the message that the server was to send when the connection broke.
@@ -37,6 +38,7 @@ class SessionTally:
     listed_again: int = 0
     differing: int = 0
     damaged: int = 0
+    held: int = 0
     errors: dict[str, tuple[int, str]] = field(default_factory=dict)
     nameless_errors: list[str] = field(default_factory=list)
     in_flight: Retrieval | None = None
