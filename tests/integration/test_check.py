@@ -17,7 +17,7 @@ from mailroom.policy.retention import RetentionRule
 from mailroom.services.check import CheckReport, FolderCheck, check_account
 from mailroom.services.progress import NoProgress
 from tests.integration.mirrors import MirrorAccount
-from tests.integration.runs import Account, days
+from tests.integration.runs import DELETE, Account, days
 from tests.support.command import Finished, run_command
 from tests.support.dovecot import Dovecot
 from tests.support.imap_server import ImapServer, Mail, Mailbox
@@ -253,6 +253,21 @@ def test_maildrop_beside_its_archive(dovecot: Dovecot, user: str, archive_root: 
     with dovecot.mailbox(user) as phone:
         phone.select_folder("INBOX", readonly=True)
         assert len(phone.search("UNSEEN")) == 1, "the check must not have read the new message"
+
+
+def test_maildrop_that_is_checked_by_imap_says_how_to_check_it(
+    dovecot: Dovecot, user: str, archive_root: Path
+) -> None:
+    """By IMAP none of its messages has a number that is known; an empty inbox has nothing to say."""
+    maildrop = Account(archive_root, dovecot.endpoint(user, MailProtocol.POP3))
+    dovecot.append(user, mail(0))
+    maildrop.fetch(DELETE)
+    by_imap = Account(archive_root, dovecot.endpoint(user, MailProtocol.IMAP))
+    assert check(by_imap, folders=("INBOX",)).failures == ()
+    dovecot.append(user, mail(1))
+    maildrop.fetch()
+    report = check(by_imap, folders=("INBOX",))
+    assert (of(report).missing, of(report).note) == (1, "fetched by POP3: check it by POP3")
 
 
 def test_maildrop_refuses_folders(dovecot: Dovecot, user: str, archive_root: Path) -> None:

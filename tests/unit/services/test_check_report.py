@@ -36,6 +36,8 @@ def test_folder_that_hides_messages_is_not_safe() -> None:
     (sentence,) = CheckReport(account="a", folders=(window,)).failures
     assert "only a part of 'INBOX': 3," in sentence
     assert (window.is_complete, window.summary()["complete"]) == (False, False)
+    empty = CheckReport(account="a", folders=(FolderCheck(folder="INBOX", is_part=True),))
+    assert "only a part of 'INBOX': 0," in empty.failures[0]
     lacking = FolderCheck(folder="INBOX", messages=3, archived=2, arrived=1, is_part=True)
     assert len(CheckReport(account="a", folders=(lacking,)).failures) == 1
     assert "only a part" in CheckReport(account="a", folders=(lacking,), allows_new=True).failures[0]

@@ -149,8 +149,9 @@ class CheckReport:
         counts = {f.folder: f.messages for f in parts if f.missing <= (f.arrived if self.allows_new else 0)}
         if not counts:
             return []
+        named = _named(counts, least=0)
         return [
-            f"The last mirror of {self.account} took or was shown only a part of {_named(counts)}, so nobody "
+            f"The last mirror of {self.account} took or was shown only a part of {named}, so nobody "
             "can say whether the rest is in the archive: mirror it without since, until and larger_than; "
             "where the server shows its newest messages only, lift that limit there, or leave the folder out "
             "of the check."
@@ -166,9 +167,11 @@ class CheckReport:
         ]
 
 
-def _named(counts: dict[str, int]) -> str:
-    """Return the folders with the most first, as ``'INBOX': 3, 'Sent': 1``."""
-    ordered = sorted(((n, folder) for folder, n in counts.items() if n), key=lambda item: (-item[0], item[1]))
+def _named(counts: dict[str, int], *, least: int = 1) -> str:
+    """Return the folders with the most first, as ``'INBOX': 3, 'Sent': 1``, of those with so many or more."""
+    ordered = sorted(
+        ((n, folder) for folder, n in counts.items() if n >= least), key=lambda item: (-item[0], item[1])
+    )
     shown = ", ".join(f"{folder!r}: {n:,}" for n, folder in ordered[:MAX_FOLDERS_NAMED])
     more = len(ordered) - MAX_FOLDERS_NAMED
     return f"{shown}, and {more:,} more folders" if more > 0 else shown

@@ -29,6 +29,7 @@ from mailroom.policy.mailbox_plan import may_be_another
 from mailroom.policy.uid_sets import Uids, ascending, common, is_among, joined, without
 from mailroom.services.checking.check_report import FolderCheck
 from mailroom.services.deleting.archived_copies import read_copies
+from mailroom.services.fetching.maildrop_ledger import INBOX
 from mailroom.services.mirroring.renumbering import recognise
 from mailroom.services.progress import Progress
 
@@ -97,7 +98,7 @@ class MailboxCheck:
         listed, unlisted = self._list(selected)
         facts = _Facts() if self.quick else self._facts(listed)
         if state.uid_validity is None:
-            held, note = _Held(), "not in the archive" if len(listed) else None
+            held, note = _Held(), self._why_not(selected.name) if len(listed) else None
         elif selected.uid_validity == state.uid_validity:
             held, note = self._trusted(state, listed, facts)
         else:
@@ -116,9 +117,14 @@ class MailboxCheck:
             octets=None if self.quick else facts.octets,
             archived_octets=held.octets,
             damaged=count_damaged(self.archive, held.digests, self.progress) if self.read else 0,
-            is_part=last is not None and last.windowed and not last.deleted,
+            is_part=last is not None and _is_part(last),
             note=note,
         )
+
+    def _why_not(self, folder: str) -> str:
+        """Return why no message of a folder is known by an IMAP number."""
+        fetched = folder == INBOX and self.archive.maildrop_state(self.account).live_uidls()
+        return "fetched by POP3: check it by POP3" if fetched else "not in the archive"
 
     def _list(self, selected: SelectedFolder) -> tuple[Uids, int]:
         """Return the UIDs the server lists, and how many more it counts."""
@@ -237,6 +243,11 @@ class _Facts:
         differs |= _differs(then_dates[mine], np.frombuffer(self._dates, dtype=np.int64)[told])
         found: Uids = held[is_told & differs]
         return found
+
+
+def _is_part(last: FolderRow) -> bool:
+    """Return whether the last mirror took or was shown a part only; POP3 cannot show that it was all."""
+    return last.windowed and not last.deleted and last.uid_validity is not None
 
 
 def _differs(then: Uids, now: Uids) -> npt.NDArray[np.bool_]:
