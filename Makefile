@@ -2,7 +2,7 @@
 PYTHON := .venv/bin/python
 SET_UP := .venv/.set-up
 # Built into the package where there is a C compiler; all works without it.
-COMPILED := $(wildcard plugins/mailroom/message/compiled/*.p[xy][dx])
+COMPILED := $(wildcard plugins/mailroom/*/compiled/*.p[xy][dx])
 PYTEST := $(PYTHON) -m pytest
 
 .DEFAULT_GOAL := help
@@ -55,5 +55,5 @@ lock: ## requirements.txt anew from setup.cfg (UPGRADE=1: newest versions)
 
 clean: ## remove all that the other words made, .venv included
 	rm -rf .venv .bootstrap .demo .airflow build dist .coverage* .hypothesis .*_cache plugins/*.egg-info \
-		plugins/mailroom/message/compiled/*.c plugins/mailroom/message/compiled/*.so
+		plugins/mailroom/*/compiled/*.c plugins/mailroom/*/compiled/*.so
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

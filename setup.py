@@ -1,8 +1,8 @@
-"""What ``setup.cfg`` cannot say: the compiled reader of everyday messages, which is optional.
+"""What ``setup.cfg`` cannot say: the compiled readers of everyday messages and responses, which are optional.
 
 Belongs here: how its modules (``*.pyx``) are built, and that nothing fails where they cannot be. Where
 Cython, a C compiler or Python's headers are missing, or ``MAILROOM_PURE_PYTHON=1`` says so, the same
-messages are read in pure Python with the same results, more slowly. No processor is assumed but the
+is read in pure Python with the same results, more slowly. No processor is assumed but the
 oldest that the compiler knows, so that a wheel runs wherever its Python does.
 """
 

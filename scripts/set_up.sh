@@ -124,7 +124,7 @@ packages() {
     run_uv "$uv" pip sync --quiet --python .venv/bin/python requirements.txt
     [ -n "${MAILROOM_PURE_PYTHON:-}" ] || compiler
     # What an earlier version of a source was compiled to would be taken for the present one.
-    rm -f plugins/mailroom/message/compiled/*.so
+    rm -f plugins/mailroom/*/compiled/*.so
     run_uv "$uv" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
     # An editable install leaves these beside the package, and Airflow would see the plugin twice.
     # (The compiled reader lies in the package itself, and stays.)

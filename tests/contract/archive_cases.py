@@ -177,7 +177,7 @@ class StoreCases:
             writer.add(body(3), maildrop_row("u3"))
             writer.record([maildrop_row("u4", change=Change.UNFETCHABLE)])
             rows = writer.flush()
-            writer.record([replace(rows[0], change=Change.DELETED_BY_FETCH)])
+            writer.record([rows[0]._replace(change=Change.DELETED_BY_FETCH)])
             writer.finish("succeeded", {}, 0)
         state = archive.maildrop_state("post")
         assert state.known_uidls() == {"u1", "u3"}
@@ -369,8 +369,8 @@ class StateCases:
             earlier = NOW - timedelta(days=400)
             writer.record(
                 [
-                    replace(one, change=Change.FLAGS, flags=("\\Flagged", "\\Answered"), at=earlier),
-                    replace(two, change=Change.EXPUNGED, at=earlier),
+                    one._replace(change=Change.FLAGS, flags=("\\Flagged", "\\Answered"), at=earlier),
+                    two._replace(change=Change.EXPUNGED, at=earlier),
                 ]
             )
             writer.finish("succeeded", {}, 0)
@@ -387,7 +387,7 @@ class StateCases:
             writer.flush()
             row = archive.folder_state("post", "INBOX").rows([1])[0]
             for flags in (("\\Flagged",), (), ("\\Draft",)):
-                writer.record([replace(row, change=Change.FLAGS, flags=flags)])
+                writer.record([row._replace(change=Change.FLAGS, flags=flags)])
             writer.finish("succeeded", {}, 0)
         assert archive.folder_state("post", "INBOX").flags_of().tolist() == ["\\Draft"]
         seqs = archive.read_table("locations", ["seq"])["seq"].to_pylist()
@@ -416,7 +416,7 @@ class StateCases:
         past = list(state.past_live_rows())
         assert sorted(row.uid or 0 for row in past) == [1, 2]
         with archive.writer(context("run-3")) as writer:
-            writer.record(replace(row, change=Change.EXPUNGED) for row in past)
+            writer.record(row._replace(change=Change.EXPUNGED) for row in past)
             writer.finish("succeeded", {}, 0)
         state = archive.folder_state("post", "INBOX")
         assert state.uid_validity == 9, "rows that close the old numbering must not make it the newest"
@@ -440,7 +440,7 @@ class StateCases:
         with archive.writer(context(), keep_committed=True) as writer:
             writer.add(body(1), maildrop_row("u1"))
             row = writer.flush()[0]
-            writer.record([replace(row, change=Change.DELETED_BY_FETCH)])
+            writer.record([row._replace(change=Change.DELETED_BY_FETCH)])
             writer.finish("succeeded", {}, 0)
         state = archive.maildrop_state("post")
         assert state.known_uidls() == {"u1"}

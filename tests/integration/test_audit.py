@@ -34,9 +34,8 @@ def root(tmp_path: Path) -> Path:
                 )
                 writer.add(body(number), row)
                 writer.flush()
-                from dataclasses import replace
 
-                gone = replace(row, sha256=digest(number), change=Change.DELETED_BY_RETENTION)
+                gone = row._replace(sha256=digest(number), change=Change.DELETED_BY_RETENTION)
                 at = WHEN + timedelta(days=number)
                 writer.audit(
                     [audit_of(gone, who, at=at, rule="more than 30 days after it reached the mailbox")]

@@ -118,15 +118,14 @@ def test_a_policy_may_ask_for_whole_messages(mailbox: Account) -> None:
 
 def test_refetch_finds_a_body_that_is_another(mailbox: Account) -> None:
     """Same number, size, date and header, other text: only the bytes tell, and the report names it."""
-    from dataclasses import replace
 
     class Other(ImapClient):
         def fetch_messages(self, *arguments: Any, **options: Any) -> Iterator[Any]:
             for message in super().fetch_messages(*arguments, **options):
                 content = message.body.content if message.body else b""
                 if message.uid == 3 and content is not None:
-                    body = replace(message.body, content=content.replace(b"Texto", b"texto"))
-                    message = replace(message, body=body)
+                    body = message.body._replace(content=content.replace(b"Texto", b"texto"))
+                    message = message._replace(body=body)
                 yield message
 
     mailbox.connect = lambda: Other.connect(mailbox.endpoint)  # type: ignore[method-assign]
@@ -267,7 +266,6 @@ def test_stored_checksums_do_not_hide_another_message(
     in_bucket: tuple[Account, Callable[..., None], str],
 ) -> None:
     """Who the number is, is asked all the same: by Message-ID, which the table has."""
-    from dataclasses import replace
 
     account, _, _ = in_bucket
 
@@ -275,7 +273,7 @@ def test_stored_checksums_do_not_hide_another_message(
         def fetch_fingerprints(self, uids: Any, *, with_save_date: bool = False) -> Iterator[Any]:
             for message in super().fetch_fingerprints(uids, with_save_date=with_save_date):
                 header = b"Message-ID: <another@example.org>\r\n\r\n"
-                yield replace(message, header=header) if message.uid == 1 else message
+                yield message._replace(header=header) if message.uid == 1 else message
 
     account.connect = lambda: Lying.connect(account.endpoint)  # type: ignore[method-assign]
     assert account.retain(NOW, proof=HEAD).deleted == 5

@@ -352,10 +352,10 @@ def test_removal_that_is_cut_off_anywhere_is_ended_by_the_next(
 def test_run_that_began_before_and_still_believes_in_it_loses_nothing(root: Path) -> None:
     """Its writer knows the message as held and adds a place only; the sweep makes the row anew."""
     with Archive(root).writer(context("slow", account="third")) as writer:
-        writer.add(body(50), replace(place(50, run_id="slow"), account="third"))
+        writer.add(body(50), place(50, run_id="slow")._replace(account="third"))
         writer.flush()
         forget(Archive(root), account="post")
-        row = replace(place(2, run_id="slow"), account="third")
+        row = place(2, run_id="slow")._replace(account="third")
         writer.add(body(2), row)
         writer.finish("succeeded", {}, 0)
     assert digest(2) not in archived(Archive(root))

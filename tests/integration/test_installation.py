@@ -98,11 +98,13 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_source_distribution_has_what_is_compiled_and_nothing_that_was(source: Path) -> None:
     """Whoever installs from it compiles for their own machine."""
     assert (source / "setup.py").exists()
-    compiled = REPOSITORY / "plugins" / "mailroom" / "message" / "compiled"
-    wanted = {path.name for path in compiled.iterdir() if path.suffix in (".py", ".pyi", ".pyx", ".pxd")}
-    packed = {path.name for path in (source / compiled.relative_to(REPOSITORY)).iterdir()}
-    assert packed == wanted
-    assert f"{Path(READER).name}.pyx" in packed
+    folders = sorted(REPOSITORY.glob("plugins/mailroom/*/compiled"))
+    assert len(folders) == 2
+    for compiled in folders:
+        wanted = {path.name for path in compiled.iterdir() if path.suffix in (".py", ".pyi", ".pyx", ".pxd")}
+        packed = {path.name for path in (source / compiled.relative_to(REPOSITORY)).iterdir()}
+        assert packed == wanted
+    assert (source / "plugins" / f"{READER}.pyx").exists()
     assert not [*source.rglob("*.so"), *source.rglob("*.c")]
 
 

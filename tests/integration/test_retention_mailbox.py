@@ -682,7 +682,7 @@ class Lying(ImapClient):
 
     def fetch_fingerprints(self, uids: Any, *, with_save_date: bool = False) -> Iterator[Any]:
         for message in super().fetch_fingerprints(uids, with_save_date=with_save_date):
-            yield replace(message, **self.change) if message.uid == 1 else message
+            yield message._replace(**self.change) if message.uid == 1 else message
 
 
 @pytest.mark.parametrize(
@@ -734,11 +734,11 @@ class Overstating(ImapClient):
 
     def fetch_fingerprints(self, uids: Any, *, with_save_date: bool = False) -> Iterator[Any]:
         for message in super().fetch_fingerprints(uids, with_save_date=with_save_date):
-            yield replace(message, octets=(message.octets or 0) + 7)
+            yield message._replace(octets=(message.octets or 0) + 7)
 
     def fetch_messages(self, uids: Any, spool: Any, **options: Any) -> Iterator[Any]:
         for message in super().fetch_messages(uids, spool, **options):
-            yield replace(message, octets=(message.octets or 0) + 7)
+            yield message._replace(octets=(message.octets or 0) + 7)
 
 
 def test_server_that_states_wrong_sizes_is_asked_for_whole_messages(

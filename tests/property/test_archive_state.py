@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -108,7 +107,7 @@ def _compare_folder(
     found = state.rows(range(1, 7))
     assert {row.uid: row.change for row in found} == {uid: row.change for uid, row in current.items()}
     assert [row.uid for row in state.live_rows()] == live
-    assert all(replace(row, archived_at=None) == current[row.uid] for row in found)
+    assert all(row._replace(archived_at=None) == current[row.uid] for row in found)
     past = {
         (r.uid_validity, r.uid) for r in rows if r.uid_validity != state.uid_validity and r.change in LIVE
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import given
@@ -116,7 +115,7 @@ def test_plan_after_apply_is_empty(listing: list[Message], rows: dict[str, list[
 def _archive(rows: dict[str, list[LocationRow]], item: Retrieval) -> None:
     """Do what the service does: the retrieved message is live, others under its UIDL are not listed."""
     uidl = item.uidl or ""
-    before = [replace(r, change=Change.NOT_LISTED) if r.change.is_live else r for r in rows.get(uidl, [])]
+    before = [r._replace(change=Change.NOT_LISTED) if r.change.is_live else r for r in rows.get(uidl, [])]
     rows[uidl] = [*before, maildrop_row(uidl, sha256=f"{uidl} retrieved", size=item.octets)]
 
 

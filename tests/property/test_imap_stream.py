@@ -6,12 +6,13 @@ import contextlib
 import itertools
 from datetime import UTC, datetime, timedelta, timezone
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailroom.exceptions import LimitExceeded, RemoteProtocolError
 from mailroom.model import Body, FetchedMessage
-from mailroom.protocol.fetch_at_once import read_at_once
+from mailroom.protocol.fetch_at_once import match_at_once, read_at_once
 from mailroom.protocol.fetch_stream import BodyPiece, Event, FetchStream, TaggedResponse, UntaggedResponse
 from mailroom.protocol.imap_dates import parse_internal_date
 from mailroom.protocol.imap_items import parse_flags
@@ -159,7 +160,8 @@ usual_responses = st.builds(
 @given(usual_responses, st.binary(max_size=4))
 def test_read_at_once_or_with_care_a_message_is_the_same(octets: bytes, following: bytes) -> None:
     """Whatever the quick reading takes, it takes whole and says the same of it, repeated items included."""
-    found = read_at_once(octets + following, 0)
+    found = match_at_once(octets + following, 0)
+    assert read_at_once(octets + following, 0) == found
     with_care = play([octets.replace(b" FETCH (", b" Fetch (", 1)])
     if found is None:
         assert play([octets]) == with_care
@@ -172,6 +174,46 @@ def test_the_usual_shape_is_read_at_once(before: list[bytes], content: bytes) ->
     """No order of the usual items and no content makes a message slow to read."""
     octets = b"* 1 FETCH (%b)\r\n" % b" ".join([*before, b"BODY[] " + literal(content)])
     assert read_at_once(octets, 0) is not None
+
+
+NEAR_DATES = st.from_regex(
+    rb"[ 0-9]?[0-9]-(Jan|feb|Dec|Jux)-[0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} [+-][0-9]{4}", fullmatch=True
+)
+
+
+@settings(max_examples=500)
+@given(
+    st.lists(st.one_of(usual_items, NEAR_DATES.map(lambda date: b'INTERNALDATE "%b"' % date)), max_size=5),
+    st.lists(st.tuples(st.integers(min_value=0), st.sampled_from(b'()"\\ {}\r\n09aZ-+\\')), max_size=2),
+)
+def test_compiled_code_reads_octets_of_any_kind_as_python_does(
+    before: list[bytes], changes: list[tuple[int, int]]
+) -> None:
+    """Dates that are none, limits of each item, octets changed anywhere: the same message, or none."""
+    octets = bytearray(b"* 1 FETCH (%b)\r\n" % b" ".join([*before, b"BODY[] {3}\r\nabc", *before[:1]]))
+    for place, octet in changes:
+        octets[place % len(octets)] = octet
+    for end in (len(octets), len(octets) - 1, len(octets) // 2):
+        assert read_at_once(bytes(octets[:end]), 0) == match_at_once(bytes(octets[:end]), 0)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        b"UID %b",
+        b"RFC822.SIZE %b",
+        b"MODSEQ (%b)",
+        b"X-GM-MSGID %b",
+        b"EMAILID (%b)",
+        b"FLAGS (%b)",
+        b'INTERNALDATE "%b"',
+    ],
+)
+def test_compiled_code_knows_the_limits_of_python(item: bytes) -> None:
+    """What is too long for one is too long for the other, and none is cut."""
+    for length in (0, 1, 9, 10, 11, 18, 19, 20, 21, 59, 60, 61, 254, 255, 256, 3999, 4000, 4001):
+        octets = b"* 1 FETCH (" + item % (b"9" * length) + b" BODY[] {1}\r\nx)\r\n"
+        assert read_at_once(octets, 0) == match_at_once(octets, 0)
 
 
 @given(st.lists(st.integers(min_value=0, max_value=1_100_000), max_size=4))

@@ -75,7 +75,7 @@ def place(uid: int, **values: Any) -> LocationRow:
         flags=("\\Seen",),
         internal_date=NOW - timedelta(days=uid),
     )
-    return replace(row, **values)
+    return row._replace(**values)
 
 
 def maildrop_row(uidl: str, **values: Any) -> LocationRow:
@@ -90,7 +90,7 @@ def maildrop_row(uidl: str, **values: Any) -> LocationRow:
         uidl=uidl,
         size=300,
     )
-    return replace(row, **values)
+    return row._replace(**values)
 
 
 def folder_row(folder: str = "INBOX", **values: Any) -> FolderRow:

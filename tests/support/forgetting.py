@@ -40,7 +40,7 @@ ANA = "ana@example.org"
 def fill(archive: Archive, numbers: range, account: str = "post", run: str = "run-1", **row: Any) -> None:
     with archive.writer(context(run, account=account)) as writer:
         for number in numbers:
-            mine = replace(place(number, run_id=run), account=account, **row)
+            mine = place(number, run_id=run)._replace(account=account, **row)
             writer.add(body(number, attachments=number % 2), mine)
         writer.close_folder(replace(folder_row(messages=len(numbers), run_id=run), account=account))
         writer.finish("succeeded", {}, 0)
@@ -58,8 +58,7 @@ def take_off(archive: Archive, numbers: range, account: str = "post") -> None:
     """Record that messages are no longer on the server."""
     with archive.writer(context("off", account=account)) as writer:
         writer.record(
-            replace(
-                place(n, run_id="off", sha256=digest(n, attachments=n % 2), change=Change.EXPUNGED),
+            place(n, run_id="off", sha256=digest(n, attachments=n % 2), change=Change.EXPUNGED)._replace(
                 account=account,
             )
             for n in numbers

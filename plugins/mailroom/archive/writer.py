@@ -22,7 +22,7 @@ from mailroom.archive.archive import Archive
 from mailroom.archive.storage.store import LocalStore
 from mailroom.archive.writing.batch import Batch, key_of
 from mailroom.archive.writing.pipeline import Pipeline
-from mailroom.archive.writing.worker_start import MANY_MESSAGES, end_worker, start_worker
+from mailroom.archive.writing.worker_start import end_worker, start_workers
 from mailroom.exceptions import ArchiveError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class ArchiveWriter:
         self._keep = keep_committed
         self._pipeline = Pipeline(archive.url)
         self._engine: Engine | None = None
-        self._worker: Worker | None = None
+        self._workers: list[Worker] = []
         self._expected: dict[str, Expected] = {}
         self._keeping_bytes: set[str] = set()
         self._batch = Batch()
@@ -114,9 +114,9 @@ class ArchiveWriter:
             self._close()
 
     def announce(self, messages: int) -> None:
-        """Say how many messages are likely to come: for many, another process is started early."""
-        if self._engine is None and self._worker is None and messages > MANY_MESSAGES:
-            self._worker = start_worker()
+        """Say how many messages are likely to come: for many, other processes are started early."""
+        if self._engine is None and not self._workers:
+            self._workers = start_workers(messages)
 
     def add(self, body: Body, row: LocationRow) -> None:
         """Archive a message and the place it was found at; returns before either is durable.
@@ -336,9 +336,9 @@ class ArchiveWriter:
         if self._engine is None:
             from mailroom.archive.writing.engine import open_engine
 
-            worker, self._worker = self._worker, None
+            workers, self._workers = self._workers, []
             self._engine = open_engine(
-                self._archive, self._pipeline, self._context, keep_committed=self._keep, worker=worker
+                self._archive, self._pipeline, self._context, keep_committed=self._keep, workers=workers
             )
         else:
             self._pipeline.check()
@@ -346,8 +346,8 @@ class ArchiveWriter:
 
     def _close(self) -> None:
         self._is_over = True
-        if self._worker is not None:
-            end_worker(self._worker)
+        for worker in self._workers:
+            end_worker(worker)
         if self._engine is not None:
             self._engine.intake.stop()
         self._pipeline.stop()

@@ -22,7 +22,7 @@ _COMPILED = "mailroom.message.compiled.plain"
 
 def reader_at_work() -> str:
     """Return in a few words how messages are read in this process; where it is in pure Python, why."""
-    importlib.import_module("mailroom.message")  # what it loads is what will be used
+    importlib.import_module("mailroom.message.index")  # what it loads is what will be used
     if _COMPILED in sys.modules:
         return "messages are read by compiled code"
     if os.environ.get("MAILROOM_PURE_PYTHON"):

@@ -7,7 +7,6 @@ here: which messages and items.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Callable, Iterable, Iterator
 
@@ -138,7 +137,7 @@ class _Run:
         if not message.uid:
             sink.discard()
             return message
-        return dataclasses.replace(message, body=sink.finish())
+        return message._replace(body=sink.finish())
 
     def _spool_piece(self, data: bytes) -> None:
         if self._spool is None:

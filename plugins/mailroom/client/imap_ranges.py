@@ -12,7 +12,6 @@ the transfer began; what RFC822.SIZE says does not count, for it is often wrong.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Callable, Iterator
 
@@ -56,7 +55,7 @@ def continue_body(
         half.sink.discard()
         raise
     if rest.is_complete and rest.message is not None:
-        return dataclasses.replace(rest.message, body=half.sink.finish(), origin=None)
+        return rest.message._replace(body=half.sink.finish(), origin=None)
     half.sink.discard()
     if rest.whole is None:
         _log.info(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from mailroom.model.accounts import MailProtocol
 
@@ -30,8 +30,7 @@ class Change(enum.Enum):
         return self in (Change.ADDED, Change.FLAGS, Change.MOVED)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocationRow:
+class LocationRow(NamedTuple):
     """One row of the ``locations`` log: what happened to a message at one place.
 
     The key is (account, protocol, folder, uid_validity, uid) for IMAP and (account,

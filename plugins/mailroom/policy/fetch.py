@@ -20,7 +20,7 @@ import enum
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -147,7 +147,7 @@ def plan_fetch(
             )
         elif row is not None:
             if row.change is Change.NOT_LISTED:
-                row = replace(row, change=Change.ADDED)
+                row = row._replace(change=Change.ADDED)
                 listed_again.append(row)
             if mode.is_due(row.archived_at, now):
                 due.append(Candidate(key=message.number, row=row, since=row.archived_at))

@@ -18,7 +18,7 @@ from mailroom.model import Body, FetchedMessage
 from mailroom.protocol.imap_dates import parse_internal_date
 from mailroom.protocol.imap_items import parse_flags
 
-__all__ = ["WAITED_OCTETS", "is_worth_waiting", "read_at_once"]
+__all__ = ["WAITED_OCTETS", "is_worth_waiting", "match_at_once", "read_at_once"]
 
 WAITED_OCTETS = 64 * 1024
 """A body up to this size that is not whole yet is waited for: TLS cuts what comes at 16 KiB, and to
@@ -41,27 +41,18 @@ _GMAIL_ID, _EMAIL_ID, _ANNOUNCED = 5, 6, 8
 """Numbers of groups: the two kinds of id among what was said, and the length of the body in ``_BEFORE``."""
 
 _END = b")\r\n"
-_new = object.__new__
 
 
-def _setters(cls: type, *names: str) -> tuple[Callable[[object, object], None], ...]:
-    """Return what sets the slots of a value while it is made.
-
-    In a frozen class __init__ goes through object.__setattr__ for each; this is a quarter of that.
-    """
-    return tuple(vars(cls)[name].__set__ for name in names)
-
-
-_set_uid, _set_flags, _set_date, _set_size, _set_modseq, _set_body, _set_id = _setters(
-    FetchedMessage, "uid", "flags", "internal_date", "octets", "modseq", "body", "object_id"
-)
-_set_save_date, _set_header, _set_origin, _set_labels = _setters(
-    FetchedMessage, "save_date", "header", "origin", "labels"
-)
-_set_octets, _set_content, _set_path, _set_sha256 = _setters(Body, "octets", "content", "path", "sha256")
+def _compiled_reader() -> Callable[[bytes, int], tuple[FetchedMessage, int] | None] | None:
+    """Return the compiled reader of the same shape, unless it is not there or switched off."""
+    try:
+        from mailroom.protocol.compiled.whole_message import read_whole
+    except Exception:  # noqa: BLE001 (not there, switched off, or of modules that do not fit each other)
+        return None
+    return read_whole
 
 
-def read_at_once(data: bytes, at: int) -> tuple[FetchedMessage, int] | None:
+def match_at_once(data: bytes, at: int) -> tuple[FetchedMessage, int] | None:
     """Return the message that begins at ``at`` and where it ends, or None if it is not whole or not usual."""
     before = _BEFORE.match(data, at)
     if before is None:
@@ -83,12 +74,11 @@ def read_at_once(data: bytes, at: int) -> tuple[FetchedMessage, int] | None:
         )
     if said[_GMAIL_ID] is not None and said[_EMAIL_ID] is not None:
         return None  # which of two kinds of id came last is for the careful reader
-    body = _new(Body)
-    _set_octets(body, octets)
-    _set_content(body, data[start:end])
-    _set_path(body, None)
-    _set_sha256(body, None)
-    return _message(said, body), after
+    return _message(said, Body(octets, data[start:end])), after
+
+
+read_at_once = _compiled_reader() or match_at_once
+"""The same by compiled code, where there is any."""
 
 
 def is_worth_waiting(data: bytes, at: int) -> bool:
@@ -105,16 +95,12 @@ def _message(said: tuple[bytes | None, ...], body: Body) -> FetchedMessage:
     """Make the message of the groups of ``_ITEM``."""
     uid, flags, date, size, modseq, gmail_id, email_id, _ = said
     identifier = gmail_id or email_id
-    message = _new(FetchedMessage)
-    _set_uid(message, 0 if uid is None else int(uid))
-    _set_flags(message, None if flags is None else parse_flags(flags))
-    _set_date(message, None if date is None else parse_internal_date(date))
-    _set_size(message, None if size is None else int(size))
-    _set_modseq(message, None if modseq is None else int(modseq))
-    _set_body(message, body)
-    _set_id(message, None if identifier is None else identifier.decode("ascii"))
-    _set_save_date(message, None)
-    _set_header(message, None)
-    _set_origin(message, None)
-    _set_labels(message, None)
-    return message
+    return FetchedMessage(
+        0 if uid is None else int(uid),
+        None if flags is None else parse_flags(flags),
+        None if date is None else parse_internal_date(date),
+        None if size is None else int(size),
+        None if modseq is None else int(modseq),
+        body,
+        None if identifier is None else identifier.decode("ascii"),
+    )

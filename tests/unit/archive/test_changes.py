@@ -105,7 +105,7 @@ def test_what_waits_comes_in_pages_of_whole_folders(
     changes = archive.changes(ACCOUNT)
     changes.request_append([NewMessage(sha256=digest(1))] * 2, "A")
     for folder in ("C", "B", "A", "B", "C"):
-        changes.request_flags([replace(row, folder=folder) for row in known[:2]], add=[f"${folder}"])
+        changes.request_flags([row._replace(folder=folder) for row in known[:2]], add=[f"${folder}"])
     pages = [[(r.kind.value, r.folder) for r in page] for page in changes.pages()]
     flags = RequestKind.FLAGS.value
     assert pages == [[(flags, "A")] * 2, [(flags, "B")] * 4, [(flags, "C")] * 4, [("append", "A")] * 2]

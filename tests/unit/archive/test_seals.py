@@ -7,7 +7,6 @@ import hashlib
 import itertools
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -294,7 +293,7 @@ def test_rows_of_other_accounts_have_chains_of_their_own(tmp_path: Path) -> None
     """One account's seals say nothing of another's."""
     with Archive(tmp_path).writer(context("run-1")) as writer:
         for number, account in enumerate(("post", "second", "post"), start=1):
-            writer.add(body(number), replace(place(number), account=account))
+            writer.add(body(number), place(number)._replace(account=account))
         writer.finish("succeeded", {}, 0)
     seals = read_seals(Archive(tmp_path).table("seals"))
     assert [(seal.account, seal.rows, seal.seq) for seal in seals] == [("post", 2, 0), ("second", 1, 0)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -295,7 +294,7 @@ def test_newest_seal_is_found_wherever_it_lies(tmp_path: Path) -> None:
     for number in range(1, 56):
         account = ("post", "second")[number % 2]
         with Archive(tmp_path).writer(context(f"run-{number}", account=account)) as writer:
-            writer.add(body(number), replace(place(number), account=account, run_id=f"run-{number}"))
+            writer.add(body(number), place(number)._replace(account=account, run_id=f"run-{number}"))
             writer.finish("succeeded", {}, 0)
         table = Archive(tmp_path).table("seals")
         assert newest_seal(table, account) == read_seals(table, account)[-1]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 from mailroom.archive import Archive, writer
 from mailroom.archive.checking.integrity import verify_archive
 from mailroom.archive.storage.raw import STALE_SECONDS, LocalRawStore
-from mailroom.archive.writing import engine
+from mailroom.archive.writing import engine, worker_start
 from mailroom.archive.writing.known import Known
 from mailroom.archive.writing.locations import LocationLog, Placed
 from mailroom.exceptions import ArchiveError, StoreUnavailable
@@ -157,31 +156,35 @@ def test_a_caller_that_waits_is_woken_by_a_failure(archive: Archive, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("messages", "starts"), [(writer.MANY_MESSAGES, False), (writer.MANY_MESSAGES + 1, True)]
+    ("messages", "started"),
+    [
+        (worker_start.MANY_MESSAGES, 0),
+        (worker_start.MANY_MESSAGES + 1, 1),
+        (worker_start.MANY_FOR_ALL + 1, min(worker_start.MAX_WORKERS, worker_start.cores())),
+    ],
 )
-def test_a_parser_is_started_early_for_many_messages_and_ends_unused(
-    archive: Archive, messages: int, starts: bool
+def test_parsers_are_started_early_for_many_messages_and_end_unused(
+    archive: Archive, messages: int, started: int
 ) -> None:
     """What was announced and did not come leaves no process behind."""
     with archive.writer(context()) as running:
         running.announce(messages)
-        worker = running._worker
+        workers = list(running._workers)
         running.finish("succeeded", {}, 0)
-    assert (worker is not None) == starts
-    if worker is not None:
-        assert worker.returncode is not None
+    assert len(workers) == started
+    assert all(worker.returncode is not None for worker in workers)
 
 
-def test_a_parser_that_was_started_early_parses_the_first_message(archive: Archive) -> None:
-    """The announced process is the one that works; no second one is started."""
+def test_parsers_that_were_started_early_parse_the_first_message(archive: Archive) -> None:
+    """The announced processes are the ones that work; no other is started."""
     with archive.writer(context()) as running:
-        running.announce(writer.MANY_MESSAGES + 1)
-        worker = running._worker
+        running.announce(worker_start.MANY_FOR_ALL + 1)
+        workers = list(running._workers)
         running.add(body(1), place(1))
         running.flush()
         assert running._engine is not None
         processes = running._engine.intake._indexer._processes
-        assert [process._child for process in processes] == [worker]
+        assert [process._child for process in processes] == workers
     assert table_counts(archive)["messages"] == 1
 
 
@@ -357,7 +360,7 @@ def test_later_changes_of_the_same_run_are_kept(archive: Archive) -> None:
     first, second = log_of(archive), log_of(archive)
     first.append([placed(place(1))])
     for flags in (("\\Seen",), ("\\Flagged",), ("\\Seen",)):
-        second.append([placed(replace(place(1), change=Change.FLAGS, flags=flags))])
+        second.append([placed(place(1)._replace(change=Change.FLAGS, flags=flags))])
     assert archive.read_table("locations").num_rows == 4
 
 

@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from mailroom.archive.checking.row_digests import Leaves, leaf_digests
@@ -114,13 +115,12 @@ class Sealer:
         """Note rows that are committed, also those that say what another run did."""
         import pyarrow.compute as pc
 
-        groups = rows.group_by(["account", "run_id"]).aggregate([]).to_pylist()
-        for each in groups:
-            mine = rows
-            for column, value in each.items() if len(groups) > 1 else ():
-                mine = mine.filter(pc.equal(mine[column], value))
-            found = self._leaves.setdefault(each["account"], {}).setdefault(each["run_id"], Leaves())
-            found.add(leaf_digests(name, mine))
+        # Mostly all rows are of one account and one run; grouping them would load another engine.
+        for account in rows["account"].unique().to_pylist():
+            here = rows.filter(pc.equal(rows["account"], account))
+            for run_id in here["run_id"].unique().to_pylist():
+                found = self._leaves.setdefault(account, {}).setdefault(run_id, Leaves())
+                found.add(leaf_digests(name, here.filter(pc.equal(here["run_id"], run_id))))
 
     def seal(self) -> Table | None:
         """Seal what was noted, and what writers that were killed long ago left; return the table, if any.
@@ -268,9 +268,16 @@ class Sealer:
         import pyarrow.compute as pc
 
         runs = pa.array(sorted(without), pa.string())
+        of_account = {"account": account}
         found = Leaves()
         for name in names:
-            for rows in self._archive.scan_table(name, equal={"account": account}):
+            told = (
+                rows["run_id"].unique().to_pylist()
+                for rows in self._archive.scan_table(name, ["run_id"], of_account)
+            )
+            if without.issuperset(chain.from_iterable(told)):
+                continue  # as where all of an archive is from this run
+            for rows in self._archive.scan_table(name, equal=of_account):
                 is_new = pc.fill_null(pc.is_in(rows["run_id"], value_set=runs), False)
                 found.add(leaf_digests(name, rows.filter(pc.invert(is_new))))
         return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,9 @@ _FOLDER_FIELDS = {
     "renamed_from": "renamed_from",
 }
 
+_LOCATION_FIELDS = {"uidvalidity": "uid_validity"}
+"""Columns of ``locations`` that are named otherwise in values."""
+
 _AUDIT_FIELDS = {"uidvalidity": "uid_validity"}
 """Columns of ``audit`` and ``plans`` that are named otherwise in values."""
 
@@ -73,31 +77,14 @@ def locations_table(
     seqs: Sequence[int],
 ) -> pa.Table:
     """Return rows of ``locations``; digest, time of archiving and seq are the archive's to fill in."""
+    fields = zip(*rows, strict=True) if rows else repeat((), len(LocationRow._fields))
+    told: dict[str, Sequence[Any]] = dict(zip(LocationRow._fields, map(list, fields), strict=True))
     # ``value`` of an enumeration is a call, which counts where there are many rows.
-    return build_table(
-        "locations",
-        [
-            [r.account for r in rows],
-            [r.protocol._value_ for r in rows],
-            [r.folder for r in rows],
-            [r.uid_validity for r in rows],
-            [r.uid for r in rows],
-            [r.uidl for r in rows],
-            digests,
-            [r.size for r in rows],
-            [sorted(r.flags) if r.flags else () for r in rows],
-            [r.internal_date for r in rows],
-            [r.modseq for r in rows],
-            [r.change._value_ for r in rows],
-            [r.at for r in rows],
-            [r.run_id for r in rows],
-            archived,
-            [r.object_id for r in rows],
-            seqs,
-            [r.moved_from for r in rows],
-            [sorted(r.labels) if r.labels else () for r in rows],
-        ],
-    )
+    told |= {name: [value._value_ for value in told[name]] for name in ("protocol", "change")}
+    told |= {name: [sorted(words) if words else () for words in told[name]] for name in ("flags", "labels")}
+    told |= {"sha256": digests, "archived_at": archived, "seq": seqs}
+    names = (_LOCATION_FIELDS.get(name, name) for name in TABLES["locations"].schema.names)
+    return build_table("locations", [told[name] for name in names])
 
 
 def location_rows(table: pa.Table) -> Iterator[LocationRow]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -181,7 +180,7 @@ class Committer:
         for change, number in Counter([place.row.change._value_ for place in placed]).items():
             self.counts[change] = self.counts.get(change, 0) + number
         if self._keep:
-            rows = [replace(p.row, sha256=p.digest, archived_at=p.archived_at) for p in placed]
+            rows = [p.row._replace(sha256=p.digest, archived_at=p.archived_at) for p in placed]
             with self._lock:
                 self.committed.extend(rows)
 

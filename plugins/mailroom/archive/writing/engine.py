@@ -8,7 +8,7 @@ the libraries behind it take a third of a second to start, and most runs bring n
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -94,20 +94,20 @@ def open_engine(
     context: RunContext,
     *,
     keep_committed: bool,
-    worker: Worker | None = None,
+    workers: Sequence[Worker] = (),
 ) -> Engine:
     """Make ready to write, and start the threads.
 
     :param context: the run, whose rows are sealed at its end.
     :param keep_committed: whether the committer keeps the rows it commits.
-    :param worker: an indexing process that is started already.
+    :param workers: indexing processes that are started already.
     :raises ConfigurationError: where the archive is a copy of another one.
     :raises StoreUnavailable: where the store refuses.
     """
     refuse_replica(archive.store)
     durability = archive.prepare()
     try:
-        return _assembled(archive, pipeline, durability, Sealer(archive, context), keep_committed, worker)
+        return _assembled(archive, pipeline, durability, Sealer(archive, context), keep_committed, workers)
     except BaseException:
         durability.close()
         raise
@@ -119,7 +119,7 @@ def _assembled(
     durability: Durability,
     sealer: Sealer,
     keep_committed: bool,
-    worker: Worker | None,
+    workers: Sequence[Worker],
 ) -> Engine:
     tables = MessageTables(archive.table)
     stones = Tombstones(archive) if archive.store.exists("tables/tombstones") else None
@@ -155,7 +155,7 @@ def _assembled(
         pipeline.fail,
         threads=DISK_THREADS if archive.is_local else OBJECT_STORE_THREADS,
         in_flight=IN_FLIGHT_OCTETS if archive.is_local else IN_FLIGHT_OCTETS // 2,
-        worker=worker,
+        workers=workers,
     )
     pipeline.start(intake, committer)
     return Engine(

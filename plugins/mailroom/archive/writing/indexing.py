@@ -28,7 +28,7 @@ from mailroom.archive.storage.raw_file import write_file_whole
 from mailroom.archive.writing.columns import PackedColumns, pack_columns
 from mailroom.archive.writing.index_worker import ANSWER, Job, pack_request, work_off
 from mailroom.archive.writing.indexed import not_indexed
-from mailroom.archive.writing.worker_start import MANY_MESSAGES, start_worker
+from mailroom.archive.writing.worker_start import MANY_MESSAGES, MAX_WORKERS, cores, start_worker
 
 if TYPE_CHECKING:
     from mailroom.archive.writing.worker_start import Worker
@@ -42,9 +42,6 @@ PROCESS_AFTER_OCTETS = 4 * 1024 * 1024
 
 LARGE_OCTETS = 256 * 1024
 """Larger messages are always parsed in another process, whose memory ends with it. Octets."""
-
-MAX_PROCESSES = 3
-"""More parse faster than one connection brings messages."""
 
 BACKLOG = 2
 """Loads that may wait for each process before one more is started, where there is a core for it."""
@@ -116,7 +113,7 @@ class Indexer(Generic[Key]):
     :param failed: called where a message cannot be stored, from any thread but the submitting one.
     :param process_after: how many messages are indexed here before a process is started.
     :param processes: how many may be started; by default one for each core: parsing takes more than the rest.
-    :param worker: a process that is started already, if any.
+    :param workers: processes that are started already.
     """
 
     def __init__(
@@ -126,19 +123,19 @@ class Indexer(Generic[Key]):
         *,
         process_after: int = MANY_MESSAGES,
         processes: int | None = None,
-        worker: Worker | None = None,
+        workers: Sequence[Worker] = (),
     ) -> None:
         self._done = done
         self._failed = failed
         self._left = process_after
         self._left_octets = PROCESS_AFTER_OCTETS
-        self._most = processes or min(MAX_PROCESSES, _cores())
+        self._most = processes or min(MAX_WORKERS, cores())
         self._deaths = 0
         self._lock = threading.Lock()
         self._processes: list[_Process[Key]] = []
         self._is_hurried = False
         self._closed = False
-        if worker is not None:
+        for worker in workers:
             self._processes.append(_Process(worker, done, failed, self._orphaned))
 
     def hurry(self, *, on: bool) -> None:
@@ -314,10 +311,3 @@ class _Process(Generic[Key]):
             status = self._child.returncode
             log.warning("The indexing process ended with status %s; going on without it", status)
             self._orphaned(left, self.has_started)
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1

@@ -67,7 +67,7 @@ class Intake:
         threads: int,
         in_flight: int = IN_FLIGHT_OCTETS,
         process_after: int = MANY_MESSAGES,
-        worker: Worker | None = None,
+        workers: Sequence[Worker] = (),
     ) -> None:
         self.lock = threading.Lock()
         self._room = threading.Condition(self.lock)
@@ -89,7 +89,7 @@ class Intake:
         self._threads = threads
         self._pool: ThreadPoolExecutor | None = None
         self._indexer: Indexer[tuple[NewMessage, int]] = Indexer(
-            self._indexed, self._fail, process_after=process_after, worker=worker
+            self._indexed, self._fail, process_after=process_after, workers=workers
         )
 
     def add(self, body: Body, expected: Expected, *, keeps_bytes: bool = False) -> Arrival:

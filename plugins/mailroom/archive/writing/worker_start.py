@@ -19,12 +19,30 @@ if TYPE_CHECKING:
     Worker = subprocess.Popen[bytes]
     """An indexing process with its standard streams on pipes."""
 
-__all__ = ["MANY_MESSAGES", "Worker", "end_worker", "start_worker"]
+__all__ = ["MANY_MESSAGES", "MAX_WORKERS", "Worker", "cores", "end_worker", "start_worker", "start_workers"]
 
 log = logging.getLogger(__name__)
 
 MANY_MESSAGES = 200
 """More messages than these are parsed in another process; its start takes a tenth of a second."""
+
+
+MANY_FOR_ALL = 2000
+"""More messages than these keep a process busy on each core."""
+
+MAX_WORKERS = 3
+"""More parse faster than one connection brings messages."""
+
+
+def start_workers(messages: int) -> list[Worker]:
+    """Start as many processes as so many messages are worth: none, one, or one for each core.
+
+    They load their modules while this process loads its own, on cores that have nothing else to do.
+    """
+    if messages <= MANY_MESSAGES:
+        return []
+    wanted = min(MAX_WORKERS, cores()) if messages > MANY_FOR_ALL else 1
+    return [worker for worker in (start_worker() for _ in range(wanted)) if worker is not None]
 
 
 def start_worker() -> Worker | None:
@@ -55,6 +73,14 @@ def end_worker(worker: Worker) -> None:
     for pipe in (worker.stdin, worker.stdout):
         if pipe is not None:
             pipe.close()
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
 
 
 def _environment() -> dict[str, str]:

@@ -276,7 +276,7 @@ def _record(archive: Archive, writer: ArchiveWriter, intent: Intent, gone: Found
     writer.audit(replace(row, who=f"{row.who}{FOUND_GONE}") for row in missing_rows)
     first = intent.rows[0]
     missing = [place for _, place in gone if (place.change, place.run_id) != (intent.change, first.run_id)]
-    writer.record(replace(place, change=intent.change, at=first.at, run_id=first.run_id) for place in missing)
+    writer.record(place._replace(change=intent.change, at=first.at, run_id=first.run_id) for place in missing)
     writer.flush()
     return len(missing)
 

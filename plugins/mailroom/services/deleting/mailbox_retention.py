@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from mailroom.archive import Archive, ArchiveWriter, FolderState
@@ -344,7 +344,7 @@ class MailboxRetention:
         at = self.now()
         writer.audit(self.keeper.audit(each, at, action) for each, action in gone)
         writer.record(
-            replace(each.row, change=Change.DELETED_BY_RETENTION, at=at, run_id=self.context.run_id)
+            each.row._replace(change=Change.DELETED_BY_RETENTION, at=at, run_id=self.context.run_id)
             for each, _ in gone
         )
         writer.settle()

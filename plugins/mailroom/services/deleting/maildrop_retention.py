@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from mailroom.archive import Archive, ArchiveWriter, MaildropState
@@ -183,7 +183,7 @@ def _known_rows(
         found = [row for row in known.get(message.uidl or "", ()) if may_be_there(row)]
         found = [row for row in found if row.change.is_live] or found
         if len(found) == 1 and message.uidl not in shared:
-            rows[message.number] = replace(found[0], change=Change.ADDED)
+            rows[message.number] = found[0]._replace(change=Change.ADDED)
         elif found:
             ambiguous += 1
     return rows, ambiguous

@@ -7,7 +7,6 @@ be deleted before (``policy.proof``), fetch in its deleting modes (``maildrop_se
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 
 from mailroom.archive import Archive, ArchiveWriter
@@ -42,8 +41,8 @@ def archive_mailbox_bytes(
     writer.expect(identities_of(archive, rows.values()), folder=folder, keep_bytes=True)
     for message in client.fetch_messages(sorted(rows), archive.new_spool):
         if message.body is not None and message.body.octets and message.uid in rows:
-            place = replace(rows[message.uid], sha256=None, archived_at=None, at=now(), run_id=context.run_id)
-            writer.add(message.body, replace(place, change=Change.ADDED))
+            place = rows[message.uid]._replace(sha256=None, archived_at=None, at=now(), run_id=context.run_id)
+            writer.add(message.body, place._replace(change=Change.ADDED))
     writer.flush()
     writer.expect({}, folder=folder)
 

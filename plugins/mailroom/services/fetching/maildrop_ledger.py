@@ -7,7 +7,7 @@ when to write them (``fetch_run``, ``retention``).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -40,7 +40,7 @@ class MaildropLedger:
     def record(self, rows: Iterable[LocationRow], change: Change) -> int:
         """Record that this happened to each message, now and in this run; return how many there were."""
         at = self.now()
-        changed = [replace(row, change=change, at=at, run_id=self.context.run_id) for row in rows]
+        changed = [row._replace(change=change, at=at, run_id=self.context.run_id) for row in rows]
         if changed:
             self.writer.record(changed)
         return len(changed)

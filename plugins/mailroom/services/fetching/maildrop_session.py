@@ -165,7 +165,7 @@ class MaildropSession:
             return _Arrival(item=item, uidl=item.uidl, digest=None)
         digest = digest_of(body)
         if item.why is Why.NEW and item.uidl is not None:
-            self._add(item.uidl, item.octets, replace(body, sha256=digest))
+            self._add(item.uidl, item.octets, body._replace(sha256=digest))
             return _Arrival(item=item, uidl=item.uidl, digest=digest)
         known: Sequence[LocationRow]
         if item.uidl is None:
@@ -182,7 +182,7 @@ class MaildropSession:
             discard(body)
         else:
             self._added.add((uidl, digest))
-            self._add(uidl, item.octets, replace(body, sha256=digest))
+            self._add(uidl, item.octets, body._replace(sha256=digest))
         return _Arrival(item=item, uidl=uidl, digest=digest, row=row)
 
     def _add(self, uidl: str, octets: int, body: Body) -> None:

@@ -217,7 +217,7 @@ class Departures:
                     yield row
         for row in self.rows():
             if row.folder not in waiting:
-                yield replace(row, change=Change.EXPUNGED, at=at)
+                yield row._replace(change=Change.EXPUNGED, at=at)
 
     def _close_folders(self) -> None:
         """Record that folders are gone, and every message that was in them."""
@@ -226,7 +226,7 @@ class Departures:
         at, run_id = self.now(), self.context.run_id
         waiting = self._former_names - self.renamed.keys()  # for a run in which their folder can be opened
         rows = (
-            replace(row, change=Change.EXPUNGED, at=at, run_id=run_id)
+            row._replace(change=Change.EXPUNGED, at=at, run_id=run_id)
             for row in self.rows()
             if row.folder not in waiting
         )

@@ -25,7 +25,7 @@ import numpy as np
 
 from mailroom.archive import Archive, ArchiveWriter
 from mailroom.client.imap import ImapClient
-from mailroom.model import Change, FetchedMessage, LocationRow, MailProtocol, RunContext
+from mailroom.model import Body, Change, FetchedMessage, LocationRow, MailProtocol, RunContext
 from mailroom.policy.mailbox_plan import normal_flags
 from mailroom.policy.uid_sets import Uids, ascending, is_among
 from mailroom.services.mirroring.crew import BREAKING_ERRORS, Crew
@@ -174,32 +174,34 @@ class MailboxDownload:
     def _fetch_piece(self, client: ImapClient, uids: Uids) -> list[int]:
         """Ask for messages, ascending; return those that did not come."""
         waiting = dict.fromkeys(uids.tolist())
+        added = 0
         try:
             halves = self.suspects.halves
             for message in client.fetch_messages(uids, self.archive.new_spool, halves=halves):
                 if self._is_given_up or self.crew.is_over:
                     break
-                if not _is_delivered(message) or message.uid not in waiting:
+                body = message.body
+                if body is None or message.uid not in waiting or not _is_delivered(message, body):
                     continue  # what the server says of other messages in between
                 del waiting[message.uid]
-                self._take(message)
+                self._take(message, body)
+                added += 1
                 if self.stop.is_set():
                     break
         except BREAKING_ERRORS:
             if client is self.client:
                 self.tally.steps += self.suspects.note(self.folder, self.uid_validity, waiting)
             raise
+        finally:
+            self.tally.changed(self.folder, added=added)
         return list(waiting)
 
-    def _take(self, message: FetchedMessage) -> None:
-        if message.body is None:
-            return
+    def _take(self, message: FetchedMessage, body: Body) -> None:
         row = place_row(message, self.context, self.folder, self.uid_validity, self.now())
-        self.writer.add(message.body, row)
-        octets = message.body.octets
+        self.writer.add(body, row)
+        octets = body.octets
         self._added.append(message.uid)
         self.tally.added += 1
-        self.tally.changed(self.folder, added=1)
         self.tally.octets += octets
         self.tally.steps += 1
         self.progress.advance(1, octets)
@@ -230,9 +232,9 @@ class MailboxDownload:
         self.writer.record([_unfetchable_row(self.context, self.folder, self.uid_validity, uid, self.now())])
 
 
-def _is_delivered(message: FetchedMessage) -> bool:
+def _is_delivered(message: FetchedMessage, body: Body) -> bool:
     """Return whether a message came; an empty one that has a size did not (servers in trouble do that)."""
-    return message.body is not None and bool(message.body.octets or not message.octets)
+    return bool(body.octets or not message.octets)
 
 
 def place_row(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -69,8 +68,7 @@ def record_changed_flags(
             }
             for row in state.rows(told):
                 text, modseq = told[row.uid or 0]
-                yield replace(
-                    row,
+                yield row._replace(
                     change=Change.FLAGS,
                     flags=tuple(text.split()),
                     labels=labels.get(row.uid or 0, row.labels),

@@ -8,7 +8,7 @@ RFC 3501 section 2.3.1.1: a UID means something only beside its UIDVALIDITY.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
@@ -98,9 +98,9 @@ class Holdings:
         """
         for row in chain(self.state.each(gone), self.state.each(given_up)):
             is_shown = shown_from is not None and row.uid is not None and row.uid >= shown_from
-            yield replace(row, change=self._closing_change(is_proof or is_shown))
+            yield row._replace(change=self._closing_change(is_proof or is_shown))
         for row in (self.past or tuple)():
-            yield replace(row, change=self._closing_change(is_proof))
+            yield row._replace(change=self._closing_change(is_proof))
 
     def _closing_change(self, is_proof: bool) -> Change:
         return Change.EXPUNGED if is_proof and self._can_prove else Change.NOT_LISTED

@@ -320,7 +320,7 @@ class MailboxMirror:
         holdings, at, run_id = self.holdings, self.now(), self.context.run_id
         is_proof, shown_from = not self.is_windowed, self.shown_from
         return lambda: (
-            replace(row, at=at, run_id=run_id)
+            row._replace(at=at, run_id=run_id)
             for row in holdings.closing_rows(gone, given_up, is_proof=is_proof, shown_from=shown_from)
         )
 

@@ -8,7 +8,6 @@ the rows of the name that is gone (``mirror_run``).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -84,8 +83,7 @@ def _rows(
             there = next(brought, None)
         if there is not None and (there.uid, there.sha256) == (row.uid, row.sha256):
             continue
-        yield replace(
-            row,
+        yield row._replace(
             folder=after.folder,
             change=Change.MOVED,
             at=now(),

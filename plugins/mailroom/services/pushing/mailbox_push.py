@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from mailroom.archive import FolderState
@@ -281,7 +281,7 @@ class MailboxPush:
         known = [(r, rows[r.uid]) for r in removed if r.uid in rows and rows[r.uid].sha256 == r.sha256]
         self._audit(known, AuditAction.DELETED)
         desk.writer.record(
-            replace(row, change=Change.DELETED_BY_REQUEST, at=at, run_id=desk.context.run_id)
+            row._replace(change=Change.DELETED_BY_REQUEST, at=at, run_id=desk.context.run_id)
             for _, row in known
             if row.change is not Change.DELETED_BY_REQUEST
         )

@@ -8,7 +8,6 @@ moves are noted as over; after a kill in between, the next push finds the messag
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from mailroom.archive import FolderState
 from mailroom.change_request import ChangeRequest, RequestState
@@ -63,8 +62,7 @@ def _rows(
         if row is None or row.sha256 is None or row.sha256 != request.sha256:
             continue
         if place not in known:
-            yield replace(
-                row,
+            yield row._replace(
                 folder=target,
                 uid_validity=place[0],
                 uid=place[1],
@@ -75,4 +73,4 @@ def _rows(
                 run_id=run_id,
             )
         if row.change.is_live:
-            yield replace(row, change=Change.EXPUNGED, at=at, run_id=run_id)
+            yield row._replace(change=Change.EXPUNGED, at=at, run_id=run_id)

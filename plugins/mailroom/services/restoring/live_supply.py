@@ -13,7 +13,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 from types import TracebackType
 from typing import Self
@@ -194,7 +194,7 @@ class LiveSupply:
         if digest in self._bodies:
             discard(body)
         else:
-            self._bodies[digest] = replace(body, sha256=digest)
+            self._bodies[digest] = body._replace(sha256=digest)
         return Wanted(
             place=place,
             digest=digest,

@@ -1,0 +1,3 @@
+from mailroom.model import FetchedMessage
+
+def read_whole(data: bytes, at: int) -> tuple[FetchedMessage, int] | None: ...
