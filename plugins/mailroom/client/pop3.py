@@ -20,7 +20,7 @@ from mailroom.client.pop3_session import Pop3Session
 from mailroom.client.pop3_sign_in import open_session
 from mailroom.client.transport import Transport
 from mailroom.exceptions import ConnectionLost, LocalProtocolError
-from mailroom.protocol.pop3 import Answer, Content, Status
+from mailroom.protocol.pop3 import Answer, Content, Event, Status
 from mailroom.protocol.pop3_listing import parse_drop_listing, parse_scan_listing, parse_unique_ids
 
 if TYPE_CHECKING:
@@ -202,7 +202,9 @@ class Pop3Client:
         return self._listing
 
     def retrieve(self, numbers: Sequence[int], spool: SpoolFactory) -> Iterator[Retrieved]:
-        """Yield the messages of these numbers in their order, by RETR, pipelined where the server can.
+        """Return the messages of these numbers in their order, by RETR, pipelined where the server can.
+
+        The first are asked for at once, whenever they are read.
 
         A message that the server refuses, because it vanished for example, yields an error and
         the rest goes on. May be left before its end. RETR marks a message as read on servers
@@ -211,13 +213,17 @@ class Pop3Client:
         :raises ConnectionLost: if the server goes away; what was not yielded did not arrive.
         :raises StoreUnavailable: if a large message cannot be spooled.
         """
+        sizes = self._listing.sizes if self._listing is not None else {}
+        return self._retrieved(self._session.exchange("RETR %d", numbers, sizes, Answer.BLOCK), spool)
+
+    def _retrieved(self, events: Iterator[tuple[int, Event]], spool: SpoolFactory) -> Iterator[Retrieved]:
+        """Yield the messages that events of RETR make."""
         from mailroom.client.spool import SPOOL_OCTETS, BodySink  # where there is anything to retrieve
         from mailroom.model import Body
 
         sink: BodySink | None = None
         try:
-            sizes = self._listing.sizes if self._listing is not None else {}
-            for number, event in self._session.exchange("RETR %d", numbers, sizes, Answer.BLOCK):
+            for number, event in events:
                 if not isinstance(event, Content):
                     yield Retrieved(number=number, body=None, error=self._refused(event))
                 elif sink is None and event.is_last and len(event.octets) <= SPOOL_OCTETS:

@@ -7,7 +7,7 @@ in :mod:`mailroom.client.pop3`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from mailroom.client.pop3_window import Window
@@ -139,31 +139,39 @@ class Pop3Session:
     def exchange(
         self, command: str, numbers: Iterable[int], sizes: Mapping[int, int], answer: Answer
     ) -> Iterator[tuple[int, Event]]:
-        """Send ``command``, ``%d`` in it replaced by each number, and yield every event with its number.
+        """Send ``command``, ``%d`` in it replaced by each number, and return every event with its number.
 
-        Pipelined in a window where the server can; else one at a time. May be left before its
-        end: the next command reads away what is still in flight.
+        The first of them are sent at once, whenever the answers are read. Pipelined in a window where the
+        server can; else one at a time. May be left before its end: the next command reads away what is
+        still in flight.
 
         :param sizes: octets expected of each number; a wrong size costs speed only.
         :raises LocalProtocolError: if it is resumed after another command was sent.
         """
         line = f"{command}\r\n".encode()
         source = iter(numbers)
-        self._settle()
-        turn = self._turn
         window = Window(sizes, pipelined=self.pipelines)
-        has_room = True
-        while True:
-            if has_room and (batch := window.take(source)):
+
+        def send() -> None:
+            if batch := window.take(source):
                 self._write(b"".join([line % number for number in batch]), [answer] * len(batch))
-            number = window.first
-            if number is None:
-                return
+
+        self._settle()
+        send()
+        return self._answers(command, window, send, self._turn)
+
+    def _answers(
+        self, command: str, window: Window, send: Callable[[], None], turn: int
+    ) -> Iterator[tuple[int, Event]]:
+        """Yield what answers the commands in a window, and send more where there is room."""
+        while (number := window.first) is not None:
+            if self._turn != turn:
+                raise LocalProtocolError(f"{command} was resumed after another command was sent.")
             event = self.read_event()
             has_room = (not isinstance(event, Content) or event.is_last) and window.land()
             yield number, event
-            if self._turn != turn:
-                raise LocalProtocolError(f"{command} was resumed after another command was sent.")
+            if has_room and self._turn == turn:
+                send()
 
     def start_tls(self) -> None:
         """Switch to TLS after the server agreed to it, proving that nothing was sent in between.

@@ -196,7 +196,8 @@ class Pop3Parser:
         if dot >= 0 and buffer.startswith(_TERMINATOR, dot):
             self._awaited.popleft()
             self._start = dot + len(_TERMINATOR)
-            return Content(octets=bytes(buffer[end + 1 : dot + 2]), is_last=True)
+            with memoryview(buffer) as view:  # a slice of the buffer itself would be copied twice
+                return Content(octets=bytes(view[end + 1 : dot + 2]), is_last=True)
         self._in_block = True
         self._start = end - 1
         self._search = dot if dot >= 0 else max(end - 1, len(buffer) - len(_TERMINATOR) + 1)

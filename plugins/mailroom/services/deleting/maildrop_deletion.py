@@ -131,14 +131,16 @@ class MaildropDeletion:
         sure = [row for key, row in gone.items() if key not in self._kept and row.uidl not in doubtful]
         if sure:
             intend(sure)
+        if not self._marked:
+            self.client.leave()
+            return []
         try:
             self.client.quit()
         except (CommandRejected, ConnectionLost) as error:
-            if self._marked:
-                failures.append(
-                    f"QUIT was not confirmed, so none of the {len(self._marked)} deletions asked for in "
-                    f"{account} counts as done; the next run asks again: {error}"
-                )
+            failures.append(
+                f"QUIT was not confirmed, so none of the {len(self._marked)} deletions asked for in "
+                f"{account} counts as done; the next run asks again: {error}"
+            )
             return []
         self.confirmed = len(self._marked)
         return sure

@@ -24,6 +24,7 @@ from mailroom.ledger import AuditRow, audit_of
 from mailroom.model import Change, LocationRow, RunContext
 from mailroom.policy.fetch import CONTENT_PREFIX, may_be_there
 from mailroom.policy.fetch_mode import FetchMode
+from mailroom.services.fetching.asked_ahead import Ahead
 from mailroom.services.fetching.fetch_report import FetchReport
 from mailroom.services.fetching.first_look import FirstLook
 from mailroom.services.fetching.held_mail import HeldInMaildrop
@@ -158,15 +159,17 @@ class FetchRun:
 
     def _open(self, client: Pop3Client, listing: NamedListing) -> MaildropSession:
         """Compare a listing with the archive, and prepare to work it off."""
-        from mailroom.services.fetching.maildrop_session import MaildropSession
-
         names = {message.uidl for message in listing.messages if message.uidl is not None}
         if self.mode.deletes:
             from mailroom.services.deleting.intent_recovery import settle_maildrop
 
             settle_maildrop(self.archive, self.writer, self.context.account, names)
-        if self.archive.is_blank:
-            self.writer.announce(len(listing.messages))  # what indexes starts beside what reads tables
+        ahead = None
+        if self.archive.is_blank:  # then what indexes starts, and mail comes, while table libraries load
+            self.writer.announce(len(listing.messages))
+            ahead = Ahead.ask(client, listing, self.archive)
+        from mailroom.services.fetching.maildrop_session import MaildropSession
+
         state = self.archive.maildrop_state(self.context.account)
         known = state.known_uidls()
         new = [m for m in listing.messages if m.uidl is None or m.uidl not in known]
@@ -205,6 +208,7 @@ class FetchRun:
             held=self.held,
             expected=self.expected,
             passed_over=frozenset(self.total.tried),
+            ahead=ahead,
         )
 
     def _expect_moved(self, state: MaildropState, names: set[str], known: set[str]) -> None:

@@ -15,13 +15,14 @@ from datetime import datetime
 from itertools import islice
 
 from mailroom.archive import Archive, ArchiveWriter, Described, MaildropState
-from mailroom.client.pop3 import Pop3Client
+from mailroom.client.pop3 import Pop3Client, Retrieved
 from mailroom.model import Body, Change, LocationRow, RunContext
 from mailroom.policy.deletion import Candidate, DeletionPlan, Keep
 from mailroom.policy.fetch import FetchPlan, Retrieval, Why, plan_fetch, shared_uidls, uidl_of_content
 from mailroom.policy.fetch_mode import FetchMode
 from mailroom.services.deleting.brought_back import came_back
 from mailroom.services.deleting.maildrop_deletion import MaildropDeletion, digest_of, discard
+from mailroom.services.fetching.asked_ahead import PLAN_MESSAGES, Ahead
 from mailroom.services.fetching.held_mail import HeldInMaildrop
 from mailroom.services.fetching.maildrop_identity import NamedListing
 from mailroom.services.fetching.maildrop_ledger import INBOX, MaildropLedger
@@ -30,10 +31,6 @@ from mailroom.services.mirroring.contents import identities_of
 from mailroom.services.progress import Progress
 
 __all__ = ["MaildropSession"]
-
-PLAN_MESSAGES = 10_000
-"""How many listed messages are planned, retrieved, committed and deleted at a time, so that rows of the
-archive do not fill memory."""
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +53,7 @@ class MaildropSession:
     :param expected: archived messages that may come in under other bytes; what this listing adds is put in.
     :param held: takes what stays under legal hold.
     :param passed_over: names that this run has dealt with already.
+    :param ahead: messages that were asked for while the archive was opened.
     """
 
     client: Pop3Client
@@ -72,6 +70,7 @@ class MaildropSession:
     held: HeldInMaildrop
     expected: dict[str, list[Described]]
     passed_over: frozenset[str] = frozenset()
+    ahead: Ahead | None = None
     tally: SessionTally = field(default_factory=SessionTally)
     deletion: MaildropDeletion = field(init=False)
     _added: set[tuple[str, str]] = field(init=False, default_factory=set)
@@ -124,7 +123,7 @@ class MaildropSession:
     ) -> Iterator[_Arrival]:
         """Retrieve until done or told to stop; what the server refuses becomes an error of the tally."""
         tally = self.tally
-        answers = self.client.retrieve([item.number for item in items], self.archive.new_spool)
+        answers = self._asked_for([item.number for item in items])
         for item in items:
             if self.stop.is_set():
                 return
@@ -143,6 +142,13 @@ class MaildropSession:
             arrival = self._take(item, retrieved.body, rows)
             if arrival is not None:
                 yield arrival
+
+    def _asked_for(self, numbers: Sequence[int]) -> Iterator[Retrieved]:
+        """Ask for messages, unless just these were asked for before."""
+        ahead, self.ahead = self.ahead, None
+        if ahead is not None and ahead.numbers == numbers:
+            return ahead.answers
+        return self.client.retrieve(numbers, self.archive.new_spool)
 
     def _refuse(self, item: Retrieval, error: str) -> None:
         _log.warning("message %r of %s was not delivered: %s", item.uidl, self.context.account, error)
