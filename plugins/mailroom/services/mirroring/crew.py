@@ -6,6 +6,7 @@ can help with. Not here: what a connection is used for (``mirror_run``, ``mailbo
 Threads wait for the network side by side and think one at a time: whoever works holds the
 turn, and gives it up for as long as the network is waited for. So everything but the
 network, the archive's writer and all tallies included, is used by one thread at a time.
+Connections are opened outside of it, for they share nothing yet.
 """
 
 from __future__ import annotations
@@ -115,8 +116,8 @@ class Crew:
     def hire(self, helpers: int, work: Callable[[ImapClient], None]) -> None:
         """Start up to so many helpers, each of which does ``work`` by a connection, with the turn in hand.
 
-        A connection that is refused is done without. Where one breaks at work, all helpers are
-        dismissed: it may have been one too many.
+        They connect at once, while others are at work. A connection that is refused is done without.
+        Where one breaks at work, all helpers are dismissed: it may have been one too many.
         """
         for number in range(min(helpers, self._most - 1) - len(self._helpers)):
             thread = threading.Thread(
@@ -191,10 +192,14 @@ class Crew:
         return next((download for download in self._shareable if download.has_pieces), None)
 
     def _help(self, work: Callable[[ImapClient], None]) -> None:
+        client = self._further_connection()
         with self._turn:
-            client = self._further_connection()
             if client is None:
                 return
+            if self._is_closed or self.is_dismissed:  # it comes too late
+                client.close()
+                return
+            client.while_waiting(self.given_up)
             self._clients.append(client)
             try:
                 with client:
@@ -210,19 +215,11 @@ class Crew:
                 self.notify()
 
     def _further_connection(self) -> ImapClient | None:
-        """Open one connection more; None where the server refuses it, or it comes too late."""
-        client: ImapClient | None = None
-        with self.given_up():
-            try:
-                client = self._connect()
-            except MailroomError as error:
-                _log.info("a further connection was refused: %s", error)
-            except BaseException as error:  # noqa: BLE001 (raised again by the run's own thread)
-                self._failure = error
-        if client is None:
-            return None
-        if self._is_closed or self.is_dismissed:
-            client.close()
-            return None
-        client.while_waiting(self.given_up)
-        return client
+        """Open one connection more, whoever has the turn; None where the server refuses it."""
+        try:
+            return self._connect()
+        except MailroomError as error:
+            _log.info("a further connection was refused: %s", error)
+        except BaseException as error:  # noqa: BLE001 (raised again by the run's own thread)
+            self._failure = error
+        return None
