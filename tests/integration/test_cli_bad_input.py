@@ -76,8 +76,11 @@ def fetch(server: Dovecot, user: str, root: object, *more: str) -> Finished:
             ["mirror", "imaps://u@h", "--archive", "a", "--since", "2026-05-01", "--until", "2026-01-01"],
             "until must be later than since",
         ),
-        (["retention", "imaps://u@h", "--archive", "a", "--older-than", "999999w"], "a hundred years"),
-        (["retention", "imaps://u@h", "--archive", "a", "--older-than", "3y"], "is not a duration"),
+        (["retention", "imaps://u@h", "--archive", "a", "--older-than", "999999w"], "up to 36500"),
+        (
+            ["retention", "imaps://u@h", "--archive", "a", "--older-than", "6M"],
+            "no minutes, seconds or months",
+        ),
         (
             ["retention", "imaps://u@h", "--archive", "a", "--older-than", "3d", "--max-fraction", "0"],
             "--max-fraction must be above 0",

@@ -13,6 +13,7 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 
 from mailroom.model import MAX_CONNECTIONS
+from mailroom.policy.durations import DURATION_WORDS, parse_duration, parse_octets
 
 __all__ = [
     "connections",
@@ -31,34 +32,24 @@ __all__ = [
     "source",
 ]
 
-MAX_DURATION = timedelta(days=36_500)
-"""A hundred years; mail is younger, and dates before the year 1 cannot be had."""
-
 MAX_SECONDS = 86_400.0
 """The longest timeout: a day."""
-
-MAX_OCTETS = 2**62
-"""No message is larger, and servers count in 63 bits (RFC 9051)."""
-
-_DURATION_UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1, "w": 604_800}
-_SIZE_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 _STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az")
 _CREDENTIALS = "the environment says who you are there, as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY do"
 
 
 def duration(text: str) -> timedelta:
-    """Read a duration such as ``7d``, ``12h`` or ``0d``; a bare number counts days.
+    """Read a duration such as ``7d``, ``12h``, ``1y`` or ``0d``; a bare number counts days.
+
+    Minutes and months are refused: an ``m`` could be either, and mail is deleted by it.
 
     >>> duration("7d")
     datetime.timedelta(days=7)
     """
-    match = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)\s*([wdhms]?)", text.strip().lower())
-    if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a duration; write 7d, 12h or 4w")
-    found = timedelta(seconds=float(match[1]) * _DURATION_UNITS[match[2] or "d"])
-    if found > MAX_DURATION:
-        raise argparse.ArgumentTypeError(f"{text!r} is more than a hundred years")
+    found = parse_duration(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration; write {DURATION_WORDS}")
     return found
 
 
@@ -68,9 +59,8 @@ def octets(text: str) -> int:
     >>> octets("10M")
     10485760
     """
-    match = re.fullmatch(r"([0-9]{1,15})\s*([kmg]?)i?b?", text.strip().lower())
-    found = int(match[1]) * _SIZE_UNITS[match[2]] if match else None
-    if found is None or found > MAX_OCTETS:
+    found = parse_octets(text)
+    if found is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a size; write 500k, 10M or a number of octets")
     return found
 

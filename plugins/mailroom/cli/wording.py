@@ -3,6 +3,9 @@
 The engine speaks to authors of DAGs and to people at a terminal alike, and names its own
 arguments. Here they get the names that this person knows, and what came from a server
 loses what could write to the terminal. Pure: text in, text out.
+
+An argument is replaced in the sentence that tells of it and nowhere else: the same words stand in policies,
+in files of rules and in names of files and folders, where they are what somebody wrote.
 """
 
 from __future__ import annotations
@@ -26,8 +29,12 @@ _WORDS = (
     (r"\bIn Airflow put MailRetentionApprovalOperator .* on the command line look\b", "Look"),
     (r"\binto is empty\b", "--into is empty"),
     (r"\bset allow_incomplete to true\b", "add --allow-incomplete"),
-    (r"\b(ca_file|max_gone|max_fraction|larger_than|older_than)\b", ""),
-    (r"\A(name_regex|require_auth|position)\b", ""),  # further on they are words of a file of rules
+    (r"\Aca_file (?=.+ (?:holds no certificate|cannot be read))", "--ca-file "),
+    (r"\A(max_gone|max_fraction|larger_than|older_than)(?= must )", ""),
+    (r"\bmore than max_gone(?= \()", "more than --max-gone"),
+    (r"\bover max_fraction\b", "over --max-fraction"),
+    (r"\bwithout since, until and larger_than\b", "without --since, --until and --larger-than"),
+    (r"\A(name_regex|require_auth|position)(?= )", ""),
 )
 
 

@@ -10,15 +10,16 @@ from __future__ import annotations
 import ast
 import math
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from mailroom.exceptions import ConfigurationError
+from mailroom.policy.durations import DURATION_WORDS, parse_duration, parse_octets
 
 __all__ = [
     "as_choice",
+    "as_count",
     "as_date",
     "as_duration",
     "as_flag",
@@ -30,20 +31,13 @@ __all__ = [
     "as_patterns",
     "as_results",
     "as_text",
+    "is_given",
     "required_duration",
     "required_text",
 ]
 
 _NOTHING: Final = ("", "none", "null")
 """How "not given" looks once a template has rendered it."""
-
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(d|days?|h|hours?|w|weeks?)?", re.IGNORECASE)
-_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)i?b?", re.IGNORECASE)
-_UNIT_DAYS: Final = {"d": 1.0, "h": 1 / 24, "w": 7.0}
-_UNIT_OCTETS: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-
-MAX_DAYS = 36_500
-"""A hundred years: longer is a slip, and far below what a date can hold."""
 
 
 def is_given(value: object) -> bool:
@@ -89,18 +83,16 @@ def as_flag(name: str, value: object, *, default: bool = False) -> bool:
 
 
 def as_duration(name: str, value: object) -> timedelta | None:
-    """Return a duration: a timedelta, a number of days, or a text such as ``30``, ``30d``, ``12h``, ``2w``.
+    """Return a duration: a timedelta, a number of days, or a text such as ``30``, ``30d``, ``12h``, ``1y``.
 
     :raises ConfigurationError: it is none of these, negative, or more than a hundred years.
     """
     if not is_given(value):
         return None
-    found = _days(value)
-    if found is None or not 0 <= found <= MAX_DAYS:
-        raise _wrong(
-            name, f"a number of days from 0 to {MAX_DAYS}, such as 30, '30d' or timedelta(days=30)", value
-        )
-    return value if isinstance(value, timedelta) else timedelta(days=found)
+    found = parse_duration(value)
+    if found is None:
+        raise _wrong(name, DURATION_WORDS, value)
+    return found
 
 
 def required_duration(name: str, value: object) -> timedelta:
@@ -114,17 +106,6 @@ def required_duration(name: str, value: object) -> timedelta:
     return duration
 
 
-def _days(value: object) -> float | None:
-    if isinstance(value, timedelta):
-        return value / timedelta(days=1)
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, (int, float)):
-        return float(value) if math.isfinite(value) else None
-    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    return float(match[1]) * _UNIT_DAYS[(match[2] or "d")[0].lower()] if match else None
-
-
 def as_octets(name: str, value: object) -> int | None:
     """Return a size in octets: a number, or a text such as ``10M``.
 
@@ -132,10 +113,10 @@ def as_octets(name: str, value: object) -> int | None:
     """
     if not is_given(value):
         return None
-    match = None if isinstance(value, bool) else _SIZE.fullmatch(str(value).strip())
-    if match is None:
+    found = parse_octets(value)
+    if found is None:
         raise _wrong(name, "a number of octets, or a text such as 10M", value)
-    return int(float(match[1]) * _UNIT_OCTETS[match[2].lower()])
+    return found
 
 
 def as_fraction(name: str, value: object, *, default: float) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from mailroom.exceptions import ConfigurationError
-from mailroom.policy.durations import in_days
+from mailroom.policy.durations import age_in_words, in_days
 
 __all__ = ["FetchMode"]
 
@@ -44,6 +44,11 @@ class FetchMode:
     def deletes(self) -> bool:
         """Whether this mode ever deletes on the server."""
         return not self.leave_on_server or self.delete_after is not None
+
+    @property
+    def age(self) -> str | None:
+        """How long a message has to be archived before it goes, in words; None where no days count."""
+        return None if self.delete_after is None else age_in_words([self.delete_after])
 
     def in_words(self) -> str:
         """Return the mode as the audit states it.

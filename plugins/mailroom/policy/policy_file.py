@@ -13,14 +13,14 @@ from __future__ import annotations
 import difflib
 import enum
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
 from mailroom.exceptions import ConfigurationError
 from mailroom.policy.approvals import ApprovalRule
-from mailroom.policy.durations import FOREVER, MAX_DURATION, parse_duration, parse_octets
+from mailroom.policy.durations import DURATION_WORDS, FOREVER, parse_duration, parse_octets
 from mailroom.policy.proof import ProofMode
 from mailroom.policy.retention import Basis
 from mailroom.policy.rules import ForeignMarks, RetentionPolicy, Rule
@@ -30,6 +30,16 @@ __all__ = ["load_policy", "parse_policy", "policy_as_json"]
 
 MAX_POLICY_OCTETS = 256 * 1024
 """No policy is longer; whatever is, is another file. Octets."""
+
+_ELSEWHERE = {
+    "older_than": "delete_after",
+    "older-than": "delete_after",
+    "sender": "from",
+    "senders": "from",
+    "include_flagged": "keep_flagged",
+    "copies": "require_copies",
+}
+"""Words of the command line, the operators and other files, and what says the same in a policy."""
 
 Read = Callable[[Any], Any]  # Any: what a file may hold at one place; a reader tells it is right or raises
 
@@ -123,9 +133,7 @@ def _read_mapping(
             continue
         where = f"{place}.{key}" if place else str(key)
         if key not in readers:
-            near = difflib.get_close_matches(str(key), readers, 1)
-            hint = f"{near[0]} may be meant" if near else f"there are {', '.join(readers)}"
-            problems.append(f"{where} is not known; {hint}")
+            problems.append(f"{where} is not known; {_hint(str(key), readers)}")
             continue
         name, read = readers[key]
         try:
@@ -133,6 +141,14 @@ def _read_mapping(
         except _Wrong as wrong:
             problems.append(f"{where} must be {wrong}, not {value!r:.60}")
     return found
+
+
+def _hint(key: str, known: Iterable[str]) -> str:
+    """Return what may be meant by a word that is not known."""
+    words = tuple(known)
+    near = [_ELSEWHERE.get(key.lower(), ""), *difflib.get_close_matches(key, words, 1)]
+    meant = next((word for word in near if word in words), None)
+    return f"there are {', '.join(words)}" if meant is None else f"{meant} may be meant"
 
 
 def _is_text(value: object) -> bool:
@@ -154,7 +170,7 @@ def _flag(value: Any) -> bool:
 def _duration(value: Any) -> timedelta:
     found = parse_duration(value)
     if found is None:
-        raise _Wrong(f"a number of days up to {MAX_DURATION.days}, or a text such as 30d, 2 weeks, 7 years")
+        raise _Wrong(DURATION_WORDS)
     return found
 
 

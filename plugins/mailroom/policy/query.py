@@ -26,6 +26,7 @@ from fnmatch import translate
 from typing import Any
 
 from mailroom.exceptions import ConfigurationError
+from mailroom.policy.durations import parse_octets
 
 __all__ = ["QUERY_COLUMNS", "Condition", "Query", "parse_conditions", "parse_query"]
 
@@ -36,7 +37,6 @@ Query = Callable[[Fields], bool]
 QUERY_COLUMNS = ("sha256", "size", "message_id", "date", "from", "from_address", "to", "cc", "subject")
 """The columns of ``messages`` that a query may ask for."""
 
-_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _TEXTS = {
     "from": ("from", "from_address"),
     "to": ("to", "cc"),
@@ -166,7 +166,7 @@ def _day(key: str, value: str) -> datetime:
 
 
 def _octets(key: str, value: str) -> int:
-    match = re.fullmatch(r"([0-9]{1,15})([kmg]?)b?", value.lower())
-    if match is None:
+    found = parse_octets(value)
+    if found is None:
         raise ConfigurationError(f"{value!r} is not a size: write {key}:10M.")
-    return int(match[1]) * _UNITS[match[2]]
+    return found

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import difflib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -17,6 +16,7 @@ from typing import Any
 from mailroom.exceptions import ConfigurationError
 from mailroom.policy.attachments import DISPOSITIONS, AttachmentRule
 from mailroom.policy.destinations import DestinationTemplate
+from mailroom.policy.durations import parse_octets
 from mailroom.policy.strict_yaml import read_yaml
 
 __all__ = ["MAX_RULES", "RULE_WORDS", "RulePolicy", "read_policy", "read_rule", "read_rules"]
@@ -26,9 +26,6 @@ MAX_RULES = 500
 
 _NOTHING = ("", "none", "null")
 """How "not given" looks once a template or a form has rendered it."""
-
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmg]?)i?b?", re.IGNORECASE)
-_UNIT_OCTETS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +48,10 @@ def _text(value: object) -> str:
 
 
 def _octets(value: object) -> int:
-    found = None if isinstance(value, bool) else _SIZE.fullmatch(str(value).strip())
+    found = parse_octets(value)
     if found is None:
         raise ValueError("must be a number of octets, or a text such as 10M")
-    return int(float(found[1]) * _UNIT_OCTETS[found[2].lower()])
+    return found
 
 
 def _day(value: object) -> date:

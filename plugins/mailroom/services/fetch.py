@@ -50,7 +50,7 @@ def fetch_maildrop(
     with archive.writer(context, keep_committed=True) as writer:
         look = look_at_maildrop(connect, archive, context, mode, now)
         if look.settled is not None:
-            report = _pass_by(look, context, stop)
+            report = _pass_by(look, context, mode, stop)
             writer.finish(outcome_of(report), counts_of(report), report.octets)
             return report
         from mailroom.services.fetching.fetch_run import FetchRun
@@ -79,13 +79,14 @@ def fetch_maildrop(
     return report
 
 
-def _pass_by(look: FirstLook, context: RunContext, stop: threading.Event) -> FetchReport:
+def _pass_by(look: FirstLook, context: RunContext, mode: FetchMode, stop: threading.Event) -> FetchReport:
     """End a session in which there is nothing to do."""
     look.client.leave()
     count = look.settled or 0
     return FetchReport(
         account=context.account,
         identity="uidl",
+        age=mode.age,
         sessions=1,
         listed=count,
         left=count - look.held,

@@ -207,6 +207,7 @@ class _Run:
             report = RetentionReport(
                 account=context.account,
                 dry_run=dry_run,
+                age=keeper.age,
                 plan_id=keeper.plan_id,
                 planned=None if shown is None else shown.messages,
                 planned_octets=None if shown is None else shown.octets,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from mailroom.archive.checking.problems import VerifyReport
@@ -12,6 +14,7 @@ from mailroom.cli.commands import (
     copy,
     export,
     fetch,
+    forget,
     import_mail,
     mirror,
     restore,
@@ -20,6 +23,7 @@ from mailroom.cli.commands import (
 )
 from mailroom.cli.phrases import octets_in_words
 from mailroom.cli.terminal import Outcome
+from mailroom.policy.fetch_mode import FetchMode
 from mailroom.services.checking.check_report import CheckReport, FolderCheck
 from mailroom.services.copy import CopyReport
 from mailroom.services.deleting.retention_report import FolderRetention, RetentionReport
@@ -27,6 +31,8 @@ from mailroom.services.delivering.delivery_report import DeliveryReport
 from mailroom.services.exchanging.export_report import ExportReport
 from mailroom.services.exchanging.import_report import ImportReport
 from mailroom.services.fetching.fetch_report import FetchReport
+from mailroom.services.forgetting.forget_report import ForgetReport
+from mailroom.services.forgetting.wish import ForgetWish
 from mailroom.services.mirroring.mirror_report import MirrorReport
 from mailroom.services.pushing.push_report import PushReport, TwoWayReport
 from mailroom.services.restoring.restore_report import FolderRestore, RestoreReport
@@ -38,6 +44,41 @@ def test_plain_fetch_is_one_line() -> None:
     assert fetch.headline(report.summary()) == (
         "1 new message of 50 listed archived (38.1 kB); 0 messages deleted on the server."
     )
+
+
+def test_fetch_says_after_how_long_it_deletes() -> None:
+    """Whoever typed a time reads what it was taken for."""
+    age = FetchMode(delete_after=timedelta(days=7)).age
+    report = FetchReport(account="a", identity="uidl", age=age, deleted=2)
+    told = fetch.headline(report.summary())
+    assert told.endswith("2 messages deleted on the server (archived for more than 7 days).")
+
+
+@pytest.mark.parametrize(
+    ("number", "them"),
+    [
+        (1, "1 message still on a server: the next run would bring it"),
+        (2, "2 messages still on a server: the next run would bring them"),
+    ],
+)
+def test_forget_says_what_would_come_back(number: int, them: str) -> None:
+    """What a server still has comes back, unless only what is old goes: then it stays."""
+    facts = {
+        "archive": "/a",
+        "who": "w",
+        "run_id": "r",
+        "at": datetime(2026, 1, 1, tzinfo=UTC),
+        "dry_run": True,
+    }
+    told = forget.headline(ForgetReport(what="forget a person", on_server=number, **facts).summary())
+    assert f"{them} back." in told
+    wish = ForgetWish(older_than=timedelta(days=30))
+    told = forget.headline(
+        ForgetReport(what=wish.in_words(), messages=2, on_server=number, **facts).summary()
+    )
+    assert told.startswith("2 messages first archived more than 30 days ago (0 octets) would be removed")
+    assert "kept: still on a server." in told
+    assert "back" not in told
 
 
 def test_fetch_says_when_the_server_has_no_uidl() -> None:
@@ -75,8 +116,11 @@ def test_dry_run_of_retention_says_that_nothing_was_changed() -> None:
     folder = FolderRetention(
         folder="INBOX", basis="internal", live=9, due=4, deleted=3, octets=3000, kept={"flagged": 1}
     )
-    told = retention.headline(RetentionReport(account="a", dry_run=True, folders=(folder,)).summary())
-    assert told.startswith("3 messages would be deleted on the server (3.0 kB), of 4 that were old enough.")
+    report = RetentionReport(account="a", dry_run=True, age="more than 30 days", folders=(folder,))
+    told = retention.headline(report.summary())
+    assert told.startswith(
+        "3 messages would be deleted on the server (3.0 kB), of 4 that were old enough (more than 30 days)."
+    )
     assert "1 kept: flagged" in told
     assert told.endswith("nothing was deleted.")
 

@@ -23,6 +23,9 @@ from mailroom.cli import values
         ("12h", timedelta(hours=12)),
         ("2w", timedelta(days=14)),
         ("1.5d", timedelta(hours=36)),
+        ("1y", timedelta(days=365)),
+        ("365 days", timedelta(days=365)),
+        ("7 Years", timedelta(days=2555)),
     ],
 )
 def test_durations_count_days_unless_said(text: str, meant: timedelta) -> None:
@@ -41,7 +44,8 @@ def test_connections_are_a_number(text: str, meant: int) -> None:
     [
         *((values.duration, text) for text in ("", "d", "-1d", "7 days ago", "1e9d", "9999999d", "٧d")),
         *((values.duration, text) for text in ("999999w", "40000d")),
-        *((values.octets, text) for text in ("", "lots", "-1", "1.5M", "1T", "999999999999999g")),
+        *((values.duration, text) for text in ("6m", "6M", "6 months", "30s", "5min", "1mo")),
+        *((values.octets, text) for text in ("", "lots", "-1", "1.5", "1T", "999999999999999g")),
         *((values.day, text) for text in ("", "yesterday", "2026-13-01", "20260101", "2026-W01-1", "1.1.26")),
         *((values.connections, text) for text in ("", "0", "-1", "many", "1.5", "33", "٧")),
         *((values.moment, text) for text in ("", "then", "2026-13-01", "2026-01-31T25:00")),

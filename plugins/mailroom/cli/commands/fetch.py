@@ -60,9 +60,10 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
 
 def headline(summary: Summary) -> str:
     """Return what a POP3 fetch did."""
+    age = f" (archived for {summary['age']})" if summary["age"] else ""
     lines = [
         f"{messages(summary['added'], 'new ')} of {summary['listed']:,} listed archived"
-        f" ({octets_in_words(summary['octets'])}); {messages(summary['deleted'])} deleted on the server."
+        f" ({octets_in_words(summary['octets'])}); {messages(summary['deleted'])} deleted on the server{age}."
     ]
     lines += notes(
         summary,

@@ -136,20 +136,20 @@ def _certificate(path: str | None) -> Iterator[TextIO | None]:
 def headline(summary: Summary) -> str:
     """Return what went or would go, and what stays and why."""
     verb = "would be removed" if summary["dry_run"] else "removed"
+    is_by_age = summary["what"].startswith(("first archived ", "sent "))
+    age = f" {summary['what']}" if is_by_age else ""
     lines = [
-        f"{messages(summary['messages'])} ({octets_in_words(summary['octets'])}) {verb} from the archive, "
-        f"and {count(summary['deliveries'], 'delivered attachment')}."
+        f"{messages(summary['messages'])}{age} ({octets_in_words(summary['octets'])}) {verb} from the "
+        f"archive, and {count(summary['deliveries'], 'delivered attachment')}."
     ]
     if summary["held"]:
         lines.append(f"{messages(summary['held'])} kept: under legal hold.")
     if summary["shared"]:
         lines.append(f"{messages(summary['shared'])} kept: other accounts have them; this one's places go.")
     if summary["on_server"]:
-        stays = summary["what"].startswith("older than")
-        what = (
-            "kept: still on a server." if stays else "still on a server: the next run would bring them back."
-        )
-        lines.append(f"{messages(summary['on_server'])} {what}")
+        them = "it" if summary["on_server"] == 1 else "them"
+        what = f"still on a server: the next run would bring {them} back."
+        lines.append(f"{messages(summary['on_server'])} {'kept: still on a server.' if is_by_age else what}")
     if summary["later"]:
         lines.append(f"{messages(summary['later'])} kept: they came after the plan.")
     if summary["changed"]:

@@ -226,7 +226,7 @@ def headline(summary: Summary) -> str:
     number = summary["would_delete" if summary["dry_run"] else "deleted"]
     lines = [
         f"{messages(number)} {verb} on the server ({octets_in_words(summary['octets'])}),"
-        f" of {summary['due']:,} that were old enough."
+        f" of {summary['due']:,} that were old enough ({summary['age']})."
     ]
     if summary.get("left"):
         lines.append(f"{messages(summary['left'])} of the plan stay, as they changed since or may not go.")

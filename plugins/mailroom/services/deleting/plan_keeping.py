@@ -14,6 +14,7 @@ from mailroom.archive import ArchiveWriter
 from mailroom.ledger import AuditAction, AuditRow, PlanState, audit_of
 from mailroom.model import LocationRow, RunContext
 from mailroom.policy.deletion import Candidate, Keep
+from mailroom.policy.durations import age_in_words
 from mailroom.policy.rules import FolderRules, RetentionPolicy
 from mailroom.policy.verdicts import MessageFacts, candidate_of, decide_across
 from mailroom.services.deleting.retention_plan import (
@@ -53,6 +54,13 @@ class PlanKeeper:
         self.created = self.now() if self.shown is None else self.shown.created
         if self.shown is not None and self.shown.least_age is not None:
             self.least_age = max(self.least_age or timedelta(0), self.shown.least_age)
+
+    @property
+    def age(self) -> str:
+        """How old mail has to be, in words."""
+        least = self.least_age or timedelta(0)
+        lengths = [rule.delete_after for rule in self.policy.rules if rule.delete_after is not None]
+        return age_in_words(max(length, least) for length in lengths)
 
     def moment(self) -> datetime:
         """Return the time to which ages are counted: that of the plan that was shown, but no later than now.

@@ -79,6 +79,7 @@ class FolderRetention:
 class RetentionReport:
     """What retention did, or in a dry run would do.
 
+    :param age: how old mail had to be, in words, such as ``more than 30 days``.
     :param plan_id: the plan that was made, or carried out; None where it means nothing, or could not
         be written.
     :param planned: how many messages the plan means that was shown before, and ``planned_octets`` what they
@@ -91,6 +92,7 @@ class RetentionReport:
 
     account: str
     dry_run: bool
+    age: str = ""
     plan_id: str | None = None
     planned: int | None = None
     planned_octets: int | None = None
@@ -168,6 +170,7 @@ class RetentionReport:
         return {
             "account": self.account,
             "dry_run": self.dry_run,
+            "age": self.age,
             "plan_id": self.plan_id,
             "consent": self.consent,
             **shown,

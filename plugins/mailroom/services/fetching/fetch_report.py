@@ -13,6 +13,7 @@ class FetchReport:
     """What a fetch did.
 
     :param identity: what told messages apart: ``uidl``, ``header`` or ``content``.
+    :param age: how long messages had to be archived before they go, in words; None where no days count.
     :param listed: messages in the last listing.
     :param retrieved: messages that came over the line, known ones among them.
     :param added: messages that the archive recorded at this place for the first time.
@@ -26,6 +27,7 @@ class FetchReport:
 
     account: str
     identity: str
+    age: str | None = None
     sessions: int = 0
     listed: int = 0
     retrieved: int = 0
@@ -44,6 +46,7 @@ class FetchReport:
         """Return the counts as a small JSON object."""
         return {
             "account": self.account,
+            "age": self.age,
             "listed": self.listed,
             "added": self.added,
             "octets": self.octets,

@@ -112,6 +112,7 @@ class FetchRun:
         return FetchReport(
             account=self.context.account,
             identity=self.identity.value,
+            age=self.mode.age,
             sessions=self.sessions,
             listed=self.listed,
             retrieved=total.retrieved,
