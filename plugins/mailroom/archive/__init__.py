@@ -72,5 +72,6 @@ os.environ.setdefault("_RJEM_MALLOC_CONF", "narenas:1,dirty_decay_ms:500,muzzy_d
 
 def __getattr__(name: str) -> Any:  # Any: whatever the module of that name defines
     if name in _HOMES:
-        return getattr(import_module(f"mailroom.archive.{_HOMES[name]}"), name)
+        found = globals()[name] = getattr(import_module(f"mailroom.archive.{_HOMES[name]}"), name)
+        return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

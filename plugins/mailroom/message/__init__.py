@@ -97,5 +97,6 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:  # Any: whatever the module of that name defines
     if name in _HOMES:
-        return getattr(import_module(f"mailroom.message.{_HOMES[name]}"), name)
+        found = globals()[name] = getattr(import_module(f"mailroom.message.{_HOMES[name]}"), name)
+        return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

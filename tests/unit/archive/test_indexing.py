@@ -384,12 +384,11 @@ def test_a_request_cut_short_ends_the_service(cut: int) -> None:
 
 def test_a_bug_of_the_parser_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
     """No message stays out of the archive because a parser fails on it."""
-    import mailroom.message
 
     def broken(content: bytes) -> None:
         raise RecursionError("a bug")
 
-    monkeypatch.setattr(mailroom.message, "index_message", broken)
+    monkeypatch.setattr("mailroom.message.index.index_message", broken)
     found = index_content(b"anything")
     assert found.defects == ("not indexed: RecursionError in the parser",)
     assert found.identity is None

@@ -43,7 +43,7 @@ class Indexed(NamedTuple):
 
 def index_content(content: bytes | mmap.mmap) -> Indexed:
     """Parse one message; a parser's failure becomes a defect of the message, never an error."""
-    from mailroom.message import index_message
+    from mailroom.message.index import index_message
 
     try:
         found = index_message(content)
