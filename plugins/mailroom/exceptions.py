@@ -8,6 +8,9 @@ of a mail.
 
 from __future__ import annotations
 
+import errno
+from typing import Self
+
 __all__ = [
     "ArchiveError",
     "AuthenticationFailed",
@@ -23,11 +26,34 @@ __all__ = [
     "ProtocolError",
     "RemoteProtocolError",
     "StoreUnavailable",
-    "UidValidityChanged",
 ]
 
 MAX_QUOTED_OCTETS = 200
 """How much of a server's answer an error may quote, in octets."""
+
+_BY_ERRNO = {
+    errno.ENOSPC: "full",
+    errno.EDQUOT: "full",
+    errno.EFBIG: "full",
+    errno.EROFS: "read_only",
+    errno.EACCES: "permission",
+    errno.EPERM: "permission",
+    errno.ENOTDIR: "missing",
+    errno.ENOENT: "missing",
+    errno.EEXIST: "missing",
+    errno.EIO: "broken",
+}
+
+_SENTENCES = {
+    "full": "The disk or quota under {where} is full; free some space and run again.",
+    "read_only": "The file system of {where} is read-only; mount it writable or choose another root.",
+    "permission": "No permission to work in {where}; grant this user or key read and write access to it.",
+    "missing": "{where} cannot be used: the bucket or folder is not there, or is no folder; create it first.",
+    "credentials": "The store at {where} does not accept our credentials; check the key and secret.",
+    "network": "The store at {where} cannot be reached; check the endpoint and the network, then run again.",
+    "broken": "The disk under {where} reports read or write errors; check the hardware before running again.",
+    "other": "The store at {where} failed ({quoted}); run again, and look at the store if it stays so.",
+}
 
 
 class MailroomError(Exception):
@@ -118,17 +144,6 @@ class RemoteProtocolError(ProtocolError):
     received: bytes = b""
 
 
-class UidValidityChanged(MailroomError):
-    """A folder was numbered anew while it was in use; nothing was changed on the server.
-
-    Facts: ``mailbox`` (str), ``expected`` and ``found`` (int). RFC 3501 section 2.3.1.1.
-    """
-
-    mailbox: str
-    expected: int
-    found: int
-
-
 class LimitExceeded(MailroomError):
     """Something is larger than a stated limit.
 
@@ -154,4 +169,23 @@ class IntegrityError(ArchiveError):
 
 
 class StoreUnavailable(ArchiveError):
-    """The store under the archive refused: full, read-only, missing bucket, no credentials, no network."""
+    """The store under the archive refused: full, read-only, missing bucket, no credentials, no network.
+
+    Facts: ``reason`` (a word of ``_SENTENCES``) and ``where`` (root or folder), where they are known.
+    """
+
+    reason: str | None = None
+    where: str | None = None
+
+    @classmethod
+    def because(cls, reason: str, where: str, quoted: str = "") -> Self:
+        """Return the error with the sentence for a reason; it names the place and what to do.
+
+        :param quoted: the foreign error, for the reason ``other``.
+        """
+        return cls(_SENTENCES[reason].format(where=where, quoted=quoted), reason=reason, where=where)
+
+    @staticmethod
+    def reason_of(error: BaseException) -> str | None:
+        """Return why a disk refused, by what the operating system says; None where that tells nothing."""
+        return _BY_ERRNO.get(error.errno or 0) if isinstance(error, OSError) else None

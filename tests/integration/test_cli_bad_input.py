@@ -97,7 +97,7 @@ def fetch(server: Dovecot, user: str, root: object, *more: str) -> Finished:
             "'none.yaml' cannot be read",
         ),
         (["attachments", "--archive", "a"], "say where they go"),
-        (["inspect", "--archive", "a"], "say what to look for"),
+        (["inspect", "--archive", "a"], "Say what to look for"),
         (["attachments", "--archive", "a", "--to", "b", "--min-size", "5M", "--max-size", "1M"], "at most"),
     ],
 )

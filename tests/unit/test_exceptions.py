@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from mailroom import exceptions
-from mailroom.exceptions import CommandRejected, ConnectionLost, MailroomError, UidValidityChanged
+from mailroom.exceptions import CommandRejected, ConnectionLost, IntegrityError, MailroomError
 
 ALL_ERRORS = [getattr(exceptions, name) for name in exceptions.__all__]
 
@@ -32,8 +32,8 @@ def test_facts_are_attributes() -> None:
     """Callers branch on facts, never on text."""
     error = CommandRejected("SELECT was refused.", command="SELECT", kind="NO", code="NONEXISTENT", text="no")
     assert (error.command, error.kind, error.code, error.text) == ("SELECT", "NO", "NONEXISTENT", "no")
-    error_of_folder = UidValidityChanged("INBOX was numbered anew.", mailbox="INBOX", expected=1, found=2)
-    assert (error_of_folder.mailbox, error_of_folder.expected, error_of_folder.found) == ("INBOX", 1, 2)
+    damaged = IntegrityError("It is damaged.", digest_expected="ab", digest_found="cd")
+    assert (damaged.digest_expected, damaged.digest_found) == ("ab", "cd")
 
 
 def test_facts_with_a_usual_value_may_be_left_out() -> None:

@@ -7,7 +7,6 @@ their first line, shortened and without query strings, because a signed URL is a
 
 from __future__ import annotations
 
-import errno
 import re
 import sys
 from collections.abc import Iterator
@@ -33,19 +32,6 @@ _FOREIGN = (
     ("duckdb", "Error"),
 )
 
-_BY_ERRNO = {
-    errno.ENOSPC: "full",
-    errno.EDQUOT: "full",
-    errno.EFBIG: "full",
-    errno.EROFS: "read_only",
-    errno.EACCES: "permission",
-    errno.EPERM: "permission",
-    errno.ENOTDIR: "missing",
-    errno.ENOENT: "missing",
-    errno.EEXIST: "missing",
-    errno.EIO: "broken",
-}
-
 _BY_TEXT = (
     (r"os error 28\b|no space left|os error 122\b|quota exceeded|os error 27\b", "full"),
     (r"os error 30\b|read-only file system", "read_only"),
@@ -59,17 +45,6 @@ _BY_TEXT = (
     (r"os error 5\b|input/output error", "broken"),
     (r"nosuchkey|not found|no such file|os error 2\b|\b404\b", "missing"),
 )
-
-_SENTENCES = {
-    "full": "The disk or quota under {where} is full; free some space and run again.",
-    "read_only": "The file system of {where} is read-only; mount it writable or choose another root.",
-    "permission": "No permission to work in {where}; grant this user or key read and write access to it.",
-    "missing": "{where} cannot be used: the bucket or folder is not there, or is no folder; create it first.",
-    "credentials": "The store at {where} does not accept our credentials; check the key and secret.",
-    "network": "The store at {where} cannot be reached; check the endpoint and the network, then run again.",
-    "broken": "The disk under {where} reports read or write errors; check the hardware before running again.",
-    "other": "The store at {where} failed ({quoted}); run again, and look at the store if it stays so.",
-}
 
 
 def foreign_errors() -> tuple[type[BaseException], ...]:
@@ -88,8 +63,7 @@ def translate(error: BaseException, where: str) -> StoreUnavailable:
     line = (str(error).strip().splitlines() or [""])[0]
     line = re.sub(r"[?]\S+", "?…", line)[:MAX_QUOTED_CHARACTERS]
     quoted = f"{type(error).__name__}: {line}"
-    sentence = _SENTENCES[reason].format(where=where, quoted=quoted)
-    return StoreUnavailable(sentence, reason=reason, where=where)
+    return StoreUnavailable.because(reason, where, quoted)
 
 
 @contextmanager
@@ -107,7 +81,8 @@ def translated(where: str) -> Iterator[None]:
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.errno in _BY_ERRNO:
-        return _BY_ERRNO[error.errno]
+    reason = StoreUnavailable.reason_of(error)
+    if reason is not None:
+        return reason
     text = f"{type(error).__name__} {error}".lower()
     return next((reason for pattern, reason in _BY_TEXT if re.search(pattern, text)), "other")

@@ -72,5 +72,5 @@ class ProgressBar:
 
     def _show(self, now: float) -> None:
         rate = self._octets / max(now - self._began, 0.001)
-        size = f"{decimal(self._octets)}, {decimal(int(rate))}/s"
+        size = f"{decimal(self._octets)}, {decimal(int(rate))}/s" if self._octets else ""
         self._bars.update(self._task, completed=self._messages, size=size)

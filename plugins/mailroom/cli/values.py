@@ -141,7 +141,7 @@ def count_of(text: str) -> int:
 def name(text: str) -> str:
     """Take an account's name, which must not be empty."""
     if not text.strip():
-        raise argparse.ArgumentTypeError("the name is empty; leave the option out to have the default")
+        raise argparse.ArgumentTypeError("the name is empty; write one")
     return text
 
 

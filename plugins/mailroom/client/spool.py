@@ -100,6 +100,6 @@ class BodySink:
             raise self._unavailable(error) from error
 
     def _unavailable(self, error: OSError) -> StoreUnavailable:
-        return StoreUnavailable(
-            f"A message of {self._octets} octets or more cannot be spooled to {self._path}: {error.strerror}."
-        )
+        folder = os.path.dirname(self._path or "") or "the folder for large messages"
+        reason = StoreUnavailable.reason_of(error) or "other"
+        return StoreUnavailable.because(reason, folder, f"{type(error).__name__}: {error.strerror}")

@@ -116,7 +116,7 @@ def conclude(report: Report, run: RunContext, log: Logger) -> dict[str, Any]:
     told = {
         name: value for name, value in summary.items() if not (is_well and isinstance(value, (dict, list)))
     }
-    log.info("%s of %s: %s", run.what, run.account, told)
+    log.info("%s: %s", f"{run.what} of {run.account}" if run.account else run.what, told)
     _count(run, summary)
     for warning in getattr(report, "warnings", ()):
         log.warning("%s", warning)

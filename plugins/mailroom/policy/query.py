@@ -87,7 +87,9 @@ def parse_conditions(text: str, *, more: tuple[str, ...] = ()) -> tuple[Conditio
     except ValueError as error:
         raise ConfigurationError(f"The query {text!r} has a quote that is not closed.") from error
     if not words:
-        raise ConfigurationError("The query is empty: leave it out to have everything.")
+        raise ConfigurationError(
+            "The query is empty: write at least one word, such as invoice or from:ana@example.org."
+        )
     return tuple(_condition(word, more) for word in words)
 
 

@@ -19,7 +19,7 @@ from mailroom.policy.destinations import DestinationTemplate
 from mailroom.policy.durations import parse_octets
 from mailroom.policy.strict_yaml import read_yaml
 
-__all__ = ["MAX_RULES", "RULE_WORDS", "RulePolicy", "read_policy", "read_rule", "read_rules"]
+__all__ = ["MAX_RULES", "RULE_WORDS", "RulePolicy", "read_policy", "read_rule"]
 
 MAX_RULES = 500
 """More rules than anybody can oversee."""
@@ -134,14 +134,6 @@ def read_rule(words: Mapping[str, Any]) -> AttachmentRule:  # Any: as people wri
         except ValueError as error:
             raise ConfigurationError(f"{word} {error}, not {str(value)[:60]!r}.", argument=word) from error
     return AttachmentRule(**read)
-
-
-def read_rules(value: object) -> tuple[AttachmentRule, ...]:
-    """Return the rules of a list of mappings, or of a text that writes such a list as YAML or JSON.
-
-    :raises ConfigurationError: it is no such list, or a rule of it is wrong; the sentence says which.
-    """
-    return read_policy(value, "rules").rules
 
 
 def read_policy(value: object, source: str) -> RulePolicy:

@@ -85,7 +85,7 @@ class LogProgress:
         """Log the last line of a piece of work that moved anything."""
         if self._messages:
             self._log(self._clock())
-        self._begin("", None, None)
+        self._begin(self._what, None, None)  # what still comes of it, as a run is stopped, keeps its name
 
     def beside(self) -> LogProgress:
         """Return another one that logs to the same place."""
@@ -102,14 +102,18 @@ class LogProgress:
     def _log(self, now: float) -> None:
         elapsed = max(now - self._started, 0.001)
         of = f" of {self._total_messages}" if self._total_messages is not None else ""
+        noun = COUNTED.get(self._what, "messages")
+        # What is only looked at, as in a check, has a count and no rate.
+        moved = (
+            f", {self._octets / 1e6:.1f} MB, {self._octets / 1e6 / elapsed:.1f} MB/s" if self._octets else ""
+        )
         self._logger.info(
-            "%s: %d%s %s, %.1f MB, %.1f MB/s%s",
+            "%s: %d%s %s%s%s",
             self._what,
             self._messages,
             of,
-            COUNTED.get(self._what, "messages"),
-            self._octets / 1e6,
-            self._octets / 1e6 / elapsed,
+            noun[:-1] if self._messages == 1 and not of else noun,
+            moved,
             self._remaining(elapsed),
         )
 

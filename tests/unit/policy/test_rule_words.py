@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mailroom.exceptions import ConfigurationError
 from mailroom.policy.attachments import AttachmentRule
-from mailroom.policy.rule_words import RULE_WORDS, read_policy, read_rule, read_rules
+from mailroom.policy.rule_words import RULE_WORDS, read_policy, read_rule
 
 FILE = """\
 # what finance wants
@@ -56,13 +56,15 @@ RULES = [{"name": "*.pdf", "name_regex": r"a\d", "inline": True, "min_size": Non
 @pytest.mark.parametrize("value", [RULES, tuple(RULES), str(RULES), json.dumps(RULES), {"rules": RULES}])
 def test_a_list_is_the_same_however_it_comes(value: object) -> None:
     """From an operator's argument, a rendered template, a form, or a file."""
-    assert read_rules(value) == (AttachmentRule(name="*.pdf", name_regex=r"a\d", inline=True),)
+    assert read_policy(value, "rules").rules == (
+        AttachmentRule(name="*.pdf", name_regex=r"a\d", inline=True),
+    )
 
 
 @pytest.mark.parametrize("value", [None, "", "None", [], "[]", {"rules": None}])
 def test_nothing_said_is_no_rule(value: object) -> None:
     """An empty form is no mistake."""
-    assert read_rules(value) == ()
+    assert read_policy(value, "rules").rules == ()
 
 
 @pytest.mark.parametrize("nothing", [None, "", " ", "None", "null"])

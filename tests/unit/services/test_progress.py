@@ -82,7 +82,7 @@ def test_unknown_totals_are_not_invented(
     progress.start("INBOX", None, None)
     clock.seconds += LOG_EVERY_SECONDS
     progress.advance(1, 1_000_000)
-    assert caplog.messages == ["INBOX: 1 messages, 1.0 MB, 0.1 MB/s"]
+    assert caplog.messages == ["INBOX: 1 message, 1.0 MB, 0.1 MB/s"]
 
 
 def test_short_work_leaves_one_line(
@@ -122,3 +122,22 @@ def test_silence_is_a_progress_too() -> None:
     progress.start("INBOX", 1, 1)
     progress.advance(1, 1)
     progress.finish()
+
+
+def test_what_comes_after_the_end_keeps_its_name(
+    progress: LogProgress, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A run that is stopped still counts what was under way; its line says of what."""
+    progress.start("INBOX", 10, 1000)
+    progress.finish()
+    progress.advance(3, 100_000)
+    progress.finish()
+    assert caplog.messages[-1].startswith("INBOX: 3 messages, 0.1 MB")
+
+
+def test_what_is_only_looked_at_has_no_rate(progress: LogProgress, caplog: pytest.LogCaptureFixture) -> None:
+    """A check moves no octets, and one thing is one."""
+    progress.start("attachments", None, None)
+    progress.advance(1, 0)
+    progress.finish()
+    assert caplog.messages == ["attachments: 1 attachment"]

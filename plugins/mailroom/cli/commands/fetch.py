@@ -28,7 +28,12 @@ def add_to(words: Words[Parser]) -> None:
         (MailProtocol.POP3,),
     )
     mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--leave-on-server", action="store_true", help="leave a copy on the server (default)")
+    mode.add_argument(
+        "--leave-on-server",
+        action="store_true",
+        help="leave a copy on the server (default); servers that offer the same mail by IMAP may mark as "
+        "read what is fetched (RETR), in each of the modes",
+    )
     mode.add_argument("--delete", action="store_true", help="leave none: delete what is safely archived")
     mode.add_argument(
         "--delete-after", type=duration, metavar="7d", help="delete this long after it was first archived"

@@ -91,7 +91,9 @@ def run_add(options: argparse.Namespace, terminal: Terminal, stop: threading.Eve
             at=now(),
         )
     held = count_held(archive, row, now())
-    outcome = _outcome([row], f"Placed {_line(row)}. It means {messages(held)} of the archive now.")
+    outcome = _outcome(
+        [row], f"Placed {_line(row, with_state=False)}. It means {messages(held)} of the archive now."
+    )
     return replace(outcome, summary={**outcome.summary, "messages": held})
 
 
@@ -116,7 +118,7 @@ def run_list(options: argparse.Namespace, terminal: Terminal, stop: threading.Ev
     return _outcome(rows, "\n".join(_line(row) for row in rows) or "There are no holds.")
 
 
-def _line(row: HoldRow) -> str:
+def _line(row: HoldRow, *, with_state: bool = True) -> str:
     """Return a hold in words."""
     from mailroom.policy.holds import is_obeyed
 
@@ -125,9 +127,9 @@ def _line(row: HoldRow) -> str:
     parts += [f"from {shown(row.sender)}"] if row.sender else []
     parts += [f"query {shown(row.query)}"] if row.query else []
     parts += [f"until {row.until:%Y-%m-%d}"] if row.until else []
-    state = row.state.value if is_obeyed(row, now()) else "over"
+    state = f" ({row.state.value if is_obeyed(row, now()) else 'over'})" if with_state else ""
     who = f"{shown(row.by)}, {row.at:%Y-%m-%d}"
-    return f"hold {row.hold_id} ({state}): {', '.join(parts)}; {shown(row.reason)} ({who})"
+    return f"hold {row.hold_id}{state}: {', '.join(parts)}; {shown(row.reason)} ({who})"
 
 
 def _outcome(rows: list[HoldRow], headline: str) -> Outcome:

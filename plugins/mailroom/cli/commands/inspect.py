@@ -57,7 +57,7 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
 
     what = [table for table in TABLES if getattr(options, table)]
     if not what:
-        raise UsageError(f"say what to look for: {', '.join(f'--{table}' for table in TABLES)}.")
+        raise UsageError(f"Say what to look for: {', '.join(f'--{table}' for table in TABLES)}.")
     archive = existing_archive(options.archive)
     if options.account is not None:
         check_account_known(archive, options.account)

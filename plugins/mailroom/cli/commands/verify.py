@@ -6,7 +6,7 @@ import argparse
 import threading
 
 from mailroom.cli.common_arguments import Parser, Words, add_command
-from mailroom.cli.phrases import Summary, count, octets_in_words
+from mailroom.cli.phrases import Summary, count, messages, octets_in_words
 from mailroom.cli.terminal import Outcome, Terminal
 
 __all__ = ["add_to", "headline", "run"]
@@ -36,8 +36,8 @@ def headline(summary: Summary) -> str:
     """Return how the archive is."""
     held = (
         f"{count(summary['objects'], 'object')} ({octets_in_words(summary['octets'])}), "
-        f"{summary['messages']:,} messages, {summary['locations']:,} locations, "
-        f"{summary['attachments']:,} attachments"
+        f"{messages(summary['messages'])}, {count(summary['locations'], 'location')}, "
+        f"{count(summary['attachments'], 'attachment')}"
     )
     if summary["wrong"]:
         lines = [f"{count(summary['wrong'], 'problem')} in {held}."]

@@ -363,7 +363,7 @@ class MirrorRun:
         """
         self.writer.flush()
         self.waiting.extendleft(in_hand)
-        _log.warning("the session of %s broke: %s", self.context.account, error)
+        _log.warning("The session of %s broke: %s", self.context.account, error)
         if self._progress_mark != self.reached:
             self.reached, self.idle_breaks = self._progress_mark, 0
             self.folder_breaks.clear()

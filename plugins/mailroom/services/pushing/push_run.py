@@ -67,7 +67,7 @@ class PushRun:
                 reached = self.tally.steps
                 if breaks >= MAX_IDLE_BREAKS:
                     raise
-                _log.warning("the session of %s broke: %s", self.context.account, error)
+                _log.warning("The session of %s broke: %s", self.context.account, error)
 
     def _session(self) -> None:
         total = self.changes.count()

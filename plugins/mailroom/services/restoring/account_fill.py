@@ -131,7 +131,7 @@ class AccountFill:
                 reached = added
                 if self.waiting is None or breaks >= MAX_IDLE_BREAKS:
                     raise
-                _log.warning("a session of %s or %s broke: %s", self.account, self.target, error)
+                _log.warning("A session of %s or %s broke: %s", self.account, self.target, error)
 
     def _session(self) -> None:
         with self.source.session():
