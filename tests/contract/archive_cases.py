@@ -14,6 +14,7 @@ import pytest
 
 from mailroom.archive import Archive, Described, NewMessage
 from mailroom.archive.checking.integrity import verify_archive
+from mailroom.archive.checking.presence import Presence
 from mailroom.change_request import RequestState
 from mailroom.exceptions import ArchiveError, ConfigurationError, IntegrityError
 from mailroom.model import Body, Change
@@ -52,6 +53,19 @@ class StoreCases:
             assert writer.flush() == []
             writer.finish("succeeded", {"added": 0}, 0)
         assert not archive.exists()
+
+    def test_presence_tells_what_has_no_whole_object(self, archive: Archive) -> None:
+        """By name and size, among whatever is asked for; what is stored while one looks counts as there."""
+        archive_messages(archive, [1, 2, 3, 4])
+        archive.raw.remove(digest(1))
+        archive.raw.write(digest(2), Body(octets=1, content=b"x"))
+        presence = Presence(archive)
+        assert set(presence.lost([digest(n) for n in (1, 2, 3)])) == {digest(1), digest(2)}
+        assert presence.lost([digest(4)]) == []
+        archive.raw.write(digest(1), Body(octets=len(content(1)), content=content(1)))
+        archive_messages(archive, [5])
+        assert presence.lost([digest(1), digest(5)]) == []
+        assert presence.lost([]) == []
 
     def test_changes_wait_until_they_are_over(self, archive: Archive, open_archive: OpenArchive) -> None:
         """What is asked for is seen by everybody, and that nothing waits is known without the table."""

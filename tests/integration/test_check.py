@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mailroom.archive import Archive
+from mailroom.archive.checking.integrity import verify_archive
 from mailroom.client.imap import ImapClient
 from mailroom.exceptions import ConfigurationError
 from mailroom.model import MailProtocol
@@ -140,15 +141,127 @@ def test_check_changes_nothing(dovecot: Dovecot, user: str, account: MirrorAccou
     assert (status[b"RECENT"], status[b"UNSEEN"]) == (4, 4)
 
 
-@pytest.mark.parametrize("damage", ["missing", "changed"])
-def test_reading_back_finds_what_is_damaged(account: MirrorAccount, damage: str) -> None:
-    """A row alone is no mail: asked to read, the check tells where an object is not what it was."""
-    path = next(account.root.glob("raw/??/*.eml"))
-    path.unlink() if damage == "missing" else path.write_bytes(b"x")
-    assert check(account).failures == ()
-    report = check(account, read=True)
-    assert sum(folder.damaged for folder in report.folders) == 1
-    assert "missing or damaged" in report.failures[0]
+DAMAGES = {
+    "missing": lambda path: path.unlink(),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "flipped": lambda path: path.write_bytes(b"x" + path.read_bytes()[1:]),
+}
+"""What may become of a raw object; the last leaves name and size as they were."""
+
+
+def objects(root: Path) -> list[Path]:
+    return sorted(root.glob("raw/??/*.eml"))
+
+
+def states(root: Path) -> dict[Path, tuple[int, int]]:
+    return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in objects(root)}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_is_damaged_is_not_safe(account: MirrorAccount, damage: str) -> None:
+    """A row alone is no mail: name and size tell what is missing or cut, reading back tells all."""
+    DAMAGES[damage](objects(account.root)[0])
+    found = [check(account, read=read, quick=quick) for read in (False, True) for quick in (False, True)]
+    told = [sum(folder.damaged for folder in report.folders) for report in found]
+    assert told == ([0, 0, 1, 1] if damage == "flipped" else [1, 1, 1, 1])
+    assert "1 archived message of" in found[-1].failures[0]
+    assert "--repair" in found[-1].failures[0]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_is_damaged_is_fetched_again(account: MirrorAccount, damage: str) -> None:
+    """The very same bytes come back from the server; what is whole is not touched."""
+    path = objects(account.root)[0]
+    before, kept = path.read_bytes(), states(account.root)
+    DAMAGES[damage](path)
+    report = check(account, read=True, repair=True)
+    assert (report.failures, sum(folder.repaired for folder in report.folders)) == ((), 1)
+    assert path.read_bytes() == before
+    assert {p: s for p, s in states(account.root).items() if p != path} == {
+        p: s for p, s in kept.items() if p != path
+    }
+    assert verify_archive(Archive(account.root)).is_sound
+    assert check(account, read=True, repair=True).summary()["repaired"] == 0
+
+
+def test_all_of_an_account_is_fetched_again(dovecot: Dovecot, user: str, account: MirrorAccount) -> None:
+    """Also where one message is in two folders, and where a folder was numbered anew since."""
+    account.append(mail(0), "Sent")
+    account.mirror()
+    kept = {path: path.read_bytes() for path in objects(account.root)}
+    for path in kept:
+        path.unlink()
+    with dovecot.mailbox(user) as phone:
+        phone.delete_folder("Sent")
+    account.append(mail(3), "Sent")
+    account.append(mail(0), "Sent")
+    report = check(account, repair=True)
+    assert report.failures == ()
+    assert report.summary()["repaired"] == 4
+    assert {path: path.read_bytes() for path in objects(account.root)} == kept
+
+
+def test_other_bytes_are_never_taken(archive_root: Path) -> None:
+    """A server that has another message by now under that number mends nothing."""
+    inbox = Mailbox(mail={1: Mail(content=mail(1)), 2: Mail(content=mail(2))})
+    with ImapServer({"INBOX": inbox}) as server:
+        account = Account(archive_root, server.endpoint())
+        _mirror(account)
+        inbox.mail[2] = Mail(content=mail(2).replace(b"Texto", b"Otros"))
+        for path in objects(archive_root):
+            path.unlink()
+        report = check(account, quick=True, repair=True)
+    assert (of(report).repaired, of(report).damaged) == (1, 1)
+    assert "does not deliver the same bytes again" in report.failures[0]
+    assert [path.read_bytes() for path in objects(archive_root)] == [mail(1)]
+    assert list(archive_root.glob("raw/.incoming/*")) == []
+
+
+def test_large_message_is_fetched_again(dovecot: Dovecot, user: str, archive_root: Path) -> None:
+    """What is spooled on its way is put back as well."""
+    account = MirrorAccount(dovecot, user, archive_root)
+    account.append(make_message(text="Texto largo\n" * 400_000))
+    account.mirror()
+    (path,) = objects(archive_root)
+    before = path.read_bytes()
+    path.unlink()
+    assert check(account, repair=True).failures == ()
+    assert path.read_bytes() == before
+
+
+def test_maildrop_is_repaired_by_pop3(dovecot: Dovecot, user: str, archive_root: Path) -> None:
+    """By UIDL; only what is lost is retrieved."""
+    account = Account(archive_root, dovecot.endpoint(user, MailProtocol.POP3))
+    for number in range(3):
+        dovecot.append(user, mail(number))
+    account.fetch()
+    with dovecot.mailbox(user) as phone:
+        phone.select_folder("INBOX")
+        phone.remove_flags([1, 2, 3], [b"\\Seen"])
+    lost = next(path for path in objects(archive_root) if path.read_bytes() == mail(1))
+    lost.unlink()
+    assert check(account).failures[0].startswith("1 archived message of")
+    report = check(account, repair=True)
+    assert (report.failures, of(report).repaired, of(report).damaged) == ((), 1, 0)
+    assert lost.read_bytes() == mail(1)
+    with dovecot.mailbox(user) as phone:
+        phone.select_folder("INBOX", readonly=True)
+        assert phone.search("UNSEEN") == [1, 3]
+
+
+def test_a_copy_of_an_archive_is_not_repaired(account: MirrorAccount, tmp_path: Path) -> None:
+    """It is filled from its archive, and from nowhere else."""
+    copied = run_command("replicate", str(account.root), str(tmp_path / "copy"))
+    assert copied.status == 0, copied.err
+    with pytest.raises(ConfigurationError, match="is a copy of the archive"):
+        check_account(
+            account.connect,
+            Archive(tmp_path / "copy"),
+            account.name,
+            repair=True,
+            progress=NoProgress(),
+            stop=threading.Event(),
+        )
 
 
 def test_number_given_to_another_message_is_not_taken_for_the_archived_one(archive_root: Path) -> None:
@@ -297,6 +410,16 @@ def test_command_shows_a_table_and_its_status_is_the_answer(
     assert len([line for line in unsafe.err.splitlines() if line.startswith("mailroom: ")]) == 1
     assert "Everything is safe" not in unsafe.out
     assert command(dovecot, user, account.root, "--allow-new").status == 0
+    account.mirror()
+    for path in objects(account.root):
+        path.unlink()
+    lost = command(dovecot, user, account.root)
+    assert lost.status == 1
+    assert "Everything is safe" not in lost.out
+    mended = command(dovecot, user, account.root, "--repair")
+    assert mended.status == 0, mended.err
+    assert "5 messages were missing or damaged in the archive: fetched from the server again" in mended.out
+    assert command(dovecot, user, account.root, "--read").status == 0
 
 
 def test_command_answers_in_json(dovecot: Dovecot, user: str, account: MirrorAccount) -> None:

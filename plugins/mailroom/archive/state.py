@@ -85,6 +85,16 @@ class FolderState:
             found[chosen] = table[name].to_pylist()
         return found
 
+    def digests(self) -> Iterator[tuple[Uids, list[str]]]:
+        """Yield UIDs of live messages and their SHA-256, a few thousand in memory.
+
+        :raises StoreUnavailable: where the log cannot be read.
+        """
+        for chosen, table in self._reader.read(self._live, ["sha256"]):
+            for start in range(0, len(chosen), CHUNK_ROWS):
+                digests = table["sha256"].slice(start, CHUNK_ROWS).to_pylist()
+                yield self.live[chosen[start : start + CHUNK_ROWS]], digests
+
     def rows(self, uids: Iterable[int] | Uids) -> list[LocationRow]:
         """Return the newest rows of these UIDs, in ascending order; unknown UIDs are left out.
 

@@ -27,14 +27,17 @@ class MailCheckOperator(BaseOperator):
     """Compare each folder of an account with the archive, and fail where something is missing.
 
     Put it between a mirror and whatever relies on it. Nothing changes, neither on the server nor in
-    the archive. The type of the connection says whether by POP3 or IMAP.
+    the archive, unless it is to repair. The type of the connection says whether by POP3 or IMAP.
 
     :param conn_id: connection of type ``pop3`` or ``imap``.
     :param archive: root of the archive; by default the one the connection or the configuration names.
     :param folders: patterns of folder names, ``*`` and ``?`` as in a shell.
     :param exclude: patterns of folder names to leave out.
     :param quick: compare numbers only, not the size and date of each message.
-    :param read: read every archived message back and compare its checksum.
+    :param read: read every archived message back and compare its checksum; else the name and size of its
+        raw object are looked at.
+    :param repair: fetch what is missing or damaged in the archive from the server again; only the very same
+        bytes are taken. By POP3 that marks it as read on servers that share their mail with IMAP.
     :param allow_new: whether mail that arrived since the last mirror may be missing (IMAP); on by
         default, for mail arrives between a mirror and its check.
     """
@@ -46,6 +49,7 @@ class MailCheckOperator(BaseOperator):
         "exclude",
         "quick",
         "read",
+        "repair",
         "allow_new",
     )
     ui_color = "#e8eaf6"
@@ -59,6 +63,7 @@ class MailCheckOperator(BaseOperator):
         exclude: Sequence[str] | str = (),
         quick: bool | str = False,
         read: bool | str = False,
+        repair: bool | str = False,
         allow_new: bool | str = True,
         outlets: Any = None,  # Any: as Airflow takes it
         **kwargs: Any,  # Any: the arguments every Airflow operator takes
@@ -70,6 +75,7 @@ class MailCheckOperator(BaseOperator):
         self.exclude = exclude
         self.quick = quick
         self.read = read
+        self.repair = repair
         self.allow_new = allow_new
         self._stop = StopSwitch()
 
@@ -93,6 +99,7 @@ class MailCheckOperator(BaseOperator):
                 exclude=as_patterns("exclude", self.exclude),
                 quick=as_flag("quick", self.quick),
                 read=as_flag("read", self.read),
+                repair=as_flag("repair", self.repair),
                 allow_new=as_flag("allow_new", self.allow_new, default=True),
                 progress=log_progress(self.log),
                 stop=self._stop.arm(),

@@ -231,7 +231,8 @@ def _check(content: Buffer, digest: str) -> None:
     if found.hexdigest() != digest:
         raise IntegrityError(
             f"The archived message {digest} is damaged: its bytes have another SHA-256 than its name says; "
-            "run mailroom verify, and restore the file from a backup.",
+            "where its mail is still on the server, mailroom check --read --repair fetches it again; else "
+            "restore the file from a backup.",
             digest_expected=digest,
             digest_found=found.hexdigest(),
         )

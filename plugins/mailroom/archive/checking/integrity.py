@@ -152,7 +152,8 @@ class _Check:
                 ProblemKind.DAMAGED,
                 object_path(digest),
                 f"{object_path(digest)} is damaged: its bytes have another SHA-256 than its name says; "
-                "restore it from a backup.",
+                "mailroom check --read --repair fetches its mail again where a server has it; else restore "
+                "it from a backup.",
             )
         if self._progress is not None:
             self._progress.advance(1, size)
@@ -226,8 +227,9 @@ class _Check:
                 self._tally.note(
                     ProblemKind.MISSING,
                     object_path(digest),
-                    f"Message {digest} is recorded but {object_path(digest)} is missing; restore the file "
-                    "from a backup.",
+                    f"Message {digest} is recorded but {object_path(digest)} is missing; mailroom check "
+                    "--repair fetches its mail again where a server has it; else restore the file from a "
+                    "backup.",
                 )
             stated = table["size"].to_numpy()
             wrong = (places >= 0) & (sizes[np.maximum(places, 0)] != stated) if len(sizes) else places > 0
@@ -235,7 +237,8 @@ class _Check:
                 self._tally.note(
                     ProblemKind.SIZE,
                     object_path(digest),
-                    f"{object_path(digest)} is not of the recorded size.",
+                    f"{object_path(digest)} is not of the recorded size; mailroom check --repair fetches its "
+                    "mail again where a server has it; else restore it from a backup.",
                 )
         held = _Held(parts)
         self._doubled("messages", held.rows - len(held.digests))

@@ -290,8 +290,8 @@ class LocalRawStore:
 def missing(digest: str) -> IntegrityError:
     """Return the error for an object that should be there and is not."""
     return IntegrityError(
-        f"The archived message {digest} is missing from raw/{digest[:2]}; run mailroom verify, and restore "
-        "the file from a backup or fetch the message again.",
+        f"The archived message {digest} is missing from raw/{digest[:2]}: where its mail is still on the "
+        "server, mailroom check --repair fetches it again; else restore the file from a backup.",
         digest_expected=digest,
         digest_found=None,
     )

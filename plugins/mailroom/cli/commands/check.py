@@ -36,6 +36,12 @@ def add_to(words: Words[Parser]) -> None:
         "--read", action="store_true", help="read every archived message back and compare its checksum"
     )
     parser.add_argument(
+        "--repair",
+        action="store_true",
+        help="fetch messages that the archive has lost, or holds damaged, from the server again; only the "
+        "very same bytes are taken (by POP3 this marks them as read on servers that share them with IMAP)",
+    )
+    parser.add_argument(
         "--allow-new",
         action="store_true",
         help="mail that arrived since the last mirror may be missing (IMAP)",
@@ -55,6 +61,7 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
         exclude=tuple(options.exclude),
         quick=options.quick,
         read=options.read,
+        repair=options.repair,
         allow_new=options.allow_new,
         progress=terminal.progress(),
         stop=stop,
@@ -87,6 +94,12 @@ def headline(summary: Summary, folders: Sequence[Summary]) -> str:
     lines = table(head, rows, text_columns={0, len(head) - 2, len(head) - 1})
     if summary["gone"]:
         lines.append(f"{messages(summary['gone'])} gone from the server; they stay in the archive.")
+    if summary["repaired"]:
+        was = "was" if summary["repaired"] == 1 else "were"
+        lines.append(
+            f"{messages(summary['repaired'])} {was} missing or damaged in the archive: fetched from the "
+            "server again, with the same checksum, and whole now."
+        )
     if summary["complete"]:
         held = f"{summary['messages']:,} of {messages(summary['messages'])}"
         allowed = summary["missing"]

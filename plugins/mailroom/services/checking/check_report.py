@@ -28,7 +28,9 @@ class FolderCheck:
     :param archived_octets: size of the archived ones among them, as stated when they were archived.
     :param is_part: whether the last mirror asked for a part of it only, or was shown no more: then nobody
         can say whether the server hides messages that the archive does not hold.
-    :param damaged: archived messages whose raw object is missing or not what its name says, where asked.
+    :param damaged: archived messages whose raw object is missing, of another size, or, where they were read
+        back, not what its name says.
+    :param repaired: how many were so and are whole again, fetched from the server.
     :param note: what a person should know.
     """
 
@@ -41,6 +43,7 @@ class FolderCheck:
     octets: int | None = None
     archived_octets: int = 0
     damaged: int = 0
+    repaired: int = 0
     is_part: bool = False
     note: str | None = None
 
@@ -67,7 +70,9 @@ class FolderCheck:
             "archived_octets": self.archived_octets,
             "complete": self.is_complete,
         }
-        found |= {name: n for name in ("unlisted", "damaged", "is_part") if (n := getattr(self, name))}
+        found |= {
+            name: n for name in ("unlisted", "damaged", "repaired", "is_part") if (n := getattr(self, name))
+        }
         return found | ({"note": self.note} if self.note else {})
 
 
@@ -76,12 +81,14 @@ class CheckReport:
     """The answer to "is everything safe?".
 
     :param problems: folders that could not be checked, a sentence each.
+    :param repairs: whether what is damaged was to be fetched again.
     :param allows_new: whether mail that came after the last mirror may be missing.
     """
 
     account: str
     folders: tuple[FolderCheck, ...] = ()
     problems: tuple[str, ...] = ()
+    repairs: bool = False
     allows_new: bool = False
     interrupted: bool = False
 
@@ -108,6 +115,7 @@ class CheckReport:
             "unlisted": sum(folder.unlisted for folder in self.folders),
             "gone": sum(folder.gone for folder in self.folders),
             "damaged": sum(folder.damaged for folder in self.folders),
+            "repaired": sum(folder.repaired for folder in self.folders),
             "octets": _sum(folder.octets for folder in self.folders),
             "archived_octets": sum(folder.archived_octets for folder in self.folders),
             "folders": [folder.summary() for folder in ordered[:MAX_FOLDERS_SHOWN]],
@@ -161,9 +169,19 @@ class CheckReport:
         counts = {folder.folder: folder.damaged for folder in self.folders}
         if not any(counts.values()):
             return []
+        number = sum(counts.values())
+        what = "1 archived message" if number == 1 else f"{number:,} archived messages"
+        how = (
+            "the server does not deliver the same bytes again, so restore the files from a backup or a "
+            "second archive; mailroom verify names them"
+            if self.repairs
+            else "mailroom check with --repair (repair=True in Airflow) fetches them from this server again; "
+            "until then delete none of them there"
+        )
+        verb = "is" if number == 1 else "are"
         return [
-            f"{sum(counts.values()):,} archived messages of {self.account} are missing or damaged on disk"
-            f" ({_named(counts)}): mailroom verify names them; delete none of them on the server."
+            f"{what} of {self.account} {verb} missing or damaged in the archive's store ({_named(counts)}): "
+            f"{how}."
         ]
 
 

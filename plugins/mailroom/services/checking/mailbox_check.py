@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import threading
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, compress
 
 import numpy as np
 import numpy.typing as npt
@@ -23,20 +23,17 @@ from mailroom.client.imap_folders import list_foreign
 from mailroom.client.imap_selected import SelectedFolder
 from mailroom.exceptions import CommandRejected
 from mailroom.message import fingerprint_of_header
-from mailroom.model import FolderRow, LocationRow
+from mailroom.model import Body, FolderRow, LocationRow
 from mailroom.policy.folders import match_folders
 from mailroom.policy.mailbox_plan import may_be_another
 from mailroom.policy.uid_sets import Uids, ascending, common, is_among, joined, without
 from mailroom.services.checking.check_report import FolderCheck
-from mailroom.services.deleting.archived_copies import read_copies
+from mailroom.services.checking.lost_mail import LostMail
 from mailroom.services.fetching.maildrop_ledger import INBOX
 from mailroom.services.mirroring.renumbering import recognise
 from mailroom.services.progress import Progress
 
-__all__ = ["MailboxCheck", "count_damaged"]
-
-READ_MESSAGES = 1000
-"""How many archived messages are read back between two steps of the progress."""
+__all__ = ["MailboxCheck"]
 
 ASKED_ROWS = 4096
 """How many rows are compared at a time where size or date differ."""
@@ -52,7 +49,7 @@ class MailboxCheck:
     archive: Archive
     account: str
     quick: bool
-    read: bool
+    lost: LostMail
     progress: Progress
     stop: threading.Event
     problems: list[str]
@@ -104,6 +101,9 @@ class MailboxCheck:
         else:
             held, note = self._recognised(state, listed), "numbered anew since the last mirror"
         missing = without(listed, held.uids)
+        lost = self.lost.among(held.digests)
+        healed = self.lost.fetch_again(lost, self._fetch)
+        repaired = sum(digest in healed for digest in lost.values())
         last = self.last.get(selected.name)
         is_same = last is not None and last.uid_validity == selected.uid_validity
         first_new = last.uid_next if last is not None and is_same else None
@@ -116,10 +116,14 @@ class MailboxCheck:
             gone=max(0, len(state.live) - len(held.uids)),
             octets=None if self.quick else facts.octets,
             archived_octets=held.octets,
-            damaged=count_damaged(self.archive, held.digests, self.progress) if self.read else 0,
+            damaged=len(lost) - repaired,
+            repaired=repaired,
             is_part=last is not None and _is_part(last),
             note=note,
         )
+
+    def _fetch(self, uids: Sequence[int]) -> Iterator[Body | None]:
+        return (message.body for message in self.client.fetch_messages(uids, self.archive.new_spool))
 
     def _why_not(self, folder: str) -> str:
         """Return why no message of a folder is known by an IMAP number."""
@@ -139,7 +143,7 @@ class MailboxCheck:
         facts = _Facts()
         for message in fetch_facts(self.client, listed):
             facts.add(message.uid, message.octets, message.internal_date)
-            self.progress.advance(1, message.octets or 0)
+            self.progress.advance(1, 0)  # asked about, not moved
         return facts
 
     def _trusted(self, state: FolderState, listed: Uids, facts: _Facts) -> tuple[_Held, str | None]:
@@ -151,7 +155,7 @@ class MailboxCheck:
         held = _Held(
             uids=uids,
             octets=sum(size or 0 for size in state.column("size")[mine].tolist()),
-            digests=state.column("sha256")[mine].tolist() if self.read else [],
+            digests=_digests_of(state, uids),
         )
         if not len(others):
             return held, None
@@ -178,37 +182,32 @@ class MailboxCheck:
         def former() -> Iterable[LocationRow]:
             return chain(state.live_rows(), state.past_live_rows())
 
-        uids, octets, digests = array("q"), 0, []
+        uids, octets = array("q"), 0
+        digests: list[tuple[list[int], list[str]]] = []
         for known in recognise(self.client, self.archive, listed, former):
             uids.append(known.message.uid)
             octets += known.message.octets or 0
-            if self.read:
-                digests.append(known.sha256)
+            if not digests or len(digests[-1][0]) >= ASKED_ROWS:
+                digests.append(([], []))
+            digests[-1][0].append(known.message.uid)
+            digests[-1][1].append(known.sha256)
         return _Held(uids=ascending(uids), octets=octets, digests=digests)
 
 
-def count_damaged(archive: Archive, digests: list[str], progress: Progress | None = None) -> int:
-    """Read archived messages back; return how many are missing or not what their name says.
-
-    :raises StoreUnavailable: if the store cannot be read.
-    """
-    damaged = 0
-    for start in range(0, len(digests), READ_MESSAGES):
-        asked = digests[start : start + READ_MESSAGES]
-        copies = read_copies(archive, asked, with_headers=False)
-        damaged += sum(not copies[digest].is_intact for digest in asked)
-        if progress is not None:
-            progress.advance(0, 0)
-    return damaged
+def _digests_of(state: FolderState, uids: Uids) -> Iterator[tuple[Sequence[int], Sequence[str]]]:
+    """Yield UIDs and digests of these live messages, some thousand at a time."""
+    for found, digests in state.digests():
+        mine = is_among(found, uids)
+        yield found[mine].tolist(), list(compress(digests, mine.tolist()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Held:
-    """Messages of a folder that are archived: their UIDs there, their size, their digests where needed."""
+    """Messages of a folder that are archived: their UIDs there, their size, and their digests by UID."""
 
     uids: Uids = field(default_factory=lambda: _NONE)
     octets: int = 0
-    digests: list[str] = field(default_factory=list)
+    digests: Iterable[tuple[Sequence[int], Sequence[str]]] = ()
 
 
 @dataclass(slots=True)

@@ -1,21 +1,21 @@
 """A POP3 maildrop beside the archive's: which listed messages it holds.
 
 Here: UIDL and LIST against the archive's rows; where there is no UIDL, headers by TOP. RETR is
-never sent, for it marks messages as read on many servers.
+sent for lost messages alone that are to be fetched again, for it marks them as read on many servers.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from mailroom.archive import Archive
 from mailroom.client.pop3 import MaildropMessage, Pop3Client
 from mailroom.exceptions import ConfigurationError
-from mailroom.model import LocationRow
+from mailroom.model import Body, LocationRow
 from mailroom.policy.fetch import may_be_there
 from mailroom.services.checking.check_report import FolderCheck
-from mailroom.services.checking.mailbox_check import count_damaged
+from mailroom.services.checking.lost_mail import LostMail
 from mailroom.services.fetching.maildrop_identity import list_maildrop
 from mailroom.services.fetching.maildrop_ledger import INBOX
 
@@ -29,11 +29,11 @@ def check_maildrop(
     folders: tuple[str, ...],
     exclude: tuple[str, ...],
     *,
-    read: bool,
+    lost_mail: LostMail,
 ) -> FolderCheck:
     """Return how the maildrop and the archive stand to each other.
 
-    :param read: read the archived bytes of every message back.
+    :param lost_mail: tells what the archive has lost of them, and fetches that again where asked.
     :raises ConfigurationError: if folders are chosen: POP3 has one only.
     :raises ConnectionLost: if the server goes away.
     """
@@ -48,6 +48,11 @@ def check_maildrop(
     held = _held(messages, known)
     nameless = sum(message.uidl is None for message in messages)
     digests = [row.sha256 for row in held if row.sha256 is not None]
+    lost = lost_mail.among([(range(len(digests)), digests)])
+    healed = lost_mail.fetch_again(
+        _by_number(messages, held, set(lost.values())), lambda numbers: _fetch(client, archive, numbers)
+    )
+    repaired = sum(digest in healed for digest in lost.values())
     return FolderCheck(
         folder=INBOX,
         messages=len(messages),
@@ -55,9 +60,22 @@ def check_maildrop(
         gone=len(state.live_uidls() - {message.uidl for message in messages if message.uidl is not None}),
         octets=sum(message.octets for message in messages),
         archived_octets=sum(row.size or 0 for row in held),
-        damaged=count_damaged(archive, digests) if read else 0,
+        damaged=len(lost) - repaired,
+        repaired=repaired,
         note=f"{nameless:,} messages have no name by which they could be recognised" if nameless else None,
     )
+
+
+def _by_number(
+    messages: Sequence[MaildropMessage], held: Sequence[LocationRow], lost: Collection[str]
+) -> dict[int, str]:
+    """Return the numbers of this session under which lost messages are listed, and their SHA-256."""
+    wanted = {row.uidl: row.sha256 for row in held if row.sha256 is not None and row.sha256 in lost}
+    return {m.number: digest for m in messages if m.uidl and (digest := wanted.get(m.uidl)) is not None}
+
+
+def _fetch(client: Pop3Client, archive: Archive, numbers: Sequence[int]) -> Iterator[Body | None]:
+    return (found.body for found in client.retrieve(numbers, archive.new_spool))
 
 
 def _held(messages: Sequence[MaildropMessage], known: dict[str, list[LocationRow]]) -> list[LocationRow]:

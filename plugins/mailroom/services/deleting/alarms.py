@@ -29,7 +29,7 @@ def alarms_of(plan: DeletionPlan, folder: str, account: str) -> list[str]:
         named = ", ".join(str(d.candidate.row.sha256) for d in damaged[:MAX_NAMED])
         found.append(
             f"{_messages(damaged)} in folder {folder!r} of {account} stayed, for the archived copy is "
-            f"missing or damaged: {named}{_more(damaged)}; run mailroom verify."
+            f"missing or damaged: {named}{_more(damaged)}; mailroom check --read --repair fetches it again."
         )
     return found
 

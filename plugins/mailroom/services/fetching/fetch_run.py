@@ -246,7 +246,7 @@ class FetchRun:
                 session.tally.tried.add(culprit.uidl)
                 self.unfetchable[culprit.uidl] = (culprit.octets, str(error).rstrip("."))
         self.idle_losses = 0 if session.tally.added else self.idle_losses + 1
-        _log.warning("session %d of %s broke: %s", self.sessions, self.context.account, error)
+        _log.warning("Session %d of %s broke: %s", self.sessions, self.context.account, error)
         self.writer.flush()
         return self.idle_losses < MAX_IDLE_LOSSES
 
@@ -304,7 +304,7 @@ class FetchRun:
         if self.total.damaged:
             self.failures.append(
                 f"{self.total.damaged} messages of {account} stay on the server, for their archived copies "
-                "are missing or damaged: run mailroom verify to see which."
+                "are missing or damaged: mailroom check --read --repair fetches them again."
             )
 
     def _record_missing(self, *, is_whole: bool) -> int:

@@ -151,7 +151,7 @@ class MaildropSession:
         return self.client.retrieve(numbers, self.archive.new_spool)
 
     def _refuse(self, item: Retrieval, error: str) -> None:
-        _log.warning("message %r of %s was not delivered: %s", item.uidl, self.context.account, error)
+        _log.warning("Message %r of %s was not delivered: %s", item.uidl, self.context.account, error)
         if item.uidl is None:
             self.tally.nameless_errors.append(error)
         else:
@@ -217,7 +217,7 @@ class MaildropSession:
         self.tally.differing += 1
         self.tally.tried.add(arrival.uidl)
         _log.warning(
-            "message %r of %s is not the one archived under this UIDL: archived as well, kept on the server",
+            "Message %r of %s is not the one archived under this UIDL: archived as well, kept on the server",
             arrival.uidl,
             self.context.account,
         )
