@@ -68,7 +68,13 @@ def test_set_up_refuses_a_word_it_does_not_know() -> None:
 
 
 @pytest.mark.parametrize(
-    "changed", ["plugins/mailroom/message/compiled/plain.pyx", "setup.py", "requirements.txt"]
+    "changed",
+    [
+        "plugins/mailroom/message/compiled/plain.pyx",
+        "plugins/mailroom/protocol/compiled/whole_message.pyx",
+        "setup.py",
+        "requirements.txt",
+    ],
 )
 def test_what_is_installed_is_renewed_when_its_sources_change(changed: str) -> None:
     """Nobody tests with a compiled reader of yesterday."""
