@@ -5,7 +5,7 @@ The map, modules first, then the rooms behind them:
 - ``archive``: the public face; ``writer``: one run's way in; ``state``: where a plan starts
 - ``changes``, ``change_log``, ``open_changes``: what is to be changed on servers;
   ``ledgers``: holds and plans; ``intents``, ``folder_notes``: deletions under way;
-  ``audit_log``: who deleted what
+  ``audit_log``: who deleted what; ``unannounced``: runs whose changes nobody was told of yet
 - ``failures``: foreign errors to ours; ``digests``: many SHA-256 in little memory; ``memory``: kept small
 - ``storage``: from a root to a place, raw objects under their SHA-256, sync
 - ``delta``: columns, Parquet files, Delta logs; upkeep, migration, commits that a power cut tore

@@ -13,17 +13,19 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from mailroom.archive.archive import Archive
 from mailroom.archive.storage.store import LocalStore
+from mailroom.archive.unannounced import Unannounced
 from mailroom.archive.writing.batch import Batch, key_of
 from mailroom.archive.writing.pipeline import Pipeline
 from mailroom.archive.writing.worker_start import end_worker, start_workers
 from mailroom.exceptions import ArchiveError
+from mailroom.model import Announced
 
 if TYPE_CHECKING:
     from mailroom.archive.intents import Following, IntendedDeletions
@@ -87,6 +89,7 @@ class ArchiveWriter:
         self._is_synced = True
         self._is_over = False
         self._begun: tuple[str, str] | None = None
+        self._let_go: Callable[[], None] | None = None
 
     def __enter__(self) -> Self:
         """Begin; what a power cut tore is repaired first, also in a run that brings nothing new.
@@ -340,6 +343,8 @@ class ArchiveWriter:
             self._engine = open_engine(
                 self._archive, self._pipeline, self._context, keep_committed=self._keep, workers=workers
             )
+            if self._context.announces is Announced.MAILBOX:
+                self._let_go = Unannounced(self._archive, self._context).begin()
         else:
             self._pipeline.check()
         return self._engine
@@ -355,3 +360,6 @@ class ArchiveWriter:
             self._engine.durability.close()
             with contextlib.suppress(ArchiveError):
                 self._intended.let_go()
+        if self._let_go is not None:
+            with contextlib.suppress(ArchiveError):
+                self._let_go()

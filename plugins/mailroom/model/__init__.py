@@ -30,13 +30,14 @@ if TYPE_CHECKING:
     from mailroom.model.locations import Change, LocationRow, return_of
     from mailroom.model.losses import RunLoss
     from mailroom.model.messages import Body, FetchedMessage, Fingerprint, SpoolFactory
-    from mailroom.model.runs import RunContext
+    from mailroom.model.runs import Announced, RunContext
 
 __all__ = [
     "DEFAULT_CONNECTIONS",
     "DEFAULT_PORTS",
     "MAX_CONNECTIONS",
     "SERVER_PROTOCOLS",
+    "Announced",
     "AuthMethod",
     "Body",
     "Change",
@@ -75,6 +76,7 @@ _HOMES = {
     "FetchedMessage": "messages",
     "Fingerprint": "messages",
     "SpoolFactory": "messages",
+    "Announced": "runs",
     "RunContext": "runs",
 }
 

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from datetime import datetime
 
-__all__ = ["RunContext"]
+__all__ = ["Announced", "RunContext"]
+
+
+class Announced(enum.Enum):
+    """What others are told of a run's changes to; until they are, the archive holds a note of the run."""
+
+    NOTHING = "nothing"
+    MAILBOX = "mailbox"
+    DELIVERIES = "deliveries"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +23,7 @@ class RunContext:
 
     :param what: ``fetch``, ``mirror``, ``retention``, ``attachments``, ``import``.
     :param who: DAG, task and try, or ``command line``.
+    :param announces: what others are told of when the run has ended well.
     """
 
     run_id: str
@@ -21,3 +31,4 @@ class RunContext:
     account: str
     started: datetime
     who: str
+    announces: Announced = Announced.NOTHING

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAILROOM_ALIAS",
     "announce",
+    "announce_deliveries",
     "announce_folders",
     "delivery_asset",
     "delivery_partitions",
@@ -40,6 +42,9 @@ MAILROOM_ALIAS = AssetAlias("mailroom")
 
 An alias of the author's, as in ``outlets=[AssetAlias("invoices")]``, has the same events of that operator.
 """
+
+NOTHING_MISSED: Mapping[str, int] = {}
+"""Of earlier runs nothing is left to be told."""
 
 MAX_FOLDER_EVENTS = 500
 """How many folders of one run have events of their own; all of them count in the account's."""
@@ -107,16 +112,46 @@ def with_alias(outlets: Any) -> list[Any]:  # Any: Airflow's own outlets argumen
     return given if MAILROOM_ALIAS in given else [*given, MAILROOM_ALIAS]
 
 
-def announce(context: Context, asset: Asset, summary: Mapping[str, Any], changes: Sequence[str]) -> None:
+def announce(
+    context: Context,
+    asset: Asset,
+    summary: Mapping[str, Any],
+    changes: Sequence[str],
+    missed: Mapping[str, int] = NOTHING_MISSED,
+) -> None:
     """Record an asset event, which Airflow publishes when the task succeeds; none if nothing changed.
 
     It goes through every alias among the task's outlets, ours and the author's.
 
     :param summary: what the run did; its counts become the event's extra.
     :param changes: the counts that speak of a change.
+    :param missed: what earlier runs changed that had no event; added to the counts.
     """
-    if any(summary.get(name) for name in changes) and not summary.get("dry_run"):
-        _add_event(context, asset, {k: v for k, v in summary.items() if type(v) is int})
+    is_changed = any(summary.get(name) for name in changes) or any(missed.values())
+    if is_changed and not summary.get("dry_run"):
+        counts = Counter({k: v for k, v in summary.items() if type(v) is int})
+        counts.update(missed)
+        _add_event(context, asset, counts)
+
+
+def announce_deliveries(
+    context: Context,
+    summaries: Mapping[str, Mapping[str, Any]],
+    missed: Mapping[str, Mapping[str, int]],
+    changes: Sequence[str],
+) -> None:
+    """Record an asset event for each place that attachments were delivered to.
+
+    :param summaries: what the run did, by destination.
+    :param missed: what earlier runs delivered that had no event, by destination.
+    """
+    left = {(asset := delivery_asset(place)).name: (asset, counts) for place, counts in missed.items()}
+    for place, counts in summaries.items():
+        asset = delivery_asset(place)
+        _, earlier = left.pop(asset.name, (asset, NOTHING_MISSED))
+        announce(context, asset, counts, changes, earlier)
+    for asset, earlier in left.values():
+        announce(context, asset, {}, changes, earlier)
 
 
 def announce_folders(context: Context, conn_id: str, changes: Mapping[str, Mapping[str, int]]) -> None:

@@ -13,9 +13,11 @@ from mailroom.exceptions import ConfigurationError
 from mailroom.hooks.archive import archive_of_named_account, object_path
 from mailroom.hooks.connection import customer_key_of, password_of
 from mailroom.hooks.errors import airflow_errors
+from mailroom.model import Announced
 from mailroom.operators.after_delivery import read_wishes, settle
 from mailroom.operators.arguments import as_choice, as_flag, as_pairs, as_text, is_given
-from mailroom.operators.assets import announce, delivery_asset, with_alias
+from mailroom.operators.assets import announce_deliveries, with_alias
+from mailroom.operators.missed import missed_before
 from mailroom.operators.run import StopSwitch, conclude, log_progress, run_context, utc_now
 from mailroom.policy.choosing_words import CHOOSING_WORDS, FLAGS
 
@@ -222,7 +224,9 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
             destination = as_text("destination", self.destination) or policy.destination
             if destination is None and not all(rule.destination for rule in policy.rules):
                 raise ConfigurationError("destination is missing; give a text.", argument="destination")
-            run = run_context(context, what="attachments", account=account or "")
+            dry_run = as_flag("dry_run", self.dry_run)
+            announces = Announced.NOTHING if dry_run else Announced.DELIVERIES
+            run = run_context(context, what="attachments", account=account or "", announces=announces)
             archive = archive_of_named_account(account, as_text("archive", self.archive))
             progress, stop = log_progress(self.log), self._stop.arm()
             report = deliver_attachments(
@@ -247,7 +251,7 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
                 verify_dkim=as_flag("verify_dkim", self.verify_dkim),
                 manifest=ManifestForm(form) if form else None,
                 unsettled=unsettled_messages(archive, account or "", *wishes) if any(wishes) else None,
-                dry_run=as_flag("dry_run", self.dry_run),
+                dry_run=dry_run,
                 now=utc_now,
                 progress=progress,
                 stop=stop,
@@ -256,8 +260,9 @@ class AttachmentsToObjectStorageOperator(BaseOperator):
             if any(wishes) and account is not None and not report.dry_run:
                 report, settled = settle(archive, account, report, run, wishes, progress=progress, stop=stop)
         summary = conclude(report, run, self.log) | settled
-        for place, counts in _by_destination(policy.rules, destination, summary).items():
-            announce(context, delivery_asset(place), counts, CHANGES)
+        with airflow_errors(), missed_before(archive, run) as missed:
+            by_place = _by_destination(policy.rules, destination, summary)
+            announce_deliveries(context, by_place, missed.destinations, CHANGES)
         return summary
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:

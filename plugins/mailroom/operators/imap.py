@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator
 from mailroom.hooks.archive import archive_of_account
 from mailroom.hooks.errors import airflow_errors
 from mailroom.hooks.imap import ImapHook
-from mailroom.model import DEFAULT_CONNECTIONS, MAX_CONNECTIONS
+from mailroom.model import DEFAULT_CONNECTIONS, MAX_CONNECTIONS, Announced
 from mailroom.operators.arguments import (
     as_choice,
     as_count,
@@ -27,6 +27,7 @@ from mailroom.operators.arguments import (
 )
 from mailroom.operators.assets import announce, announce_folders, mailbox_asset, with_alias
 from mailroom.operators.links import FoldersLink
+from mailroom.operators.missed import leave_to_whole, missed_before
 from mailroom.operators.run import StopSwitch, conclude, log_progress, run_context, utc_now
 
 if TYPE_CHECKING:
@@ -161,12 +162,13 @@ class ImapMirrorOperator(BaseOperator):
 
         with airflow_errors():
             account = required_text("imap_conn_id", self.imap_conn_id)
-            run = run_context(context, what="mirror", account=account)
+            run = run_context(context, what="mirror", account=account, announces=Announced.MAILBOX)
+            archive = archive_of_account(account, as_text("archive", self.archive))
             selection, lanes = self._selection(), as_results("after_lanes", self.after_lanes)
             mirror = mirror_both_ways if as_flag("two_way", self.two_way) else mirror_account
             report = mirror(
                 ImapHook(account).get_conn,
-                archive_of_account(account, as_text("archive", self.archive)),
+                archive,
                 run,
                 selection=selection,
                 now=utc_now,
@@ -177,9 +179,15 @@ class ImapMirrorOperator(BaseOperator):
                 ),
             )
         summary = conclude(report, run, self.log)
-        if selection.lane is None:
-            announce(context, mailbox_asset(account), with_lanes(summary, lanes), CHANGES)
-        announce_folders(context, account, report.by_folder)
+        with airflow_errors():
+            if selection.lane is not None:
+                leave_to_whole(archive, run)
+                announce_folders(context, account, report.by_folder)
+                return summary
+            with missed_before(archive, run, has_lanes=bool(lanes)) as missed:
+                together = with_lanes(summary, lanes)
+                announce(context, mailbox_asset(account), together, CHANGES, missed.account)
+                announce_folders(context, account, missed.with_folders(report.by_folder))
         return summary
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:

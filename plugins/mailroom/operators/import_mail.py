@@ -9,8 +9,10 @@ from airflow.sdk import BaseOperator
 
 from mailroom.hooks.archive import archive_root, object_path, open_archive
 from mailroom.hooks.errors import airflow_errors
+from mailroom.model import Announced
 from mailroom.operators.arguments import as_choice, as_text, required_text
 from mailroom.operators.assets import announce, mailbox_asset, with_alias
+from mailroom.operators.missed import missed_before
 from mailroom.operators.run import StopSwitch, conclude, log_progress, run_context, utc_now
 
 if TYPE_CHECKING:
@@ -72,10 +74,11 @@ class MailImportOperator(BaseOperator):
         with airflow_errors():
             account = required_text("account", self.account)
             form = as_choice("format", self.format, FORMATS) or "auto"
-            run = run_context(context, what="import", account=account)
+            run = run_context(context, what="import", account=account, announces=Announced.MAILBOX)
+            archive = open_archive(archive_root(as_text("archive", self.archive)))
             report = import_mail(
                 object_path(required_text("source", self.source)),
-                open_archive(archive_root(as_text("archive", self.archive))),
+                archive,
                 run,
                 form=None if form == "auto" else FileKind(form),
                 folder=as_text("folder", self.folder),
@@ -84,7 +87,8 @@ class MailImportOperator(BaseOperator):
                 stop=self._stop.arm(),
             )
         summary = conclude(report, run, self.log)
-        announce(context, mailbox_asset(account), summary, CHANGES)
+        with airflow_errors(), missed_before(archive, run) as missed:
+            announce(context, mailbox_asset(account), summary, CHANGES, missed.account)
         return summary
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:

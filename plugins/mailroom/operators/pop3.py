@@ -12,8 +12,10 @@ from mailroom.exceptions import ConfigurationError
 from mailroom.hooks.archive import archive_of_account
 from mailroom.hooks.errors import airflow_errors
 from mailroom.hooks.pop3 import Pop3Hook
+from mailroom.model import Announced
 from mailroom.operators.arguments import as_duration, as_flag, as_patterns, as_text, required_text
 from mailroom.operators.assets import announce, mailbox_asset, with_alias
+from mailroom.operators.missed import missed_before
 from mailroom.operators.run import StopSwitch, conclude, log_progress, run_context, utc_now
 
 if TYPE_CHECKING:
@@ -92,10 +94,11 @@ class Pop3FetchOperator(BaseOperator):
                 leave_on_server=as_flag("leave_on_server", self.leave_on_server, default=True),
                 delete_after=as_duration("delete_after", self.delete_after),
             )
-            run = run_context(context, what="fetch", account=account)
+            run = run_context(context, what="fetch", account=account, announces=Announced.MAILBOX)
+            archive = archive_of_account(account, as_text("archive", self.archive))
             report = fetch_maildrop(
                 Pop3Hook(account).get_conn,
-                archive_of_account(account, as_text("archive", self.archive)),
+                archive,
                 run,
                 mode=mode,
                 now=utc_now,
@@ -103,7 +106,8 @@ class Pop3FetchOperator(BaseOperator):
                 stop=self._stop.arm(),
             )
         summary = conclude(report, run, self.log)
-        announce(context, mailbox_asset(account), summary, CHANGES)
+        with airflow_errors(), missed_before(archive, run) as missed:
+            announce(context, mailbox_asset(account), summary, CHANGES, missed.account)
         return summary
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:

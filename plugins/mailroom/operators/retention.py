@@ -16,7 +16,7 @@ from mailroom.hooks.connection import connection_of, protocol_of_connection
 from mailroom.hooks.errors import airflow_errors
 from mailroom.hooks.imap import ImapHook
 from mailroom.hooks.pop3 import Pop3Hook
-from mailroom.model import MailProtocol
+from mailroom.model import Announced, MailProtocol
 from mailroom.operators.arguments import (
     as_choice,
     as_duration,
@@ -29,6 +29,7 @@ from mailroom.operators.arguments import (
     required_text,
 )
 from mailroom.operators.assets import announce, mailbox_asset, with_alias
+from mailroom.operators.missed import missed_before
 from mailroom.operators.policy_argument import as_policy
 from mailroom.operators.run import StopSwitch, conclude, log_progress, run_context, utc_now
 
@@ -167,18 +168,21 @@ class MailRetentionOperator(BaseOperator):
             account = required_text("conn_id", self.conn_id)
             protocol = protocol_of_connection(connection_of(account))
             hook = Pop3Hook(account) if protocol is MailProtocol.POP3 else ImapHook(account)
-            run = run_context(context, what="retention", account=account)
+            dry_run = as_flag("dry_run", self.dry_run)
+            announces = Announced.NOTHING if dry_run else Announced.MAILBOX
+            run = run_context(context, what="retention", account=account, announces=announces)
+            archive = archive_of_account(account, as_text("archive", self.archive))
             plan_id = as_text("plan_id", self.plan_id)
             if self.plan_id is not None and plan_id is None:
                 raise AirflowSkipException("The plan means no message, so there is nothing to delete.")
             report = enforce_retention(
                 hook.get_conn,
-                archive_of_account(account, as_text("archive", self.archive)),
+                archive,
                 run,
                 policy=None if plan_id else self._policy(protocol),
                 plan_id=plan_id,
                 least_age=as_duration("older_than", self.older_than) if plan_id else None,
-                dry_run=as_flag("dry_run", self.dry_run),
+                dry_run=dry_run,
                 now=utc_now,
                 progress=log_progress(self.log),
                 stop=self._stop.arm(),
@@ -187,7 +191,8 @@ class MailRetentionOperator(BaseOperator):
                 copies=[open_archive(root) for root in as_patterns("copies", self.copies)],
             )
         summary = conclude(report, run, self.log)
-        announce(context, mailbox_asset(account), summary, CHANGES)
+        with airflow_errors(), missed_before(archive, run) as missed:
+            announce(context, mailbox_asset(account), summary, CHANGES, missed.account)
         return summary
 
     def on_kill(self) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from airflow.sdk.exceptions import AirflowException
 
-from mailroom.model import RunContext
+from mailroom.model import Announced, RunContext
 
 if TYPE_CHECKING:
     import logging
@@ -80,10 +80,13 @@ def log_progress(log: Logger) -> Progress:
     return LogProgress(cast("logging.Logger", log))
 
 
-def run_context(context: Context, *, what: str, account: str) -> RunContext:
+def run_context(
+    context: Context, *, what: str, account: str, announces: Announced = Announced.NOTHING
+) -> RunContext:
     """Return who runs what: the DAG, task and try of an Airflow context, and whoever triggered it.
 
     :param what: ``fetch``, ``mirror``, ``retention``, ``attachments``, ``export`` or ``import``.
+    :param announces: what the operator makes an asset event of, by ``missed``.
     """
     ti = context.get("ti")
     if ti is None:
@@ -95,7 +98,9 @@ def run_context(context: Context, *, what: str, account: str) -> RunContext:
         who = f"DAG {ti.dag_id}, task {ti.task_id}{mapped}, try {ti.try_number}"
         somebody = getattr(context.get("dag_run"), "triggering_user_name", None)
         who += f", triggered by {somebody}" if somebody else ""
-    return RunContext(run_id=run_id, what=what, account=account, started=utc_now(), who=who)
+    return RunContext(
+        run_id=run_id, what=what, account=account, started=utc_now(), who=who, announces=announces
+    )
 
 
 def task_name(context: Context) -> str:

@@ -9,16 +9,18 @@ from its server delivers its attachments all the same.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
 
 from mailroom.archive import Archive
 from mailroom.archive.delivering.customer_key import CustomerKey
 from mailroom.archive.storage.store import Root
+from mailroom.archive.unannounced import Unannounced
 from mailroom.client.dkim_signatures import KeyLookup
-from mailroom.model import RunContext
-from mailroom.policy.attachments import DEFAULT_TEMPLATE, AttachmentRule
+from mailroom.model import Announced, RunContext
+from mailroom.policy.attachments import DEFAULT_TEMPLATE, AttachmentRule, Choice
 from mailroom.policy.destinations import Collision
 from mailroom.services.delivering.attachment_choice import AttachmentChoice, Unsettled
 from mailroom.services.delivering.authentication import Authentication
@@ -119,7 +121,7 @@ def deliver_attachments(
         if dry_run:
             _rehearse(choice, targets, tally)
         else:
-            with targets as of_rules:
+            with ExitStack() as ending, targets as of_rules:
                 run = DeliveryRun(
                     archive=archive,
                     targets=of_rules,
@@ -130,7 +132,7 @@ def deliver_attachments(
                     collision=collision,
                     unzip_password=unzip_password,
                 )
-                run.deliver(choice.chosen(), stop)
+                run.deliver(_noted(choice.chosen(), archive, context, ending), stop)
     finally:
         progress.finish()
     manifests: list[Manifest] = []
@@ -147,6 +149,16 @@ def deliver_attachments(
     if not dry_run:
         _record_run(archive, context, report)
     return report
+
+
+def _noted(
+    chosen: Iterable[Choice], archive: Archive, context: RunContext, ending: ExitStack
+) -> Iterator[Choice]:
+    """Yield what is chosen; before the first, write down that a run is at work which is to be announced."""
+    for number, one in enumerate(chosen):
+        if number == 0 and context.announces is Announced.DELIVERIES:
+            ending.callback(Unannounced(archive, context).begin())
+        yield one
 
 
 def _rehearse(choice: AttachmentChoice, targets: Targets, tally: DeliveryTally) -> None:
