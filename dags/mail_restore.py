@@ -70,6 +70,11 @@ with DAG(
             description_md="Their SHA-256, one a line, wherever they are or were last.",
             section="A part of it",
         ),
+        "run": optional_text(
+            title="Only what a run deleted",
+            description_md="The `run_id` in the result of a retention or fetch.",
+            section="A part of it",
+        ),
         "folder_map": optional_texts(
             title="Folders that get another name",
             description_md="One a line: `Sent Items=Sent`. Their subfolders go with them. Not needed for the "
@@ -109,6 +114,7 @@ with DAG(
         as_of="{{ params.as_of }}",
         query="{{ params.query }}",
         messages="{{ params.messages }}",
+        deleted_in_run="{{ params.run }}",
         folder_map="{{ params.folder_map }}",
         into="{{ params.into }}",
         update_flags="{{ params.update_flags }}",

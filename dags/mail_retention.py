@@ -213,7 +213,7 @@ with DAG(
         archive="{{ params.archive }}",
         older_than="{{ None if params.policy else params.days }}",
         policy="{{ params.policy }}",
-        basis="{{ None if params.policy or params.basis == 'default' else params.basis }}",
+        basis="{{ None if params.basis == 'default' else params.basis }}",
         folders="{{ params.folders }}",
         exclude="{{ params.exclude }}",
         include_flagged="{{ params.include_flagged }}",

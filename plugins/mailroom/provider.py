@@ -105,8 +105,13 @@ def _fields() -> dict[str, Any]:
         "security": {
             "label": "Security",
             "description": "ssl: encrypted from the first byte. starttls: encrypted before sign-in, or "
-            "refused. plain: not encrypted, for servers on this machine only.",
+            "refused. plain: not encrypted, for servers on this machine only, unless that is allowed below.",
             "schema": {"type": ["string", "null"], "enum": ["ssl", "starttls", "plain"], "default": "ssl"},
+        },
+        "allow_plaintext": {
+            "label": "Allow an unencrypted connection to another machine",
+            "description": "Only with Security plain: anyone on the way can then read password and mail.",
+            "schema": {"type": ["boolean", "null"], "default": False},
         },
         "verify": {
             "label": "Check the server's certificate",

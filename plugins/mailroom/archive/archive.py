@@ -154,7 +154,9 @@ class Archive:
         :raises StoreUnavailable: where the store cannot tell.
         """
         if not self.exists():
-            raise ConfigurationError(f"There is no archive at {self.url}; check the path.")
+            raise ConfigurationError(
+                f"There is no archive at {self.url}; check the path, or fetch or mirror an account first."
+            )
 
     def new_spool(self) -> str:
         """Return the path of a new file to spool one large message to.

@@ -13,7 +13,15 @@ import sys
 from dataclasses import replace
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from mailroom.model import DEFAULT_PORTS, AuthMethod, Compression, Endpoint, MailProtocol, Security
+from mailroom.model import (
+    DEFAULT_PORTS,
+    AuthMethod,
+    Compression,
+    Endpoint,
+    MailProtocol,
+    Security,
+    is_loopback,
+)
 
 __all__ = [
     "TARGET_PASSWORD_VARIABLE",
@@ -51,7 +59,7 @@ def endpoint_of_url(options: argparse.Namespace) -> Endpoint:
     parts = _parsed(options.url)
     host, user = parts.hostname or "", unquote(parts.username or "")
     protocol, security = _SCHEMES[parts.scheme]
-    if security is Security.PLAIN and not options.allow_plaintext and not _is_loopback(host):
+    if security is Security.PLAIN and not options.allow_plaintext and not is_loopback(host):
         raise UsageError(
             f"{parts.scheme}:// would send the password to {host} unencrypted. "
             f"Use {parts.scheme}s:// or {parts.scheme}+starttls://, or add --allow-plaintext."
@@ -133,15 +141,6 @@ def _asked(endpoint: Endpoint, variable: str) -> str:
         return getpass.getpass(f"{what.capitalize()} for {endpoint.user} at {endpoint.host}: ")
     except EOFError:
         return ""
-
-
-def _is_loopback(host: str) -> bool:
-    import ipaddress  # takes longer to load than all of this command line
-
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _shown(url: str) -> str:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from mailroom.policy.rules import RetentionPolicy
 
 __all__ = [
-    "check_account_known",
     "connect_imap",
     "connect_pop3",
     "connecting",
@@ -60,19 +59,6 @@ def read_policy(file: str) -> RetentionPolicy:
 
     with usage_errors():
         return read_retention_file(file)
-
-
-def check_account_known(archive: Archive, account: str) -> None:
-    """Refuse an account that the archive has no mail of, and name those that it has."""
-    known: set[str] = set()
-    for table in archive.scan_table("locations", ["account"]):
-        known.update(table["account"].unique().to_pylist())
-        if account in known:
-            return
-    names = ", ".join(sorted(map(repr, known))) or "none"
-    raise ConfigurationError(
-        f"The archive has no mail of an account {account!r}; it has these accounts: {names}."
-    )
 
 
 def connecting(endpoint: Endpoint) -> Callable[[], Pop3Client | ImapClient]:

@@ -28,6 +28,7 @@ from mailroom.model import (
     Endpoint,
     MailProtocol,
     Security,
+    is_loopback,
 )
 
 if TYPE_CHECKING:
@@ -118,6 +119,13 @@ def endpoint_from_connection(conn: MailConnection, protocol: MailProtocol) -> En
         raise _wrong(conn, f"is of type {conn.conn_type}, but {protocol.value} was asked for")
     extras = _Extras(conn)
     security = _security(extras, protocol)
+    if security is Security.PLAIN and not is_loopback(_host(conn)) and not extras.truth("allow_plaintext"):
+        raise _wrong(
+            conn,
+            f"would send the password to {_host(conn)} unencrypted; set Security to ssl or starttls, or "
+            "allow it with the extra 'allow_plaintext'",
+            field="security",
+        )
     auth = AuthMethod(extras.choice("auth", [a.value for a in AuthMethod]) or AuthMethod.PASSWORD.value)
     return Endpoint(
         protocol=protocol,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Endpoint,
         MailProtocol,
         Security,
+        is_loopback,
     )
     from mailroom.model.folder_rows import FolderRow
     from mailroom.model.folders import Folder
@@ -53,6 +54,7 @@ __all__ = [
     "RunLoss",
     "Security",
     "SpoolFactory",
+    "is_loopback",
     "return_of",
 ]
 
@@ -66,6 +68,7 @@ _HOMES = {
     "MailProtocol": "accounts",
     "SERVER_PROTOCOLS": "accounts",
     "Security": "accounts",
+    "is_loopback": "accounts",
     "FolderRow": "folder_rows",
     "Folder": "folders",
     "Change": "locations",

@@ -15,6 +15,7 @@ __all__ = [
     "Endpoint",
     "MailProtocol",
     "Security",
+    "is_loopback",
 ]
 
 
@@ -93,3 +94,13 @@ class Endpoint:
     ca_file: str | None = None
     timeout: float = 60.0
     compress: Compression = Compression.AUTO
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine itself, so that what is sent to it is on no network."""
+    import ipaddress  # takes longer to load than a whole command line
+
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -38,7 +38,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 MAILROOM_ALIAS = AssetAlias("mailroom")
-"""The outlet of all Mailroom operators; ``schedule=[AssetAlias("mailroom")]`` runs after any change.
+"""The outlet of all that change a mailbox or deliver; ``schedule=[AssetAlias("mailroom")]`` runs after each.
 
 An alias of the author's, as in ``outlets=[AssetAlias("invoices")]``, has the same events of that operator.
 """

@@ -14,7 +14,6 @@ from mailroom.hooks.imap import ImapHook
 from mailroom.hooks.pop3 import Pop3Hook
 from mailroom.model import MailProtocol
 from mailroom.operators.arguments import as_flag, as_patterns, as_text, required_text
-from mailroom.operators.assets import with_alias
 from mailroom.operators.run import StopSwitch, conclude, log_progress, run_context
 
 if TYPE_CHECKING:
@@ -65,10 +64,9 @@ class MailCheckOperator(BaseOperator):
         read: bool | str = False,
         repair: bool | str = False,
         allow_new: bool | str = True,
-        outlets: Any = None,  # Any: as Airflow takes it
         **kwargs: Any,  # Any: the arguments every Airflow operator takes
     ) -> None:
-        super().__init__(outlets=with_alias(outlets), **kwargs)
+        super().__init__(**kwargs)
         self.conn_id = conn_id
         self.archive = archive
         self.folders = folders

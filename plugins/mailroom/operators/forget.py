@@ -12,7 +12,6 @@ from mailroom.exceptions import ConfigurationError
 from mailroom.hooks.archive import archive_root, open_archive
 from mailroom.hooks.errors import airflow_errors
 from mailroom.operators.arguments import as_duration, as_flag, as_text
-from mailroom.operators.assets import with_alias
 from mailroom.operators.run import StopSwitch, conclude, run_context, utc_now
 
 if TYPE_CHECKING:
@@ -29,8 +28,9 @@ class ArchiveForgetOperator(BaseOperator):
     ``ArchiveForgetApprovalOperator`` can show to a person, and which is carried out by its ``plan_id``.
     The certificate of what went is kept in the archive; the summary says where.
 
-    Give exactly one of ``plan_id``, ``account``, ``person`` and ``older_than``; none of them only deletes
-    objects.
+    Give exactly one of ``plan_id``, ``account``, ``person`` and ``older_than``. With ``dry_run=False`` none
+    of them only deletes objects, and so does an empty ``plan_id``: that of a plan that means nothing. There
+    is no asset event, for nothing changes in a mailbox.
 
     :param archive: root of the archive; by default the configured one.
     :param plan_id: the plan to carry out, and nothing beyond it: what came since, or is held by now, stays.
@@ -65,10 +65,9 @@ class ArchiveForgetOperator(BaseOperator):
         by_date: bool | str = False,
         grace: timedelta | float | str = 2,
         dry_run: bool | str = True,
-        outlets: Any = None,  # Any: as Airflow takes it
         **kwargs: Any,  # Any: the arguments every Airflow operator takes
     ) -> None:
-        super().__init__(outlets=with_alias(outlets), **kwargs)
+        super().__init__(**kwargs)
         self.archive = archive
         self.plan_id = plan_id
         self.account = account
@@ -101,6 +100,10 @@ class ArchiveForgetOperator(BaseOperator):
             given = [name for name, value in {"plan_id": plan_id, **values}.items() if value is not None]
             if plan_id is not None and len(given) > 1:
                 raise ConfigurationError(f"Give plan_id or {given[1]}: a plan says already what is to go.")
+            if dry_run and not given and self.plan_id is None:
+                raise ConfigurationError(
+                    "Say what is to go from the archive: account, person or older_than; nothing was given."
+                )
             run = run_context(context, what="forget", account=str(values["account"] or ""))
             swept = {} if dry_run else sweep_archive(archive, run, now=utc_now, grace=grace).summary()
             if not given:

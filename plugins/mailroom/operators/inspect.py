@@ -10,7 +10,6 @@ from airflow.sdk import BaseOperator
 from mailroom.hooks.archive import archive_of_named_account
 from mailroom.hooks.errors import airflow_errors
 from mailroom.operators.arguments import as_flag, as_patterns, as_text
-from mailroom.operators.assets import with_alias
 from mailroom.operators.run import StopSwitch, conclude, log_progress, run_context, utc_now
 
 if TYPE_CHECKING:
@@ -47,10 +46,9 @@ class MailInspectOperator(BaseOperator):
         account: str | None = None,
         authserv_id: str | None = None,
         verify_dkim: bool | str = False,
-        outlets: Any = None,  # Any: as Airflow takes it
         **kwargs: Any,  # Any: the arguments every Airflow operator takes
     ) -> None:
-        super().__init__(outlets=with_alias(outlets), **kwargs)
+        super().__init__(**kwargs)
         self.what = what
         self.archive = archive
         self.account = account

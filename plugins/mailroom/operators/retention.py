@@ -191,6 +191,13 @@ class MailRetentionOperator(BaseOperator):
                 copies=[open_archive(root) for root in as_patterns("copies", self.copies)],
             )
         summary = conclude(report, run, self.log)
+        if summary["undo"] and not dry_run:
+            self.log.info(
+                "Or in Airflow: DAG mail_restore with 'Only what a run deleted' = %s, or "
+                "ImapRestoreOperator(deleted_in_run=%r)",
+                run.run_id,
+                run.run_id,
+            )
         with airflow_errors(), missed_before(archive, run) as missed:
             announce(context, mailbox_asset(account), summary, CHANGES, missed.account)
         return summary

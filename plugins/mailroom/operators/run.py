@@ -123,8 +123,9 @@ def conclude(report: Report, run: RunContext, log: Logger) -> dict[str, Any]:
     }
     log.info("%s: %s", f"{run.what} of {run.account}" if run.account else run.what, told)
     _count(run, summary)
-    for warning in getattr(report, "warnings", ()):
-        log.warning("%s", warning)
+    if not getattr(report, "are_warnings_logged", False):
+        for warning in getattr(report, "warnings", ()):
+            log.warning("%s", warning)
     for failure in report.failures:
         log.error("%s", failure)
     if report.failures:

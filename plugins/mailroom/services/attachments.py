@@ -34,6 +34,7 @@ from mailroom.services.delivering.delivery_run import DeliveryRun
 from mailroom.services.delivering.delivery_targets import Targets
 from mailroom.services.delivering.manifest import Manifest, ManifestForm, write_manifests
 from mailroom.services.ending import counts_of, outcome_of
+from mailroom.services.known_accounts import check_account_known
 from mailroom.services.progress import Progress
 
 __all__ = ["DeliveryReport", "deliver_attachments"]
@@ -86,9 +87,13 @@ def deliver_attachments(
         the report's ``concerned`` are then complete for these (`services.aftermath`).
     :param dry_run: tell what would be delivered; nothing is written anywhere.
     :param stop: when set, what is in flight is delivered and recorded, and the run ends.
-    :raises ConfigurationError: if a template cannot be used or a destination is none.
+    :raises ConfigurationError: if there is no archive or no mail of that account in it, a template cannot be
+        used or a destination is none.
     :raises StoreUnavailable: if archive or destination cannot be reached.
     """
+    archive.require()
+    if account is not None:
+        check_account_known(archive, account)
     asked = rules or (AttachmentRule(),)
     targets = Targets(
         archive,

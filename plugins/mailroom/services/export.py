@@ -27,6 +27,7 @@ from mailroom.policy.folders import match_folders
 from mailroom.services.destinations import is_of_the_archive
 from mailroom.services.exchanging.export_formats import ExportFormat, FolderWriter, folder_writer
 from mailroom.services.exchanging.export_report import ExportReport, ExportTally
+from mailroom.services.known_accounts import unknown_account
 from mailroom.services.progress import Progress
 
 __all__ = ["ExportFormat", "ExportReport", "ExportSelection", "export_archive"]
@@ -71,13 +72,14 @@ def export_archive(
     :param zipped: into one zip file.
     :param with_status: write flags into an mbox as ``Status`` headers, which changes its messages.
     :param stop: when set, the message in hand is finished, and the run ends.
-    :raises ConfigurationError: if there is no such account or folder, if the destination is the
-        archive, is being written to, or has files in the way that no export wrote.
+    :raises ConfigurationError: if there is no archive, or no such account or folder in it, if the
+        destination is the archive, is being written to, or has files in the way that no export wrote.
     :raises StoreUnavailable: if the archive cannot be read or the destination not written.
     """
+    archive.require()
     if is_of_the_archive(destination, archive.url):
         raise ConfigurationError(
-            f"The destination {destination} is the archive itself or its raw or tables folder; "
+            f"The destination {destination} is the archive itself or one of its own folders; "
             "choose a folder of its own."
         )
     if with_status and form is not ExportFormat.MBOX:
@@ -115,11 +117,7 @@ def _accounts(archive: Archive, selection: ExportSelection) -> dict[str, str]:
     known = accounts_of(archive)
     if selection.account is not None:
         if selection.account not in known:
-            names = ", ".join(map(repr, known)) or "none"
-            raise ConfigurationError(
-                f"The archive has no mail of an account {selection.account!r}; "
-                f"it has these accounts: {names}."
-            )
+            raise unknown_account(selection.account, known)
         return {selection.account: ""}
     return {levels[0]: path[0] for levels, path in segments_of([name] for name in known).items()}
 

@@ -17,6 +17,7 @@ from mailroom.policy.folders import unmatched_patterns
 from mailroom.policy.holds import EVERY_ACCOUNT
 from mailroom.policy.query import parse_query
 from mailroom.services.deleting.held import archived_uses
+from mailroom.services.known_accounts import unknown_account
 
 __all__ = ["GRACE", "place_hold", "release_hold"]
 
@@ -105,8 +106,7 @@ def _check_place(archive: Archive, account: str, folder: str | None) -> None:
         for each in rows.group_by(["account", "folder"]).aggregate([]).to_pylist():
             folders.setdefault(each["account"], set()).add(each["folder"])
     if account != EVERY_ACCOUNT and account not in folders:
-        names = ", ".join(repr(name) for name in sorted(folders)) or "none"
-        raise ConfigurationError(f"The archive has no account {account!r}; it has these: {names}.")
+        raise unknown_account(account, sorted(folders))
     if folder is None:
         return
     concerned = sorted(folders) if account == EVERY_ACCOUNT else [account]

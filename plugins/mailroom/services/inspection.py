@@ -28,6 +28,7 @@ from mailroom.archive.delivering.findings import (
 from mailroom.exceptions import ConfigurationError, MailroomError
 from mailroom.message import message_links, unwrap
 from mailroom.services.delivering.authentication import Authentication
+from mailroom.services.known_accounts import check_account_known
 from mailroom.services.progress import Progress
 
 __all__ = ["InspectionReport", "inspect_messages"]
@@ -84,7 +85,7 @@ def inspect_messages(
     :param account: only messages of this account.
     :param authserv_id: the name that the receiving server writes; None has it learned.
     :param verify_dkim: whether signatures are checked anew, with keys from the DNS.
-    :raises ConfigurationError: if there is no such table.
+    :raises ConfigurationError: if there is no such table, no archive, or no mail of that account in it.
     :raises StoreUnavailable: if the archive cannot be reached.
     """
     unknown = [name for name in what if name not in FINDINGS]
@@ -92,6 +93,9 @@ def inspect_messages(
         raise ConfigurationError(
             f"What is inspected must be some of {', '.join(FINDINGS)}, not {', '.join(unknown) or 'nothing'}."
         )
+    archive.require()
+    if account is not None:
+        check_account_known(archive, account)
     authentication = Authentication(archive=archive, server=authserv_id, checks_dkim=verify_dkim)
     accounts = [account] if account is not None else accounts_of(archive)
     if "authentication" in what:

@@ -85,8 +85,8 @@ def optimize_archive(
     :param tables: which ones; by default all of them.
     :param dry_run: only tell how the tables are.
     :param stop: when set, the join in hand is finished, and the run ends.
-    :raises ConfigurationError: where there is no such table, a newer Mailroom wrote the archive, or this
-        machine's clock is not the store's.
+    :raises ConfigurationError: where there is no archive or no such table, a newer Mailroom wrote the
+        archive, or this machine's clock is not the store's.
     :raises StoreUnavailable: where the archive cannot be reached.
     """
     unknown = [name for name in tables if name not in TABLES]
@@ -94,6 +94,7 @@ def optimize_archive(
         raise ConfigurationError(
             f"An archive has no table {unknown[0]!r}; there are {', '.join(TABLES)}.", argument="tables"
         )
+    archive.require()
     changes, failures = [], []
     progress.start("tables", None, None)
     durability = None if dry_run else archive.prepare()

@@ -11,7 +11,7 @@ from typing import Any
 
 from mailroom.archive import Archive
 from mailroom.exceptions import ConfigurationError
-from mailroom.services.destinations import is_of_the_archive
+from mailroom.services.destinations import lies_within
 from mailroom.services.progress import Progress
 
 __all__ = ["ReplicationReport", "replicate_archive"]
@@ -63,8 +63,10 @@ def replicate_archive(
     :raises StoreUnavailable: if a store refuses; the next run goes on from there.
     """
     source.require()
-    if is_of_the_archive(copy.url, source.url) or is_of_the_archive(source.url, copy.url):
-        raise ConfigurationError(f"{copy.url} is a part of the archive itself; give the copy another place.")
+    if lies_within(copy.url, source.url) or lies_within(source.url, copy.url):
+        raise ConfigurationError(
+            f"{copy.url} and the archive {source.url} lie within each other; give the copy another place."
+        )
     from mailroom.archive.replicating.replication import Replication
 
     replication = Replication(source, copy, progress, stop)

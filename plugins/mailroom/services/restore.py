@@ -13,7 +13,6 @@ from collections.abc import Callable
 from mailroom.archive import Archive
 from mailroom.archive.reading.copy_marks import CopyMarks
 from mailroom.client.imap import ImapClient
-from mailroom.exceptions import ConfigurationError
 from mailroom.policy.restore import RestoreSelection
 from mailroom.services.progress import Progress
 from mailroom.services.restoring.account_fill import AccountFill
@@ -76,15 +75,14 @@ def choose_account(archive: Archive, named: str | None, target: str) -> str:
     :raises ConfigurationError: where that is none, or not one.
     """
     from mailroom.archive.reading.snapshot import accounts_of
+    from mailroom.services.known_accounts import unknown_account
 
+    archive.require()
     known = accounts_of(archive)
     wanted = named or target
     if wanted in known:
         return wanted
     if named is None and len(known) == 1:
         return known[0]
-    names = ", ".join(map(repr, known)) or "none"
     hint = "" if named is not None else "; name one of them with account"
-    raise ConfigurationError(
-        f"The archive has no mail of an account {wanted!r}; it has these accounts: {names}{hint}."
-    )
+    raise unknown_account(wanted, known, hint)

@@ -82,11 +82,13 @@ def enforce_retention(
         does not ask for it. A plan is carried out with no less proof, and no fewer copies, than it was made
         with.
     :param consent: asks somebody who is there, where the policy wants that and nobody has agreed yet.
-    :raises ConfigurationError: if a folder pattern means no folder, POP3 is asked for what it has not, a
-        copy is none or one is missing, the plan is over or not there, or nobody has agreed to it.
+    :raises ConfigurationError: if there is no archive, a folder pattern means no folder, POP3 is asked for
+        what it has not, a copy is none or one is missing, the plan is over or not there, or nobody has agreed
+        to it.
     :raises ConnectionLost: if the server cannot be reached or goes away; what it deleted is recorded.
     :raises ArchiveError: if the archive cannot be read or written.
     """
+    archive.require()
     shown = None if plan_id is None else load_plan(archive, context.account, plan_id)
     if shown is not None:
         refuse_if_over(shown)

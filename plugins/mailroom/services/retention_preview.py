@@ -72,8 +72,10 @@ def preview_bases(archive: Archive, account: str, rule: RetentionRule, now: date
     Flags are those of the last mirror; a message's time in its folder is that of our first row.
 
     :param rule: the days, the folders, and whether flagged messages count; its basis does not matter.
+    :raises ConfigurationError: if there is no archive.
     :raises StoreUnavailable: if the archive cannot be read.
     """
+    archive.require()
     has_folders = bool(archive.live_counts(account))
     bases = tuple(Basis) if has_folders else MAILDROP_BASES
     rules = FolderRules(

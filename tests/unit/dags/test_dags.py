@@ -15,6 +15,8 @@ from airflow.sdk import DAG, Param, PartitionedAssetTimetable
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
 
+from mailroom.exceptions import ConfigurationError
+from mailroom.model import MailProtocol
 from mailroom.policy.retention import Basis
 from tests.support.airflow_home import REPOSITORY
 
@@ -249,6 +251,20 @@ def test_empty_answers_of_a_restore_mean_everything() -> None:
     selection = task._selection()
     assert (selection.folders, selection.as_of, selection.query) == (("*",), None, None)
     assert (selection.messages, selection.into, task.dry_run) == ((), None, "True")
+
+
+def test_a_restore_may_be_of_what_one_run_deleted() -> None:
+    """The result of a retention names the run; that is how its deletion is taken back."""
+    task = rendered(dag_of(REPOSITORY / "dags" / "mail_restore.py"), "restore", {"run": "d/r/t#1"})
+    assert task._selection().run == "d/r/t#1"
+
+
+def test_a_policy_and_what_days_count_from_are_not_both_taken() -> None:
+    """The answer beside a policy would have no say; the plan says so instead of counting otherwise."""
+    answers = {"policy": "rules: [{delete_after: 30d}]", "basis": "saved"}
+    task = rendered(dag_of(REPOSITORY / "dags" / "mail_retention.py"), "plan_old", answers)
+    with pytest.raises(ConfigurationError, match="policy states basis itself"):
+        task._policy(MailProtocol.IMAP)
 
 
 def test_reading_comes_before_delivery_comes_before_deletion(ingest: DAG) -> None:

@@ -72,13 +72,25 @@ def test_connection_without_extras_is_encrypted_and_verified(protocol: MailProto
 )
 def test_port_follows_protocol_and_security(protocol: MailProtocol, security: str, port: int) -> None:
     """Where no port is given, it is the registered one."""
-    found = endpoint({"security": security}, protocol)
+    found = endpoint({"security": security, "allow_plaintext": security == "plain"}, protocol)
     assert (found.security, found.port) == (Security(security), port)
+
+
+@pytest.mark.parametrize("extra", [{"security": "plain"}, {"use_ssl": False}])
+@pytest.mark.parametrize("allowed", [None, False, "false"])
+def test_no_password_goes_to_another_machine_unencrypted(extra: dict[str, Any], allowed: Any) -> None:
+    """Somebody has to say so; on this machine nobody is on the way."""
+    error = refusal(extra | {"allow_plaintext": allowed})
+    assert "unencrypted" in str(error)
+    assert "allow_plaintext" in str(error)
+    for host in ("localhost", "127.0.0.1", "::1"):
+        assert endpoint(extra, host=host).security is Security.PLAIN
+    assert endpoint(extra | {"allow_plaintext": True}).security is Security.PLAIN
 
 
 def test_given_port_is_kept() -> None:
     """A port that is given is taken, whatever the protection."""
-    assert endpoint({"security": "plain"}, port=10143).port == 10143
+    assert endpoint({"security": "plain"}, port=10143, host="localhost").port == 10143
 
 
 @pytest.mark.parametrize(
@@ -207,8 +219,8 @@ class TestConnectionsOfAirflowsOwnImapProvider:
         ("extra", "security", "verify", "port"),
         [
             ({"use_ssl": True}, Security.SSL, True, 993),
-            ({"use_ssl": False}, Security.PLAIN, True, 143),
-            ({"use_ssl": "false"}, Security.PLAIN, True, 143),
+            ({"use_ssl": False, "allow_plaintext": True}, Security.PLAIN, True, 143),
+            ({"use_ssl": "false", "allow_plaintext": "true"}, Security.PLAIN, True, 143),
             ({"use_ssl": True, "ssl_context": "default"}, Security.SSL, True, 993),
             ({"ssl_context": "none"}, Security.SSL, False, 993),
         ],

@@ -43,19 +43,23 @@ OPERATORS: list[tuple[type[BaseOperator], dict[str, Any]]] = [
     (Pop3FetchOperator, {}),
     (ImapMirrorOperator, {}),
     (MailRetentionOperator, {"conn_id": "office", "older_than": 30}),
-    (MailCheckOperator, {"conn_id": "office"}),
     (ImapToImapOperator, {"source_conn_id": "home", "target_conn_id": "new_home"}),
-    (MailInspectOperator, {}),
     (ImapRestoreOperator, {}),
     (AttachmentsToObjectStorageOperator, {"destination": "/srv/in"}),
     (MailExportOperator, {"destination": "/srv/out", "format": "eml"}),
     (MailImportOperator, {"source": "/srv/old", "account": "old"}),
     (ArchiveReplicateOperator, {"copy": "/srv/copy"}),
+]
+"""Those that change a mailbox, or deliver."""
+
+OTHERS: list[tuple[type[BaseOperator], dict[str, Any]]] = [
+    (MailCheckOperator, {"conn_id": "office"}),
+    (MailInspectOperator, {}),
     (ArchiveForgetOperator, {}),
     (ArchiveOptimizeOperator, {}),
 ]
 each_operator = pytest.mark.parametrize(
-    ("operator", "needed"), [*OPERATORS, (MailPartitionsOperator, {"account": "home"})]
+    ("operator", "needed"), [*OPERATORS, *OTHERS, (MailPartitionsOperator, {"account": "home"})]
 )
 
 
@@ -120,6 +124,14 @@ def test_operator_can_be_copied_and_pickled(operator: type[BaseOperator], needed
 def test_operator_announces_through_the_alias(operator: type[BaseOperator], needed: dict[str, Any]) -> None:
     """One alias, so that a DAG can wait for any mailbox."""
     assert MAILROOM_ALIAS in operator(task_id="t", **needed).outlets
+
+
+@pytest.mark.parametrize(("operator", "needed"), OTHERS)
+def test_what_never_announces_has_no_such_outlet(
+    operator: type[BaseOperator], needed: dict[str, Any]
+) -> None:
+    """Airflow shows outlets as what a task makes."""
+    assert operator(task_id="t", **needed).outlets == []
 
 
 @each_operator
@@ -297,7 +309,7 @@ def test_retention_by_pop3_refuses_what_pop3_does_not_know(arguments: dict[str, 
         (ImapRestoreOperator(task_id="t", imap_conn_id="home", query="colour:red"), "colour"),
         (ImapRestoreOperator(task_id="t", imap_conn_id="home", messages=["12"]), "64 hex digits"),
         (ImapRestoreOperator(task_id="t", imap_conn_id="home", read_back="twice"), "read_back"),
-        (ImapRestoreOperator(task_id="t", imap_conn_id="home", archive="/nowhere/mail"), "no mail"),
+        (ImapRestoreOperator(task_id="t", imap_conn_id="home", archive="/nowhere/mail"), "no archive"),
         (MailCheckOperator(task_id="t", conn_id="store"), "pop3 or imap"),
         (MailCheckOperator(task_id="t", conn_id="home", read="maybe"), "read"),
         (MailCheckOperator(task_id="t", conn_id="home", allow_new="maybe"), "allow_new"),
@@ -383,10 +395,90 @@ def test_wrong_input_fails_once_with_a_sentence_that_names_it(operator: BaseOper
 )
 def test_server_that_is_away_is_tried_again(operator: BaseOperator, tmp_path: Any) -> None:
     """A refused connection may be a restart of the server."""
+    archive_messages(Archive(tmp_path), [1])
     cast(Any, operator).archive = str(tmp_path)
     error = failure(operator)
     assert not isinstance(error, AirflowFailException)
     assert "127.0.0.1" in str(error)
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [
+        MailRetentionOperator(task_id="t", conn_id="home", older_than=30),
+        MailRetentionOperator(task_id="t", conn_id="home", plan_id="p"),
+        MailRetentionPreviewOperator(task_id="t", conn_id="home", older_than=30),
+        AttachmentsToObjectStorageOperator(task_id="t", destination="/srv/in"),
+        MailExportOperator(task_id="t", destination="/srv/out", format="eml"),
+        MailInspectOperator(task_id="t"),
+        ImapRestoreOperator(task_id="t", imap_conn_id="home"),
+        ArchiveReplicateOperator(task_id="t", copy="/srv/copy"),
+        ArchiveOptimizeOperator(task_id="t"),
+        ArchiveForgetOperator(task_id="t", account="home"),
+    ],
+    ids=lambda operator: type(operator).__name__,
+)
+def test_wrong_root_is_one_sentence_everywhere(operator: BaseOperator, tmp_path: Path) -> None:
+    """Else a typing error, or a mirror that has not run yet, is a green task for ever."""
+    root = tmp_path / "typo"
+    cast(Any, operator).archive = str(root)
+    sentence = f"There is no archive at {root}; check the path, or fetch or mirror an account first."
+    assert refusal(operator) == sentence
+    assert not root.exists()
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [
+        AttachmentsToObjectStorageOperator(task_id="t", destination="{root}/in", account="typo"),
+        MailExportOperator(task_id="t", destination="{root}/out", format="eml", account="typo"),
+        MailInspectOperator(task_id="t", account="typo"),
+        ImapRestoreOperator(task_id="t", imap_conn_id="home", account="typo"),
+    ],
+    ids=lambda operator: type(operator).__name__,
+)
+def test_unknown_account_is_one_sentence_everywhere(operator: BaseOperator, tmp_path: Path) -> None:
+    """It names those that the archive has."""
+    archive_messages(Archive(tmp_path / "a"), [1])
+    made = cast(Any, operator)
+    made.archive = str(tmp_path / "a")
+    if hasattr(made, "destination"):
+        made.destination = made.destination.replace("{root}", str(tmp_path))
+    assert refusal(operator) == (
+        "The archive has no mail of an account 'typo'; it has these accounts: 'post'."
+    )
+
+
+def test_forget_that_is_told_nothing_says_so(tmp_path: Path) -> None:
+    """A form that was sent empty is no success; the empty plan of an earlier task is one."""
+    archive_messages(Archive(tmp_path), [1])
+    assert "account, person or older_than" in refusal(
+        ArchiveForgetOperator(task_id="t", archive=str(tmp_path))
+    )
+    task = ArchiveForgetOperator(task_id="t", archive=str(tmp_path), plan_id="")
+    assert task.execute(cast(Any, {})) == {}
+
+
+@pytest.mark.parametrize("place", ["sub", "..", "raw/copy"])
+def test_copy_lies_apart_from_its_archive(tmp_path: Path, place: str) -> None:
+    """What befalls one folder would befall both."""
+    root = tmp_path / "outer" / "a"
+    archive_messages(Archive(root), [1])
+    task = ArchiveReplicateOperator(task_id="t", archive=str(root), copy=str(root / place))
+    assert "lie within each other" in refusal(task)
+    copies = MailRetentionOperator(
+        task_id="t", conn_id="home", older_than=30, archive=str(root), copies=[str(root / place)]
+    )
+    assert "lie within each other" in refusal(copies)
+
+
+@pytest.mark.parametrize("folder", ["raw", "tables", "intents", "search", "certificates", "unannounced"])
+def test_nothing_is_exported_into_the_archives_own_folders(tmp_path: Path, folder: str) -> None:
+    """What lies there means something to every run."""
+    archive_messages(Archive(tmp_path), [1])
+    for place in (tmp_path / folder, tmp_path / folder / "x"):
+        task = MailExportOperator(task_id="t", archive=str(tmp_path), destination=str(place), format="eml")
+        assert "one of its own folders" in refusal(task)
 
 
 def test_archive_may_be_an_object_storage_path() -> None:
@@ -485,7 +577,7 @@ def test_inspection_takes_what_its_arguments_say(tmp_path: Path) -> None:
         MailInspectOperator(task_id="t", archive=archive, what=what).execute(cast(Any, {}))["rows"]
         for what in ("links", "['links', 'envelopes']", "")
     ]
-    assert rows == [{"links": 1}, {"envelopes": 1}, {"authentication": 1}]
+    assert rows == [{"links": 1}, {"envelopes": 0}, {"authentication": 1}]
     with pytest.raises(AirflowFailException, match="not colours"):
         MailInspectOperator(task_id="t", archive=archive, what="colours").execute(cast(Any, {}))
 

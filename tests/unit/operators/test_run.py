@@ -15,6 +15,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from mailroom.model import RunContext
 from mailroom.operators.run import StopSwitch, conclude, log_progress, run_context, utc_now
+from mailroom.services.mirroring.mirror_report import MirrorReport
 
 LOG = cast(Any, logging.getLogger("test.run"))
 RUN = RunContext(run_id="r", what="fetch", account="office", started=utc_now(), who="test")
@@ -130,6 +131,13 @@ def test_warnings_are_in_the_log_of_a_success(caplog: pytest.LogCaptureFixture) 
     """What was odd, but stopped nothing, is said."""
     conclude(Report(warnings=("Folder Trash is numbered anew.",)), RUN, LOG)
     assert "numbered anew" in caplog.text
+
+
+def test_warnings_that_a_service_logged_are_not_logged_again(caplog: pytest.LogCaptureFixture) -> None:
+    """A mirror says each when it finds it; a task's log has it once."""
+    report = MirrorReport(account="office", warnings=("Folder Trash is numbered anew.",))
+    conclude(report, RUN, LOG)
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == []
 
 
 def test_interrupted_run_says_that_it_can_go_on() -> None:

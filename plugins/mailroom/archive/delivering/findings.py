@@ -47,7 +47,10 @@ class Findings:
         return self._inspected.holds(digests, _no_words(len(digests)))
 
     def add(self, rows: Sequence[Row]) -> int:
-        """Commit rows, without those of messages that another run has inspected; return how many."""
+        """Commit rows, without those of messages that another run has inspected.
+
+        :return: how many of them tell of something; others only mark a message that was looked at.
+        """
         mine = list(rows)
         durability = self._archive.prepare()
 
@@ -68,7 +71,7 @@ class Findings:
             durability.sync()
         finally:
             durability.close()
-        return len(mine)
+        return sum(map(_tells, mine))
 
     def _built(self, rows: Sequence[Row]) -> pa.Table:
         names = TABLES[self.name].schema.names
@@ -128,6 +131,11 @@ def messages_of(archive: Archive, account: str) -> Iterator[pa.Array]:
     """Yield the messages of an account, some thousands at a time; one may come again."""
     for table in archive.scan_table("locations", ["sha256"], {"account": account}):
         yield table["sha256"].drop_null().unique()
+
+
+def _tells(row: Row) -> bool:
+    """Return whether a row is more than the mark of a message in which nothing was found."""
+    return row.get("number", 1) > 0 and row.get("kind", "") is not None
 
 
 def _digests(rows: Sequence[Row]) -> pa.Array:

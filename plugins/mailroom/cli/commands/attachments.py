@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mailroom.cli.account import UsageError
 from mailroom.cli.common_arguments import Parser, Words, add_command
-from mailroom.cli.engine import check_account_known, existing_archive, now, run_context, usage_errors
+from mailroom.cli.engine import existing_archive, now, run_context, usage_errors
 from mailroom.cli.phrases import Summary, count, messages, octets_in_words
 from mailroom.cli.terminal import Outcome, Terminal
 from mailroom.cli.values import day, name, octets, place, setting
@@ -153,8 +153,6 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
     wishes = _wishes(options)
     key = os.environ.get(CUSTOMER_KEY)
     archive = existing_archive(options.archive)
-    if options.account is not None:
-        check_account_known(archive, options.account)
     context = run_context("attachments", options.account or "")
     report = deliver_attachments(
         archive,

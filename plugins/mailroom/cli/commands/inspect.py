@@ -7,7 +7,7 @@ import threading
 
 from mailroom.cli.account import UsageError
 from mailroom.cli.common_arguments import Parser, Words, add_command
-from mailroom.cli.engine import check_account_known, existing_archive, now
+from mailroom.cli.engine import existing_archive, now
 from mailroom.cli.phrases import Summary, messages
 from mailroom.cli.terminal import Outcome, Terminal
 from mailroom.cli.values import name
@@ -59,8 +59,6 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
     if not what:
         raise UsageError(f"Say what to look for: {', '.join(f'--{table}' for table in TABLES)}.")
     archive = existing_archive(options.archive)
-    if options.account is not None:
-        check_account_known(archive, options.account)
     report = inspect_messages(
         archive,
         what=what,

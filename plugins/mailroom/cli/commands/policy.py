@@ -7,7 +7,7 @@ import shlex
 import threading
 
 from mailroom.cli.common_arguments import Parser, Words, add_command, add_folders
-from mailroom.cli.engine import check_account_known, existing_archive, now, read_policy
+from mailroom.cli.engine import existing_archive, now, read_policy
 from mailroom.cli.phrases import count, octets_in_words, shown
 from mailroom.cli.terminal import Outcome, Terminal
 from mailroom.cli.values import duration, name
@@ -65,6 +65,7 @@ def add_to(words: Words[Parser]) -> None:
 def run_preview(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
     """Say how many messages are older than so many days, by each basis; no server is asked."""
     from mailroom.policy.retention import Basis, RetentionRule
+    from mailroom.services.known_accounts import check_account_known
     from mailroom.services.retention_preview import preview_bases
 
     archive = existing_archive(options.archive)
@@ -104,6 +105,7 @@ def run_check(options: argparse.Namespace, terminal: Terminal, stop: threading.E
 
 def run_explain(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
     """Say which rule decides for a message at each place where it is."""
+    from mailroom.services.known_accounts import check_account_known
     from mailroom.services.policy_explanation import explain_message, find_message
 
     policy = read_policy(options.file)

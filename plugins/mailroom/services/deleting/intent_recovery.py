@@ -258,8 +258,8 @@ def _settle(
         if recorded:
             _log.warning(
                 "%d messages of %s are gone, or in the trash, since run %s was to delete them and was cut "
-                "off before it could record that; it is recorded now, and mailroom restore --run %s brings "
-                "them back",
+                "off before it could record that; it is recorded now, and mailroom restore --run %s (in "
+                "Airflow, deleted_in_run) brings them back",
                 recorded,
                 account,
                 intent.run_id,

@@ -15,6 +15,7 @@ from mailroom.exceptions import ConfigurationError
 from mailroom.policy.proof import ArchivedCopy, ProofMode, ProofRule
 from mailroom.services.deleting.archived_copies import read_copies
 from mailroom.services.deleting.stored_copies import head_copies
+from mailroom.services.destinations import lies_within
 
 __all__ = ["Proving"]
 
@@ -42,6 +43,11 @@ class Proving:
         for copy in self.copies:
             if copy.url == self.archive.url:
                 raise ConfigurationError(f"The copy at {copy.url} is the archive itself; name a second root.")
+            if lies_within(copy.url, self.archive.url) or lies_within(self.archive.url, copy.url):
+                raise ConfigurationError(
+                    f"The copy at {copy.url} and the archive lie within each other, so whoever loses one "
+                    "loses both; name a root elsewhere."
+                )
             if not copy.exists():
                 raise ConfigurationError(
                     f"There is no copy of the archive at {copy.url}; fill it with mailroom replicate first."

@@ -100,7 +100,7 @@ class Targets:
         )
         if is_of_the_archive(deliveries.url, archive.url):
             raise ConfigurationError(
-                f"The destination {deliveries.url} is the archive itself or its raw or tables folder; "
+                f"The destination {deliveries.url} is the archive itself or one of its own folders; "
                 "choose a folder or prefix of its own."
             )
         return self._by_url.setdefault(deliveries.url, deliveries)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 __all__ = ["MirrorReport", "MirrorTally"]
 
@@ -67,9 +67,12 @@ class MirrorReport:
     :param deleted_folders: folders the server has no longer.
     :param superseded: drafts that were left out, for the server shows a newer state of each.
     :param renamed_folders: folders that have another name now, and ``moved`` the messages in them.
-    :param warnings: what a person should know and no run can change, such as ``unfetchable`` messages.
+    :param warnings: what a person should know and no run can change, such as ``unfetchable`` messages; the
+        log had each when it was found.
     :param by_folder: what changed in each folder in which anything did; too much for a summary.
     """
+
+    are_warnings_logged: ClassVar[bool] = True
 
     account: str
     folders: int = 0

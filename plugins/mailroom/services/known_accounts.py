@@ -1,0 +1,41 @@
+"""Accounts that an archive has mail of: a typing error must not find nothing, in silence.
+
+Here: the question, and the one sentence about an account that is not there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mailroom.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from mailroom.archive import Archive
+
+__all__ = ["check_account_known", "unknown_account"]
+
+
+def check_account_known(archive: Archive, account: str) -> None:
+    """Refuse an account that the archive has no mail of, and name those that it has.
+
+    :raises ConfigurationError: where there is no archive, or it has no such account.
+    :raises StoreUnavailable: where the archive cannot be read.
+    """
+    archive.require()
+    known: set[str] = set()
+    for table in archive.scan_table("locations", ["account"]):
+        known.update(table["account"].unique().to_pylist())
+        if account in known:
+            return
+    raise unknown_account(account, sorted(known))
+
+
+def unknown_account(account: str, known: list[str], hint: str = "") -> ConfigurationError:
+    """Return the error about an account that is not among those of an archive.
+
+    :param hint: what else to do about it.
+    """
+    names = ", ".join(map(repr, known)) or "none"
+    return ConfigurationError(
+        f"The archive has no mail of an account {account!r}; it has these accounts: {names}{hint}."
+    )
