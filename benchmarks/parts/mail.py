@@ -146,7 +146,7 @@ def _round_trips(bench: Bench, account: AccountSpec) -> Iterator[Figure]:
                 part="nothing-new",
                 work=f"{WORK[protocol, 'again']}: round trips a folder",
                 unit="",
-                ours=(turns[1] - turns[0]) / folders,
+                ours=max(0, turns[1] - turns[0]) / folders,
                 account=account.name,
                 target=Target(bound=Bound.MOST, value=ROUND_TRIPS_TARGET) if protocol == "imap" else None,
                 note=f"{turns[1]} in the whole run, {turns[0]} where the account is empty",

@@ -11,7 +11,8 @@ The map, modules first, then the rooms behind them:
 - ``delta``: columns, Parquet files, Delta logs; upkeep, migration, commits that a power cut tore
 - ``writing``: from bytes to rows (``intake``, ``indexing``), from rows to commits (``engine``,
   ``pipeline``, ``committer``); ``repair`` after a kill
-- ``reading``: places of an account, now or as of a moment; ``bookmarks``: what its tables said last
+- ``reading``: places of an account, now or as of a moment; ``bookmarks``: what its tables said last,
+  ``shortcuts``: what the server did
 - ``checking``: integrity, seals, whether the clock is right
 - ``removing``: mail on its way out of the archive; ``replicating``: a copy of all of it
 - ``exchanging``: files that mail comes from and goes to; ``searching``: words, in a database beside
@@ -23,10 +24,11 @@ Names are imported when first asked for: pyarrow and deltalake are slow to start
 from __future__ import annotations
 
 import os
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # typing takes longer to load than all that a run with nothing new loads of this
 if TYPE_CHECKING:
+    from typing import Any
+
     from mailroom.archive.archive import Archive
     from mailroom.archive.changes import AccountChanges, NewMessage, Requested
     from mailroom.archive.reading.bookmarks import AccountOverview, MaildropOverview, digest_of_listing
@@ -72,6 +74,8 @@ os.environ.setdefault("_RJEM_MALLOC_CONF", "narenas:1,dirty_decay_ms:500,muzzy_d
 
 def __getattr__(name: str) -> Any:  # Any: whatever the module of that name defines
     if name in _HOMES:
+        from importlib import import_module
+
         found = globals()[name] = getattr(import_module(f"mailroom.archive.{_HOMES[name]}"), name)
         return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,33 +3,21 @@
 ``commands`` has a module for each word that may follow; ``arguments`` and ``common_arguments``
 are the rest of what may be typed, ``values`` and ``account`` turn words into values, ``engine``
 opens what a command works on, ``terminal`` shows progress and results, with ``phrases`` and in
-``wording`` for this place. ``lean`` saves time and memory, and ``main`` here maps outcomes to
-exit statuses: 0 done, 1 failed (one sentence on stderr), 2 wrong usage, 130 and 143 interrupted.
+``wording`` for this place. ``running`` runs one command, ``lean`` saves time and memory.
 
-Nothing of the engine is imported before a command is chosen, so ``--help`` is quick.
+A run with nothing new ends before any of that is loaded, by the ``shortcut`` that the one before it
+left (``remembering``). Nothing of the engine is imported before a command is chosen, so ``--help`` is quick.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from mailroom.cli.interruption import Interruption
-
+TYPE_CHECKING = False  # typing takes as long to load as all that a run with nothing new loads of this
 if TYPE_CHECKING:
-    from mailroom.model import Endpoint
-from mailroom.cli.lean import leave, make_lean
+    from collections.abc import Sequence
 
 __all__ = ["main"]
-
-EXIT_DONE = 0
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-
-COMMAND_OF = {"pop3": "fetch", "imap": "mirror"}
-"""Which command reads an account by which protocol."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,86 +26,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     :param argv: the words after the program's name; by default those of this process, which ends with it.
     """
     if argv is not None:
-        return _run_to_its_end(list(argv))
+        from mailroom.cli.running import run_command
+
+        return run_command(list(argv))
+    from mailroom.cli.lean import leave, make_lean
+    from mailroom.cli.shortcut import take_shortcut
+
+    words = sys.argv[1:]
+    is_done, ahead = take_shortcut(words)
+    if is_done:
+        return leave(0)
+    from mailroom.cli.running import run_command
+
     make_lean()
-    return leave(_run_to_its_end(sys.argv[1:]))
-
-
-def _run_to_its_end(words: Sequence[str]) -> int:
-    with Interruption() as interruption:
-        try:
-            return _run(words, interruption)
-        except KeyboardInterrupt:
-            print("mailroom: Interrupted; run the same command again to go on.", file=sys.stderr)
-            return interruption.exit_status or EXIT_FAILED
-
-
-def _run(words: Sequence[str], interruption: Interruption) -> int:
-    from mailroom.cli.account import UsageError
-    from mailroom.cli.arguments import build_parser
-    from mailroom.cli.terminal import ResultNotWritten, Terminal
-    from mailroom.exceptions import MailroomError
-
-    with Terminal(as_json="--json" in words, quiet="--quiet" in words) as terminal:
-        try:
-            if not words:
-                terminal.show_help(build_parser())
-                return EXIT_USAGE
-            options = _options(words, interruption)
-            outcome = options.run(options, terminal, interruption.begin())
-            terminal.conclude(outcome)
-        except UsageError as error:
-            terminal.fail(str(error), "usage")
-            return EXIT_USAGE
-        except MailroomError as error:
-            terminal.fail(str(error), type(error).__name__)
-            return EXIT_FAILED
-        except ResultNotWritten as error:
-            terminal.complain(str(error))
-            return EXIT_FAILED
-    if outcome.interrupted:
-        return interruption.exit_status or EXIT_FAILED
-    return EXIT_FAILED if outcome.failures else EXIT_DONE
-
-
-def _options(words: Sequence[str], interruption: Interruption) -> argparse.Namespace:
-    """Return what was typed, and for an account all that is needed to sign in.
-
-    :raises UsageError: where it cannot be meant.
-    """
-    from mailroom.cli.account import TARGET_PASSWORD_VARIABLE, UsageError, endpoint_of_url, with_secret
-    from mailroom.cli.arguments import build_parser
-
-    parser = build_parser(next(iter(words), None))
-    options, unknown = parser.parse_known_args(words)
-    if unknown:
-        raise UsageError(f"Unrecognized: {' '.join(unknown)}; see mailroom {options.command} --help.")
-    if options.protocols:
-        with interruption.asking():
-            options.endpoint = with_secret(_spoken(endpoint_of_url(options), options))
-            if getattr(options, "target_url", None) is not None:
-                second = argparse.Namespace(**vars(options))
-                second.url, second.auth = options.target_url, options.target_auth
-                second.ca_file = options.target_ca_file or options.ca_file
-                target = _spoken(endpoint_of_url(second), options)
-                options.target_endpoint = with_secret(target, TARGET_PASSWORD_VARIABLE)
-    return options
-
-
-def _spoken(endpoint: Endpoint, options: argparse.Namespace) -> Endpoint:
-    """Return the endpoint if the command speaks its protocol.
-
-    :raises UsageError: where it does not.
-    """
-    from mailroom.cli.account import UsageError
-
-    if endpoint.protocol not in options.protocols:
-        spoken = options.protocols[0].value.upper()
-        raise UsageError(
-            f"This command speaks {spoken}; for {endpoint.protocol.value.upper()} there is: "
-            f"mailroom {COMMAND_OF[endpoint.protocol.value]}."
-        )
-    return endpoint
+    return leave(run_command(words, ahead, is_alone=True))
 
 
 if __name__ == "__main__":

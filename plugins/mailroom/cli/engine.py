@@ -17,6 +17,7 @@ from mailroom.model import Endpoint, MailProtocol, RunContext
 
 if TYPE_CHECKING:
     from mailroom.archive import Archive
+    from mailroom.client.ahead import SentAhead
     from mailroom.client.imap import ImapClient
     from mailroom.client.pop3 import Pop3Client
     from mailroom.policy.rules import RetentionPolicy
@@ -66,23 +67,31 @@ def connecting(endpoint: Endpoint) -> Callable[[], Pop3Client | ImapClient]:
     return connect_pop3(endpoint) if endpoint.protocol is MailProtocol.POP3 else connect_imap(endpoint)
 
 
-def connect_pop3(endpoint: Endpoint) -> Callable[[], Pop3Client]:
-    """Return what signs in to a POP3 account."""
+def connect_pop3(endpoint: Endpoint, ahead: SentAhead | None = None) -> Callable[[], Pop3Client]:
+    """Return what signs in to a POP3 account, the first time where all was asked ahead."""
+    is_first = iter((True,))
 
     def connect() -> Pop3Client:
+        from mailroom.client.first_connection import first_connection
         from mailroom.client.pop3 import Pop3Client
 
+        if next(is_first, False):
+            return first_connection(Pop3Client.connect, endpoint, ahead)
         return Pop3Client.connect(endpoint)
 
     return connect
 
 
-def connect_imap(endpoint: Endpoint) -> Callable[[], ImapClient]:
-    """Return what signs in to an IMAP account."""
+def connect_imap(endpoint: Endpoint, ahead: SentAhead | None = None) -> Callable[[], ImapClient]:
+    """Return what signs in to an IMAP account, the first time where all was asked ahead."""
+    is_first = iter((True,))
 
     def connect() -> ImapClient:
+        from mailroom.client.first_connection import first_connection
         from mailroom.client.imap import ImapClient
 
+        if next(is_first, False):
+            return first_connection(ImapClient.connect, endpoint, ahead)
         return ImapClient.connect(endpoint)
 
     return connect

@@ -9,15 +9,11 @@ import threading
 from collections.abc import Iterator
 from types import FrameType, TracebackType
 
+from mailroom.cli.lean import EXIT_STATUS_BASE, NOT_BEGUN
+
 __all__ = ["Interruption"]
 
-EXIT_STATUS_BASE = 128
-"""A process ended by signal N exits with this plus N, as shells have it."""
-
 STOPPING = b"\nmailroom: Stopping after the batch in hand; press Ctrl-C again to stop at once.\n"
-
-
-NOT_BEGUN = b"mailroom: Interrupted before anything was begun.\n"
 
 
 class Interruption:

@@ -10,15 +10,20 @@ import atexit
 import gc
 import os
 import sys
-import threading
-from collections.abc import Sequence
-from types import ModuleType
-from typing import TYPE_CHECKING
+from _signal import SIGINT, SIGTERM, signal  # type: ignore[import-not-found]  # has no stubs; signal loads enum
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
+    from types import FrameType, ModuleType, TracebackType
 
-__all__ = ["leave", "make_lean"]
+__all__ = ["EXIT_STATUS_BASE", "NOT_BEGUN", "ended_by_signals", "leave", "make_lean"]
+
+EXIT_STATUS_BASE = 128
+"""A process ended by signal N exits with this plus N, as shells have it."""
+
+NOT_BEGUN = b"mailroom: Interrupted before anything was begun.\n"
 
 COLLECT_AFTER = 50_000
 """Allocations between two collections of garbage: rows on their way make many objects and no cycles."""
@@ -59,8 +64,7 @@ def leave(status: int) -> int:
     threads are at work still, or what was printed does not get out: then Python says so; and where a
     profiler, a tracer or ``python -i`` has something to say after us.
     """
-    others = (thread for thread in threading.enumerate() if thread is not threading.main_thread())
-    if _is_watched() or any(not thread.daemon for thread in others):
+    if _is_watched() or _has_others():
         return status
     atexit._run_exitfuncs()
     try:
@@ -69,6 +73,42 @@ def leave(status: int) -> int:
     except (OSError, ValueError):  # nobody reads it any more, or it is closed
         return status
     os._exit(status)
+
+
+class ended_by_signals:
+    """A block in which Ctrl-C and SIGTERM end the process at once, in one line: nothing was begun yet.
+
+    Outside the main thread, where signals cannot be caught, they do what they did.
+    """
+
+    def __enter__(self) -> None:
+        try:
+            self._former = {number: signal(number, _end) for number in (SIGINT, SIGTERM)}
+        except ValueError:
+            self._former = {}
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._former.items():
+            signal(number, handler)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    try:
+        os.write(2, NOT_BEGUN)
+    finally:
+        os._exit(EXIT_STATUS_BASE + number)
+
+
+def _has_others() -> bool:
+    """Return whether threads are at work that Python would wait for."""
+    if "threading" not in sys.modules:
+        return False
+    import threading
+
+    others = (thread for thread in threading.enumerate() if thread is not threading.main_thread())
+    return any(not thread.daemon for thread in others)
 
 
 def _is_watched() -> bool:

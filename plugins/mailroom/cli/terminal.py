@@ -151,13 +151,15 @@ class Terminal:
             self.complain(f"… and {len(unsaid) - MAX_FAILURES_SHOWN:,} more.")
         if outcome.interrupted:
             self.complain("Interrupted. What is committed stays; run the same command again to go on.")
+        _write(self.result_of(outcome))
+
+    def result_of(self, outcome: Outcome) -> str:
+        """Return what goes to stdout of an outcome."""
         if self._as_json:
             told = [for_command_line(failure) for failure in outcome.failures]
             document = {**outcome.summary, "failures": told, "interrupted": outcome.interrupted}
-            _write(_as_json(document))
-        else:
-            shown = (plain(line) for line in for_command_line(outcome.headline).splitlines())
-            _write("\n".join(shown))
+            return _as_json(document)
+        return "\n".join(plain(line) for line in for_command_line(outcome.headline).splitlines())
 
     def _settle(self) -> None:
         if self._progress is not None:

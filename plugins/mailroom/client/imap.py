@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 from mailroom.client.imap_sets import sets_of, uids_found, uids_listed
 from mailroom.client.imap_sign_in import open_connection
 from mailroom.client.imap_wire import ImapWire
-from mailroom.client.transport import Waiting
+from mailroom.client.transport import Transport, Waiting
 from mailroom.exceptions import CapabilityMissing, CommandRejected, MailroomError
 from mailroom.protocol.imap_listing import Namespaces, parse_list, parse_mailbox_id, parse_status
 
@@ -43,15 +43,16 @@ class ImapClient:
         self._selected: SelectedFolder | None = None
 
     @classmethod
-    def connect(cls, endpoint: Endpoint) -> Self:
+    def connect(cls, endpoint: Endpoint, transport: Transport | None = None) -> Self:
         """Connect, protect the connection, sign in, say who we are, compress where that is worth it.
 
+        :param transport: a connection to begin with, its greeting not read yet.
         :raises ConnectionLost: if the server cannot be reached, is busy or goes away.
         :raises CertificateRejected: if its certificate is not valid.
         :raises AuthenticationFailed: if it refuses user, password or token.
         :raises CapabilityMissing: if it offers no TLS or no such way of signing in.
         """
-        return cls(endpoint, *open_connection(endpoint))
+        return cls(endpoint, *open_connection(endpoint, transport))
 
     def __enter__(self) -> Self:
         """Return the client itself."""

@@ -61,9 +61,12 @@ _log = logging.getLogger(__name__)
 _OTHER_GREETINGS = {b"+OK": "POP3", b"220": "SMTP or FTP", b"HTT": "HTTP", b"SSH": "SSH"}
 
 
-def open_connection(endpoint: Endpoint, *, with_courtesies: bool = True) -> tuple[ImapWire, frozenset[str]]:
+def open_connection(
+    endpoint: Endpoint, transport: Transport | None = None, *, with_courtesies: bool = True
+) -> tuple[ImapWire, frozenset[str]]:
     """Connect and sign in; return the connection and the server's capabilities.
 
+    :param transport: a connection to begin with, its greeting not read yet.
     :param with_courtesies: whether to say who we are and to ask for UTF-8; else the connection is left
         as it is after a sign-in, with no answer under way.
     :raises ConnectionLost: if the server cannot be reached, is busy or goes away.
@@ -71,7 +74,7 @@ def open_connection(endpoint: Endpoint, *, with_courtesies: bool = True) -> tupl
     :raises CapabilityMissing: if it offers no TLS or no such way of signing in.
     :raises RemoteProtocolError: if it is no IMAP server.
     """
-    transport = Transport.connect(endpoint)
+    transport = transport or Transport.connect(endpoint)
     try:
         _check_greeting(transport)
         wire = ImapWire(transport)

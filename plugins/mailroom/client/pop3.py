@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from mailroom.client.pop3_session import Pop3Session
 from mailroom.client.pop3_sign_in import open_session
-from mailroom.client.transport import Transport
+from mailroom.client.transport import Transcript, Transport
 from mailroom.exceptions import ConnectionLost, LocalProtocolError
 from mailroom.protocol.pop3 import Answer, Content, Event, Status
 from mailroom.protocol.pop3_listing import parse_drop_listing, parse_scan_listing, parse_unique_ids
@@ -144,16 +144,17 @@ class Pop3Client:
         self._listing: MaildropListing | None = None
 
     @classmethod
-    def connect(cls, endpoint: Endpoint) -> Self:
+    def connect(cls, endpoint: Endpoint, transport: Transport | None = None) -> Self:
         """Connect, switch to TLS as the endpoint says, and sign in.
 
+        :param transport: a connection to begin with, its greeting not read yet.
         :raises ConnectionLost: if the server cannot be reached, or is busy (reason ``busy``).
         :raises CertificateRejected: if its certificate is not valid for the host.
         :raises CapabilityMissing: if it offers no TLS or no such way of signing in.
         :raises AuthenticationFailed: if it refuses user, password or token.
         :raises RemoteProtocolError: if it is no POP3 server.
         """
-        transport = Transport.connect(endpoint)
+        transport = transport or Transport.connect(endpoint)
         session = Pop3Session(endpoint, transport)
         try:
             open_session(session)
@@ -178,6 +179,10 @@ class Pop3Client:
     def capabilities(self) -> Mapping[str, tuple[str, ...]]:
         """Names in upper case with their arguments; empty where the server knows no CAPA."""
         return self._session.capabilities
+
+    def take_transcript(self) -> Transcript | None:
+        """Return what was said so far, where that was recorded (``Transport.record``)."""
+        return self._session.transport.take_transcript(self.capabilities)
 
     def stat(self) -> tuple[int, int]:
         """Return how many messages there are and their octets, as the server states them.

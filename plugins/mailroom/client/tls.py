@@ -10,7 +10,34 @@ import socket
 import ssl
 
 from mailroom.exceptions import CertificateRejected, ConfigurationError, ConnectionLost, MailroomError
-from mailroom.model import Endpoint
+
+TYPE_CHECKING = False  # the modules of value types take as long to load as ssl
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class TlsEndpoint(Protocol):
+        """What matters of an endpoint here."""
+
+        @property
+        def host(self) -> str:
+            """The name that the certificate must carry."""
+
+        @property
+        def port(self) -> int:
+            """For error messages."""
+
+        @property
+        def ca_file(self) -> str | None:
+            """A PEM file with the authorities to trust instead of the system's."""
+
+        @property
+        def verify(self) -> bool:
+            """Whether the certificate must be valid."""
+
+        @property
+        def timeout(self) -> float:
+            """Seconds, for error messages."""
+
 
 __all__ = ["create_context", "wrap_socket"]
 
@@ -25,7 +52,7 @@ _SPOKE_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_
 _TOO_OLD = ("UNSUPPORTED_PROTOCOL", "ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE")
 
 
-def create_context(endpoint: Endpoint) -> ssl.SSLContext:
+def create_context(endpoint: TlsEndpoint) -> ssl.SSLContext:
     """Build the TLS context of an endpoint: TLS 1.2 or newer, verified unless it says otherwise.
 
     :raises ConfigurationError: if ``ca_file`` cannot be read or holds no certificate.
@@ -46,7 +73,7 @@ def create_context(endpoint: Endpoint) -> ssl.SSLContext:
     return context
 
 
-def wrap_socket(plain: socket.socket, endpoint: Endpoint) -> ssl.SSLSocket:
+def wrap_socket(plain: socket.socket, endpoint: TlsEndpoint) -> ssl.SSLSocket:
     """Do the TLS handshake on a connected socket, with the host's name in SNI.
 
     :raises CertificateRejected: if the certificate is not valid for the host; the sentence says why.
@@ -95,7 +122,7 @@ def _handshake_error(where: str, error: ssl.SSLError) -> MailroomError:
     return ConnectionLost(text, reason="tls")
 
 
-def _certificate_sentence(endpoint: Endpoint, error: ssl.SSLCertVerificationError) -> str:
+def _certificate_sentence(endpoint: TlsEndpoint, error: ssl.SSLCertVerificationError) -> str:
     where = f"{endpoint.host}:{endpoint.port}"
     code = error.verify_code
     if code in _HOSTNAME_MISMATCH:

@@ -13,8 +13,8 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from mailroom.exceptions import (
     MAX_QUOTED_OCTETS,
@@ -27,15 +27,20 @@ from mailroom.exceptions import (
 from mailroom.model import Endpoint, Security
 
 if TYPE_CHECKING:
+    import _socket
+
     from mailroom.client.deflate import Deflater, Inflater
 
-__all__ = ["MAX_LINE_OCTETS", "RECEIVE_OCTETS", "Transport", "Waiting"]
+__all__ = ["MAX_LINE_OCTETS", "RECEIVE_OCTETS", "Transcript", "Transport", "Waiting", "adopted"]
 
 RECEIVE_OCTETS = 256 * 1024
 """How much is asked of the kernel at once: large enough that Python's share of the work vanishes."""
 
 MAX_LINE_OCTETS = 64 * 1024 * 1024
 """Longest line ``readline`` returns. A SEARCH answer over a million UIDs is one line of 8 MB."""
+
+MAX_TRANSCRIPT_OCTETS = 4 * 1024 * 1024
+"""How much of what comes is kept to be compared with later: a hundred thousand messages by POP3."""
 
 MAX_TIMEOUT = 86_400.0
 """Longest wait for an answer, in seconds; systems refuse numbers far above, and NaN."""
@@ -47,6 +52,23 @@ Waiting = Callable[[], contextlib.AbstractContextManager[object]]
 """Returns a block to wait for the network in."""
 
 
+class Transcript(NamedTuple):
+    """The beginning of a conversation, as plain text.
+
+    :param sent: all that was sent, the password included.
+    :param received: all that came, from the greeting on.
+    :param capabilities: what the server offers since the sign-in.
+    """
+
+    sent: bytes
+    received: bytes
+    capabilities: bytes
+
+    def __repr__(self) -> str:
+        """Return how much it is: what was sent holds the password."""
+        return f"<Transcript of {len(self.sent)} and {len(self.received)} octets>"
+
+
 class Transport:
     """A connection to one endpoint; make it with :meth:`connect`.
 
@@ -54,14 +76,17 @@ class Transport:
     """
 
     __slots__ = (
+        "_ahead",
         "_asked_at",
         "_buffer",
         "_deflater",
         "_endpoint",
         "_heard",
         "_inflater",
+        "_listens",
         "_scratch",
         "_socket",
+        "_transcript",
         "_waiting",
         "is_tls",
         "round_trip",
@@ -73,6 +98,9 @@ class Transport:
         self._buffer = bytearray()
         self._scratch = bytearray(RECEIVE_OCTETS)
         self._heard = False
+        self._listens = True
+        self._ahead: list[tuple[bytes, bytes]] = []
+        self._transcript: tuple[bytearray, bytearray] | None = None
         self._waiting: Waiting = contextlib.nullcontext
         self._inflater: Inflater | None = None
         self._deflater: Deflater | None = None
@@ -148,6 +176,7 @@ class Transport:
         """
         from mailroom.client.deflate import Deflater, Inflater
 
+        self.take_transcript()  # it is not of this connection alone any more
         self._inflater, self._deflater = Inflater(self.where), Deflater()
         if self._buffer:
             self._inflater.feed(bytes(self._buffer))
@@ -158,6 +187,10 @@ class Transport:
 
         :raises ConnectionLost: if the server went away or takes nothing for ``timeout`` seconds.
         """
+        if self._transcript is not None:
+            self._transcript[0].extend(data)
+        if self._ahead:
+            return self._pass_over(data)
         if self._deflater is not None:
             data = self._deflater.deflate(data)
         self._asked_at = time.monotonic()
@@ -166,6 +199,32 @@ class Transport:
                 self.sock.sendall(data)
         except OSError as error:
             raise self._lost(error) from error
+
+    def record(self) -> None:
+        """Keep what goes both ways from here on, until the transcript is taken."""
+        self._transcript = (bytearray(), bytearray())
+        self._listens = True
+
+    def take_transcript(self, capabilities: Iterable[str] = ()) -> Transcript | None:
+        """Return what went both ways since ``record``, and keep no more; None where that is too much."""
+        found, self._transcript = self._transcript, None
+        if found is None:
+            return None
+        offered = " ".join(sorted(capabilities)).encode()
+        return Transcript(sent=bytes(found[0]), received=bytes(found[1]), capabilities=offered)
+
+    def was_asked(
+        self, greeting: bytes, steps: Iterable[tuple[bytes, bytes]], round_trip: float | None
+    ) -> None:
+        """Take for sent what was: who says these commands again is answered from what has come already.
+
+        :param steps: each command, in the order in which they were sent, and what answered it.
+        :param round_trip: seconds from sending the commands to the first octet that came.
+        """
+        self.pushback(greeting)
+        self.record()
+        self._hear(greeting)
+        self._ahead, self.round_trip = list(steps), round_trip
 
     def receive(self, limit: int = RECEIVE_OCTETS) -> bytes:
         """Return what is buffered, else what one read from the network gives; never nothing.
@@ -240,7 +299,7 @@ class Transport:
         if not count:
             raise self._lost(None)
         data = bytes(view[:count])
-        if not self._heard:
+        if self._listens:
             self._hear(data)
         if self._asked_at is not None:
             took, self._asked_at = time.monotonic() - self._asked_at, None
@@ -248,9 +307,30 @@ class Transport:
         return data
 
     def _hear(self, data: bytes) -> None:
-        self._heard = True
-        if not self.is_tls and data.startswith(_TLS_RECORD_STARTS):
+        is_first, self._heard = not self._heard, True
+        if self._transcript is not None and len(self._transcript[1]) + len(data) <= MAX_TRANSCRIPT_OCTETS:
+            self._transcript[1].extend(data)
+        else:
+            self._transcript, self._listens = None, False
+        if is_first and not self.is_tls and data.startswith(_TLS_RECORD_STARTS):
             raise ConnectionLost(f"{self.where} speaks TLS: set security to ssl.", reason="tls")
+
+    def _pass_over(self, data: bytes) -> None:
+        """Send nothing, for this was sent ahead, and have its answers read next.
+
+        :raises ConnectionLost: with reason ``otherwise`` where it was not this.
+        """
+        while data:
+            command, answer = self._ahead.pop(0) if self._ahead else (b"", b"")
+            if not command or not data.startswith(command):
+                raise ConnectionLost(
+                    f"{self.where} is to be asked in another way than before: connect anew.",
+                    reason="otherwise",
+                )
+            data = data[len(command) :]
+            self._buffer += answer
+            if self._listens:
+                self._hear(answer)
 
     def _lost(self, error: OSError | None) -> ConnectionLost:
         """Translate the end of a connection; before the first octet it may be the wrong port."""
@@ -267,6 +347,15 @@ class Transport:
                 return ConnectionLost(text, reason="tls")
         detail = f" ({error.strerror})" if error is not None and error.strerror else ""
         return ConnectionLost(f"{self.where} closed the connection{detail}{hint}.", reason="closed")
+
+
+def adopted(endpoint: Endpoint, opened: _socket.socket) -> Transport:
+    """Return a connection that was opened elsewhere, with TLS or without."""
+    is_tls = isinstance(opened, socket.socket)  # what is no more than the system's own is plain
+    connected = opened if isinstance(opened, socket.socket) else socket.socket(fileno=opened.detach())
+    connected.settimeout(endpoint.timeout)
+    _tune(connected)
+    return Transport(endpoint, connected, is_tls=is_tls)
 
 
 def _open_socket(endpoint: Endpoint) -> socket.socket:
@@ -295,7 +384,11 @@ def _open_socket(endpoint: Endpoint) -> socket.socket:
         raise ConnectionLost(
             f"{where} cannot be reached: {error.strerror or error}.", reason="refused"
         ) from error
+    _tune(connected)
+    return connected
+
+
+def _tune(connected: socket.socket) -> None:
     with contextlib.suppress(OSError):
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    return connected

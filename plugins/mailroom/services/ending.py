@@ -1,11 +1,20 @@
-"""How a run ended, as the table ``runs`` tells it: from what its report says."""
+"""How a run ended: as the table ``runs`` tells it, and as the next run may remember it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-__all__ = ["counts_of", "outcome_of"]
+if TYPE_CHECKING:
+    from mailroom.archive.reading.noted import Standing
+    from mailroom.client.transport import Transcript
+
+__all__ = ["Remember", "counts_of", "outcome_of"]
+
+_Report = TypeVar("_Report")
+
+Remember = Callable[[_Report, "Transcript", "Standing"], None]
+"""Takes what the next run reports that hears the same and finds the archive as it stands."""
 
 
 class _Ended(Protocol):

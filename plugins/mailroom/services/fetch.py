@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from mailroom.model import MailProtocol
 from mailroom.policy.fetch_mode import FetchMode
-from mailroom.services.ending import counts_of, outcome_of
+from mailroom.services.ending import Remember, counts_of, outcome_of
 from mailroom.services.fetching.fetch_report import FetchReport
-from mailroom.services.fetching.first_look import FirstLook, look_at_maildrop
+from mailroom.services.fetching.first_look import FirstLook, look_at_maildrop, settled_count
 from mailroom.services.progress import Progress
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ def fetch_maildrop(
     now: Callable[[], datetime],
     progress: Progress,
     stop: threading.Event,
+    remember: Remember[FetchReport] | None = None,
 ) -> FetchReport:
     """Bring what is new in a POP3 maildrop into the archive, and delete there what the mode says.
 
@@ -43,6 +46,8 @@ def fetch_maildrop(
     fetched stops no other; it is in the report's failures and is tried again next time.
 
     :param stop: when set, the batch in hand is finished and committed, and the session ends well.
+    :param remember: is told what was heard, and what the next run reports that hears the same and finds
+        nothing committed since; where that is known, and nothing is to be deleted.
     :raises ConnectionLost: if the server cannot be reached, or keeps going away; what was committed stays.
     :raises AuthenticationFailed: if it refuses the sign-in.
     :raises ArchiveError: if the archive cannot be read or written.
@@ -52,6 +57,7 @@ def fetch_maildrop(
         if look.settled is not None:
             report = _pass_by(look, context, mode, stop)
             writer.finish(outcome_of(report), counts_of(report), report.octets)
+            _remember(look, archive, context, mode, now, remember)
             return report
         from mailroom.services.fetching.fetch_run import FetchRun
 
@@ -76,20 +82,38 @@ def fetch_maildrop(
             answer=seen.listing.digest,
             held=run.held.to_note(),
         )
+    if not (report.failures or report.interrupted):
+        _remember(look, archive, context, mode, now, remember)
     return report
+
+
+def _remember(
+    look: FirstLook,
+    archive: Archive,
+    context: RunContext,
+    mode: FetchMode,
+    now: Callable[[], datetime],
+    remember: Remember[FetchReport] | None,
+) -> None:
+    """Tell what the next run will report if it hears what this one heard first."""
+    if remember is None or look.heard is None or mode.deletes:
+        return
+    standing = archive.noted.standing(context.account, MailProtocol.POP3)
+    if standing is None:
+        return
+    count, _ = settled_count(look.listing, archive, context, mode, now)
+    if count is not None:
+        remember(_settled_report(context, mode, count), look.heard, standing)
 
 
 def _pass_by(look: FirstLook, context: RunContext, mode: FetchMode, stop: threading.Event) -> FetchReport:
     """End a session in which there is nothing to do."""
     look.client.leave()
-    count = look.settled or 0
+    settled = _settled_report(context, mode, look.settled or 0)
+    return replace(settled, left=settled.left - look.held, held=look.held, interrupted=stop.is_set())
+
+
+def _settled_report(context: RunContext, mode: FetchMode, count: int) -> FetchReport:
     return FetchReport(
-        account=context.account,
-        identity="uidl",
-        age=mode.age,
-        sessions=1,
-        listed=count,
-        left=count - look.held,
-        held=look.held,
-        interrupted=stop.is_set(),
+        account=context.account, identity="uidl", age=mode.age, sessions=1, listed=count, left=count
     )

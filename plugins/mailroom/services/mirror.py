@@ -11,11 +11,12 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from mailroom.model import DEFAULT_CONNECTIONS
+from mailroom.model import DEFAULT_CONNECTIONS, MailProtocol
 from mailroom.policy.mirror import LOSS_ALLOWED, MirrorSelection
-from mailroom.services.ending import counts_of, outcome_of
+from mailroom.services.ending import Remember, counts_of, outcome_of
 from mailroom.services.mirroring.mirror_report import MirrorReport, MirrorTally
 from mailroom.services.mirroring.mirror_run import MirrorRun
+from mailroom.services.mirroring.settled import settled_report
 from mailroom.services.progress import Progress
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def mirror_account(
     progress: Progress,
     stop: threading.Event,
     connections: int = DEFAULT_CONNECTIONS,
+    remember: Remember[MirrorReport] | None = None,
 ) -> MirrorReport:
     """Bring what is new in the folders of an account into the archive, and record what changed.
 
@@ -49,6 +51,8 @@ def mirror_account(
     :param stop: when set, what has arrived is committed, and the session ends.
     :param connections: how many may be open at once; more than one are opened only where the server
         is far away and there is enough to do, and given up where it refuses them.
+    :param remember: is told what was heard, and what the next run reports that hears the same and finds
+        nothing committed since; where that is known.
     :raises ConfigurationError: if a folder pattern means no folder, or more of the account seems to
         have gone than ``selection.max_gone`` allows; new mail is archived even so.
     :raises ConnectionLost: if the server cannot be reached, or keeps going away; what was committed stays.
@@ -79,4 +83,19 @@ def mirror_account(
         counts |= {LOSS_ALLOWED: 1} if selection.max_gone == 1 else {}
         writer.finish(outcome_of(report), counts, report.octets)
     archive.noted.bookmark_account(context.account)
+    if not (report.failures or report.warnings or report.interrupted):
+        _remember(run, remember)
     return report
+
+
+def _remember(run: MirrorRun, remember: Remember[MirrorReport] | None) -> None:
+    """Tell what the next run will report if it hears what this one heard first."""
+    account, noted = run.context.account, run.archive.noted
+    if remember is None or run.heard is None or run.selection.other_namespaces:
+        return
+    standing = noted.standing(account, MailProtocol.IMAP)
+    if standing is None:
+        return
+    again = settled_report(account, noted.overview(account), run.listed, run.chosen or ())
+    if again is not None:
+        remember(again, run.heard, standing)

@@ -20,6 +20,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mailroom.archive.reading.shortcuts import SHORTCUTS
 from mailroom.archive.storage.store import Store
 from mailroom.exceptions import ArchiveError
 from mailroom.model import MailProtocol
@@ -137,9 +138,9 @@ class Bookmarks:
         self._store = store
 
     def drop(self, account: str) -> None:
-        """Delete what is said of an account, and of its copies."""
+        """Delete what is said of an account, and of its copies; and all shortcuts, whosever they are."""
         for name in self._store.names(FOLDER):
-            if f"{FOLDER}/{name}".startswith(f"{account_prefix(account)}."):
+            if f"{FOLDER}/{name}".startswith((f"{account_prefix(account)}.", SHORTCUTS)):
                 self._store.remove(f"{FOLDER}/{name}")
 
     def read_account(self, account: str, now: datetime) -> AccountOverview | None:
@@ -149,6 +150,11 @@ class Bookmarks:
             return None
         rows = [_folder_row(account, facts) for facts in said["folders"]]
         return AccountOverview(folders={row.folder: row for row in rows}, live=said["live"])
+
+    def made_at(self, account: str, protocol: MailProtocol, now: datetime) -> datetime | None:
+        """Return when the bookmark of an account was made that holds now; None where there is none."""
+        said = self._read(account, protocol.value, now)
+        return None if said is None else datetime.fromisoformat(said["at"])
 
     def edition(self, account: str, now: datetime) -> str | None:
         """Return what stands for all that the tables say of an IMAP account; None where they must be read.

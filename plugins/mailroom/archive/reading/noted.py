@@ -7,14 +7,28 @@ here: how notes are kept, and what makes one void (``bookmarks``).
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mailroom.archive.reading.bookmarks import HOLDS, AccountOverview, Bookmarks, HeldMail, MaildropOverview
+from mailroom.archive.reading.shortcuts import state_of_tables
+from mailroom.archive.storage.store import LocalStore
 
 if TYPE_CHECKING:
     from mailroom.archive.archive import Archive
+    from mailroom.model import MailProtocol
 
-__all__ = ["Noted"]
+__all__ = ["Noted", "Standing"]
+
+
+class Standing(NamedTuple):
+    """What shows later that an archive says of an account what it says now.
+
+    :param tables: what changes with every commit.
+    :param since: when the account's tables were last read for a bookmark.
+    """
+
+    tables: bytes
+    since: datetime
 
 
 class Noted:
@@ -87,6 +101,14 @@ class Noted:
     def note_settled(self, account: str, version: int) -> None:
         """Note that no change of an account waits as of this version of the table."""
         self._bookmarks.write_settled(account, {"changes": version}, _now())
+
+    def standing(self, account: str, protocol: MailProtocol) -> Standing | None:
+        """Return how the archive stands, where it lies on a disk here and a bookmark of the account holds."""
+        store = self._archive.store
+        if not isinstance(store, LocalStore):
+            return None
+        tables, since = state_of_tables(store.root), self._bookmarks.made_at(account, protocol, _now())
+        return None if tables is None or since is None else Standing(tables, since)
 
     def _account_as_of_now(self, account: str) -> AccountOverview:
         archive = self._archive

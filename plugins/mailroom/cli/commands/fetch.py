@@ -47,18 +47,21 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
 
     with usage_errors():
         mode = FetchMode(leave_on_server=not options.delete, delete_after=options.delete_after)
-    with EarlyConnection(connect_pop3(endpoint)) as connect:
+    with EarlyConnection(connect_pop3(endpoint, options.ahead)) as connect:
         from mailroom.archive import Archive
+        from mailroom.cli.remembering import remembering
         from mailroom.services.fetch import fetch_maildrop
 
+        archive = Archive(options.archive)
         report = fetch_maildrop(
             connect,
-            Archive(options.archive),
+            archive,
             run_context("fetch", account_name(options, endpoint)),
             mode=mode,
             now=now,
             progress=terminal.progress(),
             stop=stop,
+            remember=remembering(options, archive, terminal, headline),
         )
     return Outcome.of(report, headline)
 

@@ -94,18 +94,22 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
             windowed=tuple(options.windowed),
             all_drafts=options.all_drafts,
         )
-    with EarlyConnection(connect_imap(endpoint)) as connect:
+    with EarlyConnection(connect_imap(endpoint, options.ahead)) as connect:
         from mailroom.archive import Archive
+        from mailroom.cli.remembering import remembering
 
+        archive = Archive(options.archive)
+        more = {} if options.two_way else {"remember": remembering(options, archive, terminal, headline)}
         report = _service(two_way=options.two_way)(
             connect,
-            Archive(options.archive),
+            archive,
             run_context("mirror", account_name(options, endpoint)),
             selection=selection,
             now=now,
             progress=terminal.progress(),
             stop=stop,
             connections=options.connections,
+            **more,
         )
     return Outcome.of(report, headline)
 

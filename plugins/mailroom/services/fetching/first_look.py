@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from mailroom.archive import Archive
     from mailroom.archive.reading.bookmarks import MaildropOverview
     from mailroom.client.pop3 import MaildropListing, Pop3Client
+    from mailroom.client.transport import Transcript
     from mailroom.model import RunContext
 
-__all__ = ["FirstLook", "look_at_maildrop"]
+__all__ = ["FirstLook", "look_at_maildrop", "settled_count"]
 
 _log = logging.getLogger(__name__)
 
@@ -32,12 +33,14 @@ class FirstLook(NamedTuple):
     :param settled: how many messages there are, where the archive knows just these and none may go;
         else None. Then every message would be passed over one by one.
     :param held: how many of them are due and stay, under legal hold.
+    :param heard: all that was said until then, where that was recorded.
     """
 
     client: Pop3Client
     listing: MaildropListing
     settled: int | None
     held: int = 0
+    heard: Transcript | None = None
 
 
 def look_at_maildrop(
@@ -56,19 +59,24 @@ def look_at_maildrop(
     client = connect()
     try:
         listing = client.list_messages()
-        return FirstLook(client, listing, *_settled(listing, archive, context, mode, now))
+        heard = client.take_transcript()
+        return FirstLook(client, listing, *settled_count(listing, archive, context, mode, now), heard)
     except BaseException:
         client.close()
         raise
 
 
-def _settled(
+def settled_count(
     listing: MaildropListing,
     archive: Archive,
     context: RunContext,
     mode: FetchMode,
     now: Callable[[], datetime],
 ) -> tuple[int | None, int]:
+    """Return how many messages are listed, where the archive knows just these and none may go; else None.
+
+    Beside that, how many of them are due and stay, under legal hold.
+    """
     if mode.deletes and _has_intents(archive, context.account):
         return None, 0
     known = archive.noted.maildrop_overview(context.account)

@@ -25,6 +25,7 @@ from mailroom.services.mirroring.crew import BREAKING_ERRORS, WORTHWHILE_SECONDS
 from mailroom.services.mirroring.departures import Departures, is_gone
 from mailroom.services.mirroring.mirror_report import MirrorReport, MirrorTally
 from mailroom.services.mirroring.moved_mail import Leavers
+from mailroom.services.mirroring.settled import as_listed
 from mailroom.services.mirroring.suspects import Suspects
 from mailroom.services.progress import Progress
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from mailroom.archive import Archive, ArchiveWriter
     from mailroom.client.imap import ImapClient
     from mailroom.client.imap_selected import SelectedFolder
+    from mailroom.client.transport import Transcript
     from mailroom.model import Folder, FolderRow, RunContext
     from mailroom.services.mirroring.all_mail_left_out import AllMailLeftOut
     from mailroom.services.mirroring.mailbox_mirror import Standing
@@ -61,6 +63,7 @@ class MirrorRun:
     """The state of one run, from the list of folders to the report.
 
     :param connections: how many connections may be open at once.
+    :param listed: the folders that can be opened, as first listed, and all that was ``heard`` until then.
     :param live: how many messages the archive held as live in each folder when the run began.
     :param refused: folders that a further connection was not let into.
     :param left_out: what looks into the folder that holds every message, where it is not mirrored.
@@ -81,6 +84,8 @@ class MirrorRun:
     last: Mapping[str, FolderRow] = field(default_factory=dict)
     live: Mapping[str, int] = field(default_factory=dict)
     chosen: tuple[str, ...] | None = None
+    listed: Mapping[str, Folder] = field(default_factory=dict)
+    heard: Transcript | None = None
     waiting: deque[Folder] = field(default_factory=deque)
     leading: str | None = None
     left_out: AllMailLeftOut | None = None
@@ -219,7 +224,8 @@ class MirrorRun:
         """List the folders, choose by the patterns, and find those that are gone."""
         selection = self.selection
         listed = client.list_folders(other_namespaces=selection.other_namespaces, with_subscriptions=True)
-        folders = {folder.name: folder for folder in listed if folder.is_selectable}
+        self.listed = folders = {folder.name: folder for folder in listed if folder.is_selectable}
+        self.heard = client.wire.transport.take_transcript(client.capabilities)
         known = {n: r for n, r in self.departures.last.items() if not r.deleted and n not in folders}
         uses = {name: folder.special_use for name, folder in folders.items()}
         uses |= {name: row.special_use for name, row in known.items()}
@@ -346,13 +352,7 @@ class MirrorRun:
         """Record what LIST says of a folder in which nothing has changed, where that is something new."""
         self.tally.folders += 1
         self.tally.unchanged += 1
-        now = replace(
-            last,
-            delimiter=folder.delimiter,
-            special_use=folder.special_use,
-            subscribed=folder.subscribed,
-            mailbox_id=folder.mailbox_id or last.mailbox_id,
-        )
+        now = as_listed(last, folder)
         if now != last:
             self.writer.close_folder(replace(now, at=self.now(), run_id=self.context.run_id))
 
