@@ -195,15 +195,19 @@ def test_a_pop3_server_is_asked_once(archive_root: Path) -> None:
         run_command(*words)
         server.commands.clear()
         assert took_shortcut(run_command(*words, environment=LOADED))
-        assert server.commands[: len(dialogue)] == dialogue
-        assert server.commands[len(dialogue) :] in ([], ["QUIT"])
+        assert asked(server) == dialogue
         drop.messages.append(("b", make_message(subject="New")))
         server.commands.clear()
         assert run_command(*words).summary["added"] == 1
-        assert server.commands == [*dialogue, "RETR 2", "QUIT"]
+        assert asked(server) == [*dialogue, "RETR 2"]
         server.commands.clear()
         assert run_command(*words, password="wrong").status == 1
-        assert server.commands.count("PASS") == 1
+        assert asked(server).count("PASS") == 1
+
+
+def asked(server: Pop3Server) -> list[str]:
+    """Return what the server was asked but for QUIT, which may come after the end of a run."""
+    return [command for command in server.commands if command != "QUIT"]
 
 
 def test_a_pop3_server_that_takes_one_command_at_a_time_is_asked_so(archive_root: Path) -> None:
