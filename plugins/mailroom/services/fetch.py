@@ -56,7 +56,9 @@ def fetch_maildrop(
         look = look_at_maildrop(connect, archive, context, mode, now)
         if look.settled is not None:
             report = _pass_by(look, context, mode, stop)
-            writer.finish(outcome_of(report), counts_of(report), report.octets)
+            writer.finish(
+                outcome_of(report), counts_of(report), report.octets, changed=_is_first(archive, report)
+            )
             _remember(look, archive, context, mode, now, remember)
             return report
         from mailroom.services.fetching.fetch_run import FetchRun
@@ -73,7 +75,9 @@ def fetch_maildrop(
             stop=stop,
         )
         report = run.run()
-        writer.finish(outcome_of(report), counts_of(report), report.octets)
+        writer.finish(
+            outcome_of(report), counts_of(report), report.octets, changed=_is_first(archive, report)
+        )
     if run.listing is not None:
         seen = run.listing
         archive.noted.bookmark_maildrop(
@@ -104,6 +108,14 @@ def _remember(
     count, _ = settled_count(look.listing, archive, context, mode, now)
     if count is not None:
         remember(_settled_report(context, mode, count), look.heard, standing)
+
+
+def _is_first(archive: Archive, report: FetchReport) -> bool | None:
+    """Say that a run is worth a row which found an empty maildrop before there is an archive.
+
+    Then there is one, and what comes after the fetch finds no mail in it, instead of no archive.
+    """
+    return True if report.listed == 0 and not archive.exists() else None
 
 
 def _pass_by(look: FirstLook, context: RunContext, mode: FetchMode, stop: threading.Event) -> FetchReport:

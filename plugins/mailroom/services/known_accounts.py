@@ -14,9 +14,14 @@ if TYPE_CHECKING:
 
 __all__ = ["check_account_known", "unknown_account"]
 
+READERS = {"fetch", "mirror", "import"}
+"""Runs that bring mail of an account into the archive, where it has any."""
+
 
 def check_account_known(archive: Archive, account: str) -> None:
     """Refuse an account that the archive has no mail of, and name those that it has.
+
+    One that a run has read to its end and found empty is known as well.
 
     :raises ConfigurationError: where there is no archive, or it has no such account.
     :raises StoreUnavailable: where the archive cannot be read.
@@ -26,6 +31,10 @@ def check_account_known(archive: Archive, account: str) -> None:
     for table in archive.scan_table("locations", ["account"]):
         known.update(table["account"].unique().to_pylist())
         if account in known:
+            return
+    of_runs = {"account": account, "outcome": "succeeded"}
+    for table in archive.scan_table("runs", ["what", "account", "outcome"], equal=of_runs):
+        if READERS & set(table["what"].to_pylist()):
             return
     raise unknown_account(account, sorted(known))
 

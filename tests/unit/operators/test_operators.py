@@ -37,7 +37,9 @@ from mailroom.operators.retention import MailRetentionOperator
 from mailroom.operators.retention_approval import MailRetentionApprovalOperator
 from mailroom.operators.retention_preview import MailRetentionPreviewOperator
 from tests.support.archives import archive_messages
+from tests.support.imap_server import ImapServer
 from tests.support.mail import make_message
+from tests.support.pop3_server import Maildrop, Pop3Server
 
 OPERATORS: list[tuple[type[BaseOperator], dict[str, Any]]] = [
     (Pop3FetchOperator, {}),
@@ -447,6 +449,37 @@ def test_unknown_account_is_one_sentence_everywhere(operator: BaseOperator, tmp_
     assert refusal(operator) == (
         "The archive has no mail of an account 'typo'; it has these accounts: 'post'."
     )
+
+
+@pytest.mark.parametrize("kind", ["pop3", "imap"])
+def test_empty_account_is_a_known_one(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes after its first fetch or mirror finds nothing to do, and no mistake."""
+    root, server = str(tmp_path / "a"), Pop3Server(Maildrop()) if kind == "pop3" else ImapServer()
+    with server:
+        at = server.endpoint()
+        said = {
+            "conn_type": kind,
+            "host": at.host,
+            "port": at.port,
+            "login": "user",
+            "password": "secret",
+            "extra": {"security": "plain"},
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_EMPTY", json.dumps(said))
+        reader: BaseOperator = (
+            Pop3FetchOperator(task_id="f", pop3_conn_id="empty", archive=root)
+            if kind == "pop3"
+            else ImapMirrorOperator(task_id="m", imap_conn_id="empty", archive=root)
+        )
+        reader.execute(cast(Any, {}))
+        reader.execute(cast(Any, {}))
+        retention = MailRetentionOperator(task_id="r", conn_id="empty", older_than=1, archive=root)
+        assert retention.execute(cast(Any, {}))["deleted"] == 0
+    task = AttachmentsToObjectStorageOperator(
+        task_id="t", destination=str(tmp_path / "in"), account="empty", archive=root
+    )
+    assert task.execute(cast(Any, {}))["delivered"] == 0
+    assert len(Archive(root).read_table("runs")) == 1
 
 
 def test_forget_that_is_told_nothing_says_so(tmp_path: Path) -> None:
