@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from mailroom.archive import Archive
-from mailroom.archive.delivering.deliveries import Deliveries, DeliveryOutcome
+from mailroom.archive.delivering.deliveries import Deliveries
+from mailroom.archive.delivering.delivery_row import DeliveryOutcome
 from mailroom.exceptions import IntegrityError
 from tests.support.archives import digest
 from tests.unit.archive.test_deliveries import delivery

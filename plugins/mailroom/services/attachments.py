@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 
 from mailroom.archive import Archive
 from mailroom.archive.delivering.customer_key import CustomerKey
@@ -32,7 +33,7 @@ from mailroom.services.delivering.delivery_report import (
 )
 from mailroom.services.delivering.delivery_run import DeliveryRun
 from mailroom.services.delivering.delivery_targets import Targets
-from mailroom.services.delivering.manifest import Manifest, ManifestForm, write_manifests
+from mailroom.services.delivering.manifest import ManifestForm, write_manifests
 from mailroom.services.ending import counts_of, outcome_of
 from mailroom.services.known_accounts import check_account_known
 from mailroom.services.progress import Progress
@@ -126,31 +127,25 @@ def deliver_attachments(
         if dry_run:
             _rehearse(choice, targets, tally)
         else:
-            with ExitStack() as ending, targets as of_rules:
-                run = DeliveryRun(
-                    archive=archive,
-                    targets=of_rules,
-                    context=context,
-                    tally=tally,
-                    now=now,
-                    progress=progress,
-                    collision=collision,
-                    unzip_password=unzip_password,
-                )
+            run = DeliveryRun(
+                archive=archive,
+                targets=targets.of_rules,
+                context=context,
+                tally=tally,
+                now=now,
+                progress=progress,
+                collision=collision,
+                unzip_password=unzip_password,
+            )
+            with ExitStack() as ending, targets:
                 run.deliver(_noted(choice.chosen(), archive, context, ending), stop)
     finally:
         progress.finish()
-    manifests: list[Manifest] = []
-    if manifest is not None and not dry_run:
-        for store in targets.stores():
-            manifests += write_manifests(archive, store, context, manifest, now)
     report = _report(tally, account, targets.urls, dry_run=dry_run, interrupted=stop.is_set())
-    report = replace(
-        report,
-        manifests=None if manifest is None else tuple(manifests),
-        failed_messages=frozenset(tally.failed_messages),
-        concerned=frozenset(tally.concerned),
-    )
+    if manifest is not None:
+        stores = [] if dry_run else targets.stores()
+        written = (write_manifests(archive, store, context, manifest, now) for store in stores)
+        report = replace(report, manifests=tuple(chain.from_iterable(written)))
     if not dry_run:
         _record_run(archive, context, report)
     return report
@@ -199,6 +194,8 @@ def _report(
         rules=tally.rules,
         unopened=tally.unopened,
         quarantined=tally.quarantined,
+        failed_messages=frozenset(tally.failed_messages),
+        concerned=frozenset(tally.concerned),
     )
 
 

@@ -24,7 +24,7 @@ from mailroom.archive.delivering.consumption import Consumption, consumption_of
 from mailroom.exceptions import ConfigurationError, IntegrityError
 from mailroom.message import iter_attachment, text_of
 from mailroom.model import RunContext
-from mailroom.policy.attachments import AttachmentRule
+from mailroom.policy.attachments import AttachmentRule, Choice
 from mailroom.policy.authentication import read_requirements
 from mailroom.policy.query import QUERY_COLUMNS, Query, parse_query
 from mailroom.services.delivering.attachment_choice import AttachmentChoice
@@ -218,22 +218,26 @@ def new_attachments(
                     one.quarantine,
                 )
                 continue
-            yield NewAttachment(
-                message_sha256=one.attachment.message_sha256,
-                part=one.attachment.part,
-                filename=one.attachment.filename,
-                content_type=one.attachment.content_type,
-                size=one.attachment.size,
-                sha256=one.attachment.sha256,
-                sender=one.attachment.sender,
-                subject=one.attachment.subject,
-                date=one.attachment.date,
-                account=one.place.account,
-                folder=one.place.folder,
-                _archive=archive,
-            )
+            yield _new_attachment(archive, one)
 
     return _block(archive, consumer, context, items, limit, now)
+
+
+def _new_attachment(archive: Archive, one: Choice) -> NewAttachment:
+    return NewAttachment(
+        message_sha256=one.attachment.message_sha256,
+        part=one.attachment.part,
+        filename=one.attachment.filename,
+        content_type=one.attachment.content_type,
+        size=one.attachment.size,
+        sha256=one.attachment.sha256,
+        sender=one.attachment.sender,
+        subject=one.attachment.subject,
+        date=one.attachment.date,
+        account=one.place.account,
+        folder=one.place.folder,
+        _archive=archive,
+    )
 
 
 def new_messages(

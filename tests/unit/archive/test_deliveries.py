@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from mailroom.archive import Archive
-from mailroom.archive.delivering.deliveries import Deliveries, DeliveryOutcome, DeliveryRow
+from mailroom.archive.delivering.deliveries import Deliveries
+from mailroom.archive.delivering.delivery_row import DeliveryOutcome, DeliveryRow
 from mailroom.exceptions import ConfigurationError, StoreUnavailable
 from tests.support.archives import NOW, digest
 

@@ -13,14 +13,11 @@ the next. Rows are committed by a thread of its own, while deliveries go on.
 
 from __future__ import annotations
 
-import enum
 import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Self
 
 import numpy as np
@@ -32,6 +29,7 @@ from mailroom.archive.archive import Archive
 from mailroom.archive.delivering.customer_key import CustomerKey
 from mailroom.archive.delivering.delivery_content import Content
 from mailroom.archive.delivering.delivery_keys import PairSet, path_digests
+from mailroom.archive.delivering.delivery_row import DeliveryOutcome, DeliveryRow
 from mailroom.archive.delivering.delivery_store import DeliveryStore, open_delivery_store
 from mailroom.archive.delta.data_files import DataFile
 from mailroom.archive.delta.rows import build_table
@@ -42,7 +40,7 @@ from mailroom.archive.memory import MemoryRelease
 from mailroom.archive.storage.durability import Durability
 from mailroom.archive.storage.store import Root
 
-__all__ = ["Deliveries", "DeliveryOutcome", "DeliveryRow"]
+__all__ = ["Deliveries"]
 
 COMMIT_ROWS = 2000
 """Deliveries that are committed together; a kill costs looking at up to twice as many objects again."""
@@ -50,61 +48,9 @@ COMMIT_ROWS = 2000
 TRIM_OCTETS = 32 * 1024 * 1024
 """After so much was delivered, what the allocators hold on to is given back. Octets."""
 
-MAX_FACT_CHARACTERS = 200
-"""Metadata of an object holds 2 KB in all on S3."""
-
 _NO_WORD = pa.array([""])
 
 log = logging.getLogger(__name__)
-
-
-class DeliveryOutcome(enum.Enum):
-    """What became of an attempt to deliver."""
-
-    CREATED = "created"
-    ADOPTED = "adopted"
-    TAKEN = "taken"
-    ALREADY = "already"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryRow:
-    """One attachment as it was delivered; becomes a row of ``deliveries``.
-
-    :param path: below the destination.
-    :param sha256: of the decoded content.
-    :param rule: what the rule is called that chose it, or None.
-    :param quarantine: why it lies in quarantine, or None.
-    """
-
-    path: str
-    message_sha256: str
-    part: str
-    sha256: str
-    size: int
-    content_type: str
-    filename: str
-    account: str | None
-    sender: str | None
-    subject: str | None
-    date: datetime | None
-    at: datetime
-    run_id: str
-    rule: str | None = None
-    quarantine: str | None = None
-
-    def facts(self) -> dict[str, str]:
-        """Return where the attachment came from, as metadata of its object."""
-        stated = {
-            "message-sha256": self.message_sha256,
-            "part": self.part,
-            "sha256": self.sha256,
-            "account": (self.account or "")[:MAX_FACT_CHARACTERS],
-            "sender": (self.sender or "")[:MAX_FACT_CHARACTERS],
-            "filename": self.filename[:MAX_FACT_CHARACTERS],
-            "date": self.date.isoformat() if self.date else "",
-        }
-        return {name: value for name, value in stated.items() if value}
 
 
 class Deliveries:

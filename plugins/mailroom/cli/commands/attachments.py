@@ -48,6 +48,14 @@ def add_to(words: Words[Parser]) -> None:
         "--rules", metavar="FILE", help="several rules in YAML or JSON, instead of the words below"
     )
     parser.add_argument("--account", type=name, metavar="NAME", help="only mail of this account")
+    _add_choice(parser)
+    _add_senders(parser)
+    _add_delivery(parser)
+    parser.add_argument("--dry-run", action="store_true", help="say what would be delivered, deliver nothing")
+
+
+def _add_choice(parser: Parser) -> None:
+    """Add what says which attachments are chosen."""
     parser.add_argument("--name", metavar="GLOB", help="file name, as *.pdf")
     parser.add_argument("--name-regex", metavar="REGEX", help="found in the file name, in any case")
     parser.add_argument("--type", metavar="GLOB", help="declared content type, as image/*")
@@ -80,6 +88,10 @@ def add_to(words: Words[Parser]) -> None:
         action="store_true",
         help="journal reports and certified mail (PEC) count as the message they carry",
     )
+
+
+def _add_senders(parser: Parser) -> None:
+    """Add what says whom mail must really be from."""
     parser.add_argument(
         "--require-auth",
         metavar="WHO",
@@ -98,6 +110,10 @@ def add_to(words: Words[Parser]) -> None:
     parser.add_argument(
         "--verify-dkim", action="store_true", help="check DKIM signatures anew, with keys from the DNS"
     )
+
+
+def _add_delivery(parser: Parser) -> None:
+    """Add what says how they lie at the destination, and what becomes of their mail."""
     parser.add_argument(
         "--template", metavar="TEMPLATE", help="name at the destination, as {date:%%Y/%%m}/{filename}"
     )
@@ -130,7 +146,6 @@ def add_to(words: Words[Parser]) -> None:
             help=f"with --account: what mailroom mirror --two-way does to a message whose mail {when}: seen, "
             "flag, answered, keyword:NAME, label:NAME (Gmail), move:FOLDER; may be given several times",
         )
-    parser.add_argument("--dry-run", action="store_true", help="say what would be delivered, deliver nothing")
 
 
 def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:

@@ -44,6 +44,21 @@ def add_to(words: Words[Parser]) -> None:
         (MailProtocol.IMAP, MailProtocol.POP3),
     )
     add_folders(parser)
+    _add_rules(parser)
+    _add_proof(parser)
+    parser.add_argument(
+        "--to-trash", action="store_true", help="move into the server's trash instead of deleting for good"
+    )
+    parser.add_argument(
+        "--mark-seen", action="store_true", help="mark unread messages as read before they are deleted"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would go, and plan it; delete nothing"
+    )
+
+
+def _add_rules(parser: Parser) -> None:
+    """Add what says which messages go."""
     rules = parser.add_mutually_exclusive_group(required=True)
     rules.add_argument("--older-than", type=duration, metavar="30d", help="keep what is younger")
     rules.add_argument("--policy", metavar="FILE", help="several rules, in YAML or JSON")
@@ -75,6 +90,10 @@ def add_to(words: Words[Parser]) -> None:
         action="store_true",
         help="delete also in a folder of which the archive does not hold everything",
     )
+
+
+def _add_proof(parser: Parser) -> None:
+    """Add what says how it is proved that they are archived."""
     parser.add_argument(
         "--copy",
         action="append",
@@ -93,15 +112,6 @@ def add_to(words: Words[Parser]) -> None:
         "--refetch",
         action="store_true",
         help="fetch each message from the server once more, whole, and compare it before it is deleted",
-    )
-    parser.add_argument(
-        "--to-trash", action="store_true", help="move into the server's trash instead of deleting for good"
-    )
-    parser.add_argument(
-        "--mark-seen", action="store_true", help="mark unread messages as read before they are deleted"
-    )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="say what would go, and plan it; delete nothing"
     )
 
 

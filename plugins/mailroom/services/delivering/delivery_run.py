@@ -22,7 +22,7 @@ from datetime import datetime
 from typing import NamedTuple, Self
 
 from mailroom.archive import Archive
-from mailroom.archive.delivering.deliveries import DeliveryOutcome, DeliveryRow
+from mailroom.archive.delivering.delivery_row import DeliveryOutcome, DeliveryRow
 from mailroom.archive.delivering.delivery_store import DeliveryStore
 from mailroom.archive.storage.raw import RawStore
 from mailroom.exceptions import ConfigurationError, MailroomError, StoreUnavailable
