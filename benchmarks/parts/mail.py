@@ -91,6 +91,8 @@ def compared(found: AccountRuns, link: str, protocol: str, kind: str, rounds: in
         if kind == "again" and (part is not None or not program.remembers):
             continue
         theirs = found.seconds(link, program, kind)
+        if not theirs:  # it is given a part of the account, and first runs alone have parts
+            continue
         target = targets.get(program.name)
         yield Figure(
             **common,  # type: ignore[arg-type]  # the same fields for each
