@@ -11,6 +11,7 @@ import duckdb
 import pytest
 
 from mailroom.archive import Archive
+from mailroom.exceptions import ConfigurationError
 from mailroom.ledger import audit_of
 from mailroom.model import Change
 from mailroom.services.audit import AuditSelection, read_audit
@@ -52,7 +53,8 @@ def numbers(root: Path, **selection: Any) -> list[int]:
 def test_rows_are_chosen_and_told_in_order(root: Path) -> None:
     """By account, folder, day and message; the newest so many, oldest first."""
     assert numbers(root) == [1, 2, 3, 4, 5, 6]
-    assert numbers(root, account="somebody") == []
+    with pytest.raises(ConfigurationError, match="no mail of an account 'somebody'"):
+        numbers(root, account="somebody")
     assert numbers(root, folder="IN*") == [1, 3, 5]
     assert numbers(root, since=WHEN + timedelta(days=4)) == [4, 5, 6]
     assert numbers(root, until=WHEN + timedelta(days=2)) == [1, 2]
@@ -73,11 +75,9 @@ def test_command_prints_a_table_and_json(root: Path) -> None:
     assert "\x1b" not in shown.out
     told = run_command("audit", "--archive", str(root), "--message", digest(3)[:8].upper(), "--json").summary
     assert [(row["uid"], row["who"], row["action"]) for row in told["rows"]] == [(3, "test", "deleted")]
-    assert (
-        run_command("audit", "--archive", str(root), "--account", "x")
-        .out.strip()
-        .endswith("no such deletion.")
-    )
+    nothing = run_command("audit", "--archive", str(root), "--folder", "x")
+    assert nothing.out.strip().endswith("no such deletion.")
+    assert run_command("audit", "--archive", str(root), "--account", "x").status == 1
 
 
 @pytest.mark.parametrize("number", [0, 1])

@@ -56,6 +56,15 @@ def test_an_account_that_is_not_there(archive_root: Path, dovecot: Dovecot, user
     found = ask(archive_root, "--account", "nobody")
     assert found.status == 1
     assert "'account'" in found.err
+    nowhere = ask(archive_root, "--folder", "inbox")
+    assert nowhere.status == 1
+    assert "did you mean 'INBOX'?" in nowhere.err
+    for words in (["audit"], ["forget"], ["forget", "--apply"]):
+        unknown = run_command(words[0], "--archive", str(archive_root), "--account", "nobody", *words[1:])
+        assert (unknown.status, unknown.out) == (1, "")
+        assert "no mail of an account 'nobody'; it has these accounts: 'account'" in unknown.err
+    known = run_command("audit", "--archive", str(archive_root), "--account", "account")
+    assert (known.status, known.out) == (0, "The audit has no such deletion.\n")
 
 
 def test_imported_mail_is_told_of(archive_root: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from mailroom.exceptions import ConfigurationError
 
-__all__ = ["match_folders", "matches_pattern", "unmatched_patterns"]
+__all__ = ["match_folders", "matches_pattern", "no_such_folder", "unmatched_patterns"]
 
 MAX_NAMES_SHOWN = 30
 """How many folder names an error lists before it says how many more there are."""
@@ -32,6 +32,7 @@ def match_folders(
     *,
     special_use: Mapping[str, str | None] | None = None,
     strict_exclude: bool = False,
+    must_choose: bool = False,
 ) -> list[str]:
     """Return the folder names that some pattern means and no exclusion does, in the order given.
 
@@ -39,6 +40,7 @@ def match_folders(
     :param special_use: the special-use attribute of each name, for patterns such as ``\\Trash``.
     :param strict_exclude: whether an exclusion that means no folder is an error as well: right
         where a typing error would delete mail, wrong where it would only copy more.
+    :param must_choose: whether it is an error where exclusions leave none of the folders.
     :raises ConfigurationError: where a pattern means no folder; the sentence names those there are.
     """
     found = list(names)
@@ -53,14 +55,19 @@ def match_folders(
     asked = [*patterns, *exclude] if strict_exclude else list(patterns)
     missing = [p for p in unmatched_patterns(asked, found, special_use=special_use) if p != "*"]
     if missing:
-        raise ConfigurationError(_no_such_folder(missing, found), patterns=missing, names=found)
+        raise ConfigurationError(no_such_folder(missing, found), patterns=missing, names=found)
     uses = special_use or {}
-    return [
+    chosen = [
         name
         for name in found
         if any(matches_pattern(p, name, uses.get(name)) for p in patterns)
         and not any(matches_pattern(p, name, uses.get(name)) for p in exclude)
     ]
+    if must_choose and found and not chosen:
+        raise ConfigurationError(
+            f"No folder is left: exclude ({', '.join(map(repr, exclude))}) leaves out all that folders means."
+        )
+    return chosen
 
 
 def matches_pattern(pattern: str, name: str, special_use: str | None = None) -> bool:
@@ -100,7 +107,7 @@ def _as_regex(pattern: str) -> str:
     )
 
 
-def _no_such_folder(missing: Sequence[str], names: Sequence[str]) -> str:
+def no_such_folder(missing: Sequence[str], names: Sequence[str]) -> str:
     """Return the sentence for patterns that mean no folder, with a near miss in case pointed out."""
     asked = ", ".join(repr(p) for p in missing)
     shown = ", ".join(repr(n) for n in names[:MAX_NAMES_SHOWN]) or "none"

@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from mailroom.archive import Archive
+from mailroom.services.known_accounts import check_account_remembered
 
 __all__ = ["AuditReport", "AuditSelection", "read_audit"]
 
@@ -63,6 +64,7 @@ class AuditReport:
 def read_audit(archive: Archive, selection: AuditSelection) -> AuditReport:
     """Return the rows of the audit that are asked for; memory grows with the limit only.
 
+    :raises ConfigurationError: if there is no archive, or an account is asked for that it knows nothing of.
     :raises StoreUnavailable: if the archive cannot be read.
     """
     counted = _Counted()
@@ -72,6 +74,8 @@ def read_audit(archive: Archive, selection: AuditSelection) -> AuditReport:
         enumerate(counted.through(_matching(archive, selection))),
         key=lambda item: (*(item[1][name] for name in order), item[0]),
     )
+    if not counted.rows and selection.account is not None:
+        check_account_remembered(archive, selection.account)
     rows = tuple({**row, "at": row["at"].isoformat()} for _, row in reversed(newest))
     return AuditReport(rows=rows, matching=counted.rows, octets=counted.octets)
 

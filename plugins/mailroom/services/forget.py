@@ -41,6 +41,7 @@ from mailroom.services.forgetting.forget_plan import (
 from mailroom.services.forgetting.forget_report import ForgetReport, SweepReport
 from mailroom.services.forgetting.meant import Meant, held_among, meant_by, meant_by_plan
 from mailroom.services.forgetting.wish import ForgetWish
+from mailroom.services.known_accounts import check_account_remembered
 
 __all__ = [
     "GRACE",
@@ -74,8 +75,8 @@ def forget_mail(
     :param plan_id: the plan to carry out, and nothing beyond it: what came since, or is held by now, stays.
     :param dry_run: write a plan down, and change nothing else.
     :param grace: days from now until objects go.
-    :raises ConfigurationError: if there is no archive, it is a copy, the plan is over or not there, or this
-        machine's clock cannot be trusted.
+    :raises ConfigurationError: if there is no archive, it is a copy or never had the account, the plan is
+        over or not there, or this machine's clock cannot be trusted.
     :raises ArchiveError: if a legal hold or the plan was changed by hand.
     :raises StoreUnavailable: if the store refuses; what was begun is ended by the next run.
     """
@@ -92,6 +93,8 @@ def forget_mail(
     if wish is None:
         raise ConfigurationError("Say what is to go: an account, or a person's address, or an age.")
     begun = () if dry_run else tuple(begun_plans(archive, wish))
+    if wish.account is not None and not begun:
+        check_account_remembered(archive, wish.account)
     if not dry_run:
         _check_trust(archive, [plan.plan_id for plan in begun])
     meant = meant_by(archive, wish, at)

@@ -1,6 +1,6 @@
-"""Accounts that an archive has mail of: a typing error must not find nothing, in silence.
+"""Accounts and folders that an archive knows: a typing error must not find nothing, in silence.
 
-Here: the question, and the one sentence about an account that is not there.
+Here: the questions, and the one sentence about what is not there.
 """
 
 from __future__ import annotations
@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mailroom.exceptions import ConfigurationError
+from mailroom.policy.folders import no_such_folder
 
 if TYPE_CHECKING:
     from mailroom.archive import Archive
 
-__all__ = ["check_account_known", "unknown_account"]
+__all__ = ["check_account_known", "check_account_remembered", "check_folder_known", "unknown_account"]
 
 READERS = {"fetch", "mirror", "import"}
 """Runs that bring mail of an account into the archive, where it has any."""
@@ -37,6 +38,32 @@ def check_account_known(archive: Archive, account: str) -> None:
         if READERS & set(table["what"].to_pylist()):
             return
     raise unknown_account(account, sorted(known))
+
+
+def check_account_remembered(archive: Archive, account: str) -> None:
+    """Refuse an account that the archive has no mail of and never had, as far as the audit tells.
+
+    :raises ConfigurationError: where there is no archive, or it has no such account.
+    :raises StoreUnavailable: where the archive cannot be read.
+    """
+    for table in archive.scan_table("audit", ["account"], equal={"account": account}):
+        if table.num_rows:
+            return
+    check_account_known(archive, account)
+
+
+def check_folder_known(archive: Archive, account: str, folder: str) -> None:
+    """Refuse a folder that an account has and had no mail in, and name those that it has.
+
+    :param folder: its name as it stands.
+    :raises ConfigurationError: where there is no such folder.
+    :raises StoreUnavailable: where the archive cannot be read.
+    """
+    known = set(archive.last_folders(account))
+    for table in archive.scan_table("locations", ["account", "folder"], equal={"account": account}):
+        known.update(table["folder"].unique().to_pylist())
+    if folder not in known:
+        raise ConfigurationError(no_such_folder([folder], sorted(known)))
 
 
 def unknown_account(account: str, known: list[str], hint: str = "") -> ConfigurationError:

@@ -53,7 +53,7 @@ def plan_lanes(
         folders = {folder.name: folder for folder in listed if folder.is_selectable}
         uses = {name: row.special_use for name, row in last.items()}
         uses |= {name: folder.special_use for name, folder in folders.items()}
-        chosen = match_folders(selection.folders, selection.exclude, uses, special_use=uses)
+        chosen = match_folders(selection.folders, selection.exclude, uses, special_use=uses, must_choose=True)
         here = [folders[name] for name in chosen if name in folders]
         if not states_with_list(client):
             here = with_statuses(client, here)

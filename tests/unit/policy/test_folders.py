@@ -106,3 +106,11 @@ def test_no_pattern_at_all_is_refused() -> None:
 def test_unmatched_patterns_are_listed_as_given() -> None:
     """The caller may want to report rather than fail."""
     assert unmatched_patterns(["x", "INBOX", "y*"], NAMES) == ["x", "y*"]
+
+
+def test_exclusions_that_leave_nothing_are_an_error_where_something_must_be_chosen() -> None:
+    """A mirror of no folder would succeed for ever; an account without folders is no error."""
+    with pytest.raises(ConfigurationError, match="No folder is left: exclude"):
+        match_folders(["*"], ["*"], ["INBOX", "Sent"], must_choose=True)
+    assert match_folders(["*"], ["*"], ["INBOX", "Sent"]) == []
+    assert match_folders(["*"], ["*"], [], must_choose=True) == []

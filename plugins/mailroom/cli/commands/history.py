@@ -51,6 +51,7 @@ def add_to(words: Words[Parser]) -> None:
 def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) -> Outcome:
     """Show what an account or a folder looked like at any past moment."""
     from mailroom.services.change_choice import only_account
+    from mailroom.services.known_accounts import check_folder_known
 
     archive = existing_archive(options.archive)
     account = only_account(archive, options.account)
@@ -59,6 +60,7 @@ def run(options: argparse.Namespace, terminal: Terminal, stop: threading.Event) 
         found = archive.read_table("runs").to_pylist()
         summary["runs"] = [row for row in found if row["account"] == account and _is_then(row, options.as_of)]
     elif options.folder is not None:
+        check_folder_known(archive, account, options.folder)
         summary["messages"] = archive.folder_as_of(account, options.folder, options.as_of).to_pylist()
     else:
         from mailroom.archive.reading.history import folders_as_of, imported_as_of

@@ -68,7 +68,7 @@ class MailboxCheck:
         listed = {folder.name: folder.special_use for folder in folders if folder.is_selectable}
         past = [name for name, count in live.items() if count and name not in listed]
         uses = listed | {name: row.special_use if (row := self.last.get(name)) else None for name in past}
-        for name in match_folders(patterns, exclude, uses, special_use=uses):
+        for name in match_folders(patterns, exclude, uses, special_use=uses, must_choose=True):
             if self.stop.is_set():
                 return
             if name in listed:

@@ -229,7 +229,7 @@ class MirrorRun:
         known = {n: r for n, r in self.departures.last.items() if not r.deleted and n not in folders}
         uses = {name: folder.special_use for name, folder in folders.items()}
         uses |= {name: row.special_use for name, row in known.items()}
-        chosen = match_folders(selection.folders, selection.exclude, uses, special_use=uses)
+        chosen = match_folders(selection.folders, selection.exclude, uses, special_use=uses, must_choose=True)
         if selection.lane is not None:
             chosen = [name for name in chosen if name in selection.lane]
         self.departures.find(client, chosen, folders)
