@@ -728,9 +728,10 @@ def test_archive_is_no_destination(store: Store) -> None:
         store.deliver(store.root)
 
 
-def test_empty_archive_delivers_nothing(tmp_path: Path) -> None:
-    """Before the first fetch there is nothing to do, and nothing is made."""
-    assert Store(tmp_path / "none").deliver(tmp_path / "out").summary()["delivered"] == 0
+def test_archive_that_is_not_there_is_said_to_be_so(tmp_path: Path) -> None:
+    """Before the first fetch there is nothing to deliver from, and nothing is made."""
+    with pytest.raises(ConfigurationError, match="There is no archive at"):
+        Store(tmp_path / "none").deliver(tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
