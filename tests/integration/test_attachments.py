@@ -25,7 +25,9 @@ from mailroom.policy.attachments import DEFAULT_TEMPLATE, AttachmentRule
 from mailroom.policy.destinations import Collision
 from mailroom.services.attachments import DeliveryReport, deliver_attachments
 from mailroom.services.delivering import attachment_choice, shared_archives, zip_contents
+from mailroom.services.delivering.delivery_run import LOAD_ATTACHMENTS
 from mailroom.services.progress import NoProgress
+from tests.support.answering import Asked, answering
 from tests.support.mail import make_message
 from tests.support.s3 import S3Server
 from tests.unit.client.test_dkim_signatures import keys, signed
@@ -784,6 +786,37 @@ def test_s3_large_and_colliding_attachments(archive_root: Path, s3: S3Server) ->
     assert len(s3.keys(bucket)) == 13
     body = s3.client().get_object(Bucket=bucket, Key="big.bin")["Body"].read()
     assert hashlib.sha256(body).digest() == hashlib.sha256(large).digest()
+
+
+def test_one_that_takes_long_keeps_no_others_waiting(archive_root: Path) -> None:
+    """A store that takes its time over the first answers all others meanwhile, more than wait at a time."""
+    from upath import UPath
+
+    store, count = Store(archive_root), 400
+    store.add(
+        *(
+            make_message(subject=f"{n}", attachments=[(f"{n:03}.txt", "text/plain", b"%d" % n)])
+            for n in range(count)
+        )
+    )
+    others = threading.Event()
+    held: list[str] = []
+    was_kept_waiting: list[bool] = []
+
+    def status(seen: list[Asked]) -> int:
+        if seen[-1].method == "PUT" and not held:
+            held.append(seen[-1].path)
+            was_kept_waiting.append(not others.wait(25))
+        elif sum(asked.method == "PUT" for asked in seen) > count - LOAD_ATTACHMENTS:
+            others.set()
+        return 200
+
+    with answering(status) as (url, seen):
+        place = UPath("s3://bucket/out", endpoint_url=url, key="k", secret="s", skip_instance_cache=True)
+        report = store.deliver(place)
+    assert (report.delivered, report.failures) == (count, ())
+    assert was_kept_waiting == [False]
+    assert len({asked.path for asked in seen if asked.method == "PUT"}) == count
 
 
 def test_s3_objects_are_encrypted_and_filed_as_asked(store: Store, s3: S3Server) -> None:

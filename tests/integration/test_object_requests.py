@@ -136,12 +136,12 @@ def test_large_file_is_sent_in_small_parts(
 ) -> None:
     """An upload of any size holds a few parts of 8 MiB in memory; exclusive it is, too."""
     file = tmp_path / "large"
-    file.write_bytes(b"x" * (2 * PART_OCTETS + 1))
+    file.write_bytes(b"x" * (PARTS_AT_ONCE * PART_OCTETS + 1))
     objects.put_file(str(file), f"{bucket}/large", content_type="video/mp4", exclusive=True)
     head = s3.client().head_object(Bucket=bucket, Key="large")
-    assert head["ContentLength"] == 2 * PART_OCTETS + 1
+    assert head["ContentLength"] == PARTS_AT_ONCE * PART_OCTETS + 1
     assert head["ContentType"] == "video/mp4"
-    assert head["ETag"].strip('"').endswith("-3")
+    assert head["ETag"].strip('"').endswith(f"-{PARTS_AT_ONCE + 1}")
     with pytest.raises(FileExistsError):
         objects.put_file(str(file), f"{bucket}/large", content_type="video/mp4", exclusive=True)
 
@@ -229,6 +229,22 @@ def test_settings_that_are_told_need_no_file_system(s3: S3Server, bucket: str) -
     assert b"".join(objects.fetch(f"{bucket}/a")[1]) == b"data"
     with pytest.raises(FileExistsError):
         objects.put(f"{bucket}/a", b"data", content_type="text/plain", exclusive=True)
+
+
+def test_file_that_fits_in_memory_needs_no_file_system(s3: S3Server, bucket: str, tmp_path: Path) -> None:
+    """What mail carries at most goes in one request, and nothing there is overwritten by it either."""
+    pytest.importorskip("obstore")
+    objects = ObjectRequests(unwanted, "s3", bucket, unwanted, {}, told(s3.endpoint_url))
+    file = tmp_path / "large"
+    file.write_bytes(b"x" * (PARTS_AT_ONCE * PART_OCTETS))
+    objects.put_file(str(file), f"{bucket}/large", content_type="video/mp4", exclusive=True)
+    head = s3.client().head_object(Bucket=bucket, Key="large")
+    assert (head["ContentLength"], head["ContentType"]) == (PARTS_AT_ONCE * PART_OCTETS, "video/mp4")
+    assert "-" not in head["ETag"]
+    file.write_bytes(b"y" * (PARTS_AT_ONCE * PART_OCTETS))
+    with pytest.raises(FileExistsError):
+        objects.put_file(str(file), f"{bucket}/large", content_type="video/mp4", exclusive=True)
+    assert s3.client().get_object(Bucket=bucket, Key="large")["Body"].read(1) == b"x"
 
 
 DELIVER = """

@@ -94,13 +94,19 @@ class MessagePlaces:
 
         :return: the pairs, each once, and the earliest INTERNALDATE, or None.
         """
-        first, second = halves_of(digest)
-        start = int(np.searchsorted(self._first, np.uint64(first)))
-        stop = int(np.searchsorted(self._first, np.uint64(first), side="right"))
-        mine = start + np.flatnonzero(self._second[start:stop] == np.uint64(second))
-        words = [self._names.words[number] for number in dict.fromkeys(self._place[mine].tolist())]
-        pairs = tuple((account, folder) for account, _, folder in (w.partition(_SEPARATOR) for w in words))
-        times = self._received[mine]
-        known = times[times != _NO_TIME]
-        received = _EPOCH + timedelta(microseconds=int(known.min())) if len(known) else None
+        mine = self._rows_of(*halves_of(digest))
+        words = [self._names.words[number] for number in dict.fromkeys([int(self._place[at]) for at in mine])]
+        pairs = tuple([(account, folder) for account, _, folder in (w.partition(_SEPARATOR) for w in words)])
+        known = [time for at in mine if (time := int(self._received[at])) != _NO_TIME]
+        received = _EPOCH + timedelta(microseconds=min(known)) if known else None
         return pairs, received
+
+    def _rows_of(self, first: int, second: int) -> list[int]:
+        """Return where the rows of a message are: mostly one, for which arrays cost twice as much."""
+        at = int(self._first.searchsorted(np.uint64(first)))
+        found: list[int] = []
+        while at < len(self._first) and self._first[at] == first:
+            if self._second[at] == second:
+                found.append(at)
+            at += 1
+        return found

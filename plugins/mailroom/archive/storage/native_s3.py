@@ -35,6 +35,9 @@ MAX_RETRIES = 8
 UNPROVEN_RETRIES = 1
 """How often a request of a client is tried again that no answer has shown to be set rightly."""
 
+REQUEST_LASTS = timedelta(minutes=1)
+"""How long a request may take: 24 MiB, the most that is put in one, at 3.4 Mbit/s."""
+
 _CLIENT_SETTINGS = frozenset(
     {
         "aws_access_key_id",
@@ -174,7 +177,11 @@ def _open(
     made = store(
         bucket,
         config=config | {_ENCRYPTION[name]: _text(value) for name, value in of_objects.items()},
-        client_options={"allow_http": True, **client_options},  # where the endpoint says so
+        client_options={
+            "allow_http": True,
+            "timeout": REQUEST_LASTS,
+            **client_options,
+        },  # HTTP where it says so
         **settings,
     )
     return NativeS3(made, {"Storage-Class": storage_class} if storage_class else {})

@@ -223,7 +223,6 @@ def _policy(options: argparse.Namespace) -> RulePolicy:
     """Return the rules of a file, or the one that the words say."""
     from mailroom.policy.attachments import AttachmentRule
     from mailroom.policy.rule_words import RulePolicy
-    from mailroom.services.rule_files import read_rule_file
 
     own = {word: getattr(options, "type" if word == "content_type" else word) for word in CHOOSING_WORDS}
     if options.rules is None:
@@ -232,6 +231,8 @@ def _policy(options: argparse.Namespace) -> RulePolicy:
     if said:
         option = {"content_type": "type", "sender": "from"}.get(said[0], said[0]).replace("_", "-")
         raise UsageError(f"--{option} would be overlooked beside --rules; say it in the file.")
+    from mailroom.services.rule_files import read_rule_file
+
     policy = read_rule_file(options.rules)
     for where in (policy.destination, *(rule.destination for rule in policy.rules)):
         if where is not None:

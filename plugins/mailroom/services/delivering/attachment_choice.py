@@ -179,16 +179,19 @@ class AttachmentChoice:
             self._places = MessagePlaces(self.archive, self.account)
         facts = describe_senders(self.archive, {row["message_sha256"] for row in rows})
         asks_for_content = any(rule.asks_for_content for rule in self.rules)
-        joined = [
-            self._joined(row, facts[row["message_sha256"]], asks_for_content)
-            for row in rows
-            if row["message_sha256"] in facts
-        ]
-        joined.sort(key=lambda one: (one.moment, one.message_sha256, one.part))
-        archives = {(one.message_sha256, one.part) for one in joined if self._is_to_open(one)}
-        known = self._members_known.look_up(
-            one for one in joined if (one.message_sha256, one.part) in archives
+        known_rows = [row for row in rows if row["message_sha256"] in facts]
+        known_rows.sort(key=lambda row: self._order(row, facts[row["message_sha256"]]))
+        # One by one as they are asked for: the first is on its way while the last ones are joined.
+        joined: Iterable[Attachment] = (
+            self._joined(row, facts[row["message_sha256"]], asks_for_content) for row in known_rows
         )
+        archives: set[tuple[str, str]] = set()
+        known: Mapping[tuple[str, str], Sequence[Member]] = {}
+        if any(rule.unzip for rule in self.rules):
+            joined = list(joined)
+            to_open = [one for one in joined if self._is_to_open(one)]
+            archives = {(one.message_sha256, one.part) for one in to_open}
+            known = self._members_known.look_up(to_open)
         for attachment in joined:
             key = attachment.message_sha256, attachment.part
             if key in archives:
@@ -279,6 +282,12 @@ class AttachmentChoice:
                 for chunk in contents.read(member.number):
                     digest.update(chunk)
                 yield choice._replace(attachment=replace(choice.attachment, sha256=digest.hexdigest()))
+
+    def _order(self, row: Row, facts: MessageFacts) -> tuple[datetime, str, str]:
+        """Return what the order of deliveries goes by: when the message was sent, or came."""
+        digest = row["message_sha256"]
+        received = self._places.of(digest)[1] if facts.date is None and self._places else None
+        return facts.date or received or facts.archived_at, digest, row["part"]
 
     def _joined(self, row: Row, facts: MessageFacts, asks_for_content: bool) -> Attachment:
         pairs, received = self._places.of(row["message_sha256"]) if self._places else ((), None)

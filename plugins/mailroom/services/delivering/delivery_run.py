@@ -11,9 +11,10 @@ Members of a zip archive travel in several, which share the opened archive.
 from __future__ import annotations
 
 import itertools
+import queue
 import threading
 import traceback
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -40,7 +41,7 @@ from mailroom.services.progress import Progress
 __all__ = ["DeliveryRun"]
 
 IN_FLIGHT_OCTETS = 8 * 1024 * 1024
-"""How much of attachments may be on its way at once; one alone may be larger. Octets."""
+"""How much of attachments may be on its way at once, of which none counts for more than half. Octets."""
 
 LOAD_ATTACHMENTS = 8
 """Most attachments of a load."""
@@ -68,7 +69,7 @@ class _Item(NamedTuple):
 
 
 _Outcome = DeliveryOutcome | MailroomError
-_Waiting = tuple[list[_Item], Future[list[_Outcome]]]
+_Working = Future[list[_Outcome]]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -88,7 +89,8 @@ class DeliveryRun:
     unzip_password: str | None = None
     refusals: int = 0
     turns: dict[str, int] = field(default_factory=dict)
-    _waiting: deque[_Waiting] = field(default_factory=deque)
+    _waiting: dict[_Working, list[_Item]] = field(default_factory=dict)
+    _ended: queue.SimpleQueue[_Working] = field(default_factory=queue.SimpleQueue)
     _paths: Counter[str] = field(default_factory=Counter)
     _octets: int = 0
 
@@ -109,15 +111,17 @@ class DeliveryRun:
                         or self._octets + size > IN_FLIGHT_OCTETS
                         or any(item.key in self._paths for item in load)
                     ):
-                        self._take_in(*self._waiting.popleft())
+                        self._take_in(self._ended.get())
                     self._octets += size
                     self._paths.update(item.key for item in load)
-                    self._waiting.append((load, threads.submit(self._deliver_load, load)))
+                    working = threads.submit(self._deliver_load, load)
+                    self._waiting[working] = load
+                    working.add_done_callback(self._ended.put)
                 while self._waiting:
-                    self._take_in(*self._waiting.popleft())
+                    self._take_in(self._ended.get())
             finally:
-                for load, future in self._waiting:
-                    if future.cancel():
+                for working, load in self._waiting.items():
+                    if working.cancel():
                         _let_go_of_archives(load)
 
     def _loads(self, chosen: Iterable[Choice], stop: threading.Event) -> Iterator[list[_Item]]:
@@ -185,9 +189,10 @@ class DeliveryRun:
             self.turns[item.key] = turn
         return outcome
 
-    def _take_in(self, load: list[_Item], future: Future[list[_Outcome]]) -> None:
-        """Count the deliveries of one load, or note why there were none."""
-        for item, outcome in zip(load, future.result(), strict=True):
+    def _take_in(self, working: _Working) -> None:
+        """Count the deliveries of a load that has ended, or note why there were none."""
+        load = self._waiting.pop(working)
+        for item, outcome in zip(load, working.result(), strict=True):
             self._count(item.attachment, item.target.label, outcome)
         self._octets -= _octets_of(load)
         self._paths.subtract(item.key for item in load)
@@ -295,4 +300,5 @@ def _let_go_of_archives(load: Iterable[_Item]) -> None:
 
 
 def _octets_of(load: Iterable[_Item]) -> int:
-    return sum(item.attachment.size for item in load)
+    """Return what counts as on its way: the largest leave room for others, which go on beside them."""
+    return sum(min(item.attachment.size, IN_FLIGHT_OCTETS // 2) for item in load)
