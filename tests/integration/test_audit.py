@@ -27,7 +27,7 @@ def root(tmp_path: Path) -> Path:
     """Six messages in two folders, deleted one a day by two runs."""
     archive = Archive(tmp_path / "archive")
     for name, numbers in (("first", (1, 2, 3)), ("second", (4, 5, 6))):
-        who = context(name, account="ana@example.org")
+        who = context(name, account="ana@example.org@imap.example.org")
         with archive.writer(who) as writer:
             for number in numbers:
                 row = place(
