@@ -273,7 +273,7 @@ def hold(owner: Account, /, **values: Any) -> str:
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"account": "acount"}, "no account 'acount'; it has these: 'account'"),
+        ({"account": "acount"}, "no mail of an account 'acount'; it has these accounts: 'account'"),
         ({"folder": "Inbx"}, "No folder matches 'Inbx'.*'INBOX'"),
         ({"account": "account", "folder": "\\\\Junk"}, "No folder matches"),
         ({"sender": "shop.example"}, r"write '\*@shop.example'"),
