@@ -1,7 +1,7 @@
 """Which archived messages have a whole raw object, by its name and size.
 
 Belongs here: the table ``messages`` beside a listing of the objects: a ``stat`` each on a disk, a listing
-of the prefix in an object store, and some 60 octets of memory a message. Does not belong here: reading
+of the prefix in an object store, and some 140 octets of memory a message. Does not belong here: reading
 objects, which alone finds octets that changed (``integrity``), and writing them anew (``services``).
 """
 
@@ -13,6 +13,7 @@ from functools import cached_property
 from itertools import islice
 
 import numpy as np
+import numpy.typing as npt
 
 from mailroom.archive.archive import Archive
 from mailroom.archive.digests import DigestSet, halves, halves_of_all
@@ -57,6 +58,17 @@ class Presence:
     @cached_property
     def _whole(self) -> DigestSet:
         """The messages of which an object of the recorded size is there."""
+        messages, recorded = self._recorded()
+        found = np.full(len(messages), -1, dtype=np.int64)
+        for listed in self._listings():
+            places = messages.find(*halves_of_all([digest for digest, _ in listed]))
+            known = places >= 0
+            found[places[known]] = np.array([size for _, size in listed], dtype=np.int64)[known]
+        whole = found == recorded
+        return DigestSet(messages.first[whole], messages.second[whole])
+
+    def _recorded(self) -> tuple[DigestSet, npt.NDArray[np.int64]]:
+        """Return the messages that have a row, and their sizes in the same order."""
         first, second, recorded = [np.empty(0, np.uint64)], [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
         for table in self._archive.scan_table("messages", ["sha256", "size"]):
             both = halves(table["sha256"])
@@ -64,13 +76,7 @@ class Presence:
             second.append(both[1])
             recorded.append(table["size"].to_numpy().astype(np.int64))
         messages = DigestSet(np.concatenate(first), np.concatenate(second))
-        wanted = np.concatenate(recorded)[messages.order]
-        found = np.full(len(messages), -1, dtype=np.int64)
-        for listed in self._listings():
-            places = messages.find(*halves_of_all([digest for digest, _ in listed]))
-            known = places >= 0
-            found[places[known]] = np.array([size for _, size in listed], dtype=np.int64)[known]
-        return DigestSet(messages.first[found == wanted], messages.second[found == wanted])
+        return messages, np.concatenate(recorded)[messages.order]
 
     def _listings(self) -> Iterator[list[StoredObject]]:
         objects = iter(self._archive.raw.objects())
