@@ -97,7 +97,7 @@ def test_the_whole_job_ends_in_words(dovecot: Dovecot, user: str, tmp_path: Path
     assert gone.out.startswith("1 message deleted on the server")
     sound = run_command("verify", "--archive", str(root))
     assert (sound.status, sound.out.partition(":")[0]) == (0, "All is well")
-    assert sound.err.startswith("verify: 1 messages")
+    assert sound.err.startswith("verify: 1 message,")
 
 
 @pytest.mark.parametrize("scheme", ["imap+starttls", "pop3+starttls"])

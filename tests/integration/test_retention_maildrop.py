@@ -132,11 +132,9 @@ def test_re_encoded_mail_stays_until_its_exact_bytes_are_archived(
     assert {row["message_sha256"] for row in account.audit()} == {digest(content) for content in moved}
 
 
-def test_maildrop_that_was_never_fetched_is_passed_over(
-    dovecot: Dovecot, account: Account, tmp_path: Path
-) -> None:
+def test_maildrop_that_was_never_fetched_is_passed_over(account: Account) -> None:
     """It is told, and nothing goes."""
-    other = Account(tmp_path / "other", account.endpoint)
+    other = Account(account.root, account.endpoint, name="other")
     report = other.retain(WEEK)
     assert report.folders[0].note is not None
     assert "fetch it first" in report.folders[0].note

@@ -244,6 +244,7 @@ class TestConnectionForm:
         assert metadata["hook_class_name"].startswith("mailroom.hooks.")
         assert list(metadata["extra_fields"]) == [
             "security",
+            "allow_plaintext",
             "verify",
             "ca_file",
             "timeout",
