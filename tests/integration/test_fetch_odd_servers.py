@@ -11,9 +11,10 @@ import pytest
 from mailroom.archive import Archive
 from mailroom.archive.storage.durability import DiskSync
 from mailroom.client.pop3 import Headed, MaildropListing, Pop3Client, Retrieved
-from mailroom.exceptions import ConnectionLost, RemoteProtocolError
+from mailroom.exceptions import ConfigurationError, ConnectionLost, RemoteProtocolError
 from mailroom.model import SpoolFactory
 from mailroom.policy.fetch_mode import FetchMode
+from mailroom.services.known_accounts import check_account_known
 from tests.integration.runs import DELETE, LEAVE, Account, days, digest, raw_digests
 from tests.support.mail import make_message
 from tests.support.pop3_server import Maildrop, Pop3Server
@@ -359,6 +360,19 @@ def test_empty_maildrop_is_fine(maildrop: Maildrop, account: Account) -> None:
     assert account.fetch(LEAVE).added == 0
     assert account.fetch(DELETE).added == 0
     assert not account.root.exists() or not list(account.root.glob("tables/locations"))
+
+
+def test_empty_maildrop_is_known_to_an_archive_of_others(maildrop: Maildrop, account: Account) -> None:
+    """What comes after its fetch finds no mail, and no wrong account; one row of ``runs`` says so."""
+    account.fetch(LEAVE)
+    maildrop.messages = []
+    other = Account(account.root, account.endpoint, name="other")
+    with pytest.raises(ConfigurationError, match="'other'"):
+        check_account_known(other.archive, "other")
+    for _ in range(3):
+        assert other.fetch(LEAVE).listed == 0
+    check_account_known(other.archive, "other")
+    assert other.archive.read_table("runs")["account"].to_pylist().count("other") == 1
 
 
 def test_listing_that_is_empty_for_a_moment_costs_nothing(maildrop: Maildrop, account: Account) -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -166,10 +167,49 @@ def test_runs_at_work_are_left_alone(server: ImapServer, archive_root: Path) -> 
     archive = Archive(archive_root)
     other = run_context(cast(Any, {}), what="mirror", account="office", announces=Announced.MAILBOX)
     mine = run_context(cast(Any, {}), what="mirror", account="office", announces=Announced.MAILBOX)
-    let_go = Unannounced(archive, other).begin()
+    note = Unannounced(archive, other).begin()
     assert Unannounced(archive, mine).missed() == []
-    let_go()
+    note.let_go()
     assert [one.run_id for one in Unannounced(archive, mine).missed()] == [other.run_id]
+
+
+def test_run_that_changed_nothing_leaves_nothing_to_tell(server: ImapServer, archive_root: Path) -> None:
+    """A server that is away for days must not leave a note of each try."""
+    assert run(mirror(archive_root)) == []
+    (note,) = [path for path in (archive_root / "unannounced").rglob("*") if path.is_file()]
+    assert run(mirror(archive_root)) == []
+    assert [path for path in (archive_root / "unannounced").rglob("*") if path.is_file()] == [note]
+
+
+def test_lane_that_is_tried_again_is_told_of_with_its_folders(archive_root: Path) -> None:
+    """Airflow may fail a task that was through: its events are gone, and the next try has nothing new."""
+    from mailroom.archive.unannounced import Unannounced
+    from mailroom.model import Announced, RunContext
+
+    def notes(task: str, attempt: int) -> Unannounced:
+        run_id = f"mail/monday/{task}#{attempt}"
+        return Unannounced(
+            archive,
+            RunContext(
+                run_id=run_id,
+                what="mirror",
+                account="office",
+                started=datetime.now(UTC),
+                who="a test",
+                announces=Announced.MAILBOX,
+            ),
+        )
+
+    archive = Archive(archive_root)
+    for task, attempt in (("mirror[0]", 1), ("mirror[1]", 1)):
+        notes(task, attempt).begin().let_go()
+        notes(task, attempt).note_folders_told()
+    notes("mirror[0]", 2).note_folders_told()
+    found = notes("whole", 1).missed()
+    assert {one.run_id: one.are_folders_told for one in found} == {
+        "mail/monday/mirror[0]#1": False,
+        "mail/monday/mirror[1]#1": True,
+    }
 
 
 def test_lanes_leave_the_account_to_the_mirror_after_them(server: ImapServer, archive_root: Path) -> None:

@@ -9,23 +9,29 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mailroom.archive.storage.store import LocalStore
 from mailroom.model import Announced, Change
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from mailroom.archive.archive import Archive
+    from mailroom.archive.storage.store import Store
     from mailroom.model import RunContext
 
-__all__ = ["Unannounced", "UnannouncedRun", "delivered_by", "mailbox_changes_by"]
+__all__ = ["HeldNote", "Unannounced", "UnannouncedRun", "delivered_by", "mailbox_changes_by"]
 
 FOLDER = "unannounced"
 """Where the files lie, below an archive's root."""
+
+RENEW_SECONDS = 300.0
+"""How often a run that works for long says that it is at work still."""
 
 COUNTS = {
     Change.ADDED: "added",
@@ -55,6 +61,25 @@ class UnannouncedRun:
     are_folders_told: bool = False
 
 
+class HeldNote:
+    """The note of a run at work.
+
+    :raises StoreUnavailable: from every method, where the store refuses.
+    """
+
+    def __init__(self, store: Store, path: str, content: bytes) -> None:
+        self._store, self._path, self._content = store, path, content
+        self.let_go = store.hold_file(path, content)
+        self._renewed_at = time.monotonic()
+
+    def renew(self) -> None:
+        """Show that the run is still at work, where a store knows no locks and goes by the note's age."""
+        now = time.monotonic()
+        if now - self._renewed_at >= RENEW_SECONDS and not isinstance(self._store, LocalStore):
+            self._store.replace_file(self._path, self._content)
+            self._renewed_at = now
+
+
 class Unannounced:
     """The runs about one account, or those that deliver attachments.
 
@@ -68,15 +93,19 @@ class Unannounced:
         self._run = run
         self._folder = f"{FOLDER}/{_short(f'{run.announces.value} {about}')}"
 
-    def begin(self) -> Callable[[], None]:
-        """Write down, before the first row, that this run is at work.
-
-        :return: what is to be called at its end, however it ends.
-        """
-        return self._store.hold_file(self._path, self._content())
+    def begin(self) -> HeldNote:
+        """Write down, before the first row, that this run is at work; to be let go of, however it ends."""
+        return HeldNote(self._store, self._path, self._content())
 
     def note_folders_told(self) -> None:
-        """Leave this run, if it changed anything, to one that announces the account."""
+        """Leave this run, if it changed anything, to one that announces the account.
+
+        What an earlier try of the same task had told of its folders was never published, and what it
+        returned is not known to whoever comes after: it is told as a whole again.
+        """
+        for path, run in self._read_others():
+            if run.are_folders_told and self._is_earlier_try(run):
+                self._store.replace_file(path, _content(run) + b"\n")
         if self._store.exists(self._path):
             self._store.replace_file(self._path, self._content(are_folders_told=True) + b"\n")
 
@@ -86,9 +115,7 @@ class Unannounced:
         One that was killed counts as at work for some minutes where the store knows no locks, unless it
         was an earlier try of the same task.
         """
-        paths = [path for path in self._store.list_files(self._folder) if path != self._path]
-        contents = self._store.read_files(paths) if paths else []
-        found = [_read(path, content) for path, content in zip(paths, contents, strict=True) if content]
+        found = (run for _, run in self._read_others())
         return [run for run in found if self._is_earlier_try(run) or not self._store.is_held(run.path)]
 
     def clear(self, runs: Iterable[UnannouncedRun]) -> None:
@@ -97,13 +124,20 @@ class Unannounced:
             if self._store.exists(path):
                 self._store.remove(path)
 
+    def _read_others(self) -> Iterator[tuple[str, UnannouncedRun]]:
+        """Yield the notes of all runs but this one."""
+        paths = [path for path in self._store.list_files(self._folder) if path != self._path]
+        contents = self._store.read_files(paths) if paths else []
+        for path, content in zip(paths, contents, strict=True):
+            if content:
+                yield path, _read(path, content)
+
     @property
     def _path(self) -> str:
         return f"{self._folder}/{_short(self._run.run_id)}.json"
 
     def _content(self, *, are_folders_told: bool = False) -> bytes:
-        said = {"run_id": self._run.run_id, "what": self._run.what, "are_folders_told": are_folders_told}
-        return json.dumps(said, sort_keys=True).encode("ascii")
+        return _content(self._run, are_folders_told=are_folders_told)
 
     def _is_earlier_try(self, run: UnannouncedRun) -> bool:
         task, numbered, _ = self._run.run_id.rpartition("#")
@@ -150,6 +184,11 @@ def _of_runs(
     mine = rows.filter(pc.is_in(rows["run_id"], value_set=pa.array(sorted(run_ids), pa.string())))
     counted = Counter(zip(*(mine[name].to_pylist() for name in columns), strict=True))
     yield from counted.items()
+
+
+def _content(run: RunContext | UnannouncedRun, *, are_folders_told: bool = False) -> bytes:
+    said = {"run_id": run.run_id, "what": run.what, "are_folders_told": are_folders_told}
+    return json.dumps(said, sort_keys=True).encode("ascii")
 
 
 def _read(path: str, content: bytes) -> UnannouncedRun:

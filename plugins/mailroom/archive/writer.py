@@ -13,14 +13,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from mailroom.archive.archive import Archive
 from mailroom.archive.storage.store import LocalStore
-from mailroom.archive.unannounced import Unannounced
+from mailroom.archive.unannounced import HeldNote, Unannounced
 from mailroom.archive.writing.batch import Batch, key_of
 from mailroom.archive.writing.pipeline import Pipeline
 from mailroom.archive.writing.worker_start import end_worker, start_workers
@@ -89,7 +89,7 @@ class ArchiveWriter:
         self._is_synced = True
         self._is_over = False
         self._begun: tuple[str, str] | None = None
-        self._let_go: Callable[[], None] | None = None
+        self._note: HeldNote | None = None
 
     def __enter__(self) -> Self:
         """Begin; what a power cut tore is repaired first, also in a run that brings nothing new.
@@ -294,11 +294,19 @@ class ArchiveWriter:
         batch = self._batch
         if not batch.entries:
             self._begin_batch()
+            self._leave_note()
         batch.keys.add(key)
         batch.entries.append((row, arrival))
         if self._engine is not None and self._begun != (row.account, row.folder):
             self._begun = (row.account, row.folder)
             self._engine.locations.begin(*self._begun)
+
+    def _leave_note(self) -> None:
+        """Have another run announce what this one changes, should it never come to that."""
+        if self._note is not None:
+            self._note.renew()
+        elif self._context.announces is Announced.MAILBOX:
+            self._note = Unannounced(self._archive, self._context).begin()
 
     def _begin_batch(self) -> None:
         if self._batch.is_empty:
@@ -343,8 +351,6 @@ class ArchiveWriter:
             self._engine = open_engine(
                 self._archive, self._pipeline, self._context, keep_committed=self._keep, workers=workers
             )
-            if self._context.announces is Announced.MAILBOX:
-                self._let_go = Unannounced(self._archive, self._context).begin()
         else:
             self._pipeline.check()
         return self._engine
@@ -360,6 +366,6 @@ class ArchiveWriter:
             self._engine.durability.close()
             with contextlib.suppress(ArchiveError):
                 self._intended.let_go()
-        if self._let_go is not None:
+        if self._note is not None:
             with contextlib.suppress(ArchiveError):
-                self._let_go()
+                self._note.let_go()

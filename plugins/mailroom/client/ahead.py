@@ -35,6 +35,9 @@ Proxies that hand a connection on after the sign-in may drop what came with it (
 
 RECEIVE_OCTETS = 256 * 1024
 
+MAX_OCTETS = 4 * 1024 * 1024
+"""Most that is read ahead; no answer that is longer was ever remembered (``transport``)."""
+
 GREETINGS = (b"+OK", b"* OK")
 
 
@@ -141,6 +144,9 @@ class SentAhead:
         if not octets:
             raise ConnectionResetError
         self._received += octets
+        if len(self._received) > MAX_OCTETS:
+            self.close()
+            raise AheadFailed
 
 
 def call(host: str, port: int) -> SentAhead:

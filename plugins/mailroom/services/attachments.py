@@ -18,7 +18,7 @@ from itertools import chain
 from mailroom.archive import Archive
 from mailroom.archive.delivering.customer_key import CustomerKey
 from mailroom.archive.storage.store import Root
-from mailroom.archive.unannounced import Unannounced
+from mailroom.archive.unannounced import HeldNote, Unannounced
 from mailroom.client.dkim_signatures import KeyLookup
 from mailroom.model import Announced, RunContext
 from mailroom.policy.attachments import DEFAULT_TEMPLATE, AttachmentRule, Choice
@@ -155,9 +155,13 @@ def _noted(
     chosen: Iterable[Choice], archive: Archive, context: RunContext, ending: ExitStack
 ) -> Iterator[Choice]:
     """Yield what is chosen; before the first, write down that a run is at work which is to be announced."""
-    for number, one in enumerate(chosen):
-        if number == 0 and context.announces is Announced.DELIVERIES:
-            ending.callback(Unannounced(archive, context).begin())
+    note: HeldNote | None = None
+    for one in chosen:
+        if note is not None:
+            note.renew()
+        elif context.announces is Announced.DELIVERIES:
+            note = Unannounced(archive, context).begin()
+            ending.callback(note.let_go)
         yield one
 
 

@@ -56,9 +56,7 @@ def fetch_maildrop(
         look = look_at_maildrop(connect, archive, context, mode, now)
         if look.settled is not None:
             report = _pass_by(look, context, mode, stop)
-            writer.finish(
-                outcome_of(report), counts_of(report), report.octets, changed=_is_first(archive, report)
-            )
+            writer.finish(outcome_of(report), counts_of(report), report.octets)
             _remember(look, archive, context, mode, now, remember)
             return report
         from mailroom.services.fetching.fetch_run import FetchRun
@@ -111,11 +109,15 @@ def _remember(
 
 
 def _is_first(archive: Archive, report: FetchReport) -> bool | None:
-    """Say that a run is worth a row which found an empty maildrop before there is an archive.
+    """Say that a run is worth a row which found a maildrop empty that the archive does not know yet.
 
-    Then there is one, and what comes after the fetch finds no mail in it, instead of no archive.
+    Then it knows it, and what comes after the fetch finds no mail in it, instead of no such account.
     """
-    return True if report.listed == 0 and not archive.exists() else None
+    if report.listed:
+        return None
+    from mailroom.services.known_accounts import is_account_known
+
+    return None if archive.exists() and is_account_known(archive, report.account) else True
 
 
 def _pass_by(look: FirstLook, context: RunContext, mode: FetchMode, stop: threading.Event) -> FetchReport:

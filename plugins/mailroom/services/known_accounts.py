@@ -5,6 +5,7 @@ Here: the questions, and the one sentence about what is not there.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from mailroom.exceptions import ConfigurationError
@@ -13,7 +14,13 @@ from mailroom.policy.folders import no_such_folder
 if TYPE_CHECKING:
     from mailroom.archive import Archive
 
-__all__ = ["check_account_known", "check_account_remembered", "check_folder_known", "unknown_account"]
+__all__ = [
+    "check_account_known",
+    "check_account_remembered",
+    "check_folder_known",
+    "is_account_known",
+    "unknown_account",
+]
 
 READERS = {"fetch", "mirror", "import"}
 """Runs that bring mail of an account into the archive, where it has any."""
@@ -28,16 +35,24 @@ def check_account_known(archive: Archive, account: str) -> None:
     :raises StoreUnavailable: where the archive cannot be read.
     """
     archive.require()
-    known: set[str] = set()
-    for table in archive.scan_table("locations", ["account"]):
-        known.update(table["account"].unique().to_pylist())
-        if account in known:
-            return
+    if not is_account_known(archive, account):
+        others = (
+            rows["account"].unique().to_pylist() for rows in archive.scan_table("locations", ["account"])
+        )
+        raise unknown_account(account, sorted({*chain.from_iterable(others)}))
+
+
+def is_account_known(archive: Archive, account: str) -> bool:
+    """Say whether the archive has mail of an account, or a run has read it to its end and found none.
+
+    :raises StoreUnavailable: where the archive cannot be read.
+    """
+    placed = archive.scan_table("locations", ["account"], equal={"account": account})
+    if any(rows.num_rows for rows in placed):
+        return True
     of_runs = {"account": account, "outcome": "succeeded"}
-    for table in archive.scan_table("runs", ["what", "account", "outcome"], equal=of_runs):
-        if READERS & set(table["what"].to_pylist()):
-            return
-    raise unknown_account(account, sorted(known))
+    runs = archive.scan_table("runs", ["what", "account", "outcome"], equal=of_runs)
+    return any(READERS & set(rows["what"].to_pylist()) for rows in runs)
 
 
 def check_account_remembered(archive: Archive, account: str) -> None:

@@ -145,3 +145,13 @@ def test_a_refused_sign_in_is_said_and_not_tried_again() -> None:
         assert (digest, connection.was_refused) == (None, True)
         with pytest.raises(AuthenticationFailed):
             first_connection(Pop3Client.connect, endpoint_of(port), connection)
+
+
+def test_answer_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server must not fill this machine's memory; the ordinary way says what is wrong."""
+    monkeypatch.setattr(ahead, "MAX_OCTETS", 1000)
+    with server(GREETING, b"* LIST () x" * 1000) as port:
+        asked = call("127.0.0.1", port)
+        with pytest.raises(AheadFailed):
+            asked.ask(IMAP, b"", 5.0)
+    assert not asked.lost_commands

@@ -35,6 +35,9 @@ WHOLE_READ_OCTETS = 4 * 1024 * 1024
 UPLOAD_BLOCK_OCTETS = 8 * 1024 * 1024
 """Part size of streamed uploads: S3 takes at least 5 MiB a part. Octets."""
 
+READERS = 32
+"""How many small objects are asked for side by side."""
+
 HELD_FOR = timedelta(minutes=15)
 """How long an object counts as held by a run that has not let go of it; longer than a batch takes."""
 
@@ -174,7 +177,7 @@ class ObjectStore:
 
         :raises StoreUnavailable: where the store refuses.
         """
-        with translated(self.url), ThreadPoolExecutor(len(paths) or 1) as pool:
+        with translated(self.url), ThreadPoolExecutor(min(READERS, len(paths)) or 1) as pool:
             return list(pool.map(self._content, paths))
 
     def replace_file(self, path: str, content: bytes) -> None:
