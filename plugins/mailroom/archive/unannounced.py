@@ -103,9 +103,9 @@ class Unannounced:
         What an earlier try of the same task had told of its folders was never published, and what it
         returned is not known to whoever comes after: it is told as a whole again.
         """
-        for path, run in self._read_others():
+        for run in self._read_others():
             if run.are_folders_told and self._is_earlier_try(run):
-                self._store.replace_file(path, _content(run) + b"\n")
+                self._store.replace_file(run.path, _content(run) + b"\n")
         if self._store.exists(self._path):
             self._store.replace_file(self._path, self._content(are_folders_told=True) + b"\n")
 
@@ -115,8 +115,11 @@ class Unannounced:
         One that was killed counts as at work for some minutes where the store knows no locks, unless it
         was an earlier try of the same task.
         """
-        found = (run for _, run in self._read_others())
-        return [run for run in found if self._is_earlier_try(run) or not self._store.is_held(run.path)]
+        return [
+            run
+            for run in self._read_others()
+            if self._is_earlier_try(run) or not self._store.is_held(run.path)
+        ]
 
     def clear(self, runs: Iterable[UnannouncedRun]) -> None:
         """Forget these runs, and this one: they are announced."""
@@ -124,13 +127,13 @@ class Unannounced:
             if self._store.exists(path):
                 self._store.remove(path)
 
-    def _read_others(self) -> Iterator[tuple[str, UnannouncedRun]]:
+    def _read_others(self) -> Iterator[UnannouncedRun]:
         """Yield the notes of all runs but this one."""
         paths = [path for path in self._store.list_files(self._folder) if path != self._path]
         contents = self._store.read_files(paths) if paths else []
         for path, content in zip(paths, contents, strict=True):
             if content:
-                yield path, _read(path, content)
+                yield _read(path, content)
 
     @property
     def _path(self) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from _socket import IPPROTO_TCP, SOCK_STREAM, TCP_NODELAY, getaddrinfo, socket
 
-from mailroom.protocol.conversation import Answers, offered_by
+from mailroom.protocol.conversation import MAX_REMEMBERED_OCTETS, Answers, offered_by
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,10 +34,6 @@ Proxies that hand a connection on after the sign-in may drop what came with it (
 """
 
 RECEIVE_OCTETS = 256 * 1024
-
-MAX_OCTETS = 4 * 1024 * 1024
-"""Most that is read ahead; no answer that is longer was ever remembered (``transport``)."""
-
 GREETINGS = (b"+OK", b"* OK")
 
 
@@ -144,7 +140,7 @@ class SentAhead:
         if not octets:
             raise ConnectionResetError
         self._received += octets
-        if len(self._received) > MAX_OCTETS:
+        if len(self._received) > MAX_REMEMBERED_OCTETS:
             self.close()
             raise AheadFailed
 

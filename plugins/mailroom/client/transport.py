@@ -25,6 +25,7 @@ from mailroom.exceptions import (
     RemoteProtocolError,
 )
 from mailroom.model import Endpoint, Security
+from mailroom.protocol.conversation import MAX_REMEMBERED_OCTETS
 
 if TYPE_CHECKING:
     import _socket
@@ -38,9 +39,6 @@ RECEIVE_OCTETS = 256 * 1024
 
 MAX_LINE_OCTETS = 64 * 1024 * 1024
 """Longest line ``readline`` returns. A SEARCH answer over a million UIDs is one line of 8 MB."""
-
-MAX_TRANSCRIPT_OCTETS = 4 * 1024 * 1024
-"""How much of what comes is kept to be compared with later: a hundred thousand messages by POP3."""
 
 MAX_TIMEOUT = 86_400.0
 """Longest wait for an answer, in seconds; systems refuse numbers far above, and NaN."""
@@ -308,7 +306,7 @@ class Transport:
 
     def _hear(self, data: bytes) -> None:
         is_first, self._heard = not self._heard, True
-        if self._transcript is not None and len(self._transcript[1]) + len(data) <= MAX_TRANSCRIPT_OCTETS:
+        if self._transcript is not None and len(self._transcript[1]) + len(data) <= MAX_REMEMBERED_OCTETS:
             self._transcript[1].extend(data)
         else:
             self._transcript, self._listens = None, False

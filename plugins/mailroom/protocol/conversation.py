@@ -22,6 +22,7 @@ except ImportError:
 
 __all__ = [
     "DIGEST_OCTETS",
+    "MAX_REMEMBERED_OCTETS",
     "Answers",
     "blake2b",
     "commands_of",
@@ -31,6 +32,10 @@ __all__ = [
 ]
 
 DIGEST_OCTETS = 32
+
+MAX_REMEMBERED_OCTETS = 4 * 1024 * 1024
+"""How much of what comes is kept to be compared with later: a hundred thousand messages by POP3. More of a
+conversation was never remembered, and is not read ahead."""
 
 MAX_WORD_OCTETS = 248
 """Longest name or password that every server takes in a line (RFC 2449 section 4)."""

@@ -47,8 +47,7 @@ def is_account_known(archive: Archive, account: str) -> bool:
 
     :raises StoreUnavailable: where the archive cannot be read.
     """
-    placed = archive.scan_table("locations", ["account"], equal={"account": account})
-    if any(rows.num_rows for rows in placed):
+    if _has_rows(archive, "locations", account):
         return True
     of_runs = {"account": account, "outcome": "succeeded"}
     runs = archive.scan_table("runs", ["what", "account", "outcome"], equal=of_runs)
@@ -61,10 +60,12 @@ def check_account_remembered(archive: Archive, account: str) -> None:
     :raises ConfigurationError: where there is no archive, or it has no such account.
     :raises StoreUnavailable: where the archive cannot be read.
     """
-    for table in archive.scan_table("audit", ["account"], equal={"account": account}):
-        if table.num_rows:
-            return
-    check_account_known(archive, account)
+    if not _has_rows(archive, "audit", account):
+        check_account_known(archive, account)
+
+
+def _has_rows(archive: Archive, table: str, account: str) -> bool:
+    return any(rows.num_rows for rows in archive.scan_table(table, ["account"], equal={"account": account}))
 
 
 def check_folder_known(archive: Archive, account: str, folder: str) -> None:

@@ -149,7 +149,7 @@ def test_a_refused_sign_in_is_said_and_not_tried_again() -> None:
 
 def test_answer_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server must not fill this machine's memory; the ordinary way says what is wrong."""
-    monkeypatch.setattr(ahead, "MAX_OCTETS", 1000)
+    monkeypatch.setattr(ahead, "MAX_REMEMBERED_OCTETS", 1000)
     with server(GREETING, b"* LIST () x" * 1000) as port:
         asked = call("127.0.0.1", port)
         with pytest.raises(AheadFailed):
